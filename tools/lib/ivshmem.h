@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libivshmem: shared memory and doorbells between virtual machines
+ *
+ * The same calls work on both sides of the hypervisor: on a guest a handle is
+ * an open /dev/ivshmemN, on the host it is a connection to the socket of an
+ * ivshmem server, which makes the program a peer like any guest.
+ *
+ * Every function that can fail returns a negative errno value. A handle may be
+ * used by several threads at once, except for ivshmem_close().
+ */
+#ifndef IVSHMEM_H
+#define IVSHMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An open device, or a connection to a server. */
+struct ivshmem;
+
+/* ivshmem_open() flags */
+#define IVSHMEM_READ_ONLY	(1U << 0)	/* no writing, no ringing */
+
+/* What struct ivshmem_properties.transport says. */
+enum ivshmem_transport {
+	IVSHMEM_TRANSPORT_DEVICE,	/* a guest's /dev/ivshmemN */
+	IVSHMEM_TRANSPORT_SERVER,	/* a server's socket on the host */
+};
+
+/* struct ivshmem_properties.id while the hypervisor has not given one. */
+#define IVSHMEM_NO_ID		UINT32_MAX
+
+/* A timeout that never ends. */
+#define IVSHMEM_FOREVER		(-1)
+
+struct ivshmem_properties {
+	uint64_t size;			/* bytes in the region */
+	uint32_t id;			/* own peer number or IVSHMEM_NO_ID */
+	uint32_t vectors;		/* own interrupt vectors; 0: no doorbells */
+	enum ivshmem_transport transport;
+	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
+	int mapped_registers;		/* ringing needs no system call */
+};
+
+/*
+ * ivshmem_open - open a device or join a server
+ * @path: a device node (/dev/ivshmem0), a bare device name (ivshmem0), or the
+ *	socket of an ivshmem server
+ * @flags: IVSHMEM_READ_ONLY or 0
+ *
+ * -ENOENT: no such path; -EACCES: no permission; -ENODEV: the device is gone;
+ * -ENOTTY: not an ivshmem device; -ECONNREFUSED: no server listens;
+ * -EPROTO: the server does not speak version 0 of the protocol as QEMU does;
+ * -ETIMEDOUT: the server said nothing for five seconds.
+ */
+int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
+
+/* Unmaps nothing: what ivshmem_map() gave lives until ivshmem_unmap(). */
+void ivshmem_close(struct ivshmem *handle);
+
+/* -ENODEV: the device is gone. */
+int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
+
+/*
+ * ivshmem_map - map part of the region, readable and (unless the handle is
+ * read-only) writable
+ * @offset: a multiple of the page size
+ * @length: bytes; 0 for all from @offset on
+ *
+ * -EINVAL: beyond the end, or misaligned.
+ */
+int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
+		void **address);
+int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
+
+/*
+ * ivshmem_ring - ring a peer's doorbell
+ *
+ * Writes to the region made before are visible to the peer when it wakes. No
+ * error comes for a peer that does not exist on a guest, where nothing can
+ * tell; on the host it gives -ENXIO.
+ *
+ * -EINVAL: peer over 65535 or vector over 255; -EACCES: opened read-only;
+ * -EOPNOTSUPP: no doorbells here.
+ */
+int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
+
+/* struct ivshmem_wait_options.flags */
+#define IVSHMEM_WAIT_FOR_SET	(1U << 0)	/* wait for @set, not @vector */
+#define IVSHMEM_WAIT_FOR_WORD	(1U << 1)	/* futex-like: see @expected */
+#define IVSHMEM_WAIT_UNTIL	(1U << 2)	/* timeout_ns is CLOCK_MONOTONIC time */
+
+struct ivshmem_wait_options {
+	uint32_t flags;
+	uint32_t vector;
+	uint64_t set[4];	/* bit v % 64 of set[v / 64] is vector v */
+	uint64_t offset;	/* of the word; a multiple of 4 */
+	uint32_t expected;	/* sleep only while the word has this value */
+	int64_t timeout_ns;	/* 0: only look; IVSHMEM_FOREVER */
+	uint64_t spin_ns;	/* look this long before sleeping; up to 1 s */
+};
+
+struct ivshmem_wait_result {
+	int changed;		/* the word differs from @expected */
+	uint32_t vector;	/* lowest vector that fired, if count > 0 */
+	uint64_t count;		/* its interrupts since last reported */
+	uint64_t set[4];	/* all vectors that fired */
+};
+
+/*
+ * ivshmem_wait - sleep until a doorbell rings
+ *
+ * With IVSHMEM_WAIT_FOR_WORD it is a futex between machines: the other side
+ * changes the word, then rings; no wake-up is lost. It may return without
+ * cause: look at the memory again. @result may be NULL.
+ *
+ * -ETIMEDOUT; -EINTR: a signal came; -EINVAL: a field out of range;
+ * -EOPNOTSUPP: no doorbells here; -ENODEV: the device is gone;
+ * -ECONNRESET: the server is gone.
+ */
+int ivshmem_wait(struct ivshmem *handle,
+		 const struct ivshmem_wait_options *options,
+		 struct ivshmem_wait_result *result);
+
+/* Ring, then wait: on a guest in one system call. */
+int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+		      const struct ivshmem_wait_options *options,
+		      struct ivshmem_wait_result *result);
+
+/*
+ * ivshmem_eventfd - a descriptor that becomes readable when @vector fires
+ *
+ * A new one for the caller's event loop, non-blocking and close-on-exec; the
+ * caller closes it. One per vector and handle: asking again ends the earlier
+ * one's events. On the host, ivshmem_wait() on the same vector and the
+ * descriptor take each other's events, as the server gives only one.
+ */
+int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
+
+/*
+ * ivshmem_peers - who else is there
+ * @ids: room for @max numbers; filled in rising order
+ *
+ * Gives the number of peers, which may be more than @max. Only a server knows:
+ * on a guest device -EOPNOTSUPP.
+ */
+int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IVSHMEM_H */
