@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's archive seen through a private apt: nothing of the host changes.
+
+An Archive is one release of Debian with its updates, security and backports,
+for one architecture. Its state lives in the cache directory.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import cache
+
+KEYRINGS = pathlib.Path("/usr/share/keyrings")
+MIRROR = "http://deb.debian.org/debian"
+SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+
+
+class ArchiveError(Exception):
+    """What apt could not do, in words for the user."""
+
+
+def host_release():
+    """The code name of the Debian this runs on ("bookworm"), or None."""
+    text = pathlib.Path("/etc/os-release").read_text()
+    found = re.search(r'^VERSION_CODENAME="?(\w+)', text, re.M)
+    return found.group(1) if found else None
+
+
+def _host_sources():
+    """Yield (URI, suite) of everything the host's apt reads."""
+    etc = pathlib.Path("/etc/apt")
+    for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))]:
+        if path.suffix == ".list" and path.is_file():
+            for line in path.read_text().splitlines():
+                found = re.match(r"deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)", line)
+                if found:
+                    yield found.groups()
+        elif path.suffix == ".sources":
+            for stanza in re.split(r"\n\s*\n", path.read_text()):
+                uris = re.search(r"^URIs:\s*(\S+)", stanza, re.M)
+                suites = re.search(r"^Suites:\s*(.+)", stanza, re.M)
+                if uris and suites:
+                    for suite in suites.group(1).split():
+                        yield uris.group(1), suite
+
+
+def _mirrors():
+    """The host's own mirrors: (main, security)."""
+    main, security = None, None
+    codename = host_release()
+    for uri, suite in _host_sources():
+        if suite == codename:
+            main = main or uri
+        elif suite == f"{codename}-security":
+            security = security or uri
+    return main or MIRROR, security or SECURITY_MIRROR
+
+
+def _keyrings():
+    """Old releases are signed with keys that were removed since."""
+    for name in ("debian-archive-keyring", "debian-archive-removed-keys"):
+        for suffix in (".pgp", ".gpg"):
+            if (KEYRINGS / (name + suffix)).exists():
+                yield str(KEYRINGS / (name + suffix))
+                break
+
+
+class Archive:
+    def __init__(self, release, arch):
+        self.release = release
+        self.root = cache.directory() / "apt" / f"{release}-{arch}"
+        settings = {
+            "APT::Architecture": arch,
+            "APT::Architectures": arch,
+            "Acquire::Check-Valid-Until": "false",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+            "Acquire::http::Timeout": "60",
+            "Dir::Cache": self.root,
+            "Dir::Cache::archives": self.root / "archives",
+            "Dir::Cache::pkgcache": "pkgcache.bin",
+            "Dir::Cache::srcpkgcache": "",
+            "Dir::Etc::SourceList": self.root / "sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::PreferencesParts": "/dev/null",
+            "Dir::State": self.root,
+            "Dir::State::status": self.root / "status",
+            "DPkg::Post-Invoke": "",
+            "APT::Update::Post-Invoke-Success": "",
+        }
+        if os.geteuid() == 0:
+            settings["APT::Sandbox::User"] = "root"
+        self.options = [f"-o{name}={value}" for name, value in settings.items()]
+        self._names = None
+
+    def _run(self, *command, cwd=None):
+        program, *arguments = command
+        done = subprocess.run([program, *self.options, *arguments], cwd=cwd,
+                              stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**os.environ, "LC_ALL": "C"})
+        return done.returncode, done.stdout
+
+    def _write_sources(self):
+        main, security = _mirrors()
+        keys = ",".join(_keyrings())
+        lines = [f"deb [signed-by={keys}] {main} {self.release} main"]
+        if self.release != "sid":
+            for pocket in ("updates", "backports"):
+                lines.append(f"deb [signed-by={keys}] {main} "
+                             f"{self.release}-{pocket} main")
+            lines.append(f"deb [signed-by={keys}] {security} "
+                         f"{self.release}-security main")
+        for name in ("lists/partial", "archives/partial"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        (self.root / "status").touch()
+        (self.root / "sources.list").write_text("\n".join(lines) + "\n")
+
+    def update(self):
+        """Fetch the indexes anew. A pocket may be gone (old releases lose
+        theirs), so only having none at all is an error."""
+        self._write_sources()
+        _, output = self._run("apt-get", "update")
+        self._names = None
+        if not self.names():
+            raise ArchiveError(f"no package index of {self.release}:\n{output}")
+
+    def names(self):
+        """All package names; the indexes are fetched on first use."""
+        if self._names is None:
+            if not (self.root / "sources.list").exists():
+                self.update()
+            else:
+                _, output = self._run("apt-cache", "pkgnames")
+                self._names = frozenset(output.split())
+        return self._names
+
+    def depends(self, package):
+        """Names that a package's newest version depends on."""
+        _, output = self._run("apt-cache", "show", "--no-all-versions", package)
+        found = re.search(r"^Depends: (.*)", output, re.M)
+        return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)",
+                          found.group(1)) if found else []
+
+    def unpack(self, packages, root):
+        """Download packages and unpack them below a root directory."""
+        store = self.root / "archives"
+        command = ["apt-get", "download", *packages]
+        status, output = self._run(*command, cwd=store)
+        if status:
+            self.update()       # the indexes may be older than the mirror
+            status, output = self._run(*command, cwd=store)
+        if status:
+            raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
+        for package in packages:
+            for deb in store.glob(f"{package}_*.deb"):
+                subprocess.run(["dpkg", "-x", deb, root], check=True)
+                deb.unlink()

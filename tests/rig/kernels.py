@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels to test with: KERNEL=6.12 becomes an image, modules and headers.
+
+The kernel comes from whichever release of Debian carries that line, unpacked
+in the cache directory and fixed up so that modules build against it with the
+host's compiler. Run as a program, prints how to build against one.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import archive
+import cache
+
+DEFAULT = "6.12"
+RELEASES = ("bookworm", "trixie", "bullseye", "sid")
+
+# Debian's headers name the compiler that built the kernel; ours is another,
+# and there is no vmlinux to take type information from.
+OVERRIDES = ["CC=gcc", "HOSTCC=gcc", "CONFIG_DEBUG_INFO_BTF_MODULES=",
+             "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
+
+Kernel = collections.namedtuple("Kernel", "line arch release image modules headers")
+
+
+def make_arguments(kernel):
+    """Arguments for make that build modules for a kernel."""
+    return ["-C", str(kernel.headers), *OVERRIDES]
+
+
+def find(line, arch="amd64"):
+    """The kernel of a line such as "6.12", fetched if it is not cached."""
+    if not re.fullmatch(r"\d+\.\d+", line):
+        raise archive.ArchiveError(
+            f"KERNEL={line}: give a line such as {DEFAULT}")
+    root = cache.directory() / "kernels" / f"{line}-{arch}"
+    if not (root / "kernel.json").exists():
+        _fetch(line, arch, root)
+    facts = json.loads((root / "kernel.json").read_text())
+    return Kernel(line, arch, facts["release"],
+                  *(root / facts[name] for name in ("image", "modules", "headers")))
+
+
+def _search(line, arch):
+    """The archive that has the line, and the newest release string in it."""
+    pattern = re.compile(rf"linux-headers-({re.escape(line)}\.\d\S*-cloud-{arch})")
+    host = archive.host_release()
+    for name in sorted(RELEASES, key=lambda name: name != host):
+        print(f"# looking for a {line} kernel in {name}", file=sys.stderr)
+        source = archive.Archive(name, arch)
+        found = [match.group(1) for match in map(pattern.fullmatch, source.names())
+                 if match]
+        if found:
+            return source, max(found, key=lambda release: [
+                int(number) for number in re.findall(r"\d+", release)])
+    raise archive.ArchiveError(
+        f"no Debian release carries a {line} kernel (tried {', '.join(RELEASES)})")
+
+
+def _packages(source, release):
+    """The packages that make up a kernel: 7.x splits the image."""
+    headers = f"linux-headers-{release}"
+    build = [name for name in source.depends(headers)
+             if name.startswith(("linux-headers-", "linux-kbuild-"))]
+    image = [f"linux-{part}-{release}" for part in ("image", "binary", "modules")]
+    return [headers, *build, *(name for name in image if name in source.names())]
+
+
+def _fetch(line, arch, root):
+    source, release = _search(line, arch)
+    print(f"# fetching kernel {release} from {source.release}", file=sys.stderr)
+    work = root.with_name(f"{root.name}.{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        source.unpack(_packages(source, release), work)
+        facts = _layout(work, release)
+        # The headers name absolute paths: fix them up for where they will be.
+        shutil.rmtree(root, ignore_errors=True)
+        work.rename(root)
+        _fix_makefile(root, release)
+        _fix_programs(root, source)
+        subprocess.run(["depmod", "-b", root / facts["modules"].split("lib/")[0],
+                        release], check=True)
+        (root / "kernel.json").write_text(json.dumps(facts))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _layout(root, release):
+    """Where the parts are, relative to the root."""
+    def first(*names):
+        for name in names:
+            if (root / name).exists():
+                return name
+        raise archive.ArchiveError(f"kernel {release} has none of {names}")
+    return {
+        "release": release,
+        "image": first(f"boot/vmlinuz-{release}",
+                       f"usr/lib/modules/{release}/vmlinuz"),
+        "modules": first(f"lib/modules/{release}/kernel",
+                         f"usr/lib/modules/{release}/kernel")[:-len("/kernel")],
+        "headers": first(f"usr/src/linux-headers-{release}"),
+    }
+
+
+def _fix_makefile(root, release):
+    path = root / f"usr/src/linux-headers-{release}/Makefile"
+    text = path.read_text()
+    path.write_text(re.sub(r"(?<![\w.])/usr/(src|lib)/", rf"{root}/usr/\1/", text))
+
+
+def _fix_programs(root, source):
+    """Kbuild's programs may want a newer C library than the host's, or a
+    library the host lacks: start those with the libraries of their release."""
+    libraries = root / "libraries"
+    for path in sorted(root.glob("usr/lib/linux-kbuild-*/**/*")):
+        if path.is_symlink() or not path.is_file() or not _needs_library(path):
+            continue
+        if not libraries.exists():
+            names = ("libc6", "libelf1t64", "libelf1", "zlib1g", "libzstd1")
+            source.unpack([name for name in names if name in source.names()],
+                          libraries)
+        loader = next(libraries.glob("**/ld-linux-*.so.*"))
+        real = path.with_name(f"{path.name}.elf")
+        path.rename(real)
+        path.write_text(f'#!/bin/sh\nexec "{loader}" --library-path "{loader.parent}'
+                        f':{libraries}/usr/lib/{loader.parent.name}:{libraries}/lib/'
+                        f'{loader.parent.name}" --argv0 "$0" "{real}" "$@"\n')
+        path.chmod(0o755)
+
+
+def _needs_library(path):
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return False
+    # The loader complains before the program sees that it has no arguments.
+    done = subprocess.run([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, timeout=10)
+    return b"GLIBC_" in done.stderr or b"shared libraries" in done.stderr
+
+
+if __name__ == "__main__":
+    try:
+        KERNEL = find(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
+    except archive.ArchiveError as error:
+        sys.exit(str(error))
+    print(f"# {KERNEL.release}: {KERNEL.image}")
+    print("make", *make_arguments(KERNEL), "M=$PWD", "modules")
