@@ -68,7 +68,8 @@ def _packages(source, release):
     headers = f"linux-headers-{release}"
     build = [name for name in source.depends(headers)
              if name.startswith(("linux-headers-", "linux-kbuild-"))]
-    image = [f"linux-{part}-{release}" for part in ("image", "binary", "modules")]
+    image = [f"linux-{part}-{release}" for part in
+             ("image", "binary", "modules", "base")]
     return [headers, *build, *(name for name in image if name in source.names())]
 
 

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# TAP and requests to the host for guest tests written in shell, as tap.h and
+# rig.h have them for C. Use: . /tests/lib.sh ... tap_done
+tap_points=0
+tap_failures=0
+
+# tap_ok DESCRIPTION COMMAND...: the command must succeed
+tap_ok() {
+	tap_what=$1
+	shift
+	tap_points=$((tap_points + 1))
+	if "$@"; then
+		echo "ok $tap_points - $tap_what"
+	else
+		tap_failures=$((tap_failures + 1))
+		echo "not ok $tap_points - $tap_what"
+	fi
+}
+
+# tap_eq DESCRIPTION VALUE EXPECTED: two strings must be equal
+tap_eq() {
+	[ "$2" = "$3" ] || echo "# $1: got '$2', not '$3'"
+	tap_ok "$1" [ "$2" = "$3" ]
+}
+
+# tap_skip DESCRIPTION REASON
+tap_skip() {
+	tap_points=$((tap_points + 1))
+	echo "ok $tap_points - $1 # SKIP $2"
+}
+
+tap_bail() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+tap_done() {
+	echo "1..$tap_points"
+	[ "$tap_failures" -eq 0 ]
+	exit
+}
+
+# rig_ask VERB ARGUMENTS: print the host's result; fails if it refuses. Works in
+# $( ), so the request goes to the port itself.
+rig_ask() {
+	echo "@rig $*" >/dev/ttyS1
+	read -r rig_answer </dev/ttyS1
+	case $rig_answer in
+	ok) ;;
+	"ok "*) echo "${rig_answer#ok }" ;;
+	*)
+		echo "# $*: $rig_answer" >/dev/ttyS1
+		return 1
+		;;
+	esac
+}

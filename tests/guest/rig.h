@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a guest test can ask its host for. The verbs are documented in
+ * tests/rig/verbs.py; one request at a time.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include <string.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define RIG_DEVICE "/dev/ivshmem0"
+
+static inline int rig_number(const char *name)
+{
+	const char *value = getenv(name);
+
+	if (!value)
+		tap_bail("%s is not set: run this through make check", name);
+	return atoi(value);
+}
+
+/* Which guest of the test this is, from 0, and how many there are. */
+static inline int rig_guest(void)
+{
+	return rig_number("RIG_GUEST");
+}
+
+static inline int rig_guests(void)
+{
+	return rig_number("RIG_GUESTS");
+}
+
+/* One line from the host, a byte at a time: the next line is not ours yet. */
+static inline void rig_read_line(char *line, size_t size)
+{
+	size_t length = 0;
+	char c;
+
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+		if (length + 1 < size)
+			line[length++] = c;
+	line[length] = '\0';
+}
+
+static inline const char *rig_vask(bool must, const char *fmt, va_list args)
+{
+	static char line[65536];
+	char request[4096];
+
+	vsnprintf(request, sizeof(request), fmt, args);
+	printf("@rig %s\n", request);
+	fflush(stdout);
+	rig_read_line(line, sizeof(line));
+	if (!strncmp(line, "ok", 2))
+		return line[2] == ' ' ? line + 3 : line + 2;
+	if (must)
+		tap_bail("%s: %s", request, line);
+	return NULL;
+}
+
+/* Ask the host; ends the test if it refuses. Gives the result ("" if none),
+ * valid until the next request.
+ */
+__attribute__((format(printf, 1, 2)))
+static inline const char *rig_ask(const char *fmt, ...)
+{
+	const char *result;
+	va_list args;
+
+	va_start(args, fmt);
+	result = rig_vask(true, fmt, args);
+	va_end(args);
+	return result;
+}
+
+/* The same; gives NULL if the host refuses. */
+__attribute__((format(printf, 1, 2)))
+static inline const char *rig_try(const char *fmt, ...)
+{
+	const char *result;
+	va_list args;
+
+	va_start(args, fmt);
+	result = rig_vask(false, fmt, args);
+	va_end(args);
+	return result;
+}
+
+#endif

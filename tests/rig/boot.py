@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot: the guests of a topology, up and ready, and tests run in them."""
+
+import pathlib
+import shutil
+import tempfile
+import threading
+
+import build
+import devices
+import initramfs
+import klog
+import qemu
+import qmp
+import tap
+import verbs
+
+MODULE_SECONDS = 60
+
+
+class Setup:
+    """What all boots of a run have in common."""
+
+    def __init__(self, kernel, modules, programs):
+        self.kernel = kernel
+        self.modules = modules          # of the driver
+        self.programs = programs        # {name in the guest: path}
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-rig-"))
+        plain = self.directory / "plain.cpio"
+        initramfs.write(plain, {})
+        self.accel = qemu.accelerator(kernel, plain)
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Boot:
+    """The guests of one topology with the files of some tests in them."""
+
+    def __init__(self, setup, topology, tests):
+        self.topology = topology
+        self.count = 0
+        self.guests = []
+        self.devices = None
+        self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
+        extra = build.kernel_modules(
+            setup.kernel, filter(None, topology.modules.split(",")),
+            self.directory / "modules")
+        image = self.directory / "initramfs.cpio"
+        initramfs.write(image, {
+            **setup.programs,
+            **{f"lib/{path.name}": path for path in [*setup.modules, *extra]},
+            **{f"tests/{test.program.name}": test.program for test in tests}})
+        try:
+            self._start(setup, image, [path.name for path in extra])
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, setup, image, extra):
+        topology = self.topology
+        self.devices = devices.Devices(self.directory, topology,
+                                       build.BUILD / "ivshmem-server")
+        for index in range(int(topology.guests)):
+            guest = qemu.Guest(self.directory, f"guest{index}", setup.kernel, image,
+                               setup.accel, self.devices.arguments(), topology.append,
+                               topology.machine, topology.mem, topology.smp)
+            self.guests.append(guest)
+            guest.start()
+        commands = [f"insmod /lib/{name}" for name in extra]
+        if topology.insmod == "yes":
+            commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
+        for guest in self.guests:
+            try:
+                guest.wait_ready()
+                self._commands(guest, commands)
+            except qemu.GuestError as error:
+                log = guest.console.read_text(errors="replace")[-3000:]
+                raise qemu.GuestError(f"{guest.name} did not boot: {error}\n{log}") \
+                    from error
+
+    @staticmethod
+    def _commands(guest, commands):
+        for command in commands:
+            output = []
+            if guest.run(command, MODULE_SECONDS, output.append):
+                raise qemu.GuestError("\n".join([f"{command} failed", *output]))
+
+    def run(self, test, writer):
+        """Run one test in all guests at once and write its points. Return
+        whether the guests are fit for another test."""
+        self.count += 1
+        if self.count > 1:
+            self.devices.clear()
+        starts = [self._mark(guest, "begin") for guest in self.guests]
+        requests = verbs.Verbs(self.guests, self.devices, list(starts), test.timeout)
+        outputs = [[] for _ in self.guests]
+        results = [None] * len(self.guests)
+
+        def work(index):
+            try:
+                results[index] = self._run_in(index, test, requests, outputs[index])
+            except qemu.GuestError as error:
+                results[index] = error
+                requests.abort()
+
+        threads = [threading.Thread(target=work, args=(index,))
+                   for index in range(len(self.guests))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        healthy = True
+        for index in range(len(self.guests)):
+            self._judge(index, test, results[index], outputs[index], writer)
+            clean = self._judge_log(index, test, starts[index], requests, writer)
+            healthy = healthy and clean and isinstance(results[index], int)
+        try:
+            requests.close()
+        except qmp.QmpError as error:
+            writer.fail(test.name, str(error))
+            return False
+        return healthy
+
+    def _name(self, index, test):
+        return test.name if len(self.guests) == 1 else f"{test.name}[{index}]"
+
+    def _mark(self, guest, word):
+        """Put a mark into the kernel log; the place right after it."""
+        mark = f"rig: {word} {self.count}"
+        try:
+            guest.run(f"echo '<6>{mark}' >/dev/kmsg", 10)
+        except qemu.GuestError:
+            return None
+        return klog.wait_match(guest.console, 0, rf"{mark}\b")
+
+    def _run_in(self, index, test, requests, output):
+        def on_line(line):
+            if line.startswith("@rig "):
+                return requests.answer(index, line[len("@rig "):])
+            output.append(line)
+            return None
+
+        command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)}; "
+                   f"exec /tests/{test.program.name}")
+        return self.guests[index].run(command, test.timeout, on_line)
+
+    def _judge(self, index, test, result, output, writer):
+        """Write the points of a test in one guest."""
+        name = self._name(index, test)
+        points, complaint = tap.parse(output)
+        for point in points:
+            writer.point(name, point)
+        if isinstance(result, qemu.GuestError):
+            writer.fail(name, "\n".join([str(result), *output[-10:]]))
+        elif complaint:
+            writer.fail(name, f"{complaint} (exit status {result})")
+        elif result and all(point.passed for point in points):
+            writer.fail(name, f"exit status {result} though no point failed")
+
+    def _judge_log(self, index, test, start, requests, writer):
+        """Write a failure if the kernel complained; whether it did not."""
+        guest = self.guests[index]
+        end = self._mark(guest, "end")
+        lines = klog.between(guest.console, start or 0, end)
+        found = klog.reports(lines, requests.expected[index])
+        if found:
+            writer.fail(self._name(index, test),
+                        "\n".join(["the kernel complained", *found]))
+        return not found
+
+    def stop(self):
+        for guest in self.guests:
+            guest.kill()
+        if self.devices:
+            self.devices.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds what goes into a guest: the module per kernel, programs through make."""
+
+import hashlib
+import json
+import lzma
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import kernels
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = TOP / "build"
+SOURCE = TOP / "src"
+
+
+class BuildError(Exception):
+    """Output of the compiler, or what is missing."""
+
+
+def _run(command, quiet=True):
+    done = subprocess.run([str(word) for word in command], text=True, cwd=TOP,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise BuildError(done.stdout)
+    return done.stdout if quiet else print(done.stdout, end="")
+
+
+def link_sources(directory):
+    """Make a directory of links to src/, so that the objects of several kernels
+    live apart and src/ stays clean. Return what identifies the sources."""
+    identity = []
+    links = set()
+    for path in sorted(SOURCE.rglob("*")):
+        if path.suffix in (".c", ".h") or path.name == "Kbuild":
+            link = directory / path.relative_to(SOURCE)
+            links.add(link)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(path)
+            status = path.stat()
+            identity.append((str(link), status.st_mtime_ns, status.st_size))
+    for path in directory.rglob("*"):
+        if path.is_symlink() and path not in links:
+            path.unlink()
+    return identity
+
+
+def module(kernel, arguments=()):
+    """Build the driver for a kernel, if anything changed. Return its modules."""
+    directory = BUILD / "kmod" / kernel.release
+    identity = [link_sources(directory), [str(kernel.headers), *arguments]]
+    stamp = directory / "stamp"
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        stamp.unlink(missing_ok=True)
+        print(f"# building the module for {kernel.release}", flush=True)
+        _run(["make", f"-j{os.cpu_count()}", *kernels.make_arguments(kernel),
+              f"M={directory}", *arguments, "modules"])
+        for built in directory.glob("*.ko"):
+            subprocess.run(["strip", "--strip-debug", built], check=True)
+        stamp.write_text(digest)
+    return sorted(directory.glob("*.ko"))
+
+
+def targets(names):
+    """Have make build files below build/."""
+    if names:
+        _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
+
+
+def kernel_modules(kernel, names, directory):
+    """The kernel's own modules of these names and what they depend on, in load
+    order, unpacked into a directory."""
+    index = {}
+    for line in (kernel.modules / "modules.dep").read_text().splitlines():
+        path, _, needs = line.partition(":")
+        index[_module_name(path)] = (path, needs.split())
+    builtin = {_module_name(path) for path in
+               (kernel.modules / "modules.builtin").read_text().split()}
+    order = []
+    for name in (name.replace("-", "_") for name in names):
+        if name in index:
+            path, needs = index[name]
+            order += [item for item in [*reversed(needs), path] if item not in order]
+        elif name not in builtin:
+            raise BuildError(f"kernel {kernel.release} has no module {name}")
+    return [_unpack(kernel.modules / path, directory) for path in order]
+
+
+def _module_name(path):
+    return re.sub(r"\.ko(\.\w+)?$", "", path.rpartition("/")[2]).replace("-", "_")
+
+
+def _unpack(path, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    target = directory / f"{_module_name(str(path))}.ko"
+    opener = lzma.open if path.suffix == ".xz" else open
+    with opener(path, "rb") as source, target.open("wb") as output:
+        shutil.copyfileobj(source, output)
+    return target

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host's side of ivshmem devices: backing memory, server, QEMU arguments."""
+
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import qemu
+import topology as topo
+
+SHM = pathlib.Path("/dev/shm")
+
+
+class DeviceError(Exception):
+    """The server did not start."""
+
+
+class Devices:
+    """The shared regions of one group of guests. All doorbell devices connect
+    to one server, all plain ones share one file."""
+
+    def __init__(self, directory, topology, server):
+        self.directory = pathlib.Path(directory)
+        self.topology = topology
+        self.name = f"ivshmem-rig-{os.getpid()}"
+        self.socket = self.directory / "server"
+        self.plain = self.directory / "plain"
+        self.server = None
+        self.program = server
+        kinds = topo.devices(topology)
+        size = topo.parse_size(topology.size)
+        if "plain" in kinds:
+            with self.plain.open("wb") as file:
+                file.truncate(size)
+        if "doorbell" in kinds:
+            self._start_server(size)
+        self.memory = SHM / self.name if "doorbell" in kinds else self.plain
+
+    def _start_server(self, size):
+        command = [self.program, "-F", "-S", self.socket, "-M", self.name,
+                   "-l", str(size), "-n", self.topology.vectors]
+        with (self.directory / "server.log").open("wb") as log:
+            self.server = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while not self._listening():
+            if self.server.poll() is not None or time.monotonic() > deadline:
+                log = (self.directory / "server.log").read_text()
+                self.stop()
+                raise DeviceError(f"ivshmem-server did not start: {log}")
+            time.sleep(0.01)
+
+    def _listening(self):
+        """Connecting would make us a peer, so ask the kernel instead: flag
+        0x10000 marks a socket that accepts connections."""
+        sockets = pathlib.Path("/proc/net/unix").read_text()
+        return re.search(rf" 00010000 .* {re.escape(str(self.socket))}$", sockets,
+                         re.M) is not None
+
+    def arguments(self):
+        """QEMU's arguments for the devices of one guest, in fixed slots."""
+        result = []
+        for index, kind in enumerate(topo.devices(self.topology)):
+            slot = f"{qemu.FIRST_SLOT + index:#x}"
+            if kind == "plain":
+                result += ["-object", f"memory-backend-file,id=region{index},share=on,"
+                           f"mem-path={self.plain},size={self.topology.size}",
+                           "-device", f"ivshmem-plain,memdev=region{index},addr={slot}"]
+            else:
+                result += ["-chardev", f"socket,id=server{index},path={self.socket}",
+                           "-device", f"ivshmem-doorbell,chardev=server{index},"
+                           f"vectors={self.topology.vectors},addr={slot}"]
+        return result
+
+    def clear(self):
+        """Every test starts with a region of zeros."""
+        if self.memory.exists():
+            with self.memory.open("r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.truncate(0)
+                file.truncate(size)
+
+    def stop(self):
+        if self.server:
+            self.server.terminate()
+            try:
+                self.server.wait(5)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+                self.server.wait()
+            (SHM / self.name).unlink(missing_ok=True)

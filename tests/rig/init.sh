@@ -1,0 +1,32 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The first process of a guest. Brings up the file systems, then runs the lines
+# that come over the second serial port as commands, with that port as their
+# input and output, and reports the exit status of each.
+/bin/busybox --install -s /bin
+export PATH=/bin:/tests HOME=/tmp TERM=dumb
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev || mount -t tmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t tmpfs run /run
+mount -t tmpfs tmp /tmp
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t configfs configfs /sys/kernel/config 2>/dev/null
+dmesg -n 8
+
+exec 3<>/dev/ttyS1
+stty raw -echo <&3
+echo "@rig-ready" >&3
+while read -r command <&3; do
+	sh -c "$command" <&3 >&3 2>&3
+	status=$?
+	# What a test left running must not meet the next one.
+	kill -9 -1 2>/dev/null
+	printf '\n@rig-exit %d\n' "$status" >&3
+done
+poweroff -f

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's root file system: a cpio archive in the "newc" form."""
+
+import pathlib
+import stat
+
+INIT = pathlib.Path(__file__).with_name("init.sh")
+BUSYBOX = pathlib.Path("/bin/busybox")
+DIRECTORIES = ("bin", "dev", "lib", "proc", "rig", "run", "sys", "tests", "tmp")
+
+
+class Archive:
+    def __init__(self):
+        self.parts = []
+        self.inode = 0
+
+    def add(self, name, mode, content=b"", device=(0, 0)):
+        self.inode += 1
+        name = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device,
+                  len(name), 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+        for part in (header, content):
+            self.parts.append(part + bytes(-len(part) % 4))
+
+    def finish(self):
+        self.add("TRAILER!!!", 0)
+        return b"".join(self.parts)
+
+
+def write(path, files):
+    """Write an initramfs with busybox, the rig's init and more files, given as
+    {name in the guest: path on the host}; all of them can be executed."""
+    archive = Archive()
+    for name in DIRECTORIES:
+        archive.add(name, stat.S_IFDIR | 0o755)
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    contents = {"init": INIT, "bin/busybox": BUSYBOX, **files}
+    for name, source in contents.items():
+        archive.add(name, stat.S_IFREG | 0o755, pathlib.Path(source).read_bytes())
+    pathlib.Path(path).write_bytes(archive.finish())

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's kernel log: what happened between two marks, and is it clean?"""
+
+import re
+import time
+
+REPORTS = re.compile("|".join((
+    r"\bBUG:", r"kernel BUG at", r"\bWARNING:", r"\bOops\b", r"\bKASAN\b", r"\bKCSAN\b",
+    r"\bUBSAN\b", r"possible .* detected", r"INFO: possible", r"INFO: task .* blocked",
+    r"INFO: rcu", r"rcu: .*detected stall", r"self-detected stall", r"Call Trace",
+    r"soft lockup", r"hard LOCKUP", r"unreferenced object", r"general protection fault",
+    r"Kernel panic", r"unable to handle", r"refcount_t:", r"scheduling while atomic",
+    r"sleeping function called", r"list_(add|del) corruption", r"irq .*nobody cared")))
+EXCERPT_LINES = 25
+
+
+def wait_match(path, start, pattern, seconds=5):
+    """The end of the first match at or after byte start of the log, or None if
+    there is none in time: what the kernel prints comes with a delay."""
+    pattern = re.compile(pattern.encode(), re.M)
+    deadline = time.monotonic() + seconds
+    while True:
+        found = pattern.search(path.read_bytes(), start)
+        if found or time.monotonic() > deadline:
+            return found.end() if found else None
+        time.sleep(0.01)
+
+
+def between(path, start, end):
+    """The lines of the log from one byte to another (None: the end)."""
+    return path.read_bytes()[start:end].decode(errors="replace").splitlines()
+
+
+def reports(lines, expected=()):
+    """The first report that no expected pattern explains, with what follows it;
+    an empty list if the log is clean. What follows an expected report up to the
+    end of its trace belongs to it."""
+    inside = False
+    for index, line in enumerate(lines):
+        inside = inside and "end trace" not in line
+        if inside or not REPORTS.search(line):
+            continue
+        if not any(re.search(pattern, line) for pattern in expected):
+            return lines[index:index + EXCERPT_LINES]
+        inside = True
+    return []

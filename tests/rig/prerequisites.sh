@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs what the tests and the demo need and this machine lacks, or says how.
+set -eu
+
+packages='busybox-static debian-archive-keyring gcc kmod libc6-dev make python3
+	qemu-system-x86 util-linux'
+
+# shellcheck disable=SC2086 # a list of words
+missing=$(dpkg-query -W -f='${Package} ${db:Status-Abbrev}\n' $packages 2>/dev/null |
+	awk -v wanted="$packages" '
+		$2 == "ii" { have[$1] = 1 }
+		END {
+			n = split(wanted, names)
+			for (i = 1; i <= n; i++)
+				if (!(names[i] in have))
+					printf "%s ", names[i]
+		}')
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "missing packages; as root: apt-get install --no-install-recommends $missing" >&2
+	exit 1
+fi
+echo "# installing what is missing: $missing"
+install() {
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
+		-y $missing >/dev/null
+}
+# The indexes may be absent or older than the mirror.
+install 2>/dev/null || { apt-get -qq update && install; }

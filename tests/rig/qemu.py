@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest: a QEMU process, its console log, and a line to its init."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+import cache
+import qmp
+
+BOOT_SECONDS = 90
+PROBE_SECONDS = 15
+FIRST_SLOT = 0x10       # ivshmem devices are at 00:10.0, 00:11.0 and so on
+FIRST_PORT_SLOT = 0x18  # q35: root ports for what is plugged in later
+PORTS = 4
+
+# "max" minus what TCG emulates badly (slow or hanging guests).
+CPU = {"kvm": "host", "tcg": "max,-cx16,-erms"}
+
+APPEND = ("console=ttyS0 quiet panic=-1 printk.devkmsg=on "
+          "rcupdate.rcu_cpu_stall_timeout=60 ")
+
+
+class GuestError(Exception):
+    """The guest died or did not answer in time."""
+
+
+def binary():
+    name = os.environ.get("QEMU", "qemu-system-x86_64")
+    path = shutil.which(name)
+    if not path:
+        raise GuestError(f"{name} not found: apt-get install qemu-system-x86")
+    return path
+
+
+def accelerator(kernel, initramfs):
+    """"kvm" if a guest really boots with it, else "tcg". On some hosts
+    /dev/kvm opens and guests hang, so one is booted once per boot of the host."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    verdict = cache.directory() / f"kvm-{boot}"
+    if not verdict.exists():
+        print("# trying KVM", flush=True)
+        directory = cache.directory() / f"probe.{os.getpid()}"
+        directory.mkdir(parents=True)
+        guest = Guest(directory, "probe", kernel, initramfs, "kvm", [], "")
+        try:
+            guest.start()
+            guest.wait_ready(PROBE_SECONDS)
+            result = "kvm"
+        except GuestError:
+            result = "tcg"
+        finally:
+            guest.kill()
+            shutil.rmtree(directory)
+        verdict.write_text(result)
+    return verdict.read_text()
+
+
+class Guest:
+    """One machine. directory holds its sockets and its console log."""
+
+    def __init__(self, directory, name, kernel, initramfs, accel, devices, append,
+                 machine="pc", mem="256", smp="2"):
+        self.name = name
+        self.directory = pathlib.Path(directory)
+        self.console = self.directory / f"{name}.console"
+        self.errors = self.directory / f"{name}.qemu"
+        self.process = None
+        self.control = None
+        self.qmp = None
+        self.buffer = b""
+        self.listeners = {}
+        self.arguments = [
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", f"{machine},accel={accel}", "-cpu", CPU[accel],
+            "-smp", smp, "-m", mem,
+            "-kernel", str(kernel.image), "-initrd", str(initramfs),
+            "-append", APPEND + append,
+            "-chardev", f"file,id=console,path={self.console}",
+            "-serial", "chardev:console",
+            "-chardev", f"socket,id=control,path={self._listen('control')}",
+            "-serial", "chardev:control",
+            "-chardev", f"socket,id=monitor,path={self._listen('monitor')}",
+            "-mon", "chardev=monitor,mode=control", *devices]
+        self.ports = []
+        if machine == "q35":
+            self.ports = [f"port{index}" for index in range(PORTS)]
+            for index, port in enumerate(self.ports):
+                self.arguments += ["-device", f"pcie-root-port,id={port},"
+                                   f"chassis={index + 1},slot={index + 1},"
+                                   f"addr={FIRST_PORT_SLOT + index:#x},"
+                                   "pref64-reserve=64M"]
+
+    def _listen(self, purpose):
+        """QEMU connects to us, so nothing that it says is lost."""
+        path = self.directory / f"{self.name}.{purpose}"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(10)
+        self.listeners[purpose] = listener
+        return path
+
+    def start(self):
+        """Start QEMU. It dies with the thread that calls this."""
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", binary(), *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        try:
+            self.control, _ = self.listeners["control"].accept()
+            self.qmp = qmp.Qmp(self.listeners["monitor"].accept()[0])
+        except (OSError, qmp.QmpError) as error:
+            raise GuestError(f"QEMU did not start: {self.errors.read_text()}") \
+                from error
+
+    def wait_ready(self, seconds=BOOT_SECONDS):
+        deadline = time.monotonic() + seconds
+        while self.read_line(deadline) != "@rig-ready":
+            pass
+
+    def read_line(self, deadline):
+        while b"\n" not in self.buffer:
+            self.control.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                data = self.control.recv(65536)
+            except socket.timeout as error:
+                raise GuestError("timed out") from error
+            except OSError as error:
+                raise GuestError(f"the guest is lost: {error}") from error
+            if not data:
+                raise GuestError("the guest died")
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode(errors="replace").rstrip("\r")
+
+    def write_line(self, line):
+        try:
+            self.control.settimeout(10)
+            self.control.sendall(line.encode() + b"\n")
+        except OSError as error:
+            raise GuestError(f"the guest is lost: {error}") from error
+
+    def run(self, command, timeout, on_line=None):
+        """Run a shell command in the guest and return its exit status. Each
+        line it prints is given to on_line, whose result, if any, is sent back."""
+        deadline = time.monotonic() + timeout
+        self.write_line(command)
+        while True:
+            line = self.read_line(deadline)
+            if line.startswith("@rig-exit "):
+                return int(line.split()[1])
+            answer = on_line(line) if on_line and line else None
+            if answer is not None:
+                self.write_line(answer)
+
+    def kill(self):
+        for listener in self.listeners.values():
+            listener.close()
+        if self.process:
+            self.process.kill()
+            self.process.wait()

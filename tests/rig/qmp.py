@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's machine protocol: one JSON object per line, answers and events."""
+
+import json
+import time
+
+
+class QmpError(Exception):
+    """QEMU refused a command, or an event did not come."""
+
+
+class Qmp:
+    def __init__(self, connection):
+        self.connection = connection
+        self.buffer = b""
+        self.events = []
+        self._receive(time.monotonic() + 10)        # the greeting
+        self.command("qmp_capabilities")
+
+    def command(self, name, arguments=None, timeout=20):
+        """Run a command and return its answer."""
+        return self.send({"execute": name, "arguments": arguments or {}}, timeout)
+
+    def send(self, request, timeout=20):
+        self.connection.sendall(json.dumps(request).encode() + b"\n")
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self._receive(deadline)
+            if "event" in message:
+                self.events.append(message)
+            elif "error" in message:
+                raise QmpError(message["error"]["desc"])
+            else:
+                return message["return"]
+
+    def wait_event(self, name, timeout=20, **data):
+        """Wait for an event whose data has these values; it is used up."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for event in self.events:
+                if event["event"] == name and \
+                   data.items() <= event.get("data", {}).items():
+                    self.events.remove(event)
+                    return event
+            message = self._receive(deadline)
+            if "event" in message:
+                self.events.append(message)
+
+    def _receive(self, deadline):
+        while b"\n" not in self.buffer:
+            self.connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                data = self.connection.recv(65536)
+            except OSError as error:
+                raise QmpError(f"QEMU does not answer: {error}") from error
+            if not data:
+                raise QmpError("QEMU went away")
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a test wants to run on: the words of its "rig:" comment.
+
+    rig: guests=2 devices=doorbell,plain vectors=4 kernel>=6.1
+
+Tests with equal topologies share one boot.
+"""
+
+import collections
+import re
+import shlex
+
+DEFAULTS = {
+    "guests": "1",          # how many machines run the test at once
+    "devices": "doorbell",  # comma list of plain, doorbell; or none
+    "vectors": "4",         # of each doorbell device
+    "size": "16M",          # of each shared region
+    "mem": "256",           # MiB of each guest
+    "smp": "2",             # processors of each guest
+    "machine": "pc",        # pc or q35
+    "modargs": "",          # parameters of ivshmem.ko
+    "append": "",           # more kernel command line
+    "modules": "",          # comma list of the kernel's modules to load before
+    "insmod": "yes",        # no: the test loads ivshmem.ko itself
+}
+
+Topology = collections.namedtuple("Topology", DEFAULTS)
+Wants = collections.namedtuple("Wants", "topology timeout kernel")
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+class TopologyError(Exception):
+    """A "rig:" line that makes no sense."""
+
+
+def parse(path):
+    """What a test file asks for: Wants(topology, timeout, kernel)."""
+    words = {**DEFAULTS, "timeout": "60"}
+    kernel = None
+    with open(path, encoding="utf-8") as file:
+        head = [next(file, "") for _ in range(30)]
+    for line in head:
+        found = re.match(r"[\s/*#]*rig:(.*?)(?:\*/)?\s*$", line)
+        for word in shlex.split(found.group(1)) if found else ():
+            key, _, value = word.partition("=")
+            if key == "kernel>":
+                kernel = tuple(int(part) for part in value.split("."))
+            elif key in words:
+                words[key] = value
+            else:
+                raise TopologyError(f"{path}: unknown word {word!r}")
+    timeout = int(words.pop("timeout"))
+    topology = Topology(**words)
+    _check(path, topology)
+    return Wants(topology, timeout, kernel)
+
+
+def _check(path, topology):
+    for name in ("guests", "vectors", "mem", "smp"):
+        if not getattr(topology, name).isdigit():
+            raise TopologyError(f"{path}: {name} must be a number")
+    if topology.machine not in ("pc", "q35"):
+        raise TopologyError(f"{path}: machine must be pc or q35")
+    if set(devices(topology)) - {"plain", "doorbell"}:
+        raise TopologyError(f"{path}: devices are plain, doorbell or none")
+    parse_size(topology.size)
+
+
+def devices(topology):
+    """The kinds of device of each guest, in slot order."""
+    return [] if topology.devices == "none" else topology.devices.split(",")
+
+
+def parse_size(text):
+    """Bytes of a size such as 16M."""
+    found = re.fullmatch(r"(\d+)([KMG]?)", text)
+    if not found:
+        raise TopologyError(f"{text!r} is no size such as 16M")
+    return int(found.group(1)) * UNITS[found.group(2)]

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What tests ask the host for by printing "@rig VERB ARGUMENTS".
+
+Each verb is a method; its docstring is its documentation. What it returns goes
+back to the guest as "ok RESULT", what it raises as "error REASON".
+"""
+
+import json
+import threading
+
+import klog
+import peer
+import qmp
+import topology as topo
+
+
+class Verbs:
+    """The requests of one test, from all its guests. Its two guests call from
+    two threads."""
+
+    def __init__(self, guests, devices, marks, timeout):
+        self.guests = guests
+        self.devices = devices
+        self.marks = marks
+        self.timeout = timeout
+        self.expected = [[] for _ in guests]
+        self.barriers = {}
+        self.plugged = {}
+        self.peer = None
+        self.lock = threading.Lock()
+
+    def answer(self, index, request):
+        """Carry out one request of a guest and return the line to send back."""
+        verb, *arguments = request.split() or ['']
+        method = getattr(self, "do_" + verb.replace("-", "_"), None)
+        try:
+            if method is None:
+                raise ValueError(f"no verb {verb}")
+            result = method(index, *arguments)
+        except (TypeError, ValueError, OSError, qmp.QmpError, peer.PeerError,
+                threading.BrokenBarrierError) as error:
+            reason = str(error) or type(error).__name__
+            return "error " + reason.replace("\n", " ")
+        return "ok" if result is None else f"ok {result}"
+
+    def abort(self):
+        """A guest is lost: nobody shall wait for it."""
+        with self.lock:
+            for barrier in self.barriers.values():
+                barrier.abort()
+
+    def close(self):
+        """Put right what the test left: host peer, plugged devices."""
+        if self.peer:
+            self.peer.leave()
+        for index, name in list(self.plugged):
+            try:
+                self.do_unplug(index, name)
+            except qmp.QmpError as error:
+                raise qmp.QmpError(f"unplug {name}: {error}") from error
+
+    def do_barrier(self, _index, name):
+        """barrier NAME: wait until every guest of the test is here."""
+        with self.lock:
+            barrier = self.barriers.setdefault(
+                name, threading.Barrier(len(self.guests)))
+        barrier.wait(self.timeout)
+
+    def do_plug(self, index, kind, name, size):
+        """plug plain ID SIZE, plug doorbell ID VECTORS: hotplug a device. A plain
+        one has memory of its own; a doorbell one joins the test's server."""
+        guest = self.guests[index]
+        if kind == "plain":
+            path = self.devices.directory / f"plugged-{index}-{name}"
+            guest.qmp.command("object-add", {
+                "qom-type": "memory-backend-file", "id": f"{name}-memory",
+                "share": True, "mem-path": str(path), "size": topo.parse_size(size)})
+            options = {"driver": "ivshmem-plain", "memdev": f"{name}-memory"}
+        elif kind == "doorbell":
+            address = {"type": "unix", "data": {"path": str(self.devices.socket)}}
+            guest.qmp.command("chardev-add", {"id": f"{name}-server", "backend": {
+                "type": "socket", "data": {"addr": address, "server": False}}})
+            options = {"driver": "ivshmem-doorbell", "chardev": f"{name}-server",
+                       "vectors": int(size)}
+        else:
+            raise ValueError(f"plug plain or doorbell, not {kind}")
+        port = guest.ports.pop() if guest.ports else None
+        guest.qmp.command("device_add", {
+            **options, "id": name, **({"bus": port} if port else {})})
+        self.plugged[index, name] = (kind, port)
+
+    def do_unplug(self, index, name):
+        """unplug ID: ask the guest to let go of a plugged device, and wait."""
+        guest = self.guests[index]
+        kind, port = self.plugged.pop((index, name), (None, None))
+        if kind is None:
+            raise ValueError(f"no {name} was plugged")
+        guest.qmp.command("device_del", {"id": name})
+        guest.qmp.wait_event("DEVICE_DELETED", device=name)
+        if port:
+            guest.ports.append(port)
+        if kind == "plain":
+            guest.qmp.command("object-del", {"id": f"{name}-memory"})
+            (self.devices.directory / f"plugged-{index}-{name}").unlink()
+        else:
+            guest.qmp.command("chardev-remove", {"id": f"{name}-server"})
+
+    def do_suspended_wakeup(self, index):
+        """suspended-wakeup: print it before suspending, read the answer after; the
+        host waits for the machine to sleep, then wakes it."""
+        self.guests[index].qmp.wait_event("SUSPEND", self.timeout)
+        self.guests[index].qmp.command("system_wakeup")
+
+    def do_qmp(self, index, *words):
+        """qmp JSON: any command of QEMU's machine protocol; gives its answer."""
+        return json.dumps(self.guests[index].qmp.send(json.loads(" ".join(words))))
+
+    def _host_peer(self):
+        if self.peer is None:
+            self.peer = peer.Peer(self.devices.socket)
+        return self.peer
+
+    def do_peer_id(self, _index):
+        """peer-id: the id of the host, which joins the server when first asked."""
+        with self.lock:
+            return self._host_peer().id
+
+    def do_peer_ring(self, _index, target, vector, times="1"):
+        """peer-ring ID VECTOR [TIMES]: the host rings a peer."""
+        with self.lock:
+            self._host_peer().ring(int(target), int(vector), int(times))
+
+    def do_peer_wait(self, _index, vector, seconds):
+        """peer-wait VECTOR SECONDS: wait until the host is rung; gives how often."""
+        with self.lock:
+            return self._host_peer().wait(int(vector), float(seconds))
+
+    def do_peer_leave(self, _index):
+        """peer-leave: the host leaves the server."""
+        with self.lock:
+            if self.peer:
+                self.peer.leave()
+            self.peer = None
+
+    def do_memory_read(self, _index, offset, length):
+        """memory-read OFFSET LENGTH: bytes of the shared region, in hex."""
+        with self.devices.memory.open("rb") as file:
+            file.seek(int(offset, 0))
+            return file.read(int(length, 0)).hex()
+
+    def do_memory_write(self, _index, offset, digits):
+        """memory-write OFFSET HEX: change the shared region from the host."""
+        with self.devices.memory.open("r+b") as file:
+            file.seek(int(offset, 0))
+            file.write(bytes.fromhex(digits))
+
+    def do_console_mark(self, index):
+        """console-mark: expect-log looks only at what comes after."""
+        self.marks[index] = len(self.guests[index].console.read_bytes())
+
+    def do_expect_log(self, index, *words):
+        """expect-log REGEX: this must appear in the kernel log within 5 s (since the
+        last console-mark, or the test's start), and is no failure."""
+        pattern = " ".join(words)
+        if klog.wait_match(self.guests[index].console, self.marks[index],
+                           pattern) is None:
+            raise ValueError(f"not in the kernel log: {pattern}")
+        self.expected[index].append(pattern)
