@@ -37,9 +37,9 @@
 
 /* struct ivshmem_info.flags */
 /* The device has interrupts: RING, WAIT, EVENTFD and poll work. */
-#define IVSHMEM_INFO_DOORBELL	(1U << 0)
+#define IVSHMEM_INFO_DOORBELL	0x1
 /* This open file may map the register page (see registers_offset). */
-#define IVSHMEM_INFO_REGISTERS	(1U << 1)
+#define IVSHMEM_INFO_REGISTERS	0x2
 
 /* struct ivshmem_info.cache: how the region is mapped (parameter cache=) */
 #define IVSHMEM_CACHE_WB	0U	/* write-back, as ordinary memory */
@@ -84,7 +84,7 @@ struct ivshmem_info {
  * wait after the doorbell was rung, so that the restarted call does not ring
  * again. Clear it before a new call.
  */
-#define IVSHMEM_RING_DONE	(1U << 0)
+#define IVSHMEM_RING_DONE	0x1
 
 /**
  * struct ivshmem_ring - ring a doorbell (IVSHMEM_IOC_RING)
@@ -111,17 +111,17 @@ struct ivshmem_ring {
 
 /* struct ivshmem_wait.flags */
 /* Wait for any vector in @set instead of for @vector. */
-#define IVSHMEM_WAIT_SET	(1U << 0)
+#define IVSHMEM_WAIT_SET	0x1
 /* Sleep only while the 32-bit word at @offset equals @expected. */
-#define IVSHMEM_WAIT_WORD	(1U << 1)
+#define IVSHMEM_WAIT_WORD	0x2
 /* @timeout_ns is a time on CLOCK_MONOTONIC, not a duration. */
-#define IVSHMEM_WAIT_ABSTIME	(1U << 2)
+#define IVSHMEM_WAIT_ABSTIME	0x4
 
 /* struct ivshmem_wait.result */
 /* At least one vector fired. */
-#define IVSHMEM_WAIT_FIRED	(1U << 0)
+#define IVSHMEM_WAIT_FIRED	0x1
 /* The word differs from @expected. */
-#define IVSHMEM_WAIT_CHANGED	(1U << 1)
+#define IVSHMEM_WAIT_CHANGED	0x2
 
 /**
  * struct ivshmem_wait - sleep until a doorbell (IVSHMEM_IOC_WAIT)

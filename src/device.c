@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Life of a device, above whatever transport it came from
+ *
+ *   alloc -> map -> (vectors) -> register     a node appears
+ *   pause <-> resume                          around a reset
+ *   gone -> (free interrupts) -> unmap -> put_device
+ *
+ * gone() makes every operation fail and takes every mapping away, at any
+ * moment; the structure itself lives until the last file is closed.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "ivshmem.h"
+#include "trace.h"
+
+static void ivshmem_device_release(struct device *dev)
+{
+	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
+
+	ivshmem_vectors_free(idev);
+	iput(idev->inode);
+	cleanup_srcu_struct(&idev->srcu);
+	kfree(idev);
+}
+
+/**
+ * ivshmem_device_alloc() - a device that nobody sees yet
+ * @parent: the transport's device
+ * @transport: the transport's operations
+ * @priv: the transport's own
+ *
+ * Give it back with put_device(), after ivshmem_device_gone() if it was
+ * registered.
+ *
+ * Return: the device or an ERR_PTR()
+ */
+struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
+					    const struct ivshmem_transport *transport,
+					    void *priv)
+{
+	struct ivshmem_device *idev;
+	int ret;
+
+	idev = kzalloc(sizeof(*idev), GFP_KERNEL);
+	if (!idev)
+		return ERR_PTR(-ENOMEM);
+
+	idev->transport = transport;
+	idev->priv = priv;
+	idev->state = IVSHMEM_LIVE;
+	init_waitqueue_head(&idev->any);
+
+	ret = init_srcu_struct(&idev->srcu);
+	if (ret)
+		goto err_free;
+	idev->inode = ivshmem_inode_new();
+	if (IS_ERR(idev->inode)) {
+		ret = PTR_ERR(idev->inode);
+		goto err_srcu;
+	}
+
+	device_initialize(&idev->dev);
+	idev->dev.class = &ivshmem_class;
+	idev->dev.parent = parent;
+	idev->dev.release = ivshmem_device_release;
+	return idev;
+
+err_srcu:
+	cleanup_srcu_struct(&idev->srcu);
+err_free:
+	kfree(idev);
+	return ERR_PTR(ret);
+}
+
+/**
+ * ivshmem_device_map() - give a device its region
+ * @idev: not registered yet
+ * @phys: where the region is
+ * @size: its bytes
+ *
+ * The kernel's own mapping has the same cache attribute as those of programs.
+ *
+ * Return: 0; -EINVAL if a page would be shared with something else; -ENOMEM
+ */
+int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
+		       resource_size_t size)
+{
+	if (!size || !PAGE_ALIGNED(phys) || !PAGE_ALIGNED(size) ||
+	    size > IVSHMEM_REGISTERS_OFFSET || size > SIZE_MAX)
+		return -EINVAL;
+
+	switch (ivshmem_cache) {
+	case IVSHMEM_CACHE_WB:
+		idev->mem = memremap(phys, size, MEMREMAP_WB);
+		break;
+	case IVSHMEM_CACHE_WC:
+		idev->mem = (void __force *)ioremap_wc(phys, size);
+		break;
+	default:
+		idev->mem = (void __force *)ioremap(phys, size);
+		break;
+	}
+	if (!idev->mem)
+		return -ENOMEM;
+	idev->phys = phys;
+	idev->size = size;
+	return 0;
+}
+
+/**
+ * ivshmem_device_unmap() - take the region away
+ * @idev: never registered, or gone
+ */
+void ivshmem_device_unmap(struct ivshmem_device *idev)
+{
+	if (!idev->mem)
+		return;
+	if (ivshmem_cache == IVSHMEM_CACHE_WB)
+		memunmap(idev->mem);
+	else
+		iounmap((void __iomem __force *)idev->mem);
+	idev->mem = NULL;
+}
+
+/**
+ * ivshmem_device_register() - make a device known to the world
+ * @idev: mapped, with its vectors
+ *
+ * Return: 0 or a negative errno, after which nobody has seen it
+ */
+int ivshmem_device_register(struct ivshmem_device *idev)
+{
+	int ret = ivshmem_minor_get();
+
+	if (ret < 0)
+		return ret;
+	idev->minor = ret;
+	idev->dev.devt = MKDEV(MAJOR(ivshmem_first_devt),
+			       MINOR(ivshmem_first_devt) + idev->minor);
+	ret = dev_set_name(&idev->dev, "ivshmem%d", idev->minor);
+	if (ret)
+		goto err_minor;
+	ret = ivshmem_sysfs_prepare(idev);
+	if (ret)
+		goto err_minor;
+	cdev_init(&idev->cdev, &ivshmem_fops);
+	idev->cdev.owner = THIS_MODULE;
+	ret = cdev_device_add(&idev->cdev, &idev->dev);
+	if (ret)
+		goto err_minor;
+	return 0;
+
+err_minor:
+	ivshmem_minor_put(idev->minor);
+	return ret;
+}
+
+/* Leave LIVE: nobody is inside when this returns, and no mapping is left. */
+static void ivshmem_device_quiesce(struct ivshmem_device *idev,
+				   enum ivshmem_state state)
+{
+	WRITE_ONCE(idev->state, state);
+	if (state == IVSHMEM_GONE)
+		ivshmem_vectors_fire_all(idev);
+	synchronize_srcu(&idev->srcu);
+	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
+}
+
+/**
+ * ivshmem_device_pause() - the memory is about to vanish for a while
+ * @idev: registered; the caller holds the parent's device_lock
+ *
+ * Operations and page faults wait from now on.
+ */
+void ivshmem_device_pause(struct ivshmem_device *idev)
+{
+	ivshmem_device_quiesce(idev, IVSHMEM_PAUSED);
+	trace_ivshmem_pause(idev->minor);
+}
+
+/**
+ * ivshmem_device_resume() - the memory is back, doorbells may have been lost
+ * @idev: registered; the caller holds the parent's device_lock
+ *
+ * Everybody who waits for a doorbell is woken to look at the memory again:
+ * what came in between cannot be known.
+ */
+void ivshmem_device_resume(struct ivshmem_device *idev)
+{
+	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
+	trace_ivshmem_resume(idev->minor);
+	ivshmem_vectors_fire_all(idev);
+}
+
+/**
+ * ivshmem_device_gone() - the device goes away, now
+ * @idev: registered; the caller holds the parent's device_lock
+ *
+ * When this returns no operation touches the region or the registers any more,
+ * and none will. Interrupts may still come in; the caller frees them next.
+ */
+void ivshmem_device_gone(struct ivshmem_device *idev)
+{
+	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
+	trace_ivshmem_gone(idev->minor);
+	cdev_device_del(&idev->cdev, &idev->dev);
+	ivshmem_minor_put(idev->minor);
+}
+
+/**
+ * ivshmem_try_enter() - enter a device unless it is paused
+ * @idev: the device
+ * @idx: for ivshmem_exit()
+ *
+ * Does not sleep.
+ *
+ * Return: 0, after which the region and the registers may be touched until
+ * ivshmem_exit(); -ENODEV; -EAGAIN while the device is being reset
+ */
+int ivshmem_try_enter(struct ivshmem_device *idev, int *idx)
+{
+	int state;
+
+	*idx = srcu_read_lock(&idev->srcu);
+	state = READ_ONCE(idev->state);
+	if (state == IVSHMEM_LIVE) {
+		/* For sparse, which can't follow a lock taken on condition. */
+		__release(&idev->srcu);
+		return 0;
+	}
+	srcu_read_unlock(&idev->srcu, *idx);
+	return state == IVSHMEM_GONE ? -ENODEV : -EAGAIN;
+}
+
+/**
+ * ivshmem_enter() - enter a device, after a reset if there is one
+ * @idev: the device
+ * @idx: for ivshmem_exit()
+ *
+ * Return: 0 as ivshmem_try_enter(); -ENODEV; -EINTR if killed in the meantime
+ */
+int ivshmem_enter(struct ivshmem_device *idev, int *idx)
+{
+	int ret;
+
+	while ((ret = ivshmem_try_enter(idev, idx)) == -EAGAIN)
+		if (wait_event_killable(idev->any,
+					READ_ONCE(idev->state) != IVSHMEM_PAUSED))
+			return -EINTR;
+	return ret;
+}
+
+/**
+ * ivshmem_exit() - leave what ivshmem_enter() or ivshmem_try_enter() entered
+ * @idev: the device
+ * @idx: as it was given
+ */
+void ivshmem_exit(struct ivshmem_device *idev, int idx)
+{
+	__acquire(&idev->srcu);
+	srcu_read_unlock(&idev->srcu, idx);
+}

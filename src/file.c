@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An open /dev/ivshmemN: open, release, read, write, llseek, poll, fasync
+ *
+ * Reading and writing see the shared memory, so dd, xxd and cmp work; doorbells
+ * are seen by poll (POLLIN: one rang that was not reported to this file yet)
+ * and taken by the WAIT ioctl.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include "compat.h"
+#include "ivshmem.h"
+#include "trace.h"
+
+static int ivshmem_open(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_device *idev = container_of(inode->i_cdev,
+						   struct ivshmem_device, cdev);
+	struct ivshmem_file *file;
+	unsigned int i;
+	int idx, ret;
+
+	file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
+			GFP_KERNEL_ACCOUNT);
+	if (!file)
+		return -ENOMEM;
+
+	ret = ivshmem_enter(idev, &idx);
+	if (ret) {
+		kvfree(file);
+		return ret;
+	}
+	get_device(&idev->dev);
+	file->idev = idev;
+	file->writable = filp->f_mode & FMODE_WRITE;
+	mutex_init(&file->eventfd_lock);
+	for (i = 0; i < idev->nr_vectors; i++)
+		atomic64_set(&file->seen[i],
+			     atomic64_read(&idev->vectors[i].count));
+	filp->private_data = file;
+	filp->f_mapping = idev->inode->i_mapping;
+	ivshmem_exit(idev, idx);
+
+	trace_ivshmem_open(idev->minor, file->writable);
+	return 0;
+}
+
+static int ivshmem_release(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+
+	trace_ivshmem_release(idev->minor);
+	ivshmem_eventfd_unbind_all(file);
+	mutex_destroy(&file->eventfd_lock);
+	kvfree(file);
+	put_device(&idev->dev);
+	return 0;
+}
+
+static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return fixed_size_llseek(filp, offset, whence, file->idev->size);
+}
+
+/*
+ * Write-back memory is copied straight between the region and the program; any
+ * other kind through a page of our own with the accessors for device memory,
+ * as arm64 allows no unaligned access to it.
+ */
+static size_t copy_chunk(struct ivshmem_device *idev, loff_t pos, size_t n,
+			 struct iov_iter *iter, void *bounce, bool write)
+{
+	void *mem = idev->mem + pos;
+
+	if (!bounce)
+		return write ? copy_from_iter(mem, n, iter) :
+			       copy_to_iter(mem, n, iter);
+	if (write) {
+		n = copy_from_iter(bounce, n, iter);
+		memcpy_toio((void __iomem __force *)mem, bounce, n);
+		return n;
+	}
+	memcpy_fromio(bounce, (void __iomem __force *)mem, n);
+	return copy_to_iter(bounce, n, iter);
+}
+
+/* Copy as much as there is, giving way between chunks. */
+static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	size_t left = min_t(u64, iov_iter_count(iter), idev->size - iocb->ki_pos);
+	size_t step = SZ_1M, done = 0, n;
+	void *bounce = NULL;
+	int idx, ret = 0;
+
+	if (ivshmem_cache != IVSHMEM_CACHE_WB) {
+		step = PAGE_SIZE;
+		bounce = (void *)__get_free_page(GFP_KERNEL);
+		if (!bounce)
+			return -ENOMEM;
+	}
+	while (left) {
+		size_t chunk = min(left, step);
+
+		ret = ivshmem_enter(idev, &idx);
+		if (ret)
+			break;
+		n = copy_chunk(idev, iocb->ki_pos, chunk, iter, bounce, write);
+		ivshmem_exit(idev, idx);
+
+		done += n;
+		left -= n;
+		iocb->ki_pos += n;
+		if (n < chunk) {
+			ret = -EFAULT;
+			break;
+		}
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	free_page((unsigned long)bounce);
+	return done ? done : ret;
+}
+
+/* A device that is gone fails before anything else is looked at. */
+static int check_there(struct kiocb *iocb)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	int idx, ret = ivshmem_enter(file->idev, &idx);
+
+	if (!ret)
+		ivshmem_exit(file->idev, idx);
+	return ret;
+}
+
+static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	int ret = check_there(iocb);
+
+	if (ret)
+		return ret;
+	if (iocb->ki_pos >= file->idev->size)
+		return 0;
+	return copy_region(iocb, to, false);
+}
+
+static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	int ret = check_there(iocb);
+
+	if (ret || !iov_iter_count(from))
+		return ret;
+	if (iocb->ki_pos >= file->idev->size)
+		return -ENOSPC;
+	return copy_region(iocb, from, true);
+}
+
+static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	__poll_t mask = 0;
+
+	poll_wait(filp, &idev->any, wait);
+	if (READ_ONCE(idev->state) == IVSHMEM_GONE)
+		return EPOLLHUP | EPOLLERR;
+	if (ivshmem_events_pending(file))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (file->writable)
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	return mask;
+}
+
+static int ivshmem_fasync(int fd, struct file *filp, int on)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return fasync_helper(fd, filp, on, &file->idev->fasync);
+}
+
+const struct file_operations ivshmem_fops = {
+	.owner = THIS_MODULE,
+	.open = ivshmem_open,
+	.release = ivshmem_release,
+	.llseek = ivshmem_llseek,
+	.read_iter = ivshmem_read_iter,
+	.write_iter = ivshmem_write_iter,
+	.poll = ivshmem_poll,
+	.fasync = ivshmem_fasync,
+	.mmap = ivshmem_mmap,
+#ifdef IVSHMEM_HUGE_FAULT
+	.get_unmapped_area = ivshmem_get_unmapped_area,
+#endif
+	.unlocked_ioctl = ivshmem_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};

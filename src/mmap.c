@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of the region and of the register page
+ *
+ * mmap only notes what is wanted; the page tables are filled by the faults
+ * that follow, in the largest pieces that address, range and kernel allow: 1
+ * GiB, 2 MiB, or all the single pages around the fault that one page table
+ * holds. When the device pauses or goes away the mappings are emptied
+ * (ivshmem_device_gone()), and the next touch comes here again: it waits for
+ * the end of the reset, or ends in SIGBUS.
+ *
+ * Mappings are shared and never executable. A private one would need a copy of
+ * its own at the first write, and silently stop to be the shared memory it
+ * was made for, so it is refused.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include "compat.h"
+#include "ivshmem.h"
+#include "trace.h"
+
+static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
+/* The page frame behind @addr, for a mapping of the region. */
+static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
+{
+	return PHYS_PFN(vma_device(vma)->phys) + vma->vm_pgoff +
+	       ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+static vm_fault_t enter_fault(struct ivshmem_device *idev, int *idx)
+{
+	return ivshmem_enter(idev, idx) ? VM_FAULT_SIGBUS : 0;
+}
+
+#ifdef pte_pgprot
+/* What fill_around() tells fill_pte(). */
+struct fill {
+	struct vm_area_struct *vma;
+	pgprot_t prot;
+};
+
+static int take_prot(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fill *fill = data;
+
+	fill->prot = pte_pgprot(*pte);
+	return 0;
+}
+
+static int fill_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fill *fill = data;
+	unsigned long pfn = region_pfn(fill->vma, addr);
+
+	if (pte_none(*pte))
+		set_pte_at(fill->vma->vm_mm, addr, pte,
+			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
+	return 0;
+}
+
+/*
+ * Fill the page table that the page at @addr was just put into, as far as the
+ * mapping reaches: one fault and one lock for up to 512 pages. The protection
+ * is that of the first page, into which the kernel has put what it knows of
+ * the memory's type.
+ */
+static void fill_around(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long first = max(addr & PMD_MASK, vma->vm_start);
+	unsigned long last = min((addr & PMD_MASK) + PMD_SIZE - 1,
+				 vma->vm_end - 1);
+	struct fill fill = { .vma = vma };
+
+	if (!apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, take_prot, &fill))
+		apply_to_page_range(vma->vm_mm, first, last + 1 - first,
+				    fill_pte, &fill);
+}
+#else
+static void fill_around(struct vm_area_struct *vma, unsigned long addr)
+{
+}
+#endif
+
+static vm_fault_t region_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivshmem_device *idev = vma_device(vma);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	vm_fault_t ret;
+	int idx;
+
+	ret = enter_fault(idev, &idx);
+	if (ret)
+		return ret;
+	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
+	if (ret == VM_FAULT_NOPAGE)
+		fill_around(vma, addr);
+	ivshmem_exit(idev, idx);
+	trace_ivshmem_fault(idev->minor, addr, 0, ret);
+	return ret;
+}
+
+#ifdef IVSHMEM_HUGE_FAULT
+static vm_fault_t insert_huge(struct vm_fault *vmf, unsigned long pfn,
+			      unsigned int order)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+	if (order == PMD_SHIFT - PAGE_SHIFT)
+		return vmf_insert_pfn_pmd(vmf, ivshmem_huge_pfn(pfn), write);
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	if (order == PUD_SHIFT - PAGE_SHIFT)
+		return vmf_insert_pfn_pud(vmf, ivshmem_huge_pfn(pfn), write);
+#endif
+	return VM_FAULT_FALLBACK;
+}
+
+static vm_fault_t region_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivshmem_device *idev = vma_device(vma);
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	unsigned long pfn;
+	vm_fault_t ret;
+	int idx;
+
+	if (addr < vma->vm_start || vma->vm_end - addr < size)
+		return VM_FAULT_FALLBACK;
+	pfn = region_pfn(vma, addr);
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return VM_FAULT_FALLBACK;
+
+	ret = enter_fault(idev, &idx);
+	if (ret)
+		return ret;
+	ret = insert_huge(vmf, pfn, order);
+	ivshmem_exit(idev, idx);
+	trace_ivshmem_fault(idev->minor, addr, order, ret);
+	return ret;
+}
+
+/**
+ * ivshmem_get_unmapped_area() - find an address where huge pages fit
+ * @filp: the open device
+ * @addr: the program's wish, kept if there is one
+ * @len: bytes
+ * @pgoff: offset in pages
+ * @flags: MAP_*
+ *
+ * Return: an address that has the same offset in a huge page as the memory
+ */
+unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags)
+{
+	struct ivshmem_file *file = filp->private_data;
+	phys_addr_t phys = file->idev->phys + ((phys_addr_t)pgoff << PAGE_SHIFT);
+	unsigned long align, area;
+
+	align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
+	if (addr || flags & MAP_FIXED || len < PMD_SIZE || len > TASK_SIZE - align)
+		return ivshmem_find_area(filp, addr, len, pgoff, flags);
+
+	area = ivshmem_find_area(filp, 0, len + align - PAGE_SIZE, pgoff, flags);
+	if (IS_ERR_VALUE(area))
+		return ivshmem_find_area(filp, 0, len, pgoff, flags);
+	return area + ((phys - area) & (align - 1));
+}
+#endif /* IVSHMEM_HUGE_FAULT */
+
+/* A debugger reads or writes a program's mapping. */
+static int region_access(struct vm_area_struct *vma, unsigned long addr,
+			 void *buf, int len, int write)
+{
+	struct ivshmem_device *idev = vma_device(vma);
+	void *mem = idev->mem + PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
+	int idx;
+
+	len = min_t(unsigned long, len, vma->vm_end - addr);
+	if (ivshmem_enter(idev, &idx))
+		return -EIO;
+	if (write)
+		memcpy_toio((void __iomem __force *)mem, buf, len);
+	else
+		memcpy_fromio(buf, (void __iomem __force *)mem, len);
+	ivshmem_exit(idev, idx);
+	return len;
+}
+
+static const struct vm_operations_struct region_vm_ops = {
+	.fault = region_fault,
+#ifdef IVSHMEM_HUGE_FAULT
+	.huge_fault = region_huge_fault,
+#endif
+	.access = region_access,
+};
+
+static vm_fault_t registers_fault(struct vm_fault *vmf)
+{
+	struct ivshmem_device *idev = vma_device(vmf->vma);
+	vm_fault_t ret;
+	int idx;
+
+	ret = enter_fault(idev, &idx);
+	if (ret)
+		return ret;
+	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
+			     PHYS_PFN(idev->registers_phys));
+	ivshmem_exit(idev, idx);
+	return ret;
+}
+
+static const struct vm_operations_struct registers_vm_ops = {
+	.fault = registers_fault,
+};
+
+static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
+{
+	if (!file->idev->registers_phys || !file->writable)
+		return -EACCES;
+	if (vma_pages(vma) != 1)
+		return -EINVAL;
+	vma->vm_ops = &registers_vm_ops;
+	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	return 0;
+}
+
+static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
+{
+	unsigned long pages = file->idev->size >> PAGE_SHIFT;
+	pgprot_t prot = vma->vm_page_prot;
+
+	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -EINVAL;
+	if (ivshmem_cache == IVSHMEM_CACHE_WC)
+		prot = pgprot_writecombine(prot);
+	else if (ivshmem_cache == IVSHMEM_CACHE_UC)
+		prot = pgprot_noncached(prot);
+	vma->vm_ops = &region_vm_ops;
+	vma->vm_page_prot = pgprot_decrypted(prot);
+#ifdef IVSHMEM_HUGE_FAULT
+	/* Huge entries also where only who asks for them gets them. */
+	vm_flags_set(vma, VM_HUGEPAGE);
+#endif
+	return 0;
+}
+
+int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	int idx, ret;
+
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+
+	ret = ivshmem_enter(idev, &idx);
+	if (ret)
+		return ret;
+	vma->vm_private_data = idev;
+	if (vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
+		ret = map_registers(file, vma);
+	else
+		ret = map_region(file, vma);
+	if (!ret) {
+		vm_flags_clear(vma, VM_MAYEXEC);
+		vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+		trace_ivshmem_map(idev->minor, vma);
+	}
+	ivshmem_exit(idev, idx);
+	return ret;
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The PCI device: where the hardware meets the driver
+ *
+ * BAR0 holds the registers, BAR1 the MSI-X table (if there are interrupts),
+ * BAR2 the shared memory. The PCI core calls probe for each device it finds,
+ * at boot or at hotplug, and remove when one is unplugged or unbound, or when
+ * the module goes. The device is specified in docs/specs/ivshmem-spec in QEMU's
+ * sources; ivshmem-plain is the kind without interrupts, ivshmem-doorbell the
+ * one with.
+ */
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include "ivshmem.h"
+#include "trace.h"
+
+#define IVSHMEM_PCI_DEVICE	0x1110
+#define IVSHMEM_PCI_REVISION	1
+
+#define BAR_REGISTERS	0
+#define BAR_MEMORY	2
+
+/* Registers, offsets in bytes, 32 bits each. */
+#define REG_IVPOSITION	8
+#define REG_DOORBELL	IVSHMEM_REG_DOORBELL
+#define REGISTERS_SIZE	16
+
+/**
+ * struct ivshmem_pci - a PCI device with our driver
+ * @pdev: the device
+ * @idev: what is above; a reference is held
+ * @registers: BAR0
+ * @rest_of_page: keeps others out of the register page
+ */
+struct ivshmem_pci {
+	struct pci_dev *pdev;
+	struct ivshmem_device *idev;
+	void __iomem *registers;
+	struct resource rest_of_page;
+};
+
+static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+{
+	struct ivshmem_pci *ip = idev->priv;
+
+	/* writel() lets earlier writes to the region go first. */
+	writel(IVSHMEM_DOORBELL(peer, vector), ip->registers + REG_DOORBELL);
+}
+
+static u32 pci_id(struct ivshmem_device *idev)
+{
+	struct ivshmem_pci *ip = idev->priv;
+	u32 id = readl(ip->registers + REG_IVPOSITION);
+
+	return id > IVSHMEM_MAX_PEER ? IVSHMEM_ID_UNKNOWN : id;
+}
+
+static const struct ivshmem_transport ivshmem_pci_transport = {
+	.ring = pci_ring,
+	.id = pci_id,
+};
+
+/*
+ * With MSI-X each vector is ours alone and edge-like: nothing to acknowledge,
+ * and the status register must not be looked at (it stays 0).
+ */
+static irqreturn_t ivshmem_pci_interrupt(int irq, void *data)
+{
+	struct ivshmem_vector *vec = data;
+	struct ivshmem_device *idev = vec->idev;
+
+	trace_ivshmem_interrupt(idev->minor, vec - idev->vectors);
+	ivshmem_vector_fire(vec);
+	return IRQ_HANDLED;
+}
+
+static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
+{
+	while (requested--)
+		free_irq(pci_irq_vector(ip->pdev, requested),
+			 &ip->idev->vectors[requested]);
+	pci_free_irq_vectors(ip->pdev);
+}
+
+/*
+ * As many vectors as the device has and the machine will give: a small machine
+ * may not have them all. None at all makes it a device without doorbells.
+ */
+static unsigned int alloc_irq_vectors(struct pci_dev *pdev)
+{
+	int offered = pci_msix_vec_count(pdev), want, got = 0;
+
+	if (offered <= 0)
+		return 0;
+	for (want = min(offered, IVSHMEM_MAX_VECTORS); want; want /= 2) {
+		got = pci_alloc_irq_vectors(pdev, 1, want, PCI_IRQ_MSIX);
+		if (got > 0)
+			break;
+	}
+	if (got < 0)
+		got = 0;
+	if (got < offered)
+		pci_warn(pdev, "%d of %d interrupt vectors granted\n", got,
+			 offered);
+	return got;
+}
+
+static int request_interrupts(struct ivshmem_pci *ip)
+{
+	unsigned int i, nr = alloc_irq_vectors(ip->pdev);
+	int ret;
+
+	ret = ivshmem_vectors_alloc(ip->idev, nr);
+	if (ret) {
+		free_interrupts(ip, 0);
+		return ret;
+	}
+	for (i = 0; i < nr; i++) {
+		struct ivshmem_vector *vec = &ip->idev->vectors[i];
+
+		snprintf(vec->irq_name, sizeof(vec->irq_name),
+			 "ivshmem-v%u@pci:%s", i, pci_name(ip->pdev));
+		ret = request_irq(pci_irq_vector(ip->pdev, i),
+				  ivshmem_pci_interrupt, 0, vec->irq_name, vec);
+		if (ret) {
+			free_interrupts(ip, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The registers are 256 bytes, and a mapping gives away a whole page. Offer it
+ * only if the rest of the page belongs to nobody, and see to it that it stays
+ * so.
+ */
+static void claim_register_page(struct ivshmem_pci *ip)
+{
+	struct resource *bar = &ip->pdev->resource[BAR_REGISTERS];
+	phys_addr_t start = pci_resource_start(ip->pdev, BAR_REGISTERS);
+	resource_size_t len = pci_resource_len(ip->pdev, BAR_REGISTERS);
+
+	if (!ivshmem_map_registers || !ip->idev->nr_vectors || !PAGE_ALIGNED(start))
+		return;
+	if (len < PAGE_SIZE) {
+		ip->rest_of_page = (struct resource) {
+			.name = "ivshmem register page",
+			.start = bar->end + 1,
+			.end = start + PAGE_SIZE - 1,
+			.flags = bar->flags,
+		};
+		if (!bar->parent ||
+		    request_resource(bar->parent, &ip->rest_of_page)) {
+			ip->rest_of_page.parent = NULL;
+			return;
+		}
+	}
+	ip->idev->registers_phys = start;
+}
+
+static void release_register_page(struct ivshmem_pci *ip)
+{
+	if (ip->rest_of_page.parent)
+		release_resource(&ip->rest_of_page);
+}
+
+/* Is this hardware we can drive? Says why if not. */
+static int check_device(struct pci_dev *pdev)
+{
+	if (pdev->revision != IVSHMEM_PCI_REVISION) {
+		pci_err(pdev, "revision %u is not supported, only %u: use ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later instead of ivshmem\n",
+			pdev->revision, IVSHMEM_PCI_REVISION);
+		return -ENODEV;
+	}
+	if (!(pci_resource_flags(pdev, BAR_REGISTERS) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, BAR_REGISTERS) < REGISTERS_SIZE) {
+		pci_err(pdev, "BAR %d is no register block\n", BAR_REGISTERS);
+		return -ENODEV;
+	}
+	if (!(pci_resource_flags(pdev, BAR_MEMORY) & IORESOURCE_MEM) ||
+	    !pci_resource_start(pdev, BAR_MEMORY)) {
+		pci_err(pdev, "BAR %d has no memory: has the hypervisor given it any, and was there room for it?\n",
+			BAR_MEMORY);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/* All of what belongs to the PCI device; undone by unmap_device(). */
+static int map_device(struct ivshmem_pci *ip)
+{
+	struct pci_dev *pdev = ip->pdev;
+	int ret;
+
+	ip->registers = pci_ioremap_bar(pdev, BAR_REGISTERS);
+	if (!ip->registers)
+		return -ENOMEM;
+	ret = ivshmem_device_map(ip->idev, pci_resource_start(pdev, BAR_MEMORY),
+				 pci_resource_len(pdev, BAR_MEMORY));
+	if (ret) {
+		pci_err(pdev, "can't map BAR %d (%pR): %d\n", BAR_MEMORY,
+			&pdev->resource[BAR_MEMORY], ret);
+		iounmap(ip->registers);
+	}
+	return ret;
+}
+
+static void unmap_device(struct ivshmem_pci *ip)
+{
+	ivshmem_device_unmap(ip->idev);
+	iounmap(ip->registers);
+}
+
+static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct ivshmem_device *idev;
+	struct ivshmem_pci *ip;
+	int ret;
+
+	ret = check_device(pdev);
+	if (ret)
+		return ret;
+
+	ip = kzalloc(sizeof(*ip), GFP_KERNEL);
+	if (!ip)
+		return -ENOMEM;
+	ip->pdev = pdev;
+
+	ret = pci_enable_device_mem(pdev);
+	if (ret)
+		goto err_free;
+	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	if (ret)
+		goto err_disable;
+	pci_set_master(pdev);
+
+	idev = ivshmem_device_alloc(&pdev->dev, &ivshmem_pci_transport, ip);
+	if (IS_ERR(idev)) {
+		ret = PTR_ERR(idev);
+		goto err_regions;
+	}
+	ip->idev = idev;
+
+	ret = map_device(ip);
+	if (ret)
+		goto err_put;
+	ret = request_interrupts(ip);
+	if (ret)
+		goto err_unmap;
+	claim_register_page(ip);
+
+	pci_set_drvdata(pdev, ip);
+	ret = ivshmem_device_register(idev);
+	if (ret)
+		goto err_interrupts;
+
+	trace_ivshmem_probe(idev->minor, pci_name(pdev), idev->phys, idev->size,
+			    idev->nr_vectors);
+	dev_info(&idev->dev, "%zu bytes at %pap, %u vectors, %s\n", idev->size,
+		 &idev->phys, idev->nr_vectors,
+		 ivshmem_cache_names[ivshmem_cache]);
+	return 0;
+
+err_interrupts:
+	release_register_page(ip);
+	free_interrupts(ip, idev->nr_vectors);
+err_unmap:
+	unmap_device(ip);
+err_put:
+	put_device(&idev->dev);
+err_regions:
+	pci_clear_master(pdev);
+	pci_release_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+err_free:
+	kfree(ip);
+	return ret;
+}
+
+/* Unplugged, unbound, or the module goes: files may be open, mappings in use. */
+static void ivshmem_pci_remove(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+	struct ivshmem_device *idev = ip->idev;
+
+	ivshmem_device_gone(idev);
+	release_register_page(ip);
+	free_interrupts(ip, idev->nr_vectors);
+	unmap_device(ip);
+	put_device(&idev->dev);
+	pci_clear_master(pdev);
+	pci_release_regions(pdev);
+	pci_disable_device(pdev);
+	kfree(ip);
+}
+
+static void ivshmem_pci_reset_prepare(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+
+	ivshmem_device_pause(ip->idev);
+}
+
+static void ivshmem_pci_reset_done(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+
+	ivshmem_device_resume(ip->idev);
+}
+
+static const struct pci_error_handlers ivshmem_pci_err_handler = {
+	.reset_prepare = ivshmem_pci_reset_prepare,
+	.reset_done = ivshmem_pci_reset_done,
+};
+
+/*
+ * The PCI core saves and restores the device itself. Programs are frozen in
+ * the meantime, but doorbells that came while the machine slept are lost: wake
+ * everybody to look.
+ */
+static int __maybe_unused ivshmem_pci_resume(struct device *dev)
+{
+	struct ivshmem_pci *ip = dev_get_drvdata(dev);
+
+	ivshmem_device_resume(ip->idev);
+	return 0;
+}
+
+static SIMPLE_DEV_PM_OPS(ivshmem_pci_pm_ops, NULL, ivshmem_pci_resume);
+
+static const struct pci_device_id ivshmem_pci_ids[] = {
+	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
+
+static struct pci_driver ivshmem_pci_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = ivshmem_pci_ids,
+	.probe = ivshmem_pci_probe,
+	.remove = ivshmem_pci_remove,
+	.err_handler = &ivshmem_pci_err_handler,
+	.driver.pm = &ivshmem_pci_pm_ops,
+};
+
+int __init ivshmem_pci_init(void)
+{
+	return pci_register_driver(&ivshmem_pci_driver);
+}
+
+void ivshmem_pci_exit(void)
+{
+	pci_unregister_driver(&ivshmem_pci_driver);
+}

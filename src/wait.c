@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sleeping until a doorbell rings: a futex between machines
+ *
+ * Why no wake-up is lost. The other side changes the word, then rings. The
+ * waiter queues itself, then looks at the counts, then at the word, then
+ * sleeps. If it missed the change, the doorbell comes later than its look, and
+ * the interrupt handler finds it on the queue, or has counted before it looked.
+ *
+ * Nobody sleeps between ivshmem_enter() and ivshmem_exit(), so a device can be
+ * reset or go away under any number of waiters. Who waits for one vector sleeps
+ * on the vector's own queue and is not disturbed by others; who waits for
+ * several sleeps on the device's.
+ */
+#include <linux/bitmap.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include "ivshmem.h"
+#include "trace.h"
+
+/* Rounds of looking between two looks at the clock while spinning. */
+#define SPIN_ROUNDS	32
+
+/* One call of WAIT. */
+struct ivshmem_waiter {
+	struct ivshmem_file *file;
+	struct ivshmem_wait *w;
+	wait_queue_head_t *queue;
+	ktime_t deadline;	/* CLOCK_MONOTONIC; KTIME_MAX: never */
+};
+
+/**
+ * ivshmem_wait_check() - is this a request that can be served?
+ * @file: whose
+ * @w: as the program gave it, copied
+ *
+ * Return: 0, -EINVAL or -EOPNOTSUPP
+ */
+int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w)
+{
+	unsigned int i, nr = file->idev->nr_vectors;
+	u64 any = 0;
+
+	if (w->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
+			 IVSHMEM_WAIT_ABSTIME))
+		return -EINVAL;
+	if (w->reserved || w->ncounts > IVSHMEM_MAX_VECTORS ||
+	    w->spin_ns > IVSHMEM_MAX_SPIN_NS || (w->ncounts && !w->counts))
+		return -EINVAL;
+	if (!nr)
+		return -EOPNOTSUPP;
+
+	for (i = 0; i < ARRAY_SIZE(w->set); i++) {
+		unsigned int first = i * 64;
+		u64 valid = nr <= first ? 0 :
+			    nr - first >= 64 ? ~0ULL : BIT_ULL(nr - first) - 1;
+
+		if (w->set[i] & ~valid)
+			return -EINVAL;
+		any |= w->set[i];
+	}
+	if (w->flags & IVSHMEM_WAIT_SET) {
+		if (!any || w->vector)
+			return -EINVAL;
+	} else if (any || w->vector >= nr) {
+		return -EINVAL;
+	}
+
+	if (w->flags & IVSHMEM_WAIT_WORD) {
+		if (w->offset % sizeof(u32) || w->offset >= file->idev->size)
+			return -EINVAL;
+	} else if (w->offset || w->expected) {
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool wanted(const struct ivshmem_wait *w, unsigned int vector)
+{
+	if (w->flags & IVSHMEM_WAIT_SET)
+		return w->set[vector / 64] & BIT_ULL(vector % 64);
+	return w->vector == vector;
+}
+
+/* The range of vectors worth looking at: all, or just one. */
+static void span(const struct ivshmem_file *file, const struct ivshmem_wait *w,
+		 unsigned int *first, unsigned int *end)
+{
+	*first = w->flags & IVSHMEM_WAIT_SET ? 0 : w->vector;
+	*end = w->flags & IVSHMEM_WAIT_SET ? file->idev->nr_vectors : *first + 1;
+}
+
+static u64 unseen(struct ivshmem_file *file, unsigned int vector)
+{
+	return atomic64_read(&file->idev->vectors[vector].count) -
+	       atomic64_read(&file->seen[vector]);
+}
+
+static bool any_fired(struct ivshmem_waiter *wr)
+{
+	unsigned int v, end;
+
+	for (span(wr->file, wr->w, &v, &end); v < end; v++)
+		if (wanted(wr->w, v) && unseen(wr->file, v))
+			return true;
+	return false;
+}
+
+/* Is the word no longer as expected? The device is entered. */
+static bool word_changed(struct ivshmem_waiter *wr)
+{
+	const u32 *word = wr->file->idev->mem + wr->w->offset;
+
+	return wr->w->flags & IVSHMEM_WAIT_WORD &&
+	       READ_ONCE(*word) != wr->w->expected;
+}
+
+/*
+ * Look once. Gives 1 when the call is over, 0 when there is nothing yet, or
+ * -ENODEV. During a reset there is nothing yet: its end wakes everybody.
+ */
+static int look(struct ivshmem_waiter *wr)
+{
+	int idx, ret = ivshmem_try_enter(wr->file->idev, &idx);
+
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	ret = any_fired(wr) || word_changed(wr);
+	ivshmem_exit(wr->file->idev, idx);
+	return ret;
+}
+
+/* Look until the budget is used up or somebody else needs the processor. */
+static int spin(struct ivshmem_waiter *wr)
+{
+	struct ivshmem_device *idev = wr->file->idev;
+	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
+	int idx, i, ret = ivshmem_try_enter(idev, &idx);
+
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	if (ktime_after(end, wr->deadline))
+		end = wr->deadline;
+	do {
+		for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
+			cpu_relax();
+			ret = any_fired(wr) || word_changed(wr);
+		}
+	} while (!ret && !need_resched() && !signal_pending(current) &&
+		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
+		 ktime_before(ktime_get(), end));
+	ivshmem_exit(idev, idx);
+	return ret;
+}
+
+static int sleep(struct ivshmem_waiter *wr)
+{
+	struct wait_queue_entry entry;
+	u64 slack = current->timer_slack_ns;
+	int ret;
+
+	init_wait_entry(&entry, 0);
+	for (;;) {
+		prepare_to_wait(wr->queue, &entry, TASK_INTERRUPTIBLE);
+		ret = look(wr);
+		if (ret)
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+		if (wr->deadline == KTIME_MAX) {
+			schedule();
+		} else if (!schedule_hrtimeout_range(&wr->deadline, slack,
+						     HRTIMER_MODE_ABS)) {
+			ret = look(wr);
+			if (!ret)
+				ret = -ETIMEDOUT;
+			break;
+		}
+	}
+	finish_wait(wr->queue, &entry);
+	return ret;
+}
+
+/*
+ * Tell what fired, and remember that it was told. The counts are read first
+ * and the word after them: a doorbell that is told here and now belongs to a
+ * change that the program will see when it looks at the memory.
+ */
+static int report(struct ivshmem_waiter *wr)
+{
+	struct ivshmem_device *idev = wr->file->idev;
+	struct ivshmem_wait *w = wr->w;
+	u64 __user *counts = u64_to_user_ptr(w->counts);
+	u64 fired[ARRAY_SIZE(w->set)] = {};
+	unsigned int v, end;
+	bool first = true;
+	int idx, ret;
+
+	w->result = 0;
+	w->count = 0;
+	if (w->ncounts && clear_user(counts, w->ncounts * sizeof(*counts)))
+		return -EFAULT;
+
+	for (span(wr->file, w, &v, &end); v < end; v++) {
+		s64 seen = atomic64_read(&wr->file->seen[v]);
+		s64 count = atomic64_read(&idev->vectors[v].count);
+
+		if (!wanted(w, v) || count == seen)
+			continue;
+		if (v < w->ncounts && put_user(count - seen, counts + v))
+			return -EFAULT;
+		/* Where another thread was faster both have told it. */
+		atomic64_cmpxchg(&wr->file->seen[v], seen, count);
+		fired[v / 64] |= BIT_ULL(v % 64);
+		if (first) {
+			w->vector = v;
+			w->count = count - seen;
+			w->result |= IVSHMEM_WAIT_FIRED;
+			first = false;
+		}
+	}
+	memcpy(w->set, fired, sizeof(fired));
+
+	ret = ivshmem_enter(idev, &idx);
+	if (ret)
+		return ret;
+	smp_rmb(); /* counts before word, see above */
+	if (word_changed(wr))
+		w->result |= IVSHMEM_WAIT_CHANGED;
+	ivshmem_exit(idev, idx);
+	return 0;
+}
+
+static ktime_t deadline_of(const struct ivshmem_wait *w)
+{
+	if (w->timeout_ns < 0)
+		return KTIME_MAX;
+	if (w->flags & IVSHMEM_WAIT_ABSTIME)
+		return ns_to_ktime(w->timeout_ns);
+	return ktime_add_safe(ktime_get(), ns_to_ktime(w->timeout_ns));
+}
+
+/**
+ * ivshmem_wait() - sleep until a doorbell rings
+ * @file: whose
+ * @w: checked; when this returns 0 its output fields are set, when it returns
+ *	-ERESTARTSYS a relative timeout is what is left
+ *
+ * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT
+ */
+int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
+{
+	struct ivshmem_device *idev = file->idev;
+	struct ivshmem_waiter wr = {
+		.file = file,
+		.w = w,
+		.queue = w->flags & IVSHMEM_WAIT_SET ?
+			 &idev->any : &idev->vectors[w->vector].queue,
+		.deadline = deadline_of(w),
+	};
+	int ret;
+
+	trace_ivshmem_wait_begin(idev->minor, w);
+	ret = look(&wr);
+	if (!ret && w->spin_ns)
+		ret = spin(&wr);
+	if (!ret)
+		ret = w->timeout_ns ? sleep(&wr) : -ETIMEDOUT;
+	if (ret > 0)
+		ret = report(&wr);
+	if (ret == -ERESTARTSYS && w->timeout_ns > 0 &&
+	    !(w->flags & IVSHMEM_WAIT_ABSTIME))
+		w->timeout_ns = max_t(s64, 0, ktime_to_ns(ktime_sub(wr.deadline,
+								    ktime_get())));
+	trace_ivshmem_wait_end(idev->minor, ret, w->vector, w->count);
+	return ret;
+}
