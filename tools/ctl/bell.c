@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl ring, wait: doorbells one by one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/ivshmem.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+static struct {
+	uint32_t peer;
+	uint32_t vector;
+	uint64_t count;
+	int64_t timeout_ns;
+	bool chosen[IVSHMEM_MAX_VECTORS];
+	bool any_chosen;
+} option = { .timeout_ns = IVSHMEM_FOREVER };
+
+static error_t parse_ring(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'c':
+		option.count = argument_size(state, "--count", argument,
+					     UINT64_MAX);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			option.peer = (uint32_t)argument_size(state, "PEER",
+				argument, IVSHMEM_MAX_PEER);
+		else if (state->arg_num == 1)
+			option.vector = (uint32_t)argument_size(state, "VECTOR",
+				argument, IVSHMEM_MAX_VECTORS - 1);
+		else
+			argp_error(state, "too many arguments");
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which peer is to be rung?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option ring_options[] = {
+	{ "count", 'c', "N", 0, "Ring N times (default: 1)", 0 },
+	{ 0 }
+};
+
+static const struct argp ring_argp = {
+	.options = ring_options,
+	.parser = parse_ring,
+	.args_doc = "PEER [VECTOR]",
+	.doc = "Ring the doorbell of VECTOR (default: 0) of PEER.\vDoorbells that follow each other closely may arrive as one. On a guest nothing tells whether the peer exists.",
+	.children = with_device,
+};
+
+int verb_ring(int argc, char **argv)
+{
+	struct device device;
+	enum exit_code code;
+	int error = 0;
+
+	option.count = 1;
+	argp_parse(&ring_argp, argc, argv, 0, NULL, NULL);
+	code = device_open(&device, 0);
+	if (code)
+		return code;
+	code = device_need_doorbells(&device);
+	for (uint64_t i = 0; !code && !error && i < option.count; i++)
+		error = ivshmem_ring(device.handle, option.peer, option.vector);
+	if (error)
+		code = device_complain_ring(&device, error, option.peer);
+	device_close(&device);
+	return code;
+}
+
+/*
+ * wait has one descriptor per vector, since each of those counts for itself;
+ * ivshmem_wait() counts the lowest only.
+ */
+struct listener {
+	struct pollfd pollers[IVSHMEM_MAX_VECTORS];	/* fd -1: not listened to */
+	uint64_t counts[IVSHMEM_MAX_VECTORS];
+	uint64_t total;
+	uint32_t vectors;
+};
+
+/* A server's end gives no event, so look from time to time. */
+#define LOOK_NS		INT64_C(1000000000)
+
+static int listener_open(struct listener *listener, const struct device *device)
+{
+	listener->vectors = device->properties.vectors;
+	for (uint32_t v = 0; v < listener->vectors; v++) {
+		listener->pollers[v].fd = -1;
+		listener->pollers[v].events = POLLIN;
+	}
+	for (uint32_t v = 0; v < listener->vectors; v++) {
+		int fd;
+
+		if (option.any_chosen && !option.chosen[v])
+			continue;
+		fd = ivshmem_eventfd(device->handle, v);
+		if (fd < 0)
+			return fd;
+		listener->pollers[v].fd = fd;
+	}
+	return 0;
+}
+
+static void listener_close(struct listener *listener)
+{
+	for (uint32_t v = 0; v < listener->vectors; v++)
+		if (listener->pollers[v].fd >= 0)
+			close(listener->pollers[v].fd);
+}
+
+static void report(uint32_t vector, uint64_t count)
+{
+	if (common.json)
+		print_json(stdout, json_pack("{s:i, s:I}", "vector", (int)vector,
+					     "count", (json_int_t)count), true);
+	else
+		printf("vector %u: %" PRIu64 "\n", vector, count);
+}
+
+static void listener_collect(struct listener *listener)
+{
+	for (uint32_t v = 0; v < listener->vectors; v++) {
+		uint64_t count;
+
+		if (listener->pollers[v].fd < 0 ||
+		    read(listener->pollers[v].fd, &count, sizeof(count)) !=
+		    sizeof(count))
+			continue;
+		listener->counts[v] += count;
+		listener->total += count;
+		report(v, count);
+	}
+	fflush(stdout);
+}
+
+/* 0: enough, or a signal came; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
+static int listen_until_done(struct listener *listener,
+			     const struct device *device, const sigset_t *awake)
+{
+	struct ivshmem_properties ignored;
+	int64_t start = now_ns();
+
+	while (!stopped) {
+		int64_t left = option.timeout_ns < 0 ? LOOK_NS :
+			start + option.timeout_ns - now_ns();
+		struct timespec pause;
+		int error;
+
+		if (left > LOOK_NS)
+			left = LOOK_NS;
+		else if (left < 0)
+			left = 0;
+		pause = (struct timespec){ left / 1000000000, left % 1000000000 };
+		if (ppoll(listener->pollers, listener->vectors, &pause,
+			  awake) < 0 && errno != EINTR)
+			return -errno;
+		/* The event that tells of the end is no interrupt. */
+		error = ivshmem_properties(device->handle, &ignored);
+		if (error)
+			return error;
+		listener_collect(listener);
+		if (option.count && listener->total >= option.count)
+			return 0;
+		if (option.timeout_ns >= 0 &&
+		    now_ns() - start >= option.timeout_ns)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static void summarize(const struct listener *listener, int64_t elapsed)
+{
+	json_t *counts;
+	char vector[16];
+
+	if (!common.json) {
+		printf("%" PRIu64 " interrupts in %.1f s\n", listener->total,
+		       (double)elapsed / 1e9);
+		return;
+	}
+	counts = json_object();
+	for (uint32_t v = 0; v < listener->vectors; v++) {
+		snprintf(vector, sizeof(vector), "%u", v);
+		if (listener->counts[v])
+			json_object_set_new(counts, vector, json_integer(
+				(json_int_t)listener->counts[v]));
+	}
+	print_json(stdout, json_pack("{s:I, s:f, s:o}", "total",
+				     (json_int_t)listener->total, "seconds",
+				     (double)elapsed / 1e9, "vectors", counts),
+		   true);
+}
+
+static enum exit_code wait_for_vectors(const struct device *device)
+{
+	static struct listener listener;
+	sigset_t signals, awake;
+	int64_t start = now_ns();
+	enum exit_code code = device_need_doorbells(device);
+	int error;
+
+	for (uint32_t v = 0; !code && v < IVSHMEM_MAX_VECTORS; v++)
+		if (option.chosen[v])
+			code = device_need_vector(device, v);
+	if (code)
+		return code;
+
+	/* Signals come while ppoll() sleeps, so that none is overlooked. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, &awake);
+	stop_on_signals();
+	error = listener_open(&listener, device);
+	if (!error)
+		error = listen_until_done(&listener, device, &awake);
+	listener_close(&listener);
+	sigprocmask(SIG_SETMASK, &awake, NULL);
+	summarize(&listener, now_ns() - start);
+	if (error == -ETIMEDOUT)
+		return option.count || !listener.total ? EXIT_TIMEOUT : EXIT_OK;
+	return error ? device_complain(device, error, "wait") : EXIT_OK;
+}
+
+static error_t parse_wait(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'c':
+		option.count = argument_size(state, "--count", argument,
+					     UINT64_MAX);
+		return 0;
+	case 't':
+		option.timeout_ns = argument_seconds(state, "--timeout", argument);
+		return 0;
+	case ARGP_KEY_ARG:
+		option.chosen[argument_size(state, "VECTOR", argument,
+					    IVSHMEM_MAX_VECTORS - 1)] = true;
+		option.any_chosen = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option wait_options[] = {
+	{ "count", 'c', "N", 0, "End after N interrupts in all", 0 },
+	{ "timeout", 't', "SECONDS", 0, "End after SECONDS", 0 },
+	{ 0 }
+};
+
+static const struct argp wait_argp = {
+	.options = wait_options,
+	.parser = parse_wait,
+	.args_doc = "[VECTOR...]",
+	.doc = "Show which of the given own vectors (default: all) fire, with counts, as it happens, until interrupted.\vThe exit code is 5 if --timeout ends it before --count interrupts came, or, without --count, before any came.",
+	.children = with_device_and_json,
+};
+
+int verb_wait(int argc, char **argv)
+{
+	struct device device;
+	enum exit_code code;
+
+	argp_parse(&wait_argp, argc, argv, 0, NULL, NULL);
+	/* Ringing is not waiting: no right to write is needed. */
+	code = device_open(&device, IVSHMEM_READ_ONLY);
+	if (code)
+		return code;
+	code = wait_for_vectors(&device);
+	device_close(&device);
+	return code;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the verbs share and is no device: messages, arguments, JSON, signals.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl.h"
+#include "numbers.h"
+
+struct common_options common;
+volatile sig_atomic_t stopped;
+
+enum exit_code complain(enum exit_code code, const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("ivshmemctl: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return code;
+}
+
+static error_t parse_common(int key, char *argument, struct argp_state *state)
+{
+	(void)state;
+	switch (key) {
+	case 'd':
+		common.device = argument;
+		return 0;
+	case 'j':
+		common.json = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option device_options[] = {
+	{ "device", 'd', "DEV", 0,
+	  "Node, name (ivshmem0), or a server's socket on the host", -2 },
+	{ 0 }
+};
+
+static const struct argp_option json_options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON", -2 },
+	{ 0 }
+};
+
+static const struct argp device_argp = {
+	.options = device_options,
+	.parser = parse_common,
+};
+
+static const struct argp json_argp = {
+	.options = json_options,
+	.parser = parse_common,
+};
+
+const struct argp_child with_device[] = {
+	{ .argp = &device_argp }, { 0 }
+};
+
+const struct argp_child with_json[] = {
+	{ .argp = &json_argp }, { 0 }
+};
+
+const struct argp_child with_device_and_json[] = {
+	{ .argp = &device_argp }, { .argp = &json_argp }, { 0 }
+};
+
+uint64_t argument_size(struct argp_state *state, const char *what,
+		       const char *text, uint64_t max)
+{
+	uint64_t value = 0;
+	int error = parse_size(text, &value);
+
+	if (error == -EINVAL)
+		argp_error(state, "%s '%s' is not a number (such as 4096, 0x1000, 4K)",
+			   what, text);
+	else if (error || value > max)
+		argp_error(state, "%s %s is too large: at most %llu", what, text,
+			   (unsigned long long)max);
+	return value;
+}
+
+int64_t argument_seconds(struct argp_state *state, const char *what,
+			 const char *text)
+{
+	int64_t value = 0;
+	int error = parse_seconds(text, &value);
+
+	if (error == -EINVAL)
+		argp_error(state, "%s '%s' is not a number of seconds (such as 2 or 0.5)",
+			   what, text);
+	else if (error)
+		argp_error(state, "%s %s is too large", what, text);
+	return value;
+}
+
+enum exit_code print_json(FILE *stream, json_t *json, bool compact)
+{
+	size_t flags = JSON_REAL_PRECISION(9) |
+		       (compact ? JSON_COMPACT : JSON_INDENT(2));
+	int failed = !json || json_dumpf(json, stream, flags);
+
+	json_decref(json);
+	if (failed || fputc('\n', stream) == EOF || fflush(stream))
+		return complain(EXIT_FAILED, "can't write the JSON output");
+	return EXIT_OK;
+}
+
+int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+void stop_on_signals(void)
+{
+	/* No SA_RESTART: whatever sleeps is to come back with EINTR. */
+	struct sigaction action = {
+		.sa_handler = stop,
+		.sa_flags = SA_RESETHAND,
+	};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device a verb works on: which one, opening and mapping it, and what to
+ * tell the user when that fails.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "sysfs.h"
+
+enum exit_code complain_none(const char *name)
+{
+	return complain(EXIT_NO_DEVICE,
+			"no %s: is the module loaded (modprobe ivshmem)? does 'lspci -d 1af4:1110' show one?",
+			name);
+}
+
+static void join_names(char *text, size_t size, char **names, int count)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < count && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s",
+					 i ? ", " : "", names[i]);
+}
+
+/* The only device there is; the name stays allocated until the program ends. */
+static enum exit_code choose_only(const char **chosen)
+{
+	static char only[NAME_MAX + 1];
+	enum exit_code code = EXIT_OK;
+	char text[256];
+	char **names;
+	int count = sysfs_names(&names);
+
+	if (count < 0)
+		return complain(EXIT_FAILED, "can't read " SYSFS_CLASS ": %s",
+				strerror(-count));
+	join_names(text, sizeof(text), names, count);
+	if (count == 0) {
+		code = complain_none("ivshmem device");
+	} else if (count > 1) {
+		code = complain(EXIT_USAGE,
+				"several devices (%s): choose one with --device",
+				text);
+	} else {
+		snprintf(only, sizeof(only), "%s", names[0]);
+		*chosen = only;
+	}
+	sysfs_free_names(names, count);
+	return code;
+}
+
+static enum exit_code choose(const char **chosen)
+{
+	*chosen = common.device;
+	if (!*chosen)
+		*chosen = getenv("IVSHMEM_DEVICE");
+	if (*chosen && **chosen)
+		return EXIT_OK;
+	return choose_only(chosen);
+}
+
+static enum exit_code complain_missing(const char *name)
+{
+	char **names;
+	char text[256];
+	int count = sysfs_names(&names);
+
+	if (count <= 0)
+		return complain_none(name);
+	join_names(text, sizeof(text), names, count);
+	sysfs_free_names(names, count);
+	return complain(EXIT_NO_DEVICE, "no %s; this machine has %s", name, text);
+}
+
+static enum exit_code complain_denied(const char *name)
+{
+	char node[NAME_MAX + 1];
+
+	if (strchr(name, '/') && sysfs_name_of_node(name, node))
+		return complain(EXIT_DENIED,
+				"permission denied on %s: 'ls -l %s' shows who may use it",
+				name, name);
+	return complain(EXIT_DENIED,
+			"permission denied on %s: it belongs to group ivshmem; "
+			"add yourself: usermod -aG ivshmem $USER, then log in again",
+			name);
+}
+
+static enum exit_code complain_open(const char *name, int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return complain_missing(name);
+	case EACCES:
+	case EPERM:
+		return complain_denied(name);
+	case ENOTTY:
+		return complain(EXIT_NO_DEVICE,
+				"%s is neither an ivshmem device nor a server's socket",
+				name);
+	case ECONNREFUSED:
+		return complain(EXIT_NO_DEVICE,
+				"no server listens on %s: start one with 'ivshmem-server -S %s'",
+				name, name);
+	case EPROTO:
+		return complain(EXIT_FAILED,
+				"%s: what answers there is no ivshmem server this program knows",
+				name);
+	case EPROTONOSUPPORT:
+		return complain(EXIT_FAILED,
+				"%s: the driver and this program are of different versions: update both",
+				name);
+	case ETIMEDOUT:
+		return complain(EXIT_TIMEOUT,
+				"%s: the server does not answer; restart it", name);
+	default:
+		return complain(EXIT_FAILED, "can't open %s: %s", name,
+				strerror(-error));
+	}
+}
+
+enum exit_code device_open(struct device *device, unsigned int flags)
+{
+	enum exit_code code = choose(&device->name);
+	int error;
+
+	if (code)
+		return code;
+	error = ivshmem_open(&device->handle, device->name, flags);
+	if (!error) {
+		error = ivshmem_properties(device->handle, &device->properties);
+		if (!error)
+			return EXIT_OK;
+		ivshmem_close(device->handle);
+	}
+	if (error == -ENODEV || error == -ECONNRESET)
+		return device_complain(device, error, NULL);
+	return complain_open(device->name, error);
+}
+
+void device_close(struct device *device)
+{
+	ivshmem_close(device->handle);
+}
+
+enum exit_code device_complain(const struct device *device, int error,
+			       const char *action)
+{
+	switch (-error) {
+	case ENODEV:
+		return complain(EXIT_NO_DEVICE,
+				"%s is gone: it was unplugged, or its driver unbound",
+				device->name);
+	case ECONNRESET:
+		return complain(EXIT_NO_DEVICE,
+				"the server of %s is gone, or has closed the connection",
+				device->name);
+	case EACCES:
+		return complain_denied(device->name);
+	default:
+		return complain(EXIT_FAILED, "can't %s on %s: %s", action,
+				device->name, strerror(-error));
+	}
+}
+
+enum exit_code device_need_doorbells(const struct device *device)
+{
+	if (device->properties.vectors)
+		return EXIT_OK;
+	return complain(EXIT_FAILED,
+			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell",
+			device->name);
+}
+
+enum exit_code device_need_vector(const struct device *device, uint32_t vector)
+{
+	enum exit_code code = device_need_doorbells(device);
+
+	if (code || vector < device->properties.vectors)
+		return code;
+	return complain(EXIT_USAGE, "%s has no vector %u: they are 0 to %u",
+			device->name, vector, device->properties.vectors - 1);
+}
+
+int device_peers(const struct device *device, uint32_t **ids)
+{
+	size_t room = 64;
+
+	*ids = NULL;
+	for (;;) {
+		uint32_t *larger = reallocarray(*ids, room, sizeof(**ids));
+		int count;
+
+		if (!larger) {
+			free(*ids);
+			return -ENOMEM;
+		}
+		*ids = larger;
+		count = ivshmem_peers(device->handle, *ids, room);
+		if (count < 0)
+			free(*ids);
+		if (count < 0 || (size_t)count <= room)
+			return count;
+		room = (size_t)count;
+	}
+}
+
+enum exit_code device_complain_ring(const struct device *device, int error,
+				    uint32_t peer)
+{
+	char text[256] = "none";
+	uint32_t *ids;
+	size_t used = 0;
+	int count;
+
+	if (error != -ENXIO)
+		return device_complain(device, error, "ring a doorbell");
+	count = device_peers(device, &ids);
+	if (count < 0)
+		return device_complain(device, count, "list the peers");
+	for (int i = 0; i < count && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s%u", i ? ", " : "", ids[i]);
+	free(ids);
+	return complain(EXIT_FAILED,
+			"no such doorbell: peer %u is not on %s or has fewer vectors; its peers are: %s",
+			peer, device->name, text);
+}
+
+static void memory_gone(int signal)
+{
+	static const char message[] =
+		"\nivshmemctl: the device's memory went away (unplugged, or its server truncated it)\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+		_exit(EXIT_NO_DEVICE);
+	_exit(EXIT_NO_DEVICE);
+}
+
+enum exit_code device_map(const struct device *device, uint64_t offset,
+			  uint64_t length, struct mapping *mapping)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t start = offset & ~(page - 1);
+	uint64_t whole = offset - start + length;
+	struct sigaction action = { .sa_handler = memory_gone };
+	int error = -ENOMEM;
+
+	mapping->base = NULL;
+	mapping->length = 0;
+	if (length == 0)
+		return EXIT_OK;
+	if (whole <= SIZE_MAX)
+		error = ivshmem_map(device->handle, start, (size_t)whole,
+				    &mapping->base);
+	if (error)
+		return device_complain(device, error, "map the region");
+	sigaction(SIGBUS, &action, NULL);
+	mapping->length = (size_t)whole;
+	mapping->bytes = (uint8_t *)mapping->base + (offset - start);
+	return EXIT_OK;
+}
+
+void device_unmap(const struct device *device, struct mapping *mapping)
+{
+	if (mapping->base)
+		ivshmem_unmap(device->handle, mapping->base, mapping->length);
+}
+
+const char *cache_name(uint32_t cache)
+{
+	switch (cache) {
+	case IVSHMEM_CACHE_WB:
+		return "wb";
+	case IVSHMEM_CACHE_WC:
+		return "wc";
+	case IVSHMEM_CACHE_UC:
+		return "uc";
+	default:
+		return "unknown";
+	}
+}
+
+const char *transport_name(enum ivshmem_transport transport)
+{
+	return transport == IVSHMEM_TRANSPORT_SERVER ? "server" : "device";
+}

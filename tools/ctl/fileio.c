@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading and writing the files named on the command line: see fileio.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fileio.h"
+
+static enum exit_code open_file(struct file *file, const char *name, int flags,
+				int standard)
+{
+	struct stat status;
+	off_t position;
+
+	*file = (struct file){ .fd = standard, .size = UINT64_MAX };
+	if (name && strcmp(name, "-")) {
+		file->name = name;
+		file->fd = open(name, flags | O_CLOEXEC | O_NOCTTY, 0666);
+	} else {
+		file->name = standard == STDIN_FILENO ? "stdin" : "stdout";
+	}
+	if (file->fd < 0 || fstat(file->fd, &status))
+		return complain(EXIT_FAILED, "can't open %s: %s", file->name,
+				strerror(errno));
+	file->regular = S_ISREG(status.st_mode);
+	position = lseek(file->fd, 0, SEEK_CUR);
+	if (file->regular && position >= 0)
+		file->size = position < status.st_size ?
+			(uint64_t)(status.st_size - position) : 0;
+	return EXIT_OK;
+}
+
+enum exit_code file_open_input(struct file *file, const char *name)
+{
+	return open_file(file, name, O_RDONLY, STDIN_FILENO);
+}
+
+enum exit_code file_open_output(struct file *file, const char *name)
+{
+	return open_file(file, name, O_WRONLY | O_CREAT, STDOUT_FILENO);
+}
+
+static int64_t again(const struct file *file, short events)
+{
+	struct pollfd poller = { .fd = file->fd, .events = events };
+
+	if (errno == EAGAIN && poll(&poller, 1, -1) >= 0)
+		return 0;
+	return -errno;
+}
+
+int64_t file_read(const struct file *file, void *buffer, size_t size)
+{
+	int64_t error;
+
+	do {
+		ssize_t done = read(file->fd, buffer, size);
+
+		if (done >= 0)
+			return done;
+		error = again(file, POLLIN);
+	} while (!error);
+	return error;
+}
+
+int64_t file_write(const struct file *file, const void *buffer, size_t size)
+{
+	int64_t error;
+
+	do {
+		ssize_t done = write(file->fd, buffer, size);
+
+		if (done >= 0)
+			return done;
+		error = again(file, POLLOUT);
+	} while (!error);
+	return error;
+}
+
+int file_truncate(const struct file *file)
+{
+	/* What the shell opened for us, it opened as the user wished. */
+	if (!file->regular || file->fd == STDOUT_FILENO)
+		return 0;
+	return ftruncate(file->fd, 0) ? -errno : 0;
+}
+
+int file_close(struct file *file)
+{
+	int fd = file->fd;
+
+	file->fd = -1;
+	if (fd == STDIN_FILENO || fd == STDOUT_FILENO || fd < 0)
+		return 0;
+	return close(fd) ? -errno : 0;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl ping: doorbell round trips. One side rings and waits to be rung
+ * back, the other one (--answer) rings back.
+ *
+ * A doorbell carries nothing, so an answer can't say which ring it answers.
+ * There is never more than one ring on its way, and after a lost answer the
+ * next ring waits as long again for the straggler.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/ivshmem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "ctl.h"
+#include "numbers.h"
+
+/* A signal between the look at @stopped and the wait is seen after this. */
+#define LOOK_NS		INT64_C(1000000000)
+
+static struct {
+	uint32_t peer;
+	uint32_t vector;
+	uint64_t count;
+	bool has_count;
+	int64_t interval_ns;
+	int64_t timeout_ns;
+	bool has_timeout;
+	uint64_t spin_ns;
+	bool answer;
+} option = { .count = 1000, .timeout_ns = LOOK_NS };
+
+struct result {
+	uint64_t *times;	/* nanoseconds of each answered ring */
+	size_t answered;
+	size_t room;
+	uint64_t sent;
+	uint64_t late;		/* answers too late to be measured */
+};
+
+static int remember(struct result *result, int64_t time)
+{
+	if (result->answered == result->room) {
+		size_t room = result->room ? 2 * result->room : 1024;
+		uint64_t *larger = reallocarray(result->times, room,
+						sizeof(*larger));
+
+		if (!larger)
+			return -ENOMEM;
+		result->times = larger;
+		result->room = room;
+	}
+	result->times[result->answered++] = (uint64_t)time;
+	return 0;
+}
+
+/* Wait until @deadline, whatever signals come, unless they mean to stop. */
+static int wait_rung(const struct device *device, int64_t deadline)
+{
+	struct ivshmem_wait_options options = {
+		.flags = IVSHMEM_WAIT_UNTIL,
+		.vector = option.vector,
+		.timeout_ns = deadline,
+		.spin_ns = option.spin_ns,
+	};
+	struct ivshmem_wait_result result;
+	int error;
+
+	do {
+		error = ivshmem_wait(device->handle, &options, &result);
+	} while ((error == -EINTR && !stopped) || (!error && !result.count));
+	return error;
+}
+
+/* Take what rang before: it answers nothing that is still to be asked. */
+static int drain(const struct device *device)
+{
+	int error = wait_rung(device, 0);
+
+	return error == -ETIMEDOUT ? 0 : error;
+}
+
+/* The time of a round trip, or -ETIMEDOUT and other errors. */
+static int64_t round_trip(const struct device *device)
+{
+	int64_t start = now_ns();
+	struct ivshmem_wait_options options = {
+		.flags = IVSHMEM_WAIT_UNTIL,
+		.vector = option.vector,
+		.timeout_ns = start + option.timeout_ns,
+		.spin_ns = option.spin_ns,
+	};
+	struct ivshmem_wait_result result = { .count = 0 };
+	int error;
+
+	error = ivshmem_ring_wait(device->handle, option.peer, option.vector,
+				  &options, &result);
+	if ((error == -EINTR && !stopped) || (!error && !result.count))
+		error = wait_rung(device, options.timeout_ns);
+	return error ? error : now_ns() - start;
+}
+
+static void pause_between(int64_t nanoseconds)
+{
+	struct timespec pause = { nanoseconds / 1000000000,
+				  nanoseconds % 1000000000 };
+
+	if (nanoseconds)
+		nanosleep(&pause, NULL);
+}
+
+static int measure(const struct device *device, struct result *result)
+{
+	int error = 0;
+
+	while (!error && !stopped &&
+	       (!option.count || result->sent < option.count)) {
+		int64_t time = drain(device);
+
+		if (!time)
+			time = round_trip(device);
+		if (time == -EINTR)
+			break;
+		if (time < 0 && time != -ETIMEDOUT)
+			return (int)time;
+		result->sent++;
+		if (time >= 0) {
+			error = remember(result, time);
+		} else {
+			error = wait_rung(device, now_ns() + option.timeout_ns);
+			result->late += !error;
+			if (error == -ETIMEDOUT || error == -EINTR)
+				error = 0;
+		}
+		if (!option.count || result->sent < option.count)
+			pause_between(option.interval_ns);
+	}
+	return error == -EINTR ? 0 : error;
+}
+
+static double microseconds(const struct result *result, double percent)
+{
+	return (double)percentile(result->times, result->answered,
+				  percent) / 1000;
+}
+
+static void print_result(const struct result *result)
+{
+	uint64_t lost = result->sent - result->answered;
+
+	printf("peer %u, vector %u: %" PRIu64 " rings, %zu answers, %" PRIu64
+	       " lost (%" PRIu64 " of them late)\n", option.peer, option.vector,
+	       result->sent, result->answered, lost, result->late);
+	if (result->answered)
+		printf("round trip min/median/p99/max = %.1f/%.1f/%.1f/%.1f µs\n",
+		       microseconds(result, 0), microseconds(result, 50),
+		       microseconds(result, 99), microseconds(result, 100));
+}
+
+static enum exit_code print_result_json(const struct result *result)
+{
+	json_t *json = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I}",
+				 "peer", (int)option.peer,
+				 "vector", (int)option.vector,
+				 "sent", (json_int_t)result->sent,
+				 "answered", (json_int_t)result->answered,
+				 "lost", (json_int_t)(result->sent - result->answered),
+				 "late", (json_int_t)result->late);
+
+	if (json && result->answered)
+		json_object_set_new(json, "round_trip_us", json_pack(
+			"{s:f, s:f, s:f, s:f}",
+			"min", microseconds(result, 0),
+			"median", microseconds(result, 50),
+			"p99", microseconds(result, 99),
+			"max", microseconds(result, 100)));
+	return print_json(stdout, json, false);
+}
+
+static enum exit_code ask(const struct device *device)
+{
+	struct result result = { 0 };
+	enum exit_code code = EXIT_OK;
+	int error;
+
+	error = measure(device, &result);
+	sort_values(result.times, result.answered);
+	if (common.json)
+		code = print_result_json(&result);
+	else
+		print_result(&result);
+	if (error)
+		code = device_complain_ring(device, error, option.peer);
+	else if (!code && result.sent && !result.answered)
+		code = complain(EXIT_TIMEOUT,
+				"no answer: does 'ivshmemctl ping --answer %u' run on peer %u?",
+				device->properties.id, option.peer);
+	free(result.times);
+	return code;
+}
+
+static int answer_rings(const struct device *device, uint64_t *answered)
+{
+	int64_t last = now_ns();
+	int error;
+
+	while (!stopped && (!option.has_count || *answered < option.count)) {
+		int64_t now = now_ns(), deadline = now + LOOK_NS;
+
+		if (option.has_timeout && deadline > last + option.timeout_ns)
+			deadline = last + option.timeout_ns;
+		error = wait_rung(device, deadline);
+		if (error == -ETIMEDOUT && option.has_timeout &&
+		    now_ns() - last >= option.timeout_ns)
+			return error;
+		if (error == -ETIMEDOUT)
+			continue;
+		if (error)
+			return error == -EINTR ? 0 : error;
+		error = ivshmem_ring(device->handle, option.peer, option.vector);
+		/* It may have left; the next one gets the same number. */
+		if (error && error != -ENXIO)
+			return error;
+		*answered += !error;
+		last = now_ns();
+	}
+	return 0;
+}
+
+static enum exit_code answer(const struct device *device)
+{
+	enum exit_code code = EXIT_OK;
+	uint64_t answered = 0;
+	int error = answer_rings(device, &answered);
+
+	if (common.json)
+		code = print_json(stdout, json_pack("{s:i, s:i, s:I}",
+						    "peer", (int)option.peer,
+						    "vector", (int)option.vector,
+						    "answered", (json_int_t)answered),
+				  false);
+	else
+		printf("peer %u, vector %u: %" PRIu64 " rings answered\n",
+		       option.peer, option.vector, answered);
+	if (error == -ETIMEDOUT)
+		return complain(EXIT_TIMEOUT, "no more rings");
+	return error ? device_complain(device, error, "answer doorbells") : code;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'a':
+		option.answer = true;
+		return 0;
+	case 'c':
+		option.count = argument_size(state, "--count", argument,
+					     UINT64_MAX);
+		option.has_count = option.count;
+		return 0;
+	case 'i':
+		option.interval_ns = argument_seconds(state, "--interval",
+						      argument);
+		return 0;
+	case 's':
+		option.spin_ns = argument_size(state, "--spin", argument,
+					       IVSHMEM_MAX_SPIN_NS);
+		return 0;
+	case 't':
+		option.timeout_ns = argument_seconds(state, "--timeout", argument);
+		option.has_timeout = true;
+		return 0;
+	case 'v':
+		option.vector = (uint32_t)argument_size(state, "--vector",
+			argument, IVSHMEM_MAX_VECTORS - 1);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num)
+			argp_error(state, "too many arguments");
+		option.peer = (uint32_t)argument_size(state, "PEER", argument,
+						      IVSHMEM_MAX_PEER);
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which peer is to be pinged?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{ "answer", 'a', NULL, 0,
+	  "Ring PEER back each time this side is rung, until interrupted", 0 },
+	{ "count", 'c', "N", 0,
+	  "End after N rings (default: 1000; with --answer, and for 0: never)", 0 },
+	{ "interval", 'i', "SECONDS", 0, "Pause between rings (default: 0)", 0 },
+	{ "timeout", 't', "SECONDS", 0,
+	  "Count an answer as lost after SECONDS (default: 1); with --answer, end after SECONDS without a ring", 0 },
+	{ "vector", 'v', "VECTOR", 0, "Vector to ring and to be rung on (default: 0)", 0 },
+	{ "spin", 's', "NS", 0,
+	  "Look for the answer this many nanoseconds before sleeping (default: 0)", 0 },
+	{ 0 }
+};
+
+static const struct argp ping_argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "PEER",
+	.doc = "Measure doorbell round trips to PEER, which runs 'ivshmemctl ping --answer' with this side's number.\vThe exit code is 5 if nothing was answered.",
+	.children = with_device_and_json,
+};
+
+int verb_ping(int argc, char **argv)
+{
+	struct device device;
+	enum exit_code code;
+
+	argp_parse(&ping_argp, argc, argv, 0, NULL, NULL);
+	code = device_open(&device, 0);
+	if (code)
+		return code;
+	code = device_need_vector(&device, option.vector);
+	if (!code) {
+		stop_on_signals();
+		code = option.answer ? answer(&device) : ask(&device);
+	}
+	device_close(&device);
+	return code;
+}

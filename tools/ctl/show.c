@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl list, info: what devices there are, and all about one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "numbers.h"
+#include "sysfs.h"
+
+static json_t *json_id(uint32_t id)
+{
+	return id == IVSHMEM_NO_ID ? json_null() : json_integer(id);
+}
+
+static json_t *json_text(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static const char *text_id(uint32_t id, char text[16])
+{
+	if (id == IVSHMEM_NO_ID)
+		return "unknown";
+	snprintf(text, 16, "%u", id);
+	return text;
+}
+
+static json_t *list_entry(const struct sysfs_device *device)
+{
+	return json_pack("{s:s, s:I, s:o, s:i, s:s, s:o, s:I}",
+			 "name", device->name, "size", (json_int_t)device->size,
+			 "id", json_id(device->id),
+			 "vectors", (int)device->vectors,
+			 "cache", device->cache, "pci", json_text(device->pci),
+			 "interrupts", (json_int_t)sysfs_total(device));
+}
+
+static void list_line(const struct sysfs_device *device)
+{
+	char size[SIZE_TEXT], id[16];
+
+	printf("%-12s %10s %8s %8u %6s %11" PRIu64 "  %s\n", device->name,
+	       format_size(size, (double)device->size),
+	       text_id(device->id, id), device->vectors, device->cache,
+	       sysfs_total(device), device->pci);
+}
+
+static const struct argp list_argp = {
+	.doc = "Show the ivshmem devices of this machine.",
+	.children = with_json,
+};
+
+int verb_list(int argc, char **argv)
+{
+	struct sysfs_device device;
+	json_t *array;
+	char **names;
+	int count;
+
+	argp_parse(&list_argp, argc, argv, 0, NULL, NULL);
+	count = sysfs_names(&names);
+	if (count < 0)
+		return complain(EXIT_FAILED, "can't read " SYSFS_CLASS ": %s",
+				strerror(-count));
+	if (count == 0 && !common.json)
+		complain_none("ivshmem device");
+	if (count && !common.json)
+		printf("%-12s %10s %8s %8s %6s %11s  %s\n", "NAME", "SIZE", "ID",
+		       "VECTORS", "CACHE", "INTERRUPTS", "PCI");
+	array = json_array();
+	for (int i = 0; i < count; i++) {
+		/* One that goes away meanwhile is no device any more. */
+		if (sysfs_read(names[i], &device))
+			continue;
+		if (common.json)
+			json_array_append_new(array, list_entry(&device));
+		else
+			list_line(&device);
+	}
+	sysfs_free_names(names, count);
+	if (common.json)
+		return print_json(stdout, array, false);
+	json_decref(array);
+	return EXIT_OK;
+}
+
+/* The device's page in sysfs; on a server's socket there is none. */
+static bool find_in_sysfs(const struct device *device, struct sysfs_device *entry)
+{
+	char name[NAME_MAX + 1];
+
+	if (device->properties.transport != IVSHMEM_TRANSPORT_DEVICE)
+		return false;
+	if (!strchr(device->name, '/'))
+		snprintf(name, sizeof(name), "%s", device->name);
+	else if (sysfs_name_of_node(device->name, name))
+		return false;
+	return !sysfs_read(name, entry);
+}
+
+static json_t *info_json(const struct device *device,
+			 const struct sysfs_device *entry,
+			 const uint32_t *peers, int npeers)
+{
+	const struct ivshmem_properties *p = &device->properties;
+	json_t *info = json_pack("{s:s, s:s, s:I, s:o, s:i, s:s, s:b}",
+				 "device", device->name,
+				 "transport", transport_name(p->transport),
+				 "size", (json_int_t)p->size,
+				 "id", json_id(p->id),
+				 "vectors", (int)p->vectors,
+				 "cache", cache_name(p->cache),
+				 "mapped_registers", p->mapped_registers);
+
+	if (info && entry) {
+		json_t *counts = json_array();
+
+		for (uint32_t v = 0; v < entry->vectors; v++)
+			json_array_append_new(counts, json_integer(
+				(json_int_t)entry->interrupts[v]));
+		json_object_set_new(info, "name", json_string(entry->name));
+		json_object_set_new(info, "pci", json_text(entry->pci));
+		json_object_set_new(info, "interrupts", counts);
+	}
+	if (info && npeers >= 0) {
+		json_t *ids = json_array();
+
+		for (int i = 0; i < npeers; i++)
+			json_array_append_new(ids, json_integer(peers[i]));
+		json_object_set_new(info, "peers", ids);
+	}
+	return info;
+}
+
+static void info_text(const struct device *device,
+		      const struct sysfs_device *entry,
+		      const uint32_t *peers, int npeers)
+{
+	const struct ivshmem_properties *p = &device->properties;
+	char size[SIZE_TEXT], id[16];
+
+	printf("device        %s\n", device->name);
+	if (entry && strcmp(entry->name, device->name))
+		printf("name          %s\n", entry->name);
+	printf("transport     %s\n", transport_name(p->transport));
+	printf("size          %" PRIu64 " (%s)\n", p->size,
+	       format_size(size, (double)p->size));
+	printf("id            %s\n", text_id(p->id, id));
+	if (p->vectors)
+		printf("vectors       %u\n", p->vectors);
+	else
+		printf("vectors       0 (no doorbells)\n");
+	printf("cache         %s\n", cache_name(p->cache));
+	printf("ringing       %s\n", !p->vectors ? "not possible" :
+	       p->mapped_registers ? "by mapped register" : "by system call");
+	if (entry && *entry->pci)
+		printf("pci           %s\n", entry->pci);
+	for (uint32_t v = 0; entry && v < entry->vectors; v++)
+		printf("interrupts %-3u%" PRIu64 "\n", v, entry->interrupts[v]);
+	if (npeers >= 0)
+		printf("peers        ");
+	for (int i = 0; i < npeers; i++)
+		printf(" %u", peers[i]);
+	if (npeers >= 0)
+		printf("%s\n", npeers ? "" : " none");
+}
+
+static const struct argp info_argp = {
+	.doc = "Show everything about one device: size, own id, vectors, interrupts and, on a server's socket, its peers.",
+	.children = with_device_and_json,
+};
+
+int verb_info(int argc, char **argv)
+{
+	struct sysfs_device entry;
+	struct device device;
+	enum exit_code code;
+	uint32_t *peers;
+	bool known;
+	int npeers;
+
+	argp_parse(&info_argp, argc, argv, 0, NULL, NULL);
+	code = device_open(&device, IVSHMEM_READ_ONLY);
+	if (code)
+		return code;
+	known = find_in_sysfs(&device, &entry);
+	npeers = device_peers(&device, &peers);
+	if (npeers < 0 && npeers != -EOPNOTSUPP) {
+		code = device_complain(&device, npeers, "list the peers");
+	} else if (common.json) {
+		code = print_json(stdout, info_json(&device, known ? &entry : NULL,
+						    peers, npeers), false);
+	} else {
+		info_text(&device, known ? &entry : NULL, peers, npeers);
+	}
+	if (npeers >= 0)
+		free(peers);
+	device_close(&device);
+	return code;
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the driver tells about this machine's devices in /sys/class/ivshmem.
+ * One attribute is one file with one value.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "sysfs.h"
+
+static int is_device(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+int sysfs_names(char ***names)
+{
+	struct dirent **entries;
+	int count = scandir(SYSFS_CLASS, &entries, is_device, versionsort);
+	int kept = 0;
+
+	*names = NULL;
+	if (count < 0)
+		return errno == ENOENT ? 0 : -errno;
+	*names = calloc((size_t)count + 1, sizeof(**names));
+	for (int i = 0; i < count; i++) {
+		char *name = *names ? strdup(entries[i]->d_name) : NULL;
+
+		if (name)
+			(*names)[kept++] = name;
+		free(entries[i]);
+	}
+	free(entries);
+	if (kept == count)
+		return count;
+	sysfs_free_names(*names, kept);
+	return -ENOMEM;
+}
+
+void sysfs_free_names(char **names, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* Reads one attribute as one line without its end. */
+static int read_text(const char *name, const char *attribute, char *text,
+		     size_t size)
+{
+	char path[PATH_MAX];
+	FILE *file;
+	int error = 0;
+
+	snprintf(path, sizeof(path), SYSFS_CLASS "/%s/%s", name, attribute);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	if (!fgets(text, (int)size, file))
+		error = ferror(file) ? -errno : -ENODATA;
+	else
+		text[strcspn(text, "\n")] = '\0';
+	fclose(file);
+	return error;
+}
+
+static int read_number(const char *name, const char *attribute,
+		       unsigned long long *value)
+{
+	char text[32], *end;
+	int error = read_text(name, attribute, text, sizeof(text));
+
+	if (error)
+		return error;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno || end == text || *end ? -EINVAL : 0;
+}
+
+static void read_pci_address(const char *name, char *pci, size_t size)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	unsigned int domain, bus, slot, function;
+	const char *address;
+	ssize_t length;
+
+	pci[0] = '\0';
+	snprintf(path, sizeof(path), SYSFS_CLASS "/%s/device", name);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return;
+	target[length] = '\0';
+	address = basename(target);
+	if (strlen(address) < size && sscanf(address, "%x:%x:%x.%x", &domain,
+					     &bus, &slot, &function) == 4)
+		strcpy(pci, address);
+}
+
+int sysfs_read(const char *name, struct sysfs_device *device)
+{
+	char attribute[32], id[16];
+	unsigned long long value = 0;
+	int error;
+
+	memset(device, 0, sizeof(*device));
+	snprintf(device->name, sizeof(device->name), "%s", name);
+	error = read_number(name, "size", &value);
+	if (error)
+		return error;
+	device->size = value;
+	error = read_number(name, "vectors", &value);
+	if (error)
+		return error;
+	device->vectors = value < IVSHMEM_MAX_VECTORS ? (uint32_t)value :
+							IVSHMEM_MAX_VECTORS;
+	error = read_text(name, "cache", device->cache, sizeof(device->cache));
+	if (error)
+		return error;
+	error = read_text(name, "id", id, sizeof(id));
+	if (error)
+		return error;
+	device->id = strcmp(id, "unknown") ? (uint32_t)strtoul(id, NULL, 10) :
+					     IVSHMEM_ID_UNKNOWN;
+	for (uint32_t v = 0; v < device->vectors; v++) {
+		snprintf(attribute, sizeof(attribute), "interrupts/%u", v);
+		error = read_number(name, attribute, &value);
+		if (error)
+			return error;
+		device->interrupts[v] = value;
+	}
+	read_pci_address(name, device->pci, sizeof(device->pci));
+	return 0;
+}
+
+int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1])
+{
+	char link[64], target[PATH_MAX];
+	struct stat status;
+	ssize_t length;
+
+	if (stat(path, &status))
+		return -errno;
+	if (!S_ISCHR(status.st_mode))
+		return -ENOENT;
+	snprintf(link, sizeof(link), "/sys/dev/char/%u:%u",
+		 major(status.st_rdev), minor(status.st_rdev));
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length < 0)
+		return -errno;
+	target[length] = '\0';
+	snprintf(name, NAME_MAX + 1, "%s", basename(target));
+	return 0;
+}
+
+uint64_t sysfs_total(const struct sysfs_device *device)
+{
+	uint64_t total = 0;
+
+	for (uint32_t v = 0; v < device->vectors; v++)
+		total += device->interrupts[v];
+	return total;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the driver tells about this machine's devices in /sys/class/ivshmem.
+ */
+#ifndef CTL_SYSFS_H
+#define CTL_SYSFS_H
+
+#include <limits.h>
+#include <linux/ivshmem.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SYSFS_CLASS	"/sys/class/ivshmem"
+
+struct sysfs_device {
+	char name[NAME_MAX + 1];
+	char pci[16];		/* 0000:00:05.0; empty if not a PCI device */
+	uint64_t size;
+	uint32_t id;		/* IVSHMEM_ID_UNKNOWN */
+	uint32_t vectors;	/* at most IVSHMEM_MAX_VECTORS */
+	char cache[8];		/* wb, wc, uc */
+	uint64_t interrupts[IVSHMEM_MAX_VECTORS];
+};
+
+/*
+ * The names of all devices, sorted as people count. Gives their number, 0
+ * without the driver, or a negative errno; sysfs_free_names() takes the result.
+ */
+int sysfs_names(char ***names);
+void sysfs_free_names(char **names, int count);
+
+/* 0, or a negative errno; -ENOENT: it is gone. */
+int sysfs_read(const char *name, struct sysfs_device *device);
+
+/* The name of the device behind a node, or -ENOENT if that is none. */
+int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1]);
+
+uint64_t sysfs_total(const struct sysfs_device *device);
+
+#endif /* CTL_SYSFS_H */
