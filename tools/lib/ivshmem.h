@@ -8,6 +8,13 @@
  *
  * Every function that can fail returns a negative errno value. A handle may be
  * used by several threads at once, except for ivshmem_close().
+ *
+ * When a guest's device is unplugged, calls give -ENODEV, while touching a
+ * mapping of the region raises SIGBUS, and so does ivshmem_ring() if it rings
+ * by such a mapping (struct ivshmem_properties.mapped_registers).
+ *
+ * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle takes three
+ * descriptors and one for each vector of each peer.
  */
 #ifndef IVSHMEM_H
 #define IVSHMEM_H
@@ -40,7 +47,11 @@ enum ivshmem_transport {
 struct ivshmem_properties {
 	uint64_t size;			/* bytes in the region */
 	uint32_t id;			/* own peer number or IVSHMEM_NO_ID */
-	uint32_t vectors;		/* own interrupt vectors; 0: no doorbells */
+	/*
+	 * Own interrupt vectors; 0: no doorbells. A server does not say how
+	 * many there will be: late ones still count when they come.
+	 */
+	uint32_t vectors;
 	enum ivshmem_transport transport;
 	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
 	int mapped_registers;		/* ringing needs no system call */
@@ -52,10 +63,15 @@ struct ivshmem_properties {
  *	socket of an ivshmem server
  * @flags: IVSHMEM_READ_ONLY or 0
  *
- * -ENOENT: no such path; -EACCES: no permission; -ENODEV: the device is gone;
- * -ENOTTY: not an ivshmem device; -ECONNREFUSED: no server listens;
- * -EPROTO: the server does not speak version 0 of the protocol as QEMU does;
- * -ETIMEDOUT: the server said nothing for five seconds.
+ * A name without a slash is a device's if there is one, else a path.
+ *
+ * -ENOENT: no such path; -EACCES: no permission; -EINVAL: unknown flag;
+ * -ENODEV: the device is gone; -ENOTTY: neither a socket nor an ivshmem device;
+ * -EPROTONOSUPPORT: the driver's interface has another version;
+ * -ENAMETOOLONG: no socket can have that path; -ECONNREFUSED: no server
+ * listens; -ECONNRESET: the server hung up; -EPROTO: the server does not speak
+ * version 0 of the protocol as QEMU does; -ETIMEDOUT: the server did not
+ * introduce itself within five seconds; -EMFILE: no descriptor is left.
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
@@ -68,10 +84,12 @@ int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
 /*
  * ivshmem_map - map part of the region, readable and (unless the handle is
  * read-only) writable
- * @offset: a multiple of the page size
+ * @offset: a multiple of the page size (of the huge page size on the host, if
+ *	the region lies in a hugetlbfs)
  * @length: bytes; 0 for all from @offset on
  *
- * -EINVAL: beyond the end, or misaligned.
+ * -EINVAL: beyond the end, or misaligned. ivshmem_unmap() wants the length
+ * mapped, also where 0 was given here.
  */
 int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
 		void **address);
@@ -85,7 +103,8 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
  * tell; on the host it gives -ENXIO.
  *
  * -EINVAL: peer over 65535 or vector over 255; -EACCES: opened read-only;
- * -EOPNOTSUPP: no doorbells here.
+ * -EOPNOTSUPP: no doorbells here. A peer known before can be rung on the host
+ * even when the server has died; else that gives -ECONNRESET.
  */
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
 
@@ -100,8 +119,11 @@ struct ivshmem_wait_options {
 	uint64_t set[4];	/* bit v % 64 of set[v / 64] is vector v */
 	uint64_t offset;	/* of the word; a multiple of 4 */
 	uint32_t expected;	/* sleep only while the word has this value */
-	int64_t timeout_ns;	/* 0: only look; IVSHMEM_FOREVER */
-	uint64_t spin_ns;	/* look this long before sleeping; up to 1 s */
+	int64_t timeout_ns;	/* 0: only look; negative: IVSHMEM_FOREVER */
+	/*
+	 * Look this long before sleeping, up to 1 s; part of the timeout.
+	 */
+	uint64_t spin_ns;
 };
 
 struct ivshmem_wait_result {
@@ -116,7 +138,9 @@ struct ivshmem_wait_result {
  *
  * With IVSHMEM_WAIT_FOR_WORD it is a futex between machines: the other side
  * changes the word, then rings; no wake-up is lost. It may return without
- * cause: look at the memory again. @result may be NULL.
+ * cause: look at the memory again. @result may be NULL. What was reported to
+ * one thread is not reported to another that shares the handle, but a change of
+ * the word wakes all that wait for it.
  *
  * -ETIMEDOUT; -EINTR: a signal came; -EINVAL: a field out of range;
  * -EOPNOTSUPP: no doorbells here; -ENODEV: the device is gone;
@@ -135,9 +159,11 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
  * ivshmem_eventfd - a descriptor that becomes readable when @vector fires
  *
  * A new one for the caller's event loop, non-blocking and close-on-exec; the
- * caller closes it. One per vector and handle: asking again ends the earlier
- * one's events. On the host, ivshmem_wait() on the same vector and the
- * descriptor take each other's events, as the server gives only one.
+ * caller closes it. On a guest there is one per vector and handle: asking again
+ * ends the earlier one's events. On the host, where the server gives only one,
+ * they and ivshmem_wait() on the same vector take each other's events.
+ *
+ * -EINVAL: no such vector; -EOPNOTSUPP: no doorbells here.
  */
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
 
@@ -145,8 +171,8 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  * ivshmem_peers - who else is there
  * @ids: room for @max numbers; filled in rising order
  *
- * Gives the number of peers, which may be more than @max. Only a server knows:
- * on a guest device -EOPNOTSUPP.
+ * Gives the number of peers other than this one, which may be more than @max.
+ * Only a server knows: on a guest device -EOPNOTSUPP.
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
 

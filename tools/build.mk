@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# How user space is built, installed and tested on the host. Included by the
+# top Makefile; works alone as well: make -f tools/build.mk tools
+#
+# The same sources are built in two variants: the product in build/, and for the
+# tests, with the address and undefined-behaviour sanitizers, in build/san/.
+
+user-version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+
+prefix ?= /usr
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+PKG_CONFIG ?= pkg-config
+
+lib-sources := $(sort $(wildcard tools/lib/*.c))
+server-sources := $(sort $(wildcard tools/server/*.c))
+ctl-sources := $(sort $(wildcard tools/ctl/*.c))
+# In tests/host/ each file is a test; what they share is below in common/.
+test-sources := $(sort $(wildcard tests/host/*.c))
+common-sources := $(sort $(wildcard tests/host/common/*.c))
+man-pages := $(sort $(wildcard tools/*/*.[1-8]))
+
+user-flags = -std=gnu11 -O2 -g -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) \
+	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
+	-DVERSION='"$(user-version)"' -Isrc/uapi -Itools/lib \
+	-fPIC -fvisibility=hidden -pthread -MMD -MP
+san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+ctl-libs = $(shell $(PKG_CONFIG) $(1) --libs jansson libxxhash) -lm
+
+# $(call objects,VARIANT,SOURCES)
+objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
+
+# $(call variant,DIRECTORY,FLAGS)
+define variant
+$(1)/obj/%.o: %.c dkms.conf
+	@mkdir -p $$(@D)
+	$$(CC) $$(user-flags) $(2) $$(CPPFLAGS) $$(CFLAGS) -c -o $$@ $$<
+
+$(1)/libivshmem.a: $(call objects,$(1),$(lib-sources))
+	@rm -f $$@
+	$$(AR) rcsD $$@ $$^
+
+$(1)/ivshmem-server: $(call objects,$(1),$(server-sources))
+	$$(CC) $(2) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^
+
+-include $(patsubst %.o,%.d,$(call objects,$(1),$(lib-sources) $(server-sources) \
+	$(ctl-sources) $(test-sources) $(common-sources)))
+endef
+
+$(eval $(call variant,build))
+$(eval $(call variant,build/san,$(san-flags)))
+.SECONDARY:
+
+build/ivshmemctl: $(call objects,build,$(ctl-sources)) build/libivshmem.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(call ctl-libs)
+
+# For guests, which may have no libraries at all.
+build/static/ivshmemctl: $(call objects,build,$(ctl-sources)) build/libivshmem.a
+	@mkdir -p $(@D)
+	$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(call ctl-libs,--static)
+
+build/libivshmem.so.0: $(call objects,build,$(lib-sources)) tools/lib/libivshmem.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,libivshmem.so.0 \
+		-Wl,--version-script,tools/lib/libivshmem.map -Wl,-z,defs \
+		-o $@ $(filter %.o,$^)
+
+tools: build/libivshmem.so.0 build/libivshmem.a build/ivshmem-server build/ivshmemctl \
+	build/static/ivshmemctl ## build the library, the server and the command
+
+define pkg_config_file
+prefix=$(prefix)
+libdir=$(libdir)
+includedir=$(includedir)
+
+Name: libivshmem
+Description: shared memory and doorbells between virtual machines
+Version: $(user-version)
+Libs: -L$${libdir} -livshmem
+Libs.private: -pthread
+Cflags: -I$${includedir}
+endef
+export pkg_config_file
+
+install-tools: tools
+	install -D -t $(DESTDIR)$(bindir) build/ivshmemctl build/ivshmem-server
+	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.so.0 build/libivshmem.a
+	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
+	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h
+	install -d $(DESTDIR)$(libdir)/pkgconfig
+	echo "$$pkg_config_file" > $(DESTDIR)$(libdir)/pkgconfig/libivshmem.pc
+	for page in $(man-pages); do \
+		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; \
+	done
+
+build/san/tests/%: build/san/obj/tests/host/%.o $(call objects,build/san,$(common-sources)) \
+		build/san/libivshmem.a
+	@mkdir -p $(@D)
+	$(CC) $(san-flags) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+check-host: $(patsubst tests/host/%.c,build/san/tests/%,$(test-sources)) \
+		build/san/ivshmem-server ## run the host's tests; TESTS=pattern some
+	@python3 -B tests/host/check.py
+
+.PHONY: tools install-tools check-host

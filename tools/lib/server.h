@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A connection to an ivshmem server: what server.c (who is there) and
+ * server_wait.c (sleeping) share.
+ */
+#ifndef IVSHMEM_SERVER_H
+#define IVSHMEM_SERVER_H
+
+#include <linux/ivshmem.h>
+#include <pthread.h>
+
+#include "handle.h"
+
+struct peer {
+	uint32_t id;
+	uint32_t vectors;		/* how many of fds are there */
+	int fds[];			/* eventfds, room for a power of two */
+};
+
+/* A message that may come in pieces. */
+struct message {
+	unsigned char bytes[8];
+	size_t have;
+	int fd;				/* what came with it, or -1 */
+};
+
+struct server {
+	struct ivshmem base;
+	int socket;
+	uint32_t id;
+
+	pthread_mutex_t lock;		/* protects all below */
+	struct message incoming;
+	int error;			/* why the connection is over, or 0 */
+	struct peer **peers;		/* rising ids; the own one among them */
+	size_t npeers;
+	void *word_map;			/* all of the region, for waits on words */
+
+	/* How one waiter tells the others to look again: see server_wait.c. */
+	int kick;
+	uint32_t waiters;
+	uint32_t unkicked;
+	uint64_t epoch;
+};
+
+static inline struct server *to_server(struct ivshmem *handle)
+{
+	return (struct server *)handle;
+}
+
+/* Called with the lock held. */
+void ivshmem_server_drain(struct server *server);
+struct peer *ivshmem_server_peer(struct server *server, uint32_t id);
+
+int ivshmem_server_wait(struct ivshmem *handle,
+			const struct ivshmem_wait_options *options,
+			struct ivshmem_wait_result *result);
+
+#endif /* IVSHMEM_SERVER_H */

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Waiting on the host: a poll of the vectors' eventfds and of the socket.
+ *
+ * No wake-up is lost against other machines because an eventfd remembers: the
+ * word is looked at after the eventfds were emptied, and a ring from then on
+ * ends the next poll at once.
+ *
+ * Between threads that share the handle, one may empty the eventfd that ought
+ * to wake another. So whoever takes an event makes all other waiters look
+ * again: the epoch rises and the kick descriptor stays readable until each of
+ * them has seen the new epoch.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server.h"
+
+#define NSEC_PER_SEC	1000000000LL
+#define SPIN_ROUNDS	64		/* looks at the word between two polls */
+
+enum { FD_SOCKET, FD_KICK, FD_VECTORS };
+
+struct waiter {
+	struct server *server;
+	struct ivshmem_wait_result *result;
+	const _Atomic uint32_t *word;	/* NULL: none */
+	uint32_t expected;
+	uint64_t epoch;
+	int64_t deadline;		/* INT64_MAX: never */
+	int64_t spin_end;
+	nfds_t nfds;
+	struct pollfd fds[FD_VECTORS + IVSHMEM_MAX_VECTORS];
+	uint8_t vectors[IVSHMEM_MAX_VECTORS];	/* of fds[FD_VECTORS + n] */
+};
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
+}
+
+static int64_t add(int64_t time, int64_t duration)
+{
+	return time > INT64_MAX - duration ? INT64_MAX : time + duration;
+}
+
+static bool word_changed(const struct waiter *waiter)
+{
+	return waiter->word &&
+	       atomic_load(waiter->word) != waiter->expected;
+}
+
+/* Look at the word some more before asking the kernel again. */
+static void spin(const struct waiter *waiter)
+{
+	int round;
+
+	for (round = 0; round < SPIN_ROUNDS; round++) {
+		if (!waiter->word || word_changed(waiter))
+			return;
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#endif
+	}
+}
+
+/* The two halves of waking the other threads. Lock held. */
+
+static void kick_others(struct waiter *waiter)
+{
+	struct server *server = waiter->server;
+	uint64_t one = 1;
+
+	waiter->epoch = ++server->epoch;
+	server->unkicked = server->waiters - 1;
+	if (server->unkicked)
+		(void)!write(server->kick, &one, sizeof(one));
+}
+
+static void notice_kick(struct waiter *waiter)
+{
+	struct server *server = waiter->server;
+	uint64_t kicks;
+
+	if (waiter->epoch == server->epoch)
+		return;
+	waiter->epoch = server->epoch;
+	if (--server->unkicked == 0)
+		(void)!read(server->kick, &kicks, sizeof(kicks));
+}
+
+/* Empty the eventfds that poll said are readable. */
+static void take_events(struct waiter *waiter)
+{
+	struct ivshmem_wait_result *result = waiter->result;
+	uint64_t count;
+	nfds_t n;
+
+	for (n = FD_VECTORS; n < waiter->nfds; n++) {
+		uint32_t vector = waiter->vectors[n - FD_VECTORS];
+
+		if (!waiter->fds[n].revents)
+			continue;
+		if (read(waiter->fds[n].fd, &count, sizeof(count)) < 0) {
+			/* Another thread was faster, or it is no eventfd. */
+			if (errno != EAGAIN)
+				waiter->server->error = -EPROTO;
+			continue;
+		}
+		if (!result->count) {
+			result->vector = vector;
+			result->count = count;
+		}
+		result->set[vector / 64] |= 1ULL << vector % 64;
+	}
+}
+
+/* After a poll: 1 if there is something to report, 0 if not, or an error. */
+static int harvest(struct waiter *waiter)
+{
+	struct server *server = waiter->server;
+	int error;
+
+	pthread_mutex_lock(&server->lock);
+	notice_kick(waiter);
+	if (waiter->fds[FD_SOCKET].revents)
+		ivshmem_server_drain(server);
+	take_events(waiter);
+	if (waiter->result->count)
+		kick_others(waiter);
+	error = server->error;
+	pthread_mutex_unlock(&server->lock);
+
+	waiter->result->changed = word_changed(waiter);
+	if (waiter->result->changed || waiter->result->count)
+		return 1;
+	return error;
+}
+
+/* How long the next poll may take: 0 while spinning or when it is the last. */
+static int next_timeout(const struct waiter *waiter, struct timespec *timeout)
+{
+	int64_t left, time = now();
+
+	if (time >= waiter->deadline)
+		return -ETIMEDOUT;
+	left = time < waiter->spin_end ? 0 : waiter->deadline - time;
+	timeout->tv_sec = left / NSEC_PER_SEC;
+	timeout->tv_nsec = left % NSEC_PER_SEC;
+	return 0;
+}
+
+static int wait_loop(struct waiter *waiter)
+{
+	struct timespec timeout = { 0 };
+	int error;
+
+	for (;;) {
+		if (ppoll(waiter->fds, waiter->nfds, &timeout, NULL) < 0)
+			return -errno;
+		error = harvest(waiter);
+		if (error)
+			return error < 0 ? error : 0;
+		error = next_timeout(waiter, &timeout);
+		if (error)
+			return error;
+		if (!timeout.tv_sec && !timeout.tv_nsec)
+			spin(waiter);
+	}
+}
+
+static void set_times(struct waiter *waiter,
+		      const struct ivshmem_wait_options *options)
+{
+	int64_t start = options->spin_ns || options->timeout_ns > 0 ? now() : 0;
+
+	if (options->timeout_ns < 0)
+		waiter->deadline = INT64_MAX;
+	else if (options->flags & IVSHMEM_WAIT_UNTIL)
+		waiter->deadline = options->timeout_ns;
+	else
+		waiter->deadline = add(start, options->timeout_ns);
+	waiter->spin_end = start + (int64_t)options->spin_ns;
+}
+
+/* The region is mapped once, by whoever waits for a word first. */
+static int map_word(struct waiter *waiter,
+		    const struct ivshmem_wait_options *options)
+{
+	struct server *server = waiter->server;
+	void *map;
+	int error = 0;
+
+	if (!(options->flags & IVSHMEM_WAIT_FOR_WORD))
+		return 0;
+	pthread_mutex_lock(&server->lock);
+	map = server->word_map;
+	if (!map) {
+		error = ivshmem_map(&server->base, 0, 0, &map);
+		server->word_map = map;
+	}
+	pthread_mutex_unlock(&server->lock);
+	if (error)
+		return error;
+	waiter->word = (void *)((char *)map + options->offset);
+	waiter->expected = options->expected;
+	return 0;
+}
+
+static bool wanted(const struct ivshmem_wait_options *options, uint32_t vector)
+{
+	if (options->flags & IVSHMEM_WAIT_FOR_SET)
+		return options->set[vector / 64] >> vector % 64 & 1;
+	return options->vector == vector;
+}
+
+/* Lock held: from here on other threads' kicks are seen. */
+static int enlist(struct waiter *waiter,
+		  const struct ivshmem_wait_options *options)
+{
+	struct server *server = waiter->server;
+	struct peer *self;
+	uint32_t vector;
+	int error;
+
+	error = ivshmem_check_wait(&server->base, options);
+	if (error) {
+		/* A vector that came late may still be on its way to us. */
+		ivshmem_server_drain(server);
+		error = ivshmem_check_wait(&server->base, options);
+	}
+	if (error)
+		return error;
+	self = ivshmem_server_peer(server, server->id);
+	waiter->fds[FD_SOCKET].fd = server->socket;
+	waiter->fds[FD_KICK].fd = server->kick;
+	waiter->nfds = FD_VECTORS;
+	for (vector = 0; vector < self->vectors; vector++) {
+		if (!wanted(options, vector))
+			continue;
+		waiter->vectors[waiter->nfds - FD_VECTORS] = vector;
+		waiter->fds[waiter->nfds++].fd = self->fds[vector];
+	}
+	for (vector = 0; vector < waiter->nfds; vector++)
+		waiter->fds[vector].events = POLLIN;
+	waiter->epoch = server->epoch;
+	server->waiters++;
+	return 0;
+}
+
+int ivshmem_server_wait(struct ivshmem *handle,
+			const struct ivshmem_wait_options *options,
+			struct ivshmem_wait_result *result)
+{
+	struct server *server = to_server(handle);
+	struct waiter waiter;
+	int error;
+
+	waiter.server = server;
+	waiter.result = result;
+	waiter.word = NULL;
+	set_times(&waiter, options);
+	pthread_mutex_lock(&server->lock);
+	error = enlist(&waiter, options);
+	pthread_mutex_unlock(&server->lock);
+	if (error)
+		return error;
+	error = map_word(&waiter, options);
+	if (!error)
+		error = wait_loop(&waiter);
+	pthread_mutex_lock(&server->lock);
+	notice_kick(&waiter);
+	server->waiters--;
+	pthread_mutex_unlock(&server->lock);
+	return error;
+}

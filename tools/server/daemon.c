@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The parent stays until the socket listens, so that a script can go on with
+ * what needs the server, and learns from the exit status if it cannot.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "lock.h"
+
+int daemon_start(void)
+{
+	int status[2];
+	char ready;
+
+	if (pipe2(status, O_CLOEXEC) < 0)
+		err(1, "cannot go to the background");
+	switch (fork()) {
+	case -1:
+		err(1, "cannot go to the background");
+	case 0:
+		close(status[0]);
+		setsid();
+		return status[1];
+	default:
+		close(status[1]);
+		_exit(read(status[0], &ready, 1) == 1 ? 0 : 1);
+	}
+}
+
+void daemon_ready(int status)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		err(1, "cannot open /dev/null");
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+	(void)!write(status, "", 1);
+	close(status);
+}
+
+int pid_file_write(const char *path)
+{
+	int fd = lock_file(path, "pid file",
+			   "stop it, or give another file with -p");
+
+	if (fd < 0)
+		return -1;
+	if (fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 &&
+	    dprintf(fd, "%d\n", getpid()) > 0)
+		return fd;
+	warn("cannot write pid file %s", path);
+	pid_file_remove(path, fd);
+	return -1;
+}
+
+void pid_file_remove(const char *path, int fd)
+{
+	unlink(path);
+	close(fd);
+}

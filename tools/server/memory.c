@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The shared memory: a POSIX shared memory object, a file without a name in a
+ * directory (of a hugetlbfs, say), or a memfd.
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "memory.h"
+
+/* The device's memory is a PCI BAR: a power of two. This fits an off_t. */
+#define MAX_SIZE	(1ULL << 62)
+
+static const char units[] = "KMGT";
+
+/* The largest unit that leaves a whole number: 4M, not 4194304. */
+static const char *readable(uint64_t size, char text[32])
+{
+	int unit = -1;
+
+	while (size && size % 1024 == 0 && unit < 3) {
+		size /= 1024;
+		unit++;
+	}
+	if (unit < 0)
+		snprintf(text, 32, "%llu", (unsigned long long)size);
+	else
+		snprintf(text, 32, "%llu%c", (unsigned long long)size,
+			 units[unit]);
+	return text;
+}
+
+static uint64_t next_power(uint64_t size)
+{
+	uint64_t power = sysconf(_SC_PAGESIZE);
+
+	while (power < size)
+		power *= 2;
+	return power;
+}
+
+int memory_size(const char *text, uint64_t *size)
+{
+	unsigned long long number;
+	const char *unit;
+	char would[32];
+	char *end;
+	int shift = 0;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (!isdigit((unsigned char)*text) || *end) {
+		warnx("\"%s\" is no size: give a number with K, M, G or T, like 4M",
+		      text);
+		return -1;
+	}
+	if (errno || number > MAX_SIZE >> shift) {
+		warnx("size %s is too large", text);
+		return -1;
+	}
+	*size = (uint64_t)number << shift;
+	if (*size == next_power(*size))
+		return 0;
+	warnx("size %s does not suit a PCI device, which wants a power of two of at least one page; %s would do",
+	      text, readable(next_power(*size), would));
+	return -1;
+}
+
+static int failed(const struct memory *memory, const char *what)
+{
+	char size[32];
+
+	warn("cannot %s %s bytes of shared memory (%s)", what,
+	     readable(memory->size, size),
+	     memory->name ? memory->name : "memfd");
+	return -1;
+}
+
+static int create_memfd(struct memory *memory)
+{
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	memory->fd = memfd_create("ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (memory->fd < 0 || ftruncate(memory->fd, memory->size) < 0)
+		return failed(memory, "create");
+	/* No peer can shrink it under the others' feet. */
+	if (fcntl(memory->fd, F_ADD_SEALS, seals) < 0)
+		return failed(memory, "seal");
+	return 0;
+}
+
+/* Huge pages are promised now, or a peer would find out too late. */
+static int reserve_huge_pages(struct memory *memory, uint64_t page)
+{
+	char size[32];
+	void *map;
+
+	if (memory->size % page) {
+		warnx("%s has pages of %s: give a multiple of that with --size",
+		      memory->name, readable(page, size));
+		return -1;
+	}
+	map = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   memory->fd, 0);
+	if (map != MAP_FAILED)
+		return munmap(map, memory->size);
+	warn("not enough free huge pages in %s: %llu of %s are needed (see /proc/sys/vm/nr_hugepages)",
+	     memory->name, (unsigned long long)(memory->size / page),
+	     readable(page, size));
+	return -1;
+}
+
+static int create_in_directory(struct memory *memory)
+{
+	struct statfs fs;
+	char *path;
+
+	if (asprintf(&path, "%s/ivshmem.XXXXXX", memory->name) < 0)
+		return failed(memory, "create");
+	memory->fd = mkostemp(path, O_CLOEXEC);
+	if (memory->fd < 0) {
+		warn("cannot create a file in %s", memory->name);
+		free(path);
+		return -1;
+	}
+	/* Without a name from the start: nothing is left, whatever happens. */
+	unlink(path);
+	free(path);
+	if (ftruncate(memory->fd, memory->size) < 0 ||
+	    fstatfs(memory->fd, &fs) < 0)
+		return failed(memory, "create");
+	if (fs.f_type == HUGETLBFS_MAGIC)
+		return reserve_huge_pages(memory, fs.f_bsize);
+	return 0;
+}
+
+/*
+ * An object of the right size that nobody holds is what a server left that was
+ * killed: it is taken over with its contents, for guests may still use it. One
+ * without any size is new.
+ */
+static int check_object(const struct memory *memory, const struct stat *st)
+{
+	char there[32], wanted[32];
+
+	if (st->st_uid != geteuid()) {
+		warnx("%s belongs to another user; choose another name with -M",
+		      memory->path);
+		return -1;
+	}
+	if (st->st_size == 0 || (uint64_t)st->st_size == memory->size)
+		return 0;
+	warnx("%s is there already and has %s bytes, not %s; remove it, or choose another name with -M",
+	      memory->path, readable(st->st_size, there),
+	      readable(memory->size, wanted));
+	return -1;
+}
+
+/* Lock the object; on failure forget its path, as it is not ours to remove. */
+static int own_object(struct memory *memory)
+{
+	struct stat st;
+
+	memory->lock = lock_file(memory->path, "shared memory",
+				 "stop it, or choose another name with -M");
+	if (memory->lock >= 0 && fstat(memory->lock, &st) == 0 &&
+	    check_object(memory, &st) == 0)
+		return 0;
+	free(memory->path);
+	memory->path = NULL;
+	return -1;
+}
+
+static int create_shm(struct memory *memory)
+{
+	const char *name = memory->name;
+	char self[64];
+
+	name += *name == '/';
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") ||
+	    !strcmp(name, "..")) {
+		warnx("\"%s\" cannot name a shared memory object: use letters, digits, - and _",
+		      memory->name);
+		return -1;
+	}
+	if (asprintf(&memory->path, "/dev/shm/%s", name) < 0) {
+		memory->path = NULL;
+		return failed(memory, "create");
+	}
+	if (own_object(memory) < 0)
+		return -1;
+	if (ftruncate(memory->lock, memory->size) < 0)
+		return failed(memory, "create");
+	/* Peers get an opening of their own, which does not hold the lock. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", memory->lock);
+	memory->fd = open(self, O_RDWR | O_CLOEXEC);
+	return memory->fd < 0 ? failed(memory, "open") : 0;
+}
+
+int memory_create(struct memory *memory)
+{
+	memory->fd = -1;
+	memory->lock = -1;
+	memory->path = NULL;
+	switch (memory->kind) {
+	case MEMORY_MEMFD:
+		return create_memfd(memory);
+	case MEMORY_DIRECTORY:
+		return create_in_directory(memory);
+	default:
+		return create_shm(memory);
+	}
+}
+
+void memory_remove(struct memory *memory)
+{
+	if (memory->path)
+		unlink(memory->path);
+	free(memory->path);
+	if (memory->fd >= 0)
+		close(memory->fd);
+	if (memory->lock >= 0)
+		close(memory->lock);
+}

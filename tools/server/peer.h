@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One peer: its socket, its eventfds, and what it has yet to be told.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct server;
+
+/* What epoll watches: its descriptor and who deals with it. */
+struct watch {
+	int fd;
+	void (*ready)(struct server *server, struct watch *watch,
+		      uint32_t events);
+};
+
+enum notice_kind {
+	NOTICE_HELLO,		/* version, own id, memory */
+	NOTICE_JOIN,		/* each vector of the subject */
+	NOTICE_LEAVE,		/* the subject is gone */
+};
+
+struct notice {
+	uint16_t kind;
+	uint16_t subject;
+};
+
+struct peer {
+	struct watch watch;
+	uint16_t id;
+	bool writing;			/* epoll watches for room to send */
+
+	struct notice *queue;		/* [head, tail) are to be sent */
+	size_t head, tail, room;
+	uint32_t sent;			/* messages of the first notice */
+
+	int eventfds[];			/* one for each vector */
+};
+
+enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
+
+/* NULL and errno if there is not enough of something. */
+struct peer *peer_new(struct server *server, int socket, uint16_t id);
+void peer_free(const struct server *server, struct peer *peer);
+
+bool peer_is_waiting(const struct peer *peer);
+void peer_notify(struct server *server, struct peer *peer,
+		 enum notice_kind kind, uint16_t subject);
+void peer_forget(struct server *server, struct peer *peer, uint16_t subject);
+void peer_watch_writing(struct server *server, struct peer *peer,
+			bool writing);
+enum send_result peer_send(struct server *server, struct peer *peer);
+
+#endif /* PEER_H */

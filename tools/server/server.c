@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Peers come and go.
+ *
+ * The loop takes one event at a time, and nothing outside an event's own
+ * handler removes a peer: that the others fail is found when it is their turn.
+ * So no handler meets a peer that another one has just freed.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "server.h"
+
+#define PAUSE_NS	100000000
+
+/*
+ * After a shortage that nothing tells the end of: look again soon, instead of
+ * at once and for ever.
+ */
+static void server_pause(struct server *server)
+{
+	struct itimerspec soon = { .it_value.tv_nsec = PAUSE_NS };
+
+	timerfd_settime(server->timer.fd, 0, &soon, NULL);
+}
+
+static int watch(struct server *server, struct watch *watch, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+
+	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, watch->fd, &event);
+}
+
+static void watch_listener(struct server *server, bool on)
+{
+	struct epoll_event event = {
+		.events = on ? EPOLLIN : 0,
+		.data.ptr = &server->listener,
+	};
+
+	epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener.fd, &event);
+}
+
+/* Leaving */
+
+static void drop(struct server *server, struct peer *peer, int severity,
+		 const char *reason)
+{
+	uint16_t id = peer->id;
+	uint32_t other;
+
+	server->peers[id] = NULL;
+	server->count--;
+	while (server->end && !server->peers[server->end - 1])
+		server->end--;
+	peer_free(server, peer);
+	for (other = 0; other < server->end; other++)
+		if (server->peers[other])
+			peer_forget(server, server->peers[other], id);
+	log_event(severity, "event=leave peer=%u reason=%s peers=%u", id,
+		  reason, server->count);
+}
+
+static void peer_ready(struct server *server, struct watch *watch,
+		       uint32_t events)
+{
+	struct peer *peer = (struct peer *)watch;
+	ssize_t got;
+	char byte;
+
+	if (events & EPOLLIN) {
+		got = recv(watch->fd, &byte, 1, MSG_DONTWAIT);
+		if (got > 0) {
+			drop(server, peer, LOG_WARNING, "unexpected-input");
+			return;
+		}
+		if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			events |= EPOLLHUP;
+	}
+	if (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) {
+		drop(server, peer, LOG_INFO, "closed");
+		return;
+	}
+	if (!(events & EPOLLOUT))
+		return;
+	switch (peer_send(server, peer)) {
+	case SEND_FAILED:
+		drop(server, peer, LOG_INFO, "closed");
+		break;
+	case SEND_LATER:
+		log_event(log_limited(LOG_WARNING),
+			  "event=pause peer=%u reason=\"too many descriptors on their way\"",
+			  peer->id);
+		server_pause(server);
+		break;
+	case SEND_OK:
+		break;
+	}
+}
+
+/* Joining */
+
+static void announce(struct server *server, struct peer *peer)
+{
+	struct peer *other;
+	uint32_t id;
+
+	peer_notify(server, peer, NOTICE_HELLO, peer->id);
+	for (id = 0; id < server->end; id++) {
+		other = server->peers[id];
+		if (!other || other == peer)
+			continue;
+		peer_notify(server, peer, NOTICE_JOIN, id);
+		peer_notify(server, other, NOTICE_JOIN, peer->id);
+	}
+	peer_notify(server, peer, NOTICE_JOIN, peer->id);
+}
+
+static void refuse(int socket, const char *reason)
+{
+	close(socket);
+	log_event(log_limited(LOG_WARNING), "event=refuse reason=\"%s\"",
+		  reason);
+}
+
+static void join(struct server *server, int socket)
+{
+	struct ucred who = { 0 };
+	socklen_t length = sizeof(who);
+	struct peer *peer;
+	uint32_t id = 0;
+
+	while (id < server->end && server->peers[id])
+		id++;
+	if (id == MAX_PEERS) {
+		refuse(socket, "all ids are taken");
+		return;
+	}
+	peer = peer_new(server, socket, id);
+	if (!peer) {
+		refuse(socket, strerror(errno));
+		return;
+	}
+	peer->watch.ready = peer_ready;
+	if (watch(server, &peer->watch, EPOLLIN | EPOLLRDHUP) < 0) {
+		log_event(log_limited(LOG_WARNING),
+			  "event=refuse reason=\"%s\"", strerror(errno));
+		peer_free(server, peer);
+		return;
+	}
+	server->peers[id] = peer;
+	server->count++;
+	if (id == server->end)
+		server->end++;
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length);
+	log_event(LOG_INFO, "event=join peer=%u pid=%d uid=%u peers=%u", id,
+		  who.pid, who.uid, server->count);
+	announce(server, peer);
+}
+
+/*
+ * No descriptor is left to accept with: use the reserved one to hang up, or the
+ * newcomer would wait and the loop would spin. If even that fails, pause.
+ */
+static void turn_away(struct server *server)
+{
+	int socket = -1;
+
+	if (server->reserve >= 0) {
+		close(server->reserve);
+		socket = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+		if (socket >= 0)
+			refuse(socket, "out of descriptors, see ulimit -n");
+	}
+	server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (socket >= 0)
+		return;
+	watch_listener(server, false);
+	server_pause(server);
+}
+
+static void listener_ready(struct server *server, struct watch *watch,
+			   uint32_t events)
+{
+	int socket = accept4(watch->fd, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (socket >= 0)
+		join(server, socket);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		 errno == ENOMEM)
+		turn_away(server);
+}
+
+/* The rest of the loop */
+
+static void timer_ready(struct server *server, struct watch *watch,
+			uint32_t events)
+{
+	uint64_t expirations;
+	uint32_t id;
+
+	(void)events;
+	(void)!read(watch->fd, &expirations, sizeof(expirations));
+	watch_listener(server, true);
+	for (id = 0; id < server->end; id++)
+		if (server->peers[id] && peer_is_waiting(server->peers[id]))
+			peer_watch_writing(server, server->peers[id], true);
+}
+
+static void signals_ready(struct server *server, struct watch *watch,
+			  uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(watch->fd, &info, sizeof(info)) == sizeof(info))
+		server->stopped_by = info.ssi_signo;
+}
+
+/* As many descriptors as we may have: a peer takes one, and one per vector. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int server_open(struct server *server)
+{
+	raise_limit();
+	server->signals = (struct watch){ open_signals(), signals_ready };
+	server->timer.fd = timerfd_create(CLOCK_MONOTONIC,
+					  TFD_CLOEXEC | TFD_NONBLOCK);
+	server->timer.ready = timer_ready;
+	server->epoll = epoll_create1(EPOLL_CLOEXEC);
+	server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (server->signals.fd >= 0 && server->timer.fd >= 0 &&
+	    server->reserve >= 0 && server->epoll >= 0 &&
+	    watch(server, &server->signals, EPOLLIN) == 0 &&
+	    watch(server, &server->timer, EPOLLIN) == 0)
+		return 0;
+	warn("cannot start");
+	return -1;
+}
+
+int server_listen(struct server *server, int listener)
+{
+	server->listener = (struct watch){ listener, listener_ready };
+	if (watch(server, &server->listener, EPOLLIN) == 0)
+		return 0;
+	warn("cannot listen");
+	return -1;
+}
+
+void server_run(struct server *server)
+{
+	struct epoll_event event;
+	struct watch *watch;
+
+	while (!server->stopped_by) {
+		if (epoll_wait(server->epoll, &event, 1, -1) != 1)
+			continue;
+		watch = event.data.ptr;
+		watch->ready(server, watch, event.events);
+	}
+	log_event(LOG_NOTICE, "event=stop signal=%d peers=%u",
+		  server->stopped_by, server->count);
+}
+
+void server_close(struct server *server)
+{
+	uint32_t id;
+
+	for (id = 0; id < server->end; id++)
+		if (server->peers[id])
+			peer_free(server, server->peers[id]);
+	close(server->epoll);
+	close(server->signals.fd);
+	close(server->timer.fd);
+	close(server->reserve);
+}

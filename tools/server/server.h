@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The server proper: who is there, and the event loop.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "peer.h"
+
+#define MAX_PEERS	65536		/* ids are 16 bits wide in the device */
+#define MAX_VECTORS	256
+
+struct server {
+	int memory;			/* what every peer gets */
+	uint32_t vectors;		/* of each peer */
+
+	int epoll;
+	struct watch listener;
+	struct watch signals;
+	struct watch timer;		/* ends pauses, see server_pause() */
+	int reserve;			/* a descriptor to give up in need */
+	int stopped_by;			/* signal, or 0 */
+
+	struct peer *peers[MAX_PEERS];	/* by id */
+	uint32_t end;			/* one more than the highest id */
+	uint32_t count;
+};
+
+/*
+ * Both give 0, or -1 having said what is wrong. From server_open() on a signal
+ * that asks to stop is kept for server_run(), which returns then. The listening
+ * socket stays the caller's and may come from anywhere.
+ */
+int server_open(struct server *server);
+int server_listen(struct server *server, int listener);
+void server_run(struct server *server);
+void server_close(struct server *server);
+
+#endif /* SERVER_H */

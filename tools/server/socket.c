@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking a socket's path without a race: who holds the lock file beside it may
+ * replace what is there. A server of another make knows nothing of the lock,
+ * so a socket on which somebody listens is left alone as well.
+ */
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "socket.h"
+
+static int address_of(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (*path && strlen(path) < sizeof(address->sun_path)) {
+		strcpy(address->sun_path, path);
+		return 0;
+	}
+	warnx("socket path \"%s\" must have 1 to %zu bytes", path,
+	      sizeof(address->sun_path) - 1);
+	return -1;
+}
+
+static int new_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		warn("cannot create a socket");
+	return fd;
+}
+
+/* Whether nobody listens on the socket that is there. */
+static int check_stale(const struct sockaddr_un *address)
+{
+	struct ucred who = { 0 };
+	socklen_t length = sizeof(who);
+	int error = 0;
+	int fd = new_socket();
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)address,
+		    sizeof(*address)) < 0)
+		error = errno;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length);
+	close(fd);
+	if (error == ECONNREFUSED)
+		return 0;
+	if (error && error != EAGAIN) {
+		errno = error;
+		warn("cannot tell whether socket %s is in use",
+		     address->sun_path);
+	} else {
+		warnx("process %d already listens on %s; stop it, or give another socket with -S",
+		      who.pid, address->sun_path);
+	}
+	return -1;
+}
+
+static int make_room(const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		warn("cannot use socket %s", path);
+		return -1;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		warnx("%s is there already and is no socket; give another with -S",
+		      path);
+		return -1;
+	}
+	if (check_stale(address) < 0)
+		return -1;
+	if (unlink(path) == 0)
+		return 0;
+	warn("cannot replace stale socket %s", path);
+	return -1;
+}
+
+/* The permissions must be right from the first moment, hence the umask. */
+static int bind_and_listen(struct listener *listener,
+			   const struct sockaddr_un *address)
+{
+	mode_t mask = umask(0);
+	int error;
+
+	umask(listener->mode < 0 ? mask : 0777 & ~listener->mode);
+	error = bind(listener->fd, (const struct sockaddr *)address,
+		     sizeof(*address));
+	umask(mask);
+	if (error < 0) {
+		warn("cannot create socket %s", listener->path);
+		return -1;
+	}
+	if (listen(listener->fd, SOMAXCONN) == 0)
+		return 0;
+	warn("cannot listen on %s", listener->path);
+	unlink(listener->path);
+	return -1;
+}
+
+static int take_path(struct listener *listener)
+{
+	struct sockaddr_un address;
+
+	if (address_of(listener->path, &address) < 0)
+		return -1;
+	if (asprintf(&listener->lock_path, "%s.lock", listener->path) < 0) {
+		listener->lock_path = NULL;
+		warn("cannot use socket %s", listener->path);
+		return -1;
+	}
+	listener->lock = lock_file(listener->lock_path, "socket lock",
+				   "stop that server, or give another socket with -S");
+	if (listener->lock < 0)
+		return -1;
+	if (make_room(&address) < 0)
+		return -1;
+	listener->fd = new_socket();
+	if (listener->fd < 0)
+		return -1;
+	return bind_and_listen(listener, &address);
+}
+
+static void drop_lock(struct listener *listener)
+{
+	if (listener->lock >= 0) {
+		unlink(listener->lock_path);
+		close(listener->lock);
+	}
+	free(listener->lock_path);
+}
+
+int listener_open(struct listener *listener)
+{
+	listener->fd = -1;
+	listener->lock = -1;
+	listener->lock_path = NULL;
+	if (take_path(listener) == 0)
+		return 0;
+	if (listener->fd >= 0)
+		close(listener->fd);
+	drop_lock(listener);
+	return -1;
+}
+
+void listener_close(struct listener *listener)
+{
+	unlink(listener->path);
+	close(listener->fd);
+	drop_lock(listener);
+}

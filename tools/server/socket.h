@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The listening socket, which belongs to one living server at a time.
+ */
+#ifndef SOCKET_H
+#define SOCKET_H
+
+struct listener {
+	const char *path;
+	int mode;		/* permission bits, or -1: what the umask leaves */
+	int fd;
+	int lock;
+	char *lock_path;
+};
+
+/* 0, or -1 having said what is wrong. */
+int listener_open(struct listener *listener);
+void listener_close(struct listener *listener);
+
+#endif /* SOCKET_H */
