@@ -113,7 +113,8 @@ class Boot:
         healthy = True
         for index in range(len(self.guests)):
             self._judge(index, test, results[index], outputs[index], writer)
-            clean = self._judge_log(index, test, starts[index], requests, writer)
+            clean = self._judge_log(index, test, results[index], starts[index],
+                                    requests, writer)
             healthy = healthy and clean and isinstance(results[index], int)
         try:
             requests.close()
@@ -158,10 +159,10 @@ class Boot:
         elif result and all(point.passed for point in points):
             writer.fail(name, f"exit status {result} though no point failed")
 
-    def _judge_log(self, index, test, start, requests, writer):
+    def _judge_log(self, index, test, result, start, requests, writer):
         """Write a failure if the kernel complained; whether it did not."""
         guest = self.guests[index]
-        end = self._mark(guest, "end")
+        end = None if isinstance(result, qemu.GuestError) else self._mark(guest, "end")
         lines = klog.between(guest.console, start or 0, end)
         found = klog.reports(lines, requests.expected[index])
         if found:

@@ -108,8 +108,13 @@ class Verbs:
     def do_suspended_wakeup(self, index):
         """suspended-wakeup: print it before suspending, read the answer after; the
         host waits for the machine to sleep, then wakes it."""
-        self.guests[index].qmp.wait_event("SUSPEND", self.timeout)
-        self.guests[index].qmp.command("system_wakeup")
+        guest = self.guests[index]
+        start = len(guest.console.read_bytes())
+        guest.qmp.wait_event("SUSPEND", self.timeout)
+        guest.qmp.command("system_wakeup")
+        # Before this the port loses what we send.
+        if klog.wait_match(guest.console, start, "PM: suspend exit", 30) is None:
+            raise ValueError("the machine did not resume")
 
     def do_qmp(self, index, *words):
         """qmp JSON: any command of QEMU's machine protocol; gives its answer."""
