@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * No wake-up is lost: two guests hand a word over to each other a million
+ * times, with no spinning and no timeout. One lost doorbell, and both sleep for
+ * ever (that is, until the test's time is up).
+ */
+/* rig: guests=2 devices=doorbell vectors=2 size=1M smp=1 timeout=1200 */
+#include "dev.h"
+
+#define HANDOVERS 1000000
+
+static int fd;
+
+/* Where each guest tells its id; then the word that goes to and fro. */
+struct shared {
+	volatile uint32_t id[2];
+	volatile uint32_t turn __attribute__((aligned(64)));
+};
+
+static void wait_for_change(uint32_t seen)
+{
+	struct ivshmem_wait w = {
+		.flags = IVSHMEM_WAIT_WORD, .vector = 1, .timeout_ns = -1,
+		.offset = offsetof(struct shared, turn), .expected = seen,
+	};
+	int ret = dev_wait(fd, &w);
+
+	if (ret)
+		tap_bail("WAIT: %s", strerror(-ret));
+}
+
+int main(void)
+{
+	unsigned int me = rig_guest();
+	struct shared *shared;
+
+	fd = dev_open();
+	shared = dev_map(fd, 1 << 20);
+	shared->id[me] = dev_info(fd).id;
+	rig_ask("barrier ids");
+
+	uint32_t peer = shared->id[!me], turn;
+	unsigned int mine = 0;
+
+	tap_ok(peer != shared->id[me], "the guests have different ids");
+	for (;;) {
+		turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE);
+		if (turn >= HANDOVERS)
+			break;
+		if (turn % 2 != me) {
+			wait_for_change(turn);
+			continue;
+		}
+		__atomic_store_n(&shared->turn, turn + 1, __ATOMIC_RELEASE);
+		dev_ring(fd, peer, 1);
+		mine++;
+	}
+	tap_eq(mine, HANDOVERS / 2, "every other hand-over was ours");
+	tap_eq(shared->turn, HANDOVERS, "a million hand-overs");
+	return tap_done();
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* WAIT: the futex between machines, its timeouts, sets, spinning and signals. */
+/* rig: devices=doorbell vectors=4 size=1M */
+#include <pthread.h>
+#include <signal.h>
+
+#include "dev.h"
+
+static int fd;
+static volatile uint32_t *word;
+static volatile sig_atomic_t signals;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	signals++;
+}
+
+/* Something that a second thread does to the first after a while. */
+struct act {
+	pthread_t thread;
+	void (*what)(struct act *act);
+	pthread_t first;
+	long ms;
+};
+
+static void *act_run(void *arg)
+{
+	struct act *act = arg;
+
+	sleep_ms(act->ms);
+	act->what(act);
+	return NULL;
+}
+
+static void act_after(struct act *act, long ms, void (*what)(struct act *act))
+{
+	*act = (struct act){ .what = what, .first = pthread_self(), .ms = ms };
+	if (pthread_create(&act->thread, NULL, act_run, act))
+		tap_bail("no second thread");
+}
+
+static void act_end(struct act *act)
+{
+	pthread_join(act->thread, NULL);
+}
+
+static void do_ring(struct act *act)
+{
+	(void)act;
+	dev_ring_self(fd, 1);
+}
+
+static void do_change_and_ring(struct act *act)
+{
+	(void)act;
+	*word = 2;
+	dev_ring_self(fd, 1);
+}
+
+static void do_change(struct act *act)
+{
+	(void)act;
+	*word = 3;
+}
+
+static void do_signal(struct act *act)
+{
+	pthread_kill(act->first, SIGUSR1);
+}
+
+static void do_signal_then_ring(struct act *act)
+{
+	do_signal(act);
+	sleep_ms(100);
+	dev_ring_self(fd, 1);
+}
+
+static void test_events(void)
+{
+	struct ivshmem_wait w = { .vector = 1, .timeout_ns = 5 * SECOND };
+	struct act act;
+
+	act_after(&act, 50, do_ring);
+	tap_eq(dev_wait(fd, &w), 0, "a doorbell ends the wait");
+	tap_eq(w.count, 1, "it is counted once");
+	tap_eq(w.result, IVSHMEM_WAIT_FIRED, "the result says that it fired");
+	tap_eq(w.vector, 1, "and which");
+	tap_eq(w.set[0], 2, "also as a set");
+	act_end(&act);
+
+	for (int i = 0; i < 3; i++) {
+		dev_ring_self(fd, 2);
+		sleep_ms(20);
+	}
+	tap_eq(dev_wait_vector(fd, 2, 0), 3, "three spaced rings are counted");
+	tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "and told once");
+	dev_ring_self(fd, 3);
+	tap_eq(dev_wait_vector(fd, 2, SECOND / 20), -ETIMEDOUT,
+	       "another vector does not end the wait");
+	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "it is not lost either");
+}
+
+static void test_set(void)
+{
+	uint64_t counts[4] = { 9, 9, 9, 9 };
+	struct ivshmem_wait w = {
+		.flags = IVSHMEM_WAIT_SET, .set = { 0xd }, .timeout_ns = 5 * SECOND,
+		.counts = (uintptr_t)counts, .ncounts = 4,
+	};
+
+	dev_ring_self(fd, 1);
+	dev_ring_self(fd, 2);
+	dev_ring_self(fd, 3);
+	sleep_ms(50);
+	tap_eq(dev_wait(fd, &w), 0, "wait for a set");
+	tap_eq(w.set[0], 0xc, "the vectors of the set that fired");
+	tap_eq(w.vector, 2, "the lowest of them");
+	tap_ok(counts[0] == 0 && counts[1] == 0 && counts[2] == 1 && counts[3] == 1,
+	       "the counts of each");
+	tap_eq(dev_wait_vector(fd, 1, SECOND), 1, "what was not in the set is left");
+
+	struct act act;
+
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_SET, .set = { 0xf },
+				   .timeout_ns = 5 * SECOND };
+	act_after(&act, 50, do_ring);
+	tap_eq(dev_wait(fd, &w), 0, "sleep for a set");
+	tap_eq(w.set[0], 2, "woken by its one vector");
+	act_end(&act);
+}
+
+static struct ivshmem_wait word_wait(uint32_t expected, int64_t timeout)
+{
+	return (struct ivshmem_wait){
+		.flags = IVSHMEM_WAIT_WORD, .vector = 1, .offset = 4096,
+		.expected = expected, .timeout_ns = timeout,
+	};
+}
+
+static void test_word(void)
+{
+	struct ivshmem_wait w;
+	struct act act;
+
+	*word = 1;
+	w = word_wait(0, -1);
+	tap_eq(dev_wait(fd, &w), 0, "a word that differs ends the wait at once");
+	tap_eq(w.result, IVSHMEM_WAIT_CHANGED, "the result says so");
+	tap_eq(w.count, 0, "nothing fired");
+	w = word_wait(1, SECOND / 20);
+	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "a word as expected sleeps");
+	w = word_wait(1, 5 * SECOND);
+	act_after(&act, 50, do_change_and_ring);
+	tap_eq(dev_wait(fd, &w), 0, "change and ring end it");
+	tap_eq(w.result, IVSHMEM_WAIT_FIRED | IVSHMEM_WAIT_CHANGED, "both are told");
+	act_end(&act);
+
+	w = word_wait(2, 5 * SECOND);
+	w.spin_ns = IVSHMEM_MAX_SPIN_NS;
+	act_after(&act, 50, do_change);
+	tap_eq(dev_wait(fd, &w), 0, "spinning sees a change without a doorbell");
+	tap_eq(w.result, IVSHMEM_WAIT_CHANGED, "the result says so");
+	act_end(&act);
+	w = word_wait(3, 5 * SECOND);
+	w.spin_ns = 1000;
+	act_after(&act, 50, do_change_and_ring);
+	tap_eq(dev_wait(fd, &w), 0, "a short spin is followed by sleep");
+	act_end(&act);
+}
+
+static void test_timeouts(void)
+{
+	struct ivshmem_wait w = { .vector = 0, .timeout_ns = SECOND / 10 };
+	int64_t start = now_ns();
+
+	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "a relative timeout");
+	tap_ok(now_ns() - start >= SECOND / 10, "is not too early");
+	start = now_ns();
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_ABSTIME,
+				   .timeout_ns = start + SECOND / 10 };
+	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "an absolute timeout");
+	tap_ok(now_ns() - start >= SECOND / 10, "is not too early");
+	w.timeout_ns = 1;
+	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "an absolute time long past");
+	w = (struct ivshmem_wait){ .timeout_ns = SECOND / 20,
+				   .spin_ns = IVSHMEM_MAX_SPIN_NS };
+	start = now_ns();
+	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "spinning is part of the timeout");
+	tap_ok(now_ns() - start < (int64_t)IVSHMEM_MAX_SPIN_NS, "and ends with it");
+}
+
+static void test_signals(void)
+{
+	struct sigaction restart = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction plain = { .sa_handler = on_signal };
+	struct ivshmem_wait w;
+	struct ivshmem_ring_wait rw;
+	struct act act;
+
+	sigaction(SIGUSR1, &plain, NULL);
+	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 60 * SECOND };
+	act_after(&act, 50, do_signal);
+	tap_eq(dev_wait(fd, &w), -EINTR, "a signal ends the wait");
+	tap_ok(w.timeout_ns > 0 && w.timeout_ns < 60 * SECOND,
+	       "the timeout holds what is left");
+	act_end(&act);
+
+	sigaction(SIGUSR1, &restart, NULL);
+	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 60 * SECOND };
+	act_after(&act, 50, do_signal_then_ring);
+	tap_eq(dev_wait(fd, &w), 0, "with SA_RESTART it goes on until the doorbell");
+	tap_eq(signals, 2, "both signals were handled");
+	act_end(&act);
+
+	rw = (struct ivshmem_ring_wait){
+		.ring = { .peer = dev_info(fd).id, .vector = 3 },
+		.wait = { .vector = 1, .timeout_ns = 60 * SECOND },
+	};
+	act_after(&act, 100, do_signal_then_ring);
+	tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0, "RING_WAIT restarts as well");
+	act_end(&act);
+	tap_eq(dev_wait_vector(fd, 3, 0), 1, "and rings but once");
+}
+
+int main(void)
+{
+	fd = dev_open();
+	word = (uint32_t *)((char *)dev_map(fd, 1 << 20) + 4096);
+	test_events();
+	test_set();
+	test_word();
+	test_timeouts();
+	test_signals();
+	return tap_done();
+}
