@@ -94,15 +94,10 @@ class Boot:
             self.devices.clear()
         starts = [self._mark(guest, "begin") for guest in self.guests]
         requests = verbs.Verbs(self.guests, self.devices, list(starts), test.timeout)
-        outputs = [[] for _ in self.guests]
         results = [None] * len(self.guests)
 
         def work(index):
-            try:
-                results[index] = self._run_in(index, test, requests, outputs[index])
-            except qemu.GuestError as error:
-                results[index] = error
-                requests.abort()
+            results[index] = self._run_in(index, test, requests, writer)
 
         threads = [threading.Thread(target=work, args=(index,))
                    for index in range(len(self.guests))]
@@ -110,12 +105,10 @@ class Boot:
             thread.start()
         for thread in threads:
             thread.join()
-        healthy = True
-        for index in range(len(self.guests)):
-            self._judge(index, test, results[index], outputs[index], writer)
-            clean = self._judge_log(index, test, results[index], starts[index],
-                                    requests, writer)
-            healthy = healthy and clean and isinstance(results[index], int)
+        healthy = all(results)
+        for index, start in enumerate(starts):
+            healthy = self._judge_log(index, test, start, requests,
+                                      results[index], writer) and healthy
         try:
             requests.close()
         except qmp.QmpError as error:
@@ -135,34 +128,33 @@ class Boot:
             return None
         return klog.wait_match(guest.console, 0, rf"{mark}\b")
 
-    def _run_in(self, index, test, requests, output):
+    def _run_in(self, index, test, requests, writer):
+        """Run a test in one guest; whether the guest is still there."""
+        name = self._name(index, test)
+        reader = tap.Reader()
+
         def on_line(line):
             if line.startswith("@rig "):
                 return requests.answer(index, line[len("@rig "):])
-            output.append(line)
+            writer.take(name, reader, line)
             return None
 
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)}; "
                    f"exec /tests/{test.program.name}")
-        return self.guests[index].run(command, test.timeout, on_line)
+        try:
+            status = self.guests[index].run(command, test.timeout, on_line)
+        except qemu.GuestError as error:
+            writer.fail(name, "\n".join([str(error), *reader.notes[-20:]]))
+            return False
+        finally:
+            requests.leave()
+        writer.judge(name, reader, status)
+        return True
 
-    def _judge(self, index, test, result, output, writer):
-        """Write the points of a test in one guest."""
-        name = self._name(index, test)
-        points, complaint = tap.parse(output)
-        for point in points:
-            writer.point(name, point)
-        if isinstance(result, qemu.GuestError):
-            writer.fail(name, "\n".join([str(result), *output[-10:]]))
-        elif complaint:
-            writer.fail(name, f"{complaint} (exit status {result})")
-        elif result and all(point.passed for point in points):
-            writer.fail(name, f"exit status {result} though no point failed")
-
-    def _judge_log(self, index, test, result, start, requests, writer):
+    def _judge_log(self, index, test, start, requests, alive, writer):
         """Write a failure if the kernel complained; whether it did not."""
         guest = self.guests[index]
-        end = None if isinstance(result, qemu.GuestError) else self._mark(guest, "end")
+        end = self._mark(guest, "end") if alive else None
         lines = klog.between(guest.console, start or 0, end)
         found = klog.reports(lines, requests.expected[index])
         if found:

@@ -53,16 +53,13 @@ def run_host_tests(writer):
     if not names:
         return
     print("# host tests", flush=True)
-    done = subprocess.run(["make", "-s", "--no-print-directory", "check-host"],
+    reader = tap.Reader()
+    with subprocess.Popen(["make", "-s", "--no-print-directory", "check-host"],
                           cwd=build.TOP, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    points, complaint = tap.parse(done.stdout.splitlines())
-    for point in points:
-        writer.point("host", point)
-    if complaint:
-        writer.fail("host", complaint)
-    elif done.returncode and all(point.passed for point in points):
-        writer.fail("host", f"make check-host: exit status {done.returncode}")
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:
+            writer.take("host", reader, line.rstrip("\n"))
+    writer.judge("host", reader, process.returncode)
 
 
 def run_group(setup, wanted, tests, writer):

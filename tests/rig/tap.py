@@ -3,6 +3,8 @@
 
 import collections
 import re
+import sys
+import threading
 
 POINT = re.compile(r"(not )?ok\b *\d* *(?:- )?(.*?)(?: *# *SKIP\b *(.*))?$", re.I)
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP\b *(.*))?$", re.I)
@@ -11,30 +13,59 @@ PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP\b *(.*))?$", re.I)
 Point = collections.namedtuple("Point", "passed name skip details")
 
 
-def parse(lines):
-    """The points of a test's output, and what is wrong with the output itself."""
-    points, plan, notes = [], None, []
-    for line in lines:
+class Reader:
+    """Takes a test's output line by line."""
+
+    def __init__(self):
+        self.count = self.failures = 0
+        self.plan = None
+        self.notes = []         # lines since the last point, which explain the next
+        self.bail = None
+
+    def feed(self, line):
+        """Take one line; the Point it is, or None."""
         planned = PLAN.match(line)
-        point = POINT.match(line)
+        found = POINT.match(line)
         if planned:
-            plan = int(planned.group(1))
-            if planned.group(2) is not None:
-                points.append(Point(True, "", planned.group(2) or "no reason", []))
-                plan = 1
-        elif point:
-            failed, name, skip = point.groups()
-            points.append(Point(not failed, name, skip, notes))
-            notes = []
-        elif line.startswith("Bail out!"):
-            return points, line
+            self.plan = int(planned.group(1))
+            if planned.group(2) is None:
+                return None
+            self.plan = self.count = 1
+            return Point(True, "", planned.group(2) or "no reason", [])
+        if found:
+            failed, name, skip = found.groups()
+            self.count += 1
+            self.failures += bool(failed)
+            point = Point(not failed, name, skip, self.notes)
+            self.notes = []
+            return point
+        if line.startswith("Bail out!"):
+            self.bail = line
         elif not line.startswith("TAP version"):
-            notes = [*notes, line]
-    if plan is None:
-        return points, "the test printed no plan\n" + "\n".join(notes[-20:])
-    if plan != len(points):
-        return points, f"{plan} points were planned, {len(points)} came"
-    return points, "" if points else "the test checked nothing"
+            self.notes.append(line)
+        return None
+
+    def complaint(self, status):
+        """What is wrong with the whole, given the exit status, or None."""
+        if self.bail:
+            return "\n".join([self.bail, *self.notes[-20:]])
+        if self.plan is None:
+            return "\n".join([f"exit status {status} and no plan", *self.notes[-20:]])
+        if self.plan != self.count:
+            return f"{self.plan} points were planned, {self.count} came"
+        if not self.count:
+            return "the test checked nothing"
+        if status and not self.failures:
+            return "\n".join([f"exit status {status} though no point failed",
+                              *self.notes[-20:]])
+        return None
+
+
+def parse(lines):
+    """The points of a test's whole output, and its complaint for status 0."""
+    reader = Reader()
+    points = [point for point in map(reader.feed, lines) if point]
+    return points, reader.complaint(0)
 
 
 class Writer:
@@ -42,22 +73,35 @@ class Writer:
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.lock = threading.Lock()
         print("TAP version 13", flush=True)
 
     def point(self, test, point):
-        number = self.passed + self.failed + self.skipped + 1
-        name = f"{test}: {point.name}" if point.name else test
-        if point.skip is not None and point.passed:
-            self.skipped += 1
-            print(f"ok {number} - {name} # SKIP {point.skip}")
-        elif point.passed:
-            self.passed += 1
-            print(f"ok {number} - {name}")
-        else:
-            self.failed += 1
-            print(f"not ok {number} - {name}")
-            for line in point.details:
-                print(f"#   {line}")
+        with self.lock:
+            number = self.passed + self.failed + self.skipped + 1
+            name = f"{test}: {point.name}" if point.name else test
+            if point.skip is not None and point.passed:
+                self.skipped += 1
+                print(f"ok {number} - {name} # SKIP {point.skip}")
+            elif point.passed:
+                self.passed += 1
+                print(f"ok {number} - {name}")
+            else:
+                self.failed += 1
+                print("\n#   ".join([f"not ok {number} - {name}", *point.details]))
+            sys.stdout.flush()
+
+    def take(self, test, reader, line):
+        """Give a line of a test to its reader and write the point it makes."""
+        point = reader.feed(line)
+        if point:
+            self.point(test, point)
+
+    def judge(self, test, reader, status):
+        """Write a failure if the test's output as a whole is wrong."""
+        complaint = reader.complaint(status)
+        if complaint:
+            self.fail(test, complaint)
 
     def fail(self, test, reason):
         """A failure that is no point of the test itself."""

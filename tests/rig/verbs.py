@@ -5,6 +5,7 @@ Each verb is a method; its docstring is its documentation. What it returns goes
 back to the guest as "ok RESULT", what it raises as "error REASON".
 """
 
+import collections
 import json
 import threading
 
@@ -24,7 +25,9 @@ class Verbs:
         self.marks = marks
         self.timeout = timeout
         self.expected = [[] for _ in guests]
-        self.barriers = {}
+        self.arrivals = collections.Counter()   # at each barrier
+        self.left = False
+        self.changed = threading.Condition()
         self.plugged = {}
         self.peer = None
         self.lock = threading.Lock()
@@ -37,17 +40,17 @@ class Verbs:
             if method is None:
                 raise ValueError(f"no verb {verb}")
             result = method(index, *arguments)
-        except (TypeError, ValueError, OSError, qmp.QmpError, peer.PeerError,
-                threading.BrokenBarrierError) as error:
+        except (TypeError, ValueError, OSError, qmp.QmpError,
+                peer.PeerError) as error:
             reason = str(error) or type(error).__name__
             return "error " + reason.replace("\n", " ")
         return "ok" if result is None else f"ok {result}"
 
-    def abort(self):
-        """A guest is lost: nobody shall wait for it."""
-        with self.lock:
-            for barrier in self.barriers.values():
-                barrier.abort()
+    def leave(self):
+        """The test ended in a guest: it will come to no barrier any more."""
+        with self.changed:
+            self.left = True
+            self.changed.notify_all()
 
     def close(self):
         """Put right what the test left: host peer, plugged devices."""
@@ -61,10 +64,15 @@ class Verbs:
 
     def do_barrier(self, _index, name):
         """barrier NAME: wait until every guest of the test is here."""
-        with self.lock:
-            barrier = self.barriers.setdefault(
-                name, threading.Barrier(len(self.guests)))
-        barrier.wait(self.timeout)
+        everybody = len(self.guests)
+        with self.changed:
+            self.arrivals[name] += 1
+            needed = -(-self.arrivals[name] // everybody) * everybody
+            self.changed.notify_all()
+            self.changed.wait_for(
+                lambda: self.left or self.arrivals[name] >= needed, self.timeout)
+            if self.arrivals[name] < needed:
+                raise ValueError(f"barrier {name}: the other guest is not coming")
 
     def do_plug(self, index, kind, name, size):
         """plug plain ID SIZE, plug doorbell ID VECTORS: hotplug a device. A plain
