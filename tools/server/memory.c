@@ -109,15 +109,9 @@ static int create_memfd(struct memory *memory)
 static int reserve_huge_pages(struct memory *memory, uint64_t page)
 {
 	char size[32];
-	void *map;
+	void *map = mmap(NULL, memory->size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, memory->fd, 0);
 
-	if (memory->size % page) {
-		warnx("%s has pages of %s: give a multiple of that with --size",
-		      memory->name, readable(page, size));
-		return -1;
-	}
-	map = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   memory->fd, 0);
 	if (map != MAP_FAILED)
 		return munmap(map, memory->size);
 	warn("not enough free huge pages in %s: %llu of %s are needed (see /proc/sys/vm/nr_hugepages)",
@@ -126,9 +120,27 @@ static int reserve_huge_pages(struct memory *memory, uint64_t page)
 	return -1;
 }
 
+static int size_file(struct memory *memory)
+{
+	char size[32];
+	struct statfs fs;
+
+	if (fstatfs(memory->fd, &fs) < 0)
+		return failed(memory, "create");
+	if (fs.f_type == HUGETLBFS_MAGIC && memory->size % fs.f_bsize) {
+		warnx("%s has pages of %s: give at least that with -l",
+		      memory->name, readable(fs.f_bsize, size));
+		return -1;
+	}
+	if (ftruncate(memory->fd, memory->size) < 0)
+		return failed(memory, "create");
+	if (fs.f_type == HUGETLBFS_MAGIC)
+		return reserve_huge_pages(memory, fs.f_bsize);
+	return 0;
+}
+
 static int create_in_directory(struct memory *memory)
 {
-	struct statfs fs;
 	char *path;
 
 	if (asprintf(&path, "%s/ivshmem.XXXXXX", memory->name) < 0)
@@ -142,12 +154,7 @@ static int create_in_directory(struct memory *memory)
 	/* Without a name from the start: nothing is left, whatever happens. */
 	unlink(path);
 	free(path);
-	if (ftruncate(memory->fd, memory->size) < 0 ||
-	    fstatfs(memory->fd, &fs) < 0)
-		return failed(memory, "create");
-	if (fs.f_type == HUGETLBFS_MAGIC)
-		return reserve_huge_pages(memory, fs.f_bsize);
-	return 0;
+	return size_file(memory);
 }
 
 /*

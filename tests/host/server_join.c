@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Peers that join, leave, stall and misbehave (tools/server/server.c, peer.c).
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+
+#define CROWD		500
+#define SOME		0	/* as a descriptor: there must be one */
+
+/* Whether a ring of the one is what the other gets. */
+static bool same_eventfd(int ours, int theirs)
+{
+	uint64_t value = 7;
+
+	return write(theirs, &value, sizeof(value)) == sizeof(value) &&
+	       read(ours, &value, sizeof(value)) == sizeof(value) &&
+	       value == 7 && read(ours, &value, sizeof(value)) < 0 &&
+	       errno == EAGAIN;
+}
+
+static int newcomer(const char *path, int vectors, int expected_id)
+{
+	int socket = join(path);
+	int id = introduction(socket, vectors);
+
+	if (id != expected_id)
+		tap_bail("id %d instead of %d", id, expected_id);
+	return socket;
+}
+
+static int check_head(int socket, int64_t id)
+{
+	expect_message(socket, 0, NONE);
+	expect_message(socket, id, NONE);
+	return expect_message(socket, -1, SOME);
+}
+
+/* The protocol, message by message. */
+static void test_order(void)
+{
+	pid_t server = start_server("-n", "2", "-l", "1M", "--memfd", NULL);
+	const char *path = scratch("socket");
+	int a, b, memory, own[2], seen[2], vector;
+	struct stat st;
+
+	tap_note("order");
+	a = join(path);
+	memory = check_head(a, 0);
+	tap_ok(fstat(memory, &st) == 0 && st.st_size == 1 << 20,
+	       "the memory has the size asked for");
+	tap_ok(ftruncate(memory, 4096) < 0 && ftruncate(memory, 2 << 20) < 0,
+	       "a memfd cannot be resized by a peer");
+	close(memory);
+	for (vector = 0; vector < 2; vector++)
+		own[vector] = expect_message(a, 0, SOME);
+
+	b = join(path);
+	close(check_head(b, 1));
+	for (vector = 0; vector < 2; vector++)
+		seen[vector] = expect_message(b, 0, SOME);
+	for (vector = 0; vector < 2; vector++) {
+		tap_ok(same_eventfd(own[vector], seen[vector]),
+		       "vector %d of peer 0 is the same for both", vector);
+		close(own[vector]);
+		close(seen[vector]);
+	}
+	for (vector = 0; vector < 2; vector++)
+		own[vector] = expect_message(b, 1, SOME);
+	for (vector = 0; vector < 2; vector++) {
+		seen[vector] = expect_message(a, 1, SOME);
+		tap_ok(same_eventfd(own[vector], seen[vector]),
+		       "vector %d of peer 1 is the same for both", vector);
+		close(own[vector]);
+		close(seen[vector]);
+	}
+	close(a);
+	expect_message(b, 0, NONE);
+	close(b);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+static void test_ids(void)
+{
+	pid_t server = start_server("--memfd", NULL);
+	const char *path = scratch("socket");
+	int peers[4], n;
+
+	tap_note("ids");
+	for (n = 0; n < 4; n++)
+		peers[n] = newcomer(path, 1, n);
+	for (n = 1; n < 3; n++)
+		close(peers[n]);
+	/* Its news is that 1 and 2 have joined, 3 has, and 1 and 2 left. */
+	for (n = 1; n < 4; n++)
+		close(expect_message(peers[0], n, SOME));
+	for (n = 1; n < 3; n++)
+		expect_message(peers[0], n, NONE);
+	for (n = 1; n < 3; n++)
+		peers[n] = newcomer(path, 1, n);
+	tap_ok(true, "the lowest free id goes first, also on a reconnect");
+	close(peers[0]);
+	expect_message(peers[1], 2, SOME);
+	expect_message(peers[1], 0, NONE);
+	peers[0] = newcomer(path, 1, 0);
+	tap_ok(true, "id 0 is given again");
+	for (n = 0; n < 4; n++)
+		close(peers[n]);
+	tap_eq(stop_server(server, SIGINT), 0, "SIGINT ends it well");
+}
+
+static void test_crowd(void)
+{
+	pid_t server = start_server("--memfd", NULL);
+	const char *path = scratch("socket");
+	static int peers[CROWD];
+	struct message message;
+	int n, wrong = 0;
+
+	tap_note("crowd");
+	for (n = 0; n < CROWD; n++)
+		peers[n] = newcomer(path, 1, n);
+	tap_ok(true, "%d peers have joined", CROWD);
+	for (n = 1; n < CROWD; n++) {
+		message = next_message(peers[0]);
+		wrong += message.value != n || message.fd == NONE;
+		close(message.fd);
+	}
+	tap_eq(wrong, 0, "the first has heard of all others, in order");
+	for (n = 1; n < CROWD; n++)
+		close(peers[n]);
+	for (n = 1; n < CROWD; n++) {
+		message = next_message(peers[0]);
+		wrong += message.fd != NONE || message.end;
+	}
+	tap_eq(wrong, 0, "and that all have left");
+	close(peers[0]);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+/* What a peer believes after a message. */
+static void believe(int vectors_of[], struct message message)
+{
+	if (message.fd == NONE) {
+		vectors_of[message.value] = 0;
+		return;
+	}
+	vectors_of[message.value]++;
+	close(message.fd);
+}
+
+/*
+ * One that does not read hears nothing of all who come and go, costs the server
+ * nothing, and is told the truth when it reads on.
+ */
+static void test_stuck(void)
+{
+	pid_t server = start_server("-n", "64", "--memfd", NULL);
+	const char *path = scratch("socket");
+	static int vectors_of[65536];
+	int stuck = join(path);
+	int before, socket, guest, n;
+
+	tap_note("stuck reader");
+	tap_ok(eventually(strstr(server_said(), "event=join peer=0")),
+	       "it is there");
+	before = open_descriptors(server);
+	guest = newcomer(path, 64, 1);
+	for (n = 0; n < 200; n++) {
+		socket = newcomer(path, 64, 2);
+		close(socket);
+		/* The other peer hears of it, so the server has seen it. */
+		do {
+			struct message message = next_message(guest);
+
+			if (message.fd == NONE)
+				break;
+			close(message.fd);
+		} while (true);
+	}
+	tap_ok(true, "200 others came and went meanwhile");
+	tap_eq(open_descriptors(server), before + 65,
+	       "the server holds nothing for those who left");
+
+	close(check_head(stuck, 0));
+	for (n = 0; n < 64; n++)
+		believe(vectors_of, next_message(stuck));
+	tap_eq(vectors_of[0], 64, "reading on, it gets its own vectors");
+	socket = newcomer(path, 64, 2);
+	eventually((believe(vectors_of, next_message(stuck)),
+		    vectors_of[2] == 64 && vectors_of[1] == 64));
+	tap_ok(vectors_of[1] == 64 && vectors_of[2] == 64 && !vectors_of[3],
+	       "and knows in the end who is there");
+	close(socket);
+	close(guest);
+	close(stuck);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+/* A stuck peer that goes away while there is something to tell it. */
+static void test_stuck_leaves(void)
+{
+	pid_t server = start_server("-n", "200", "--memfd", NULL);
+	const char *path = scratch("socket");
+	int stuck[3], other, n;
+
+	tap_note("stuck readers that go");
+	for (n = 0; n < 3; n++)
+		stuck[n] = join(path);
+	other = newcomer(path, 200, 3);
+	close(stuck[1]);
+	expect_message(other, 1, NONE);
+	close(stuck[0]);
+	expect_message(other, 0, NONE);
+	close(stuck[2]);
+	expect_message(other, 2, NONE);
+	close(other);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+static void test_garbage(void)
+{
+	pid_t server = start_server("--memfd", NULL);
+	const char *path = scratch("socket");
+	int good = newcomer(path, 1, 0);
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec data = { "x", 1 };
+	struct msghdr header = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	char noise[4096];
+	int bad, before;
+
+	tap_note("garbage");
+	memset(noise, 0xa5, sizeof(noise));
+	bad = newcomer(path, 1, 1);
+	close(expect_message(good, 1, SOME));
+	tap_ok(write(bad, noise, sizeof(noise)) > 0, "a peer sends garbage");
+	expect_message(good, 1, NONE);
+	tap_ok(next_message(bad).end, "it is dropped");
+	close(bad);
+
+	before = open_descriptors(server);
+	bad = newcomer(path, 1, 1);
+	close(expect_message(good, 1, SOME));
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &bad, sizeof(bad));
+	tap_ok(sendmsg(bad, &header, 0) == 1, "a peer sends a descriptor");
+	expect_message(good, 1, NONE);
+	tap_eq(open_descriptors(server), before, "it is not kept");
+	close(bad);
+
+	bad = newcomer(path, 1, 1);
+	close(expect_message(good, 1, SOME));
+	shutdown(bad, SHUT_WR);
+	expect_message(good, 1, NONE);
+	close(bad);
+	close(good);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+/* Two that die at the same moment: each is told of the other in vain. */
+static void test_two_die(void)
+{
+	pid_t server = start_server("-n", "4", "--memfd", NULL);
+	const char *path = scratch("socket");
+	int witness, round, n, alive, wrong = 0;
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	tap_note("two die at once");
+	witness = newcomer(path, 4, 0);
+	for (round = 0; round < 50; round++) {
+		if (pipe(ready) < 0)
+			tap_bail("no pipe: %m");
+		pid = fork();
+		if (!pid) {
+			join(path);
+			introduction(join(path), 4);
+			(void)!write(ready[1], "", 1);
+			pause();
+		}
+		(void)!read(ready[0], &byte, 1);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(ready[0]);
+		close(ready[1]);
+		for (n = 0, alive = 0; n < 10; n++) {
+			struct message message = next_message(witness);
+
+			alive += message.fd == NONE ? -4 : 1;
+			if (message.fd != NONE)
+				close(message.fd);
+		}
+		wrong += alive != 0;
+	}
+	tap_eq(wrong, 0, "50 times, and the third heard of each");
+	close(witness);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+int main(void)
+{
+	test_order();
+	test_ids();
+	test_crowd();
+	test_stuck();
+	test_stuck_leaves();
+	test_garbage();
+	test_two_die();
+	return tap_done();
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens when the server runs out of descriptors: newcomers are turned
+ * away, those who are there notice nothing, and it does not spin.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+
+#define LIMIT		64
+#define CROWD		100
+
+/* Sleeping each of many times one looks: something that spins never does. */
+static bool sleeps(pid_t pid)
+{
+	char path[64], text[256];
+	int asleep = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return eventually(({
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t got = read(fd, text, sizeof(text) - 1);
+
+		close(fd);
+		text[got > 0 ? got : 0] = '\0';
+		asleep = strstr(text, ") S ") ? asleep + 1 : 0;
+		asleep == 10;
+	}));
+}
+
+/* Whether the server hangs up without a word. */
+static bool turned_away(int socket)
+{
+	bool end = next_message(socket).end;
+
+	close(socket);
+	return end;
+}
+
+/* Fill the server: how many of a crowd it takes. */
+static int fill(int peers[], int vectors)
+{
+	struct message message;
+	int count, n;
+
+	for (count = 0; count < CROWD; count++) {
+		peers[count] = join(scratch("socket"));
+		message = next_message(peers[count]);
+		if (message.end)
+			break;
+		if (introduction(peers[count], vectors) < 0)
+			break;
+	}
+	close(peers[count]);
+	for (n = 0; n < 20; n++)
+		if (!turned_away(join(scratch("socket"))))
+			tap_bail("a newcomer was taken after one was not");
+	return count;
+}
+
+static void test_full(const char *option, int vectors)
+{
+	int peers[CROWD], count, n, again;
+	pid_t server;
+
+	tap_note("%d descriptors, %d vectors", LIMIT, vectors);
+	server_nofile = LIMIT;
+	server = start_server("--memfd", "-n", option, NULL);
+	count = fill(peers, vectors);
+	tap_ok(count > 1 && count < LIMIT / (vectors + 1),
+	       "%d peers are taken, more are turned away", count);
+	tap_ok(strstr(server_said(), "event=refuse"), "it says so");
+	tap_ok(open_descriptors(server) <= LIMIT &&
+	       open_descriptors(server) > LIMIT - vectors - 2,
+	       "there was no room for more");
+	tap_ok(sleeps(server), "it does not spin");
+	close(peers[count - 1]);
+	tap_ok(eventually(strstr(server_said(), "event=leave")),
+	       "one leaves");
+	again = join(scratch("socket"));
+	tap_eq(introduction(again, vectors), count - 1, "one more may come");
+	tap_ok(turned_away(join(scratch("socket"))), "but not two");
+	for (n = 0; n < count - 1; n++)
+		close(peers[n]);
+	close(again);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	server_nofile = 0;
+}
+
+int main(void)
+{
+	test_full("1", 1);
+	test_full("8", 8);
+	test_full("17", 17);
+	return tap_done();
+}

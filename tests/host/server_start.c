@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How the server starts and ends, and what it leaves: options, sizes, socket,
+ * memory, pid file (tools/server/main.c, socket.c, memory.c, daemon.c, lock.c).
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+
+static char object[32];		/* a shared memory object of this test's own */
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static const char *object_path(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/dev/shm/%s", object);
+	return path;
+}
+
+/* A refusal: the exit status, and what must be said. */
+#define refused(status, text, ...) ({ \
+	tap_eq(run_server(__VA_ARGS__, NULL), status, \
+	       "refused: " #__VA_ARGS__); \
+	if (!strstr(server_said(), text)) \
+		tap_note("it said: %s", server_said()); \
+	tap_ok(strstr(server_said(), text), "it says \"%s\"", text); \
+})
+
+static void test_options(void)
+{
+	static const char *const help[] = { "-h", "--help", "-?" };
+	unsigned int n;
+
+	tap_note("options");
+	for (n = 0; n < 3; n++) {
+		tap_eq(run_server(help[n], NULL), 0, "%s succeeds", help[n]);
+		tap_ok(strstr(server_said(), "--vectors"), "and helps");
+	}
+	tap_eq(run_server("--version", NULL), 0, "--version succeeds");
+	tap_ok(!strncmp(server_said(), "ivshmem-server ", 15), "and tells");
+	refused(2, "invalid option", "-F", "-Z");
+	refused(2, "Too many", "-F", "word");
+	refused(2, "only one of", "-F", "-m", "/tmp", "-M", "name");
+	refused(2, "only one of", "-F", "-m", "/tmp", "--memfd");
+	refused(2, "1 to 256", "-F", "-n", "0");
+	refused(2, "1 to 256", "-F", "-n", "257");
+	refused(2, "1 to 256", "-F", "-n", "1x");
+	refused(2, "0 to 777", "-F", "--mode", "8");
+	refused(2, "0 to 777", "-F", "--mode", "1000");
+}
+
+static void test_bad_sizes(void)
+{
+	tap_note("bad sizes");
+	refused(2, "no size", "-F", "-l", "4X");
+	refused(2, "no size", "-F", "-l", "");
+	refused(2, "no size", "-F", "-l", "-4M");
+	refused(2, "no size", "-F", "-l", "4MB");
+	refused(2, "no size", "-F", "-l", "M");
+	refused(2, "4K would do", "-F", "-l", "0");
+	refused(2, "4K would do", "-F", "-l", "2K");
+	refused(2, "4M would do", "-F", "-l", "3M");
+	refused(2, "8G would do", "-F", "-l", "4097M");
+	refused(2, "too large", "-F", "-l", "8388608T");
+	refused(2, "too large", "-F", "-l", "99999999999999999999");
+}
+
+static void size_is(const char *option, off_t expected)
+{
+	pid_t server = start_server("--memfd", "-l", option, NULL);
+	int socket = join(scratch("socket"));
+	struct stat st = { 0 };
+	int fd;
+
+	next_message(socket);
+	next_message(socket);
+	fd = next_message(socket).fd;
+	tap_ok(fstat(fd, &st) == 0 && st.st_size == expected &&
+	       st.st_blocks == 0, "size %s", option);
+	close(fd);
+	close(socket);
+	stop_server(server, SIGTERM);
+}
+
+static void test_good_sizes(void)
+{
+	tap_note("good sizes");
+	size_is("4096", 4096);
+	size_is("64k", 65536);
+	size_is("1M", 1 << 20);
+	size_is("8G", 8LL << 30);
+	size_is("1T", 1LL << 40);
+}
+
+static void test_defaults(void)
+{
+	pid_t server;
+	struct stat st;
+
+	tap_note("defaults");
+	if (exists("/tmp/ivshmem_socket") || exists("/dev/shm/ivshmem") ||
+	    exists("/var/run/ivshmem-server.pid") || geteuid()) {
+		tap_skip("defaults", "not root, or a server runs here");
+		return;
+	}
+	tap_eq(run_server("--verbose", NULL), 0, "it goes to the background");
+	tap_ok(stat("/tmp/ivshmem_socket", &st) == 0 && S_ISSOCK(st.st_mode),
+	       "the socket is there when it returns");
+	tap_ok(stat("/dev/shm/ivshmem", &st) == 0 && st.st_size == 4 << 20,
+	       "so is the memory, 4M");
+	FILE *file = fopen("/var/run/ivshmem-server.pid", "r");
+	tap_ok(file && fscanf(file, "%d", &server) == 1, "and the pid file");
+	if (!file)
+		return;
+	fclose(file);
+	int socket = join("/tmp/ivshmem_socket");
+	tap_eq(introduction(socket, 1), 0, "it serves, with one vector");
+	kill(server, SIGTERM);
+	tap_ok(next_message(socket).end, "it ends on SIGTERM");
+	close(socket);
+	tap_ok(eventually(kill(server, 0) < 0), "the process is gone");
+	tap_ok(!exists("/tmp/ivshmem_socket") && !exists("/dev/shm/ivshmem") &&
+	       !exists("/tmp/ivshmem_socket.lock") &&
+	       !exists("/var/run/ivshmem-server.pid"), "nothing is left");
+}
+
+static void test_background_fails(void)
+{
+	tap_note("a failure in the background");
+	refused(1, "/nowhere/socket.lock: No such", "-S", "/nowhere/socket", "--memfd", "-p",
+		scratch("pid"));
+	refused(1, "cannot use pid file", "-S", scratch("socket"), "--memfd",
+		"-p", "/nowhere/pid");
+	tap_ok(!exists(scratch("socket")) && !exists(scratch("pid")),
+	       "nothing is left");
+}
+
+static void test_clean_end(int signal)
+{
+	const char *pid_file = scratch("pid");
+	pid_t server = start_server("-M", object, "-p", pid_file, "--mode",
+				    "0660", "-n", "256", "-v", NULL);
+	struct stat st;
+	int socket;
+
+	tap_note("signal %d", signal);
+	tap_ok(eventually(exists(pid_file)), "the pid file is there");
+	tap_ok(stat(scratch("socket"), &st) == 0 &&
+	       (st.st_mode & 0777) == 0660, "the socket has the mode");
+	tap_ok(stat(object_path(), &st) == 0 && (st.st_mode & 0777) == 0600,
+	       "the memory is there for its owner alone");
+	socket = join(scratch("socket"));
+	introduction(socket, 256);
+	tap_eq(stop_server(server, signal), 0, "the server ends well");
+	tap_ok(next_message(socket).end, "peers see it end");
+	tap_ok(!exists(scratch("socket")) && !exists(scratch("socket.lock")) &&
+	       !exists(object_path()) && !exists(pid_file), "nothing is left");
+	close(socket);
+}
+
+static void test_second_server(void)
+{
+	pid_t server = start_server("-M", object, "-p", scratch("pid"), NULL);
+	char process[32];
+
+	tap_note("a second server");
+	snprintf(process, sizeof(process), "process %d", server);
+	refused(1, process, "-F", "-S", scratch("socket"), "--memfd");
+	refused(1, process, "-F", "-S", scratch("other"), "-M", object);
+	refused(1, process, "-F", "-S", scratch("other"), "--memfd", "-p",
+		scratch("pid"));
+	int socket = join(scratch("socket"));
+	tap_eq(introduction(socket, 1), 0, "the first one goes on");
+	close(socket);
+	tap_ok(exists(object_path()), "with its memory");
+	stop_server(server, SIGTERM);
+}
+
+/* A listening socket without our lock, as another program would have it. */
+static int foreign_socket(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 1) < 0)
+		tap_bail("no socket: %m");
+	return fd;
+}
+
+static void test_stale_socket(void)
+{
+	const char *path = scratch("socket");
+	pid_t server;
+	int fd;
+
+	tap_note("stale socket");
+	server = start_server("-M", object, NULL);
+	stop_server(server, SIGKILL);
+	tap_ok(exists(path) && exists(object_path()),
+	       "a killed server leaves socket and memory");
+	server = start_server("-M", object, NULL);
+	tap_ok(true, "the next one takes them over");
+	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
+	tap_ok(!exists(path) && !exists(object_path()), "nothing is left");
+
+	fd = foreign_socket(path);
+	refused(1, "already listens", "-F", "-S", path, "--memfd");
+	tap_ok(exists(path), "another program's socket is left alone");
+	close(fd);
+	server = start_server("--memfd", NULL);
+	tap_eq(stop_server(server, SIGTERM), 0, "and replaced when it is dead");
+
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	refused(1, "no socket", "-F", "-S", path, "--memfd");
+	tap_ok(exists(path), "a file is left alone");
+	unlink(path);
+	refused(1, "1 to 107 bytes", "-F", "--memfd", "-S",
+		"/tmp/a-very-long-name-a-very-long-name-a-very-long-name-"
+		"a-very-long-name-a-very-long-name-a-very-long-name-x");
+	refused(1, "1 to 107 bytes", "-F", "--memfd", "-S", "");
+}
+
+static void test_objects(void)
+{
+	const char *path = scratch("socket");
+	char text[8] = "";
+	pid_t server;
+	int fd;
+
+	tap_note("shared memory objects");
+	fd = open(object_path(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (ftruncate(fd, 8192) < 0 || pwrite(fd, "before", 6, 0) != 6)
+		tap_bail("no shared memory: %m");
+	refused(1, "has 8K bytes, not 4M", "-F", "-S", path, "-M", object);
+	tap_ok(lseek(fd, 0, SEEK_END) == 8192 && exists(object_path()),
+	       "an object of another size is left alone");
+	server = start_server("-M", object, "-l", "8K", NULL);
+	tap_ok(pread(fd, text, 6, 0) == 6 && !strcmp(text, "before"),
+	       "one of the right size is used as it is");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	close(fd);
+
+	refused(1, "cannot name", "-F", "-S", path, "-M", "a/b");
+	refused(1, "cannot name", "-F", "-S", path, "-M", "");
+	refused(1, "cannot name", "-F", "-S", path, "-M", "/..");
+	if (geteuid()) {
+		tap_skip("somebody else's object", "not root");
+		return;
+	}
+	close(open(object_path(), O_CREAT | O_RDWR, 0600));
+	if (chown(object_path(), 12345, 12345) < 0)
+		tap_bail("chown: %m");
+	/* The kernel or the server says no, depending on fs.protected_regular. */
+	tap_eq(run_server("-F", "-S", path, "-M", object, NULL), 1,
+	       "somebody else's object is refused");
+	tap_ok(exists(object_path()), "and left alone");
+	unlink(object_path());
+}
+
+/* Peers cannot free the lock, nor keep it after the server died. */
+static void test_lock_is_ours(void)
+{
+	pid_t server = start_server("-M", object, NULL);
+	int socket = join(scratch("socket"));
+	int memory;
+
+	tap_note("the lock");
+	next_message(socket);
+	next_message(socket);
+	memory = next_message(socket).fd;
+	stop_server(server, SIGKILL);
+	server = start_server("-M", object, NULL);
+	tap_ok(true, "a peer of a dead server does not keep the next one out");
+	close(memory);
+	close(socket);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+static void test_directory(void)
+{
+	const char *directory = scratch("memory");
+	pid_t server;
+
+	tap_note("directory");
+	mkdir(directory, 0700);
+	server = start_server("-m", directory, NULL);
+	tap_ok(rmdir(directory) == 0, "the file has no name");
+	int socket = join(scratch("socket"));
+	tap_eq(introduction(socket, 1), 0, "the server serves");
+	close(socket);
+	stop_server(server, SIGTERM);
+	refused(1, "cannot create a file in", "-F", "-S", scratch("socket"),
+		"-m", directory);
+}
+
+static bool set_huge_pages(const char *number)
+{
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY | O_CLOEXEC);
+	bool done = write(fd, number, strlen(number)) > 0;
+
+	close(fd);
+	return done;
+}
+
+static void use_huge_pages(const char *directory)
+{
+	pid_t server = start_server("-m", directory, "-l", "4M", NULL);
+	int socket = join(scratch("socket"));
+	char *map;
+	int fd;
+
+	next_message(socket);
+	next_message(socket);
+	fd = next_message(socket).fd;
+	map = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	tap_ok(map != MAP_FAILED && (map[3 << 20] = 1), "huge pages are used");
+	munmap(map, 4 << 20);
+	close(fd);
+	close(socket);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	refused(1, "give at least that", "-F", "-S", scratch("socket"), "-m",
+		directory, "-l", "1M");
+	refused(1, "not enough free huge pages", "-F", "-S", scratch("socket"),
+		"-m", directory, "-l", "1G");
+}
+
+static void test_hugetlbfs(void)
+{
+	const char *directory = scratch("huge");
+	char before[32] = "";
+	int fd = open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC);
+
+	tap_note("hugetlbfs");
+	mkdir(directory, 0700);
+	if (read(fd, before, sizeof(before) - 1) <= 0 || atoi(before))
+		tap_skip("hugetlbfs", "no huge pages, or they are in use");
+	else if (mount("none", directory, "hugetlbfs", 0, "pagesize=2M") < 0)
+		tap_skip("hugetlbfs", strerror(errno));
+	else if (!set_huge_pages("4"))
+		tap_skip("hugetlbfs", "cannot reserve huge pages");
+	else
+		use_huge_pages(directory);
+	if (*before && !atoi(before))
+		set_huge_pages("0");
+	umount(directory);
+	close(fd);
+}
+
+int main(void)
+{
+	snprintf(object, sizeof(object), "ivshmem-test-%d", getpid());
+	test_options();
+	test_bad_sizes();
+	test_good_sizes();
+	test_defaults();
+	test_background_fails();
+	test_clean_end(SIGTERM);
+	test_clean_end(SIGHUP);
+	test_second_server();
+	test_stale_socket();
+	test_objects();
+	test_lock_is_ours();
+	test_directory();
+	test_hugetlbfs();
+	return tap_done();
+}
