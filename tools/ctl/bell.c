@@ -145,11 +145,22 @@ static void listener_collect(struct listener *listener)
 	fflush(stdout);
 }
 
+/* A guest's driver says that the device is gone, a server's socket shows it. */
+static int check_alive(const struct device *device)
+{
+	struct ivshmem_properties ignored;
+	int error = ivshmem_properties(device->handle, &ignored);
+
+	if (error || device->properties.transport != IVSHMEM_TRANSPORT_SERVER)
+		return error;
+	error = ivshmem_peers(device->handle, NULL, 0);
+	return error < 0 ? error : 0;
+}
+
 /* 0: enough, or a signal came; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
 {
-	struct ivshmem_properties ignored;
 	int64_t start = now_ns();
 
 	while (!stopped) {
@@ -167,7 +178,7 @@ static int listen_until_done(struct listener *listener,
 			  awake) < 0 && errno != EINTR)
 			return -errno;
 		/* The event that tells of the end is no interrupt. */
-		error = ivshmem_properties(device->handle, &ignored);
+		error = check_alive(device);
 		if (error)
 			return error;
 		listener_collect(listener);

@@ -19,6 +19,7 @@
 
 /* A signal between the look at @stopped and the wait is seen after this. */
 #define LOOK_NS		INT64_C(1000000000)
+#define ARRIVAL_NS	INT64_C(100000000)
 
 static struct {
 	uint32_t peer;
@@ -189,7 +190,7 @@ static enum exit_code ask(const struct device *device)
 	sort_values(result.times, result.answered);
 	if (common.json)
 		code = print_result_json(&result);
-	else
+	else if (result.sent)
 		print_result(&result);
 	if (error)
 		code = device_complain_ring(device, error, option.peer);
@@ -199,6 +200,20 @@ static enum exit_code ask(const struct device *device)
 				device->properties.id, option.peer);
 	free(result.times);
 	return code;
+}
+
+/* Who rang may be so new that the server has yet to tell of it. */
+static int ring_back(const struct device *device)
+{
+	int64_t deadline = now_ns() + ARRIVAL_NS;
+	int error;
+
+	for (;;) {
+		error = ivshmem_ring(device->handle, option.peer, option.vector);
+		if (error != -ENXIO || now_ns() > deadline)
+			return error;
+		pause_between(1000000);
+	}
 }
 
 static int answer_rings(const struct device *device, uint64_t *answered)
@@ -219,7 +234,7 @@ static int answer_rings(const struct device *device, uint64_t *answered)
 			continue;
 		if (error)
 			return error == -EINTR ? 0 : error;
-		error = ivshmem_ring(device->handle, option.peer, option.vector);
+		error = ring_back(device);
 		/* It may have left; the next one gets the same number. */
 		if (error && error != -ENXIO)
 			return error;

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""ivshmemctl: every verb but send and recv, every exit code, all JSON."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
+from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program, await_peers,  # noqa: E402
+                 check, check_exit, done, peers, plain_server, run, server, skip)
+
+VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv"]
+
+
+def test_help():
+    program = run("--help")
+    check_exit(program, OK, "--help succeeds")
+    check(all(f"  {verb} " in program.out.decode() for verb in VERBS), "--help names all verbs")
+    for verb in VERBS:
+        program = run(verb, "--help")
+        check(program.process.returncode == OK and
+              f"Usage: ivshmemctl {verb}" in program.out.decode(), f"{verb} --help",
+              program.report(), program.out)
+        check_exit(run(verb, "--nonsense"), USAGE, f"{verb} refuses an unknown option")
+    check(run("--version").out.startswith(b"ivshmemctl "), "--version")
+
+
+def test_usage():
+    check_exit(run(), USAGE, "no verb", "Usage:")
+    check_exit(run("juggle"), USAGE, "an unknown verb", "no verb 'juggle'")
+    check_exit(run("ring"), USAGE, "ring without a peer", "which peer")
+    check_exit(run("ping"), USAGE, "ping without a peer", "which peer")
+    check_exit(run("ring", "1", "2", "3"), USAGE, "too many arguments", "too many")
+    check_exit(run("ring", "65536"), USAGE, "no peer 65536", "at most 65535")
+    check_exit(run("ring", "1", "256"), USAGE, "no vector 256", "at most 255")
+    check_exit(run("wait", "x"), USAGE, "a vector is a number", "not a number")
+    check_exit(run("ping", "0", "-t", "-1"), USAGE, "a time is not negative", "seconds")
+    check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "at most")
+    check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "1 or more")
+    check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "not both")
+
+
+def test_no_device(directory):
+    nothing, plain = directory / "nothing", directory / "file"
+    dead = directory / "dead"
+    plain.write_text("")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(dead))
+    check_exit(run("info", "-d", nothing), NO_DEVICE, "no such path", str(nothing))
+    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "lspci")
+    check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
+    check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
+    check_exit(run("info", "-d", dead), NO_DEVICE, "a socket nobody serves", "ivshmem-server")
+    check_exit(run("info", device=nothing), NO_DEVICE, "IVSHMEM_DEVICE is used", str(nothing))
+
+
+def test_denied(directory):
+    """Root may do everything, so somebody else has to try."""
+    if os.getuid() != 0:
+        skip("permission denied", "needs root to become somebody else")
+        return
+    os.chmod(directory, 0o711)
+    closed = directory / "closed"
+    closed.mkdir(mode=0o700)
+    prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    if subprocess.run([*prefix, "test", "-x", CTL], check=False).returncode:
+        skip("permission denied", "nobody else may run the programs where they are built")
+        return
+    check_exit(run("info", "-d", closed / "socket", prefix=prefix), DENIED,
+               "permission denied", "ls -l")
+
+
+def in_fake_sysfs(directory, *arguments):
+    """ivshmemctl where /sys/class is @directory, or None where that can't be done."""
+    prefix = ("unshare", "--mount", "sh", "-c",
+              f'mount --bind {directory} /sys/class && exec "$@"', "sh")
+    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        return None
+    return run(*arguments, prefix=prefix)
+
+
+def fake_device(directory, name, interrupts, **attributes):
+    device = directory / "ivshmem" / name
+    (device / "interrupts").mkdir(parents=True)
+    for vector, count in enumerate(interrupts):
+        (device / "interrupts" / str(vector)).write_text(f"{count}\n")
+    for attribute, value in {"vectors": len(interrupts), **attributes}.items():
+        (device / attribute).write_text(f"{value}\n")
+    (device / "device").symlink_to("../../../devices/pci0000:00/0000:00:05.0")
+
+
+def test_list(directory):
+    classes = directory / "class"
+    classes.mkdir()
+    program = in_fake_sysfs(classes, "list")
+    if program is None:
+        skip("list", "needs the right to mount over /sys/class")
+        return
+    check_exit(program, OK, "list without devices", "modprobe ivshmem")
+    check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [], "the same in JSON")
+    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose", "modprobe ivshmem")
+
+    fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
+    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "the only device is chosen", "no ivshmem10")
+    fake_device(classes, "ivshmem9", [3, 4], size=64 << 20, id=2, cache="wb")
+    check_exit(in_fake_sysfs(classes, "info"), USAGE, "several devices", "ivshmem9, ivshmem10")
+    lines = in_fake_sysfs(classes, "list").out.decode().splitlines()
+    check([line.split() for line in lines[1:]] ==
+          [["ivshmem9", "64", "MiB", "2", "2", "wb", "7", "0000:00:05.0"],
+           ["ivshmem10", "4", "KiB", "unknown", "0", "uc", "0", "0000:00:05.0"]],
+          "list shows a table, sorted", "\n".join(lines))
+    check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [
+        {"name": "ivshmem9", "size": 64 << 20, "id": 2, "vectors": 2, "cache": "wb",
+         "pci": "0000:00:05.0", "interrupts": 7},
+        {"name": "ivshmem10", "size": 4096, "id": None, "vectors": 0, "cache": "uc",
+         "pci": "0000:00:05.0", "interrupts": 0}], "list --json")
+
+
+def test_info(device):
+    info = json.loads(run("info", "--json", device=device).out)
+    check(info == {"device": str(device), "transport": "server", "size": 1 << 20, "id": 0,
+                   "vectors": 4, "cache": "wb", "mapped_registers": False, "peers": []},
+          "info --json", info)
+    text = run("info", device=device).out.decode()
+    check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
+
+
+def test_read_write(device, region, directory):
+    check_exit(run("write", "0x10", "hello", device=device), OK, "write a text")
+    check(run("read", "16", "5", device=device).out == b"hello", "read it back")
+    check(region.read_bytes()[:24] == bytes(16) + b"hello" + bytes(3), "nothing else is written")
+    data = os.urandom(300001)
+    check_exit(run("write", "1K", device=device, data=data), OK, "write from a pipe")
+    check(run("read", "1K", "300001", device=device).out == data, "read into a pipe")
+    (directory / "in").write_bytes(data)
+    check_exit(run("write", "700001", "-i", directory / "in", device=device), OK,
+               "write a file to an odd offset")
+    (directory / "out").write_bytes(bytes(1 << 20))
+    check_exit(run("read", "700001", "300001", "-o", directory / "out", device=device), OK,
+               "read into a file that was longer")
+    check((directory / "out").read_bytes() == data, "it has the bytes and no others")
+    whole = run("read", device=device).out
+    check(whole == region.read_bytes(), "read without arguments gives the whole region")
+    check(run("read", "1M", device=device).out == b"", "at the end there is nothing")
+
+    check_exit(run("read", "1M", "1", device=device), USAGE, "read over the end", "0 from there on")
+    check_exit(run("read", "1048577", device=device), USAGE, "read from beyond", "beyond the end")
+    check_exit(run("write", "1048575", "ab", device=device), USAGE, "write over the end", "do not fit")
+    check(run("read", device=device).out == whole, "which wrote nothing")
+    check_exit(run("write", "1000000", "-i", directory / "in", device=device), USAGE,
+               "write too long a file", "do not fit")
+    check_exit(run("write", "1048572", device=device, data=b"12345"), FAILED,
+               "write too much from a pipe", "longer than the 4 bytes")
+    check(run("read", "1048572", device=device).out == b"1234", "which wrote what fits")
+    check_exit(run("write", "-i", directory / "none", device=device), FAILED, "no input file", "none")
+    check_exit(run("read", "-o", directory, device=device), FAILED, "no output file", str(directory))
+
+
+def test_terminal(device):
+    """Under script(1) stdout is a terminal."""
+    if subprocess.run(["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL,
+                      check=False).returncode:
+        skip("hexadecimal dump", "script is not installed")
+        return
+    run("write", "0", "0123456789abcdef" * 4 + "\n\x7fend", device=device)
+
+    def on_terminal(arguments):
+        command = f"{CTL} read {arguments} -d {device}"
+        return subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, check=True).stdout.decode().replace("\r", "")
+
+    line = "  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n"
+    check(on_terminal("0 69") == f"00000000{line}*\n"
+          "00000040  0a 7f 65 6e 64                                    |..end|\n00000045\n",
+          "a terminal gets a hexadecimal dump", on_terminal("0 69"))
+    check(on_terminal("").endswith("\n00000100\n"), "of 256 bytes unless told otherwise")
+    check(on_terminal("--raw 0 8") == "01234567", "or the bytes with --raw")
+
+
+def test_ring_wait(device):
+    waiter = Program("wait", "--json", "--count", "3", device=device)
+    await_peers(device, 1)
+    peer = peers(device)[0]
+    check_exit(run("ring", peer, "3", device=device), OK, "ring a vector")
+    check_exit(run("ring", peer, "--count", "2", device=device), OK, "ring twice")
+    check(waiter.end() == OK, "wait ends after --count interrupts", waiter.report())
+    lines = [json.loads(line) for line in waiter.out.splitlines()]
+    counts = {}
+    for line in lines[:-1]:
+        counts[line["vector"]] = counts.get(line["vector"], 0) + line["count"]
+    check(counts == {3: 1, 0: 2}, "wait --json says which vectors fired", waiter.out)
+    check(lines[-1]["total"] == 3 and lines[-1]["vectors"] == {"0": 2, "3": 1},
+          "and sums them up", waiter.out)
+
+    waiter = Program("wait", "1", "2", device=device)
+    await_peers(device, 1)
+    peer = peers(device)[0]
+    for vector in (0, 1, 3):
+        run("ring", peer, vector, device=device)
+    check(waiter.process.stdout.readline() == b"vector 1: 1\n", "wait for chosen vectors")
+    waiter.signal(signal.SIGINT)
+    check(waiter.end() == OK and b"1 interrupts in" in waiter.out, "SIGINT ends wait with a summary",
+          waiter.report(), waiter.out)
+
+    check_exit(run("wait", "--timeout", "0.1", device=device), TIMEOUT, "wait runs out of time")
+    check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
+    check_exit(run("ring", "9", device=device), FAILED, "ring nobody", "peer 9")
+
+
+def test_server_gone():
+    with server() as (device, _):
+        waiter = Program("wait", device=device)
+        await_peers(device, 1)
+    check(waiter.end() == NO_DEVICE, "wait notices the server's end", waiter.report())
+
+
+def test_ping(device):
+    answerer = Program("ping", "--answer", "1", "--json", device=device)
+    await_peers(device, 1)
+    check(peers(device) == [0], "the one who answers came first")
+    pinger = run("ping", "0", "-c", "50", "--json", device=device)
+    result = json.loads(pinger.out)
+    times = result.get("round_trip_us", {})
+    check(pinger.process.returncode == OK and result["sent"] == 50 and
+          result["answered"] == 50 and result["lost"] == 0, "ping counts answers", result)
+    check(0 < times["min"] <= times["median"] <= times["p99"] <= times["max"],
+          "ping measures round trips", times)
+    pinger = run("ping", "0", "-c", "5", "-i", "0.01", "--spin", "100000", device=device)
+    check(b"5 rings, 5 answers, 0 lost" in pinger.out and b"median" in pinger.out, "ping in words",
+          pinger.out)
+
+    answerer.signal(signal.SIGSTOP)
+    pinger = run("ping", "0", "-c", "2", "-t", "0.05", "--json", device=device)
+    check_exit(pinger, TIMEOUT, "ping without any answer", "--answer 1")
+    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2,
+                                     "late": 0}, "lost answers are counted", pinger.out)
+    answerer.signal(signal.SIGCONT)
+
+    pinger = Program("ping", "0", "-c", "0", "-i", "0.01", device=device)
+    await_peers(device, 2)
+    pinger.signal(signal.SIGINT)
+    check(pinger.end() == OK and b"answers, 0 lost" in pinger.out, "SIGINT ends ping with a summary",
+          pinger.report(), pinger.out)
+    answerer.signal(signal.SIGTERM)
+    check(answerer.end() == OK and json.loads(answerer.out)["answered"] >= 55,
+          "SIGTERM ends --answer with a summary", answerer.report(), answerer.out)
+    check_exit(run("ping", "--answer", "1", "-t", "0.1", device=device), TIMEOUT,
+               "--answer runs out of time")
+    check_exit(run("ping", "7", device=device), FAILED, "ping nobody", "peer 7")
+    check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
+
+
+def test_late_answers(device):
+    """Slow answers are lost ones, and none of them answers the next ring."""
+    answerer = Program("wait", "--count", "2", device=device)
+    await_peers(device, 1)
+    pinger = Program("ping", "0", "-c", "2", "-t", "1", "--json", device=device)
+    for _ in range(2):
+        answerer.process.stdout.readline()
+        # More than one and less than two timeouts after the ring.
+        signal.sigtimedwait([], 1.3)
+        run("ring", "1", device=device)
+    pinger.end()
+    result = json.loads(pinger.out)
+    check(result["answered"] == 0 and result["late"] == 2, "late answers are not mistaken", result)
+    answerer.end()
+
+
+def test_plain():
+    with plain_server(1 << 20) as device:
+        check(json.loads(run("info", "--json", device=device).out)["vectors"] == 0,
+              "a device without doorbells has no vectors")
+        for arguments in (["ring", "0"], ["wait"], ["ping", "0"]):
+            check_exit(run(*arguments, device=device), FAILED, f"{arguments[0]} without doorbells",
+                       "no doorbells")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        test_help()
+        test_usage()
+        test_no_device(directory)
+        test_denied(directory)
+        test_list(directory)
+        with server() as (device, region):
+            test_info(device)
+            test_read_write(device, region, directory)
+            test_terminal(device)
+            test_ring_wait(device)
+            test_ping(device)
+            test_late_answers(device)
+        test_server_gone()
+        test_plain()
+    done()
+
+
+main()
