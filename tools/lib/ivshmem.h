@@ -75,7 +75,7 @@ struct ivshmem_properties {
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
-/* Unmaps nothing: what ivshmem_map() gave lives until ivshmem_unmap(). */
+/* Unmaps nothing: mappings live on, until munmap() if not unmapped before. */
 void ivshmem_close(struct ivshmem *handle);
 
 /* -ENODEV: the device is gone. */

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The library against servers that are broken or mean: a clean error each time,
+ * and no descriptor is lost.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+#include "ivshmem.h"
+
+#define MAX_FLOOD	200
+
+/* What a server does once somebody has connected. */
+typedef void (*script)(int client);
+
+static int listener;
+
+/* The first bytes of a message, with that many copies of a descriptor. */
+static void put_part(int client, int64_t value, int from, int bytes, int fd,
+		     int copies)
+{
+	char control[CMSG_SPACE(MAX_FLOOD * sizeof(int))] = { 0 };
+	uint64_t little = htole64((uint64_t)value);
+	struct iovec data = { (char *)&little + from, bytes };
+	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg = (struct cmsghdr *)control;
+
+	if (copies) {
+		header.msg_control = control;
+		header.msg_controllen = CMSG_SPACE(copies * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(copies * sizeof(int));
+	}
+	while (copies--)
+		memcpy(CMSG_DATA(cmsg) + copies * sizeof(int), &fd,
+		       sizeof(int));
+	sendmsg(client, &header, MSG_NOSIGNAL);
+}
+
+static void put(int client, int64_t value, int fd)
+{
+	put_part(client, value, 0, 8, fd, fd >= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int memory(off_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	if (ftruncate(fd, size) < 0)
+		tap_bail("no memory: %m");
+	return fd;
+}
+
+static int bell(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* One end of a pipe whose other end is closed: writing there would kill. */
+static int broken_pipe(void)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		tap_bail("no pipe: %m");
+	close(ends[0]);
+	return ends[1];
+}
+
+/* As a server should begin: version, id, memory. */
+static void begin(int client)
+{
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, -1, memory(4096));
+}
+
+/* Stay until the client has gone. */
+static void linger(int client)
+{
+	struct pollfd gone = { .fd = client };
+
+	poll(&gone, 1, 20000);
+}
+
+static void hangs_up(int client)
+{
+	(void)client;
+}
+
+static void wrong_version(int client)
+{
+	put(client, 1, NONE);
+}
+
+static void version_with_descriptor(int client)
+{
+	put(client, 0, bell());
+}
+
+static void half_a_message(int client)
+{
+	put_part(client, 0, 0, 3, NONE, 0);
+}
+
+static void half_a_message_with_descriptor(int client)
+{
+	int fd = memory(4096);
+
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put_part(client, -1, 0, 3, fd, 1);
+	close(fd);
+}
+
+static void negative_id(int client)
+{
+	put(client, 0, NONE);
+	put(client, -2, NONE);
+}
+
+static void id_too_large(int client)
+{
+	put(client, 0, NONE);
+	put(client, 65536, NONE);
+}
+
+static void no_memory(int client)
+{
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, -1, NONE);
+}
+
+static void vectors_before_memory(int client)
+{
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, 3, bell());
+}
+
+static void empty_memory(int client)
+{
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, -1, memory(0));
+}
+
+static void memory_is_no_file(int client)
+{
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, -1, broken_pipe());
+}
+
+static void flood(int client, int copies)
+{
+	int fd = memory(4096);
+
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put_part(client, -1, 0, 8, fd, copies);
+	close(fd);
+	linger(client);
+}
+
+static void two_descriptors(int client)
+{
+	flood(client, 2);
+}
+
+static void many_descriptors(int client)
+{
+	flood(client, MAX_FLOOD);
+}
+
+static void descriptors_in_pieces(int client)
+{
+	int fd = memory(4096);
+
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put_part(client, -1, 0, 4, fd, 1);
+	put_part(client, -1, 4, 4, fd, 1);
+	close(fd);
+	linger(client);
+}
+
+static void second_memory(int client)
+{
+	begin(client);
+	put(client, -1, memory(4096));
+	linger(client);
+}
+
+static void bell_is_a_pipe(int client)
+{
+	begin(client);
+	put(client, 3, broken_pipe());
+	linger(client);
+}
+
+static void bell_is_a_file(int client)
+{
+	begin(client);
+	put(client, 2, memory(4096));
+	linger(client);
+}
+
+static void peer_too_large(int client)
+{
+	begin(client);
+	put(client, 70000, bell());
+	linger(client);
+}
+
+static void negative_peer(int client)
+{
+	begin(client);
+	put(client, INT64_MIN, NONE);
+	linger(client);
+}
+
+static void we_left(int client)
+{
+	begin(client);
+	put(client, 3, NONE);
+	linger(client);
+}
+
+static void too_many_vectors(int client)
+{
+	int n;
+
+	begin(client);
+	for (n = 0; n < 257; n++)
+		put(client, 2, bell());
+	linger(client);
+}
+
+static void dies_after_memory(int client)
+{
+	begin(client);
+}
+
+static void says_nothing(int client)
+{
+	linger(client);
+}
+
+static void never_ends(int client)
+{
+	struct pollfd gone = { .fd = client };
+	int n;
+
+	begin(client);
+	while (poll(&gone, 1, 0) == 0)
+		for (n = 0; n < 1000; n++)
+			put(client, 2, n % 2 ? NONE : bell());
+}
+
+static void *serve(void *argument)
+{
+	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	((script)argument)(client);
+	close(client);
+	return NULL;
+}
+
+static pthread_t run_script(script script)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, serve, script))
+		tap_bail("no thread");
+	return thread;
+}
+
+static void check(const char *what, script script, int expected)
+{
+	int before = open_descriptors(0);
+	pthread_t thread = run_script(script);
+	struct ivshmem *handle = NULL;
+
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), expected, "%s",
+	       what);
+	if (handle)
+		ivshmem_close(handle);
+	pthread_join(thread, NULL);
+	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+}
+
+#define CHECK(script, expected) check(#script, script, expected)
+
+static void test_introductions(void)
+{
+	CHECK(hangs_up, -ECONNRESET);
+	CHECK(wrong_version, -EPROTO);
+	CHECK(version_with_descriptor, -EPROTO);
+	CHECK(half_a_message, -ECONNRESET);
+	CHECK(half_a_message_with_descriptor, -ECONNRESET);
+	CHECK(negative_id, -EPROTO);
+	CHECK(id_too_large, -EPROTO);
+	CHECK(no_memory, -EPROTO);
+	CHECK(vectors_before_memory, -EPROTO);
+	CHECK(empty_memory, -EPROTO);
+	CHECK(memory_is_no_file, -EPROTO);
+	CHECK(two_descriptors, -EPROTO);
+	CHECK(many_descriptors, -EPROTO);
+	CHECK(descriptors_in_pieces, -EPROTO);
+	CHECK(second_memory, -EPROTO);
+	CHECK(bell_is_a_pipe, -EPROTO);
+	CHECK(bell_is_a_file, -EPROTO);
+	CHECK(peer_too_large, -EPROTO);
+	CHECK(negative_peer, -EPROTO);
+	CHECK(we_left, -EPROTO);
+	CHECK(too_many_vectors, -EPROTO);
+	CHECK(dies_after_memory, -ECONNRESET);
+	CHECK(says_nothing, -ETIMEDOUT);
+	CHECK(never_ends, -ETIMEDOUT);
+}
+
+/* In small pieces and with a leave of nobody, but right. */
+static void dribbles(int client)
+{
+	int fd = memory(8192);
+	int piece;
+
+	for (piece = 0; piece < 8; piece++) {
+		put_part(client, 0, piece, 1, NONE, 0);
+		usleep(1000);
+	}
+	put_part(client, 3, 0, 5, NONE, 0);
+	usleep(1000);
+	put_part(client, 3, 5, 3, NONE, 0);
+	put_part(client, -1, 0, 1, fd, 1);
+	usleep(1000);
+	put_part(client, -1, 1, 7, NONE, 0);
+	close(fd);
+	put(client, 9, NONE);
+	put(client, 2, bell());
+	put(client, 2, bell());
+	put(client, 3, bell());
+	put(client, 3, bell());
+	linger(client);
+}
+
+static void test_dribble(void)
+{
+	pthread_t thread = run_script(dribbles);
+	struct ivshmem_properties properties = { 0 };
+	struct ivshmem *handle;
+	uint32_t peer = 0;
+
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
+	       "messages in pieces are understood");
+	ivshmem_properties(handle, &properties);
+	tap_ok(properties.id == 3 && properties.vectors == 2 &&
+	       properties.size == 8192, "all of them");
+	tap_ok(ivshmem_peers(handle, &peer, 1) == 1 && peer == 2,
+	       "nobody left but nobody");
+	ivshmem_close(handle);
+	pthread_join(thread, NULL);
+}
+
+static void no_doorbells(int client)
+{
+	begin(client);
+	linger(client);
+}
+
+static void test_no_doorbells(void)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = 0 };
+	pthread_t thread = run_script(no_doorbells);
+	struct ivshmem *handle;
+
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
+	       "a server may give no vectors");
+	tap_eq(ivshmem_wait(handle, &options, NULL), -EOPNOTSUPP, "no wait");
+	tap_eq(ivshmem_eventfd(handle, 0), -EOPNOTSUPP, "no eventfd");
+	ivshmem_close(handle);
+	pthread_join(thread, NULL);
+}
+
+/* Rings, then breaks the protocol. */
+static void rings_then_breaks(int client)
+{
+	uint64_t one = 1;
+	int own = bell();
+
+	begin(client);
+	put_part(client, 3, 0, 8, own, 1);
+	put(client, 2, bell());
+	(void)!write(own, &one, sizeof(one));
+	close(own);
+	put(client, 1 << 20, NONE);
+	linger(client);
+}
+
+static void test_later(void)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = 10000000000 };
+	pthread_t thread = run_script(rings_then_breaks);
+	struct ivshmem_wait_result result;
+	struct ivshmem *handle;
+
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "begins well");
+	tap_eq(ivshmem_wait(handle, &options, &result), 0, "it rings");
+	tap_eq(ivshmem_wait(handle, &options, &result), -EPROTO,
+	       "then it breaks the protocol");
+	tap_eq(ivshmem_wait(handle, &options, &result), -EPROTO, "for good");
+	tap_eq(ivshmem_ring(handle, 2, 0), 0, "known peers can be rung");
+	tap_eq(ivshmem_ring(handle, 1, 0), -EPROTO, "others cannot");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -EPROTO, "nor counted");
+	ivshmem_close(handle);
+	pthread_join(thread, NULL);
+}
+
+static void many_peers(int client)
+{
+	int n;
+
+	begin(client);
+	for (n = 4; n < 104; n++)
+		put(client, n, bell());
+	put(client, 3, bell());
+	linger(client);
+}
+
+static void test_out_of_descriptors(void)
+{
+	struct rlimit old, limit;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit = old;
+	limit.rlim_cur = 64;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	CHECK(many_peers, -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &old);
+	CHECK(many_peers, 0);
+}
+
+/* A queue that is full: connect() would wait for ever. */
+static void test_nobody_accepts(void)
+{
+	struct ivshmem *handle;
+	int waiting[2];
+
+	waiting[0] = join(scratch("socket"));
+	waiting[1] = join(scratch("socket"));
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), -ETIMEDOUT,
+	       "a server that accepts nobody");
+	close(waiting[0]);
+	close(waiting[1]);
+}
+
+int main(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, scratch("socket"));
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener, 1) < 0)
+		tap_bail("no socket: %m");
+	test_introductions();
+	test_dribble();
+	test_no_doorbells();
+	test_later();
+	test_out_of_descriptors();
+	test_nobody_accepts();
+	return tap_done();
+}
