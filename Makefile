@@ -3,7 +3,13 @@
 
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
+PREFIX ?= /usr/local
 CC := gcc
+
+prefix := $(PREFIX)
+# What is below conf/ goes to the same place below here: udev/rules.d,
+# modprobe.d, sysusers.d, systemd/system.
+confdir ?= $(prefix)/lib
 
 .DEFAULT_GOAL := all
 
@@ -12,7 +18,7 @@ include tests/rig/guest.mk
 
 all: module tools ## build the module for KVER and user space (the default)
 
-module: ## build the module for KVER (default: the running kernel)
+module: ## build the module for KVER (the running kernel)
 	@test -e $(KDIR)/Makefile || { \
 		echo "no headers of kernel $(KVER) in $(KDIR):" \
 			"apt-get install linux-headers-$(KVER)," \
@@ -22,13 +28,25 @@ module: ## build the module for KVER (default: the running kernel)
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12 that kernel
 	@python3 -B tests/rig/run.py
 
+lint: prerequisites-lint ## run every checker over the sources
+	@python3 -B tests/rig/lint.py
+
 prerequisites:
 	@tests/rig/prerequisites.sh
 
+prerequisites-lint:
+	@tests/rig/prerequisites.sh clang pyflakes3 shellcheck sparse
+
+install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
+	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
+
 clean: ## remove everything built
 	rm -rf build
+	find src \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '.*.cmd' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/build.mk | \
+		expand -t 20
 
-.PHONY: all module check prerequisites clean help
+.PHONY: all module check lint prerequisites prerequisites-lint install clean help

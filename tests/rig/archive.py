@@ -12,6 +12,7 @@ import subprocess
 
 import cache
 
+RELEASES = ("bookworm", "trixie", "bullseye", "sid")
 KEYRINGS = pathlib.Path("/usr/share/keyrings")
 MIRROR = "http://deb.debian.org/debian"
 SECURITY_MIRROR = "http://deb.debian.org/debian-security"
@@ -159,3 +160,10 @@ class Archive:
             for deb in store.glob(f"{package}_*.deb"):
                 subprocess.run(["dpkg", "-x", deb, root], check=True)
                 deb.unlink()
+
+
+def releases(arch):
+    """The archives of all releases, the host's own first."""
+    host = host_release()
+    for name in sorted(RELEASES, key=lambda name: name != host):
+        yield Archive(name, arch)

@@ -21,19 +21,18 @@ class BuildError(Exception):
     """Output of the compiler, or what is missing."""
 
 
-def _run(command, quiet=True):
+def _run(command):
     done = subprocess.run([str(word) for word in command], text=True, cwd=TOP,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     if done.returncode:
         raise BuildError(done.stdout)
-    return done.stdout if quiet else print(done.stdout, end="")
 
 
 def link_sources(directory):
     """Make a directory of links to src/, so that the objects of several kernels
     live apart and src/ stays clean. Return what identifies the sources."""
-    identity = []
+    identity = [(TOP / "dkms.conf").read_text()]
     links = set()
     for path in sorted(SOURCE.rglob("*")):
         if path.suffix in (".c", ".h") or path.name == "Kbuild":
@@ -44,6 +43,9 @@ def link_sources(directory):
                 link.symlink_to(path)
             status = path.stat()
             identity.append((str(link), status.st_mtime_ns, status.st_size))
+    version = directory.parent / "dkms.conf"        # Kbuild reads it there
+    if not version.is_symlink():
+        version.symlink_to(TOP / "dkms.conf")
     for path in directory.rglob("*"):
         if path.is_symlink() and path not in links:
             path.unlink()

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # The first process of a guest. Brings up the file systems, then runs the lines
 # that come over the second serial port as commands, with that port as their
 # input and output, and reports the exit status of each.

@@ -9,7 +9,6 @@ host's compiler. Run as a program, prints how to build against one.
 import collections
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -19,7 +18,6 @@ import archive
 import cache
 
 DEFAULT = "6.12"
-RELEASES = ("bookworm", "trixie", "bullseye", "sid")
 
 # Debian's headers name the compiler that built the kernel; ours is another,
 # and there is no vmlinux to take type information from.
@@ -50,17 +48,16 @@ def find(line, arch="amd64"):
 def _search(line, arch):
     """The archive that has the line, and the newest release string in it."""
     pattern = re.compile(rf"linux-headers-({re.escape(line)}\.\d\S*-cloud-{arch})")
-    host = archive.host_release()
-    for name in sorted(RELEASES, key=lambda name: name != host):
-        print(f"# looking for a {line} kernel in {name}", file=sys.stderr)
-        source = archive.Archive(name, arch)
+    for source in archive.releases(arch):
+        print(f"# looking for a {line} kernel in {source.release}", file=sys.stderr)
         found = [match.group(1) for match in map(pattern.fullmatch, source.names())
                  if match]
         if found:
             return source, max(found, key=lambda release: [
                 int(number) for number in re.findall(r"\d+", release)])
     raise archive.ArchiveError(
-        f"no Debian release carries a {line} kernel (tried {', '.join(RELEASES)})")
+        f"no Debian release carries a {line} kernel "
+        f"(tried {', '.join(archive.RELEASES)})")
 
 
 def _packages(source, release):

@@ -7,7 +7,6 @@ TESTS=pattern picks tests by name, KERNEL=6.12 the kernel that guests run.
 import collections
 import fnmatch
 import os
-import pathlib
 import subprocess
 import sys
 import time

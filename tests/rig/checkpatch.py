@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""checkpatch.pl: in Debian only the kernel's source package carries it."""
+
+import lzma
+import pathlib
+import shutil
+import tarfile
+import tempfile
+
+import archive
+import cache
+import kernels
+
+FILES = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
+
+
+def program():
+    """The path of checkpatch.pl with its word lists beside it, in the cache."""
+    directory = cache.directory() / f"checkpatch-{kernels.DEFAULT}"
+    if not directory.exists():
+        _fetch(directory)
+    return directory / "checkpatch.pl"
+
+
+def _fetch(directory):
+    package = f"linux-source-{kernels.DEFAULT}"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent) as name:
+        root = pathlib.Path(name)
+        source = next(found for found in archive.releases("amd64")
+                      if package in found.names())
+        print(f"# fetching {package} for checkpatch.pl", flush=True)
+        source.unpack([package], root)
+        taken = root / "taken"
+        taken.mkdir()
+        missing = set(FILES)
+        with lzma.open(next(root.glob("usr/src/*.tar.xz"))) as packed, \
+                tarfile.open(fileobj=packed, mode="r|") as tree:
+            for member in tree:
+                base = pathlib.PurePath(member.name)
+                if base.name in missing and base.parent.name == "scripts":
+                    with (taken / base.name).open("wb") as output:
+                        shutil.copyfileobj(tree.extractfile(member), output)
+                    missing.remove(base.name)
+                if not missing:
+                    break
+        (taken / "checkpatch.pl").chmod(0o755)
+        taken.rename(directory)

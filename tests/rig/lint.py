@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""make lint: every checker that reads the sources, each one point of TAP."""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import archive
+import build
+import checkpatch
+import kernels
+import tap
+
+# The driver compiles for all of these without a warning.
+LINES = ("5.10", "6.1", "6.12", "7.3")
+STACK_LIMIT = 512       # bytes a function of the driver may use
+
+# What clang lacks of the configuration that gcc left in the headers.
+CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
+CLANG = ["CC=clang", "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
+         "CONFIG_MITIGATION_RETHUNK=", "CONFIG_MITIGATION_SLS=",
+         "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO="]
+CLANG_FLAGS = ("-Wno-unknown-warning-option -Wno-unused-command-line-argument "
+               f"-include {CLANG_HEADER}")
+
+
+def output_of(*command):
+    done = subprocess.run([str(word) for word in command], text=True, cwd=build.TOP,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout.splitlines()
+
+
+def failing(*command):
+    """The output of a command that says nothing worth reading when all is well."""
+    status, lines = output_of(*command)
+    return lines or ["exit status %d" % status] if status else []
+
+
+def compile_module(line, name, *arguments):
+    """Warnings about our own sources when the module is built for a kernel."""
+    kernel = kernels.find(line)
+    directory = build.BUILD / "lint" / f"{name}-{line}"
+    shutil.rmtree(directory, ignore_errors=True)
+    build.link_sources(directory)
+    status, lines = output_of("make", f"-j{os.cpu_count()}",
+                              *kernels.make_arguments(kernel), *arguments,
+                              "W=1", f"M={directory}", "modules")
+    foreign = (str(kernel.headers.parent), "./include/", "./arch/", "warning: pahole")
+    found = [text for text in lines if re.search(r"\b(warning|error):", text)
+             and not text.startswith(foreign)]
+    return found or (lines[-20:] if status else [])
+
+
+def check_module():
+    for line in LINES:
+        yield (f"module for {line}, gcc W=1",
+               compile_module(line, "gcc", f"KCFLAGS=-Wframe-larger-than={STACK_LIMIT}"))
+    yield "module, sparse", compile_module(kernels.DEFAULT, "sparse", "C=2")
+    yield "module, clang", compile_module(kernels.DEFAULT, "clang", *CLANG,
+                                          f"KCFLAGS={CLANG_FLAGS}")
+
+
+def check_style():
+    program = checkpatch.program()
+    for path in sorted(build.SOURCE.rglob("*.[ch]")):
+        yield (f"checkpatch --strict {path.relative_to(build.TOP)}",
+               failing("perl", program, "--no-tree", "--strict", "--terse",
+                       "--no-summary", "--file", path))
+
+
+def make_variable(name):
+    _, lines = output_of("make", "-s", "--no-print-directory",
+                         f"--eval=show:;@:$(info $({name}))", "show")
+    return shlex.split(lines[-1])
+
+
+def check_user_space():
+    tops = {"tools": "user-flags", "tests/host": "user-flags",
+            "tests/guest": "GUEST_CFLAGS"}
+    for compiler in ("gcc", "clang"):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            jobs = [pool.submit(failing, compiler, *flags, "-Werror", "-c",
+                                "-MMD", "-MF", "/dev/null", "-o", "/dev/null", path)
+                    for top, flags in ((top, make_variable(name))
+                                       for top, name in tops.items())
+                    for path in sorted((build.TOP / top).rglob("*.c"))]
+            yield (f"user space and tests, {compiler}",
+                   [line for job in jobs for line in job.result()])
+
+
+def sources():
+    """Every file of the tree that is not built."""
+    for path in sorted(build.TOP.rglob("*")):
+        top = path.relative_to(build.TOP).parts[0]
+        if top not in (".git", "build", "dist") and path.is_file():
+            yield path
+
+
+def is_shell(path):
+    with path.open("rb") as file:
+        return path.suffix == ".sh" or \
+            re.match(rb"#!.*\b(ba|da)?sh\b", file.readline()) is not None
+
+
+def check_scripts():
+    # SC1091: scripts for guests source files that are there only.
+    yield "shellcheck", failing("shellcheck", "--exclude=SC1091", *filter(is_shell, sources()))
+    yield "pyflakes", failing(
+        "pyflakes3", *(path for path in sources() if path.suffix == ".py"))
+
+
+def main():
+    writer = tap.Writer()
+    for check in (check_module, check_style, check_user_space, check_scripts):
+        try:
+            for name, problems in check():
+                writer.point("lint", tap.Point(not problems, name, None, problems))
+        except (archive.ArchiveError, build.BuildError) as error:
+            writer.fail("lint", str(error))
+    print("# not clean" if writer.failed else "# clean")
+    return writer.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
