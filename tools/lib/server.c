@@ -279,6 +279,7 @@ static void server_close(struct ivshmem *handle)
 		close(server->kick);
 	if (server->socket >= 0)
 		close(server->socket);
+	pthread_cond_destroy(&server->kicked);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
 }
@@ -560,6 +561,7 @@ int ivshmem_server_open(struct ivshmem **handle, const char *path,
 	server->kick = -1;
 	server->incoming.fd = -1;
 	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->kicked, NULL);
 	error = connect_to(server, path);
 	if (!error)
 		error = handshake(server);

@@ -38,6 +38,7 @@ struct server {
 
 	/* How one waiter tells the others to look again: see server_wait.c. */
 	int kick;
+	pthread_cond_t kicked;		/* epoch or unkicked has changed */
 	uint32_t waiters;
 	uint32_t unkicked;
 	uint64_t epoch;

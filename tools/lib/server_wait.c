@@ -9,7 +9,8 @@
  * Between threads that share the handle, one may empty the eventfd that ought
  * to wake another. So whoever takes an event makes all other waiters look
  * again: the epoch rises and the kick descriptor stays readable until each of
- * them has seen the new epoch.
+ * them has seen the new epoch. Who has seen it sleeps no more before all have,
+ * or it would find the descriptor readable over and over.
  */
 #include <errno.h>
 #include <limits.h>
@@ -72,7 +73,7 @@ static void spin(const struct waiter *waiter)
 	}
 }
 
-/* The two halves of waking the other threads. Lock held. */
+/* Waking the other threads; the first two with the lock held. */
 
 static void kick_others(struct waiter *waiter)
 {
@@ -81,8 +82,10 @@ static void kick_others(struct waiter *waiter)
 
 	waiter->epoch = ++server->epoch;
 	server->unkicked = server->waiters - 1;
-	if (server->unkicked)
-		(void)!write(server->kick, &one, sizeof(one));
+	if (!server->unkicked)
+		return;
+	(void)!write(server->kick, &one, sizeof(one));
+	pthread_cond_broadcast(&server->kicked);
 }
 
 static void notice_kick(struct waiter *waiter)
@@ -93,8 +96,20 @@ static void notice_kick(struct waiter *waiter)
 	if (waiter->epoch == server->epoch)
 		return;
 	waiter->epoch = server->epoch;
-	if (--server->unkicked == 0)
-		(void)!read(server->kick, &kicks, sizeof(kicks));
+	if (--server->unkicked)
+		return;
+	(void)!read(server->kick, &kicks, sizeof(kicks));
+	pthread_cond_broadcast(&server->kicked);
+}
+
+static void let_others_notice(struct waiter *waiter)
+{
+	struct server *server = waiter->server;
+
+	pthread_mutex_lock(&server->lock);
+	while (server->unkicked && waiter->epoch == server->epoch)
+		pthread_cond_wait(&server->kicked, &server->lock);
+	pthread_mutex_unlock(&server->lock);
 }
 
 /* Empty the eventfds that poll said are readable. */
@@ -172,7 +187,9 @@ static int wait_loop(struct waiter *waiter)
 		error = next_timeout(waiter, &timeout);
 		if (error)
 			return error;
-		if (!timeout.tv_sec && !timeout.tv_nsec)
+		if (timeout.tv_sec || timeout.tv_nsec)
+			let_others_notice(waiter);
+		else
 			spin(waiter);
 	}
 }
