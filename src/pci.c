@@ -85,44 +85,16 @@ static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
 	pci_free_irq_vectors(ip->pdev);
 }
 
-/*
- * As many vectors as the device has and the machine will give: a small machine
- * may not have them all. None at all makes it a device without doorbells.
- */
-static unsigned int alloc_irq_vectors(struct pci_dev *pdev)
+/* Get up to @want vectors; gives how many, or a negative errno. */
+static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
 {
-	int offered = pci_msix_vec_count(pdev), want, got = 0;
+	int i, ret, got = pci_alloc_irq_vectors(ip->pdev, 1, want, PCI_IRQ_MSIX);
 
-	if (offered <= 0)
-		return 0;
-	for (want = min(offered, IVSHMEM_MAX_VECTORS); want; want /= 2) {
-		got = pci_alloc_irq_vectors(pdev, 1, want, PCI_IRQ_MSIX);
-		if (got > 0)
-			break;
-	}
-	if (got < 0)
-		got = 0;
-	if (got < offered)
-		pci_warn(pdev, "%d of %d interrupt vectors granted\n", got,
-			 offered);
-	return got;
-}
-
-static int request_interrupts(struct ivshmem_pci *ip)
-{
-	unsigned int i, nr = alloc_irq_vectors(ip->pdev);
-	int ret;
-
-	ret = ivshmem_vectors_alloc(ip->idev, nr);
-	if (ret) {
-		free_interrupts(ip, 0);
-		return ret;
-	}
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < got; i++) {
 		struct ivshmem_vector *vec = &ip->idev->vectors[i];
 
 		snprintf(vec->irq_name, sizeof(vec->irq_name),
-			 "ivshmem-v%u@pci:%s", i, pci_name(ip->pdev));
+			 "ivshmem-v%d@pci:%s", i, pci_name(ip->pdev));
 		ret = request_irq(pci_irq_vector(ip->pdev, i),
 				  ivshmem_pci_interrupt, 0, vec->irq_name, vec);
 		if (ret) {
@@ -130,6 +102,31 @@ static int request_interrupts(struct ivshmem_pci *ip)
 			return ret;
 		}
 	}
+	return got;
+}
+
+/*
+ * As many vectors as the device has and the machine will give. A small machine
+ * does not have them all, and finds out only when they are requested: ask for
+ * half of them then, which leaves some for others. Without any it is a device
+ * without doorbells.
+ */
+static int request_interrupts(struct ivshmem_pci *ip)
+{
+	int offered = min(pci_msix_vec_count(ip->pdev), IVSHMEM_MAX_VECTORS);
+	int want, ret, got = 0;
+
+	if (offered <= 0)
+		return 0;
+	ret = ivshmem_vectors_alloc(ip->idev, offered);
+	if (ret)
+		return ret;
+	for (want = offered; want && got <= 0; want /= 2)
+		got = try_interrupts(ip, want);
+	ip->idev->nr_vectors = max(got, 0);
+	if (got < offered)
+		pci_warn(ip->pdev, "%u of %d interrupt vectors granted\n",
+			 ip->idev->nr_vectors, offered);
 	return 0;
 }
 

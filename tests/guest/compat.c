@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A 32-bit program's ioctls: the same structures by the compat entry of the
+ * kernel, which int 0x80 reaches from a 64-bit program too.
+ */
+/* rig: devices=doorbell vectors=2 size=1M */
+#include "dev.h"
+
+#define SYS32_IOCTL 54
+
+static long ioctl32(int fd, unsigned int cmd, void *arg)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a"(ret)
+		     : "a"((long)SYS32_IOCTL), "b"((long)fd), "c"((long)cmd), "d"(arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+int main(void)
+{
+	int fd = dev_open();
+	/* Where a 32-bit pointer reaches. */
+	void *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct ivshmem_info *info = low;
+	struct ivshmem_ring_wait *rw = low;
+	struct ivshmem_ring *r = low;
+	struct ivshmem_wait *w = low;
+	uint64_t *counts = low + 2048;
+	uint32_t id;
+
+	if (ioctl32(fd, IVSHMEM_IOC_INFO, info) == -ENOSYS) {
+		tap_skip("32-bit ioctls", "this kernel runs no 32-bit programs");
+		return tap_done();
+	}
+	tap_eq(info->size, 1 << 20, "INFO");
+	id = info->id;
+	*r = (struct ivshmem_ring){ .peer = id, .vector = 1 };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "RING");
+	*w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 5 * SECOND,
+				    .counts = (uintptr_t)counts, .ncounts = 2 };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT");
+	tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0, "its counts");
+	*rw = (struct ivshmem_ring_wait){
+		.ring = { .peer = id, .vector = 0 },
+		.wait = { .timeout_ns = 5 * SECOND },
+	};
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING_WAIT, rw), 0, "RING_WAIT");
+	*w = (struct ivshmem_wait){ .flags = 8 };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a refusal");
+	return tap_done();
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A reset through sysfs under mappings being touched, readers and sleepers:
+ * they wait or go on, and nobody sees anything but the memory.
+ */
+/* rig: machine=q35 devices=doorbell size=4M timeout=120 */
+#include <glob.h>
+#include <pthread.h>
+
+#include "dev.h"
+
+#define RESETS 10
+#define HOT "/dev/ivshmem1"
+
+static int fd;
+static volatile bool stop;
+
+static void *toucher(void *arg)
+{
+	volatile uint32_t *p = dev_map(fd, 1 << 20);
+	long bad = 0;
+
+	(void)arg;
+	for (size_t i = 0; !stop; i = (i + 1024) % (1 << 18)) {
+		p[i] = i;
+		bad += p[i] != i;
+	}
+	return (void *)bad;
+}
+
+static void *reader(void *arg)
+{
+	uint32_t words[4], bad = 0;
+
+	(void)arg;
+	while (!stop)
+		bad += pread(fd, words, sizeof(words), 2 << 20) != sizeof(words) ||
+		       words[3] != 0x600dd00d;
+	return (void *)(long)bad;
+}
+
+static void *waiter(void *arg)
+{
+	long woken = 0;
+
+	(void)arg;
+	while (!stop)
+		woken += dev_wait_vector(fd, 0, SECOND / 10) > 0;
+	return (void *)woken;
+}
+
+int main(void)
+{
+	void *(*const run[])(void *) = { toucher, reader, waiter };
+	void *results[3];
+	pthread_t threads[3];
+	uint32_t mark[4] = { 0, 0, 0, 0x600dd00d };
+	glob_t found;
+	int failed = 0;
+
+	rig_ask("plug doorbell hot 2");
+	if (!file_comes(HOT, true))
+		tap_bail("no device");
+	if (glob("/sys/class/ivshmem/ivshmem1/device/reset", 0, NULL, &found)) {
+		tap_skip("reset", "this machine cannot reset the device");
+		return tap_done();
+	}
+	fd = dev_open_at(HOT, O_RDWR);
+	tap_eq(pwrite(fd, mark, sizeof(mark), 2 << 20), sizeof(mark), "write a mark");
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, run[i], NULL);
+	for (int i = 0; i < RESETS; i++) {
+		failed += file_write(found.gl_pathv[0], "1") != 0;
+		sleep_ms(30);
+	}
+	stop = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], &results[i]);
+	tap_eq(failed, 0, "%d resets", RESETS);
+	tap_eq((long)results[0], 0, "a mapping kept what was written");
+	tap_eq((long)results[1], 0, "a reader saw nothing but the mark");
+	tap_ok((long)results[2] >= 1, "a sleeper was woken to look");
+	dev_wait_vector(fd, 0, 0);
+	dev_ring_self(fd, 0);
+	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND) > 0, true,
+	       "doorbells work after the last reset");
+	return tap_done();
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Two guests and the host see the same bytes, and each can ring each: by
+ * ioctl, and a ring that waits for its answer.
+ */
+/* rig: guests=2 devices=doorbell vectors=4 size=16M */
+#include "dev.h"
+
+#define SIZE (16 << 20)
+
+static uint32_t pattern(unsigned int guest, size_t i)
+{
+	return (guest + 1) * 0x9e3779b9u + i * 0x85ebca6bu;
+}
+
+/* Each guest fills half of the region and checks the other half. */
+static void test_bytes(unsigned int me, uint32_t *p)
+{
+	size_t half = SIZE / 8, wrong = 0, i;
+
+	for (i = 64; i < half; i++)
+		p[me * half + i] = pattern(me, i);
+	rig_ask("barrier filled");
+	for (i = 64; i < half; i++)
+		wrong += p[!me * half + i] != pattern(!me, i);
+	tap_eq(wrong, 0, "the other guest's bytes are all there");
+	rig_ask("barrier checked");
+	if (me == 0) {
+		rig_ask("memory-write 4096 0badcafe");
+		tap_ok(!memcmp((char *)p + 4096, "\x0b\xad\xca\xfe", 4),
+		       "the host's bytes as well");
+	}
+}
+
+static void test_doorbells(unsigned int me, int fd, uint32_t peer)
+{
+	rig_ask("barrier quiet");
+	if (me == 0) {
+		tap_eq(dev_ring(fd, peer, 2), 0, "ring the other guest");
+		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "and be rung back");
+		tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "nothing else rang");
+	} else {
+		struct ivshmem_ring_wait rw = {
+			.ring = { .peer = peer, .vector = 3 },
+			.wait = { .vector = 1, .timeout_ns = 20 * SECOND },
+		};
+
+		tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "be rung");
+		tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0,
+		       "ring back and wait in one call");
+		tap_eq(rw.wait.count, 1, "the answer came");
+	}
+	if (me == 0)
+		tap_eq(dev_ring(fd, peer, 1), 0, "answer");
+}
+
+static void test_host(unsigned int me, int fd)
+{
+	uint32_t host;
+
+	rig_ask("barrier host");
+	if (me)
+		return;
+	host = atoi(rig_ask("peer-id"));
+	tap_eq(host, 2, "the host gets the next free id");
+	rig_ask("peer-ring 0 1");
+	tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), 1, "the host rings a guest");
+	tap_eq(dev_ring(fd, host, 2), 0, "a guest rings the host");
+	tap_eq(atoi(rig_ask("peer-wait 2 20")), 1, "the host is rung");
+}
+
+int main(void)
+{
+	unsigned int me = rig_guest();
+	int fd = dev_open();
+	uint32_t *p = dev_map(fd, SIZE), peer;
+
+	p[me] = dev_info(fd).id;
+	rig_ask("barrier ids");
+	peer = p[!me];
+	tap_ok(peer != p[me] && peer < 2, "the guests are 0 and 1");
+	test_bytes(me, p);
+	test_doorbells(me, fd, peer);
+	test_host(me, fd);
+	return tap_done();
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest sleeps (S3) with a mapping, a poller and sleepers: all go on, and
+ * who waits for a doorbell is woken to look, as one may have been missed.
+ */
+/* rig: devices=doorbell vectors=4 size=4M timeout=90 */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "dev.h"
+
+/* Waits without a timeout; is over when a doorbell may have been missed. */
+static pid_t start_waiter(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd = dev_open();
+		struct ivshmem_wait w = { .vector = 2, .timeout_ns = -1 };
+
+		_exit(dev_wait(fd, &w) ? 1 : 0);
+	}
+	sleep_ms(100);
+	return pid;
+}
+
+int main(void)
+{
+	int fd = dev_open(), ret, status = -1;
+	volatile uint32_t *p = dev_map(fd, 4 << 20);
+	uint32_t id = dev_info(fd).id;
+	pid_t waiter = start_waiter();
+
+	p[1000] = 0x12345678;
+	printf("@rig suspended-wakeup\n");
+	fflush(stdout);
+	ret = file_write("/sys/power/state", "mem");
+
+	char line[128];
+
+	rig_read_line(line, sizeof(line));
+	if (ret) {
+		tap_skip("suspend", "this kernel does not sleep");
+		kill(waiter, SIGKILL);
+		return tap_done();
+	}
+	tap_ok(!strcmp(line, "ok"), "the host saw the machine sleep: %s", line);
+	tap_ok(p[1000] == 0x12345678, "a mapping still shows the memory");
+	p[1001] = 1;
+	tap_eq(dev_info(fd).id, id, "the id is the same");
+	tap_eq(waitpid(waiter, &status, 0) == waiter && !status, true,
+	       "a sleeper was woken to look");
+	dev_wait_vector(fd, 1, 0);
+	tap_eq(dev_ring_self(fd, 1), 0, "ring oneself");
+	tap_eq(dev_wait_vector(fd, 1, 5 * SECOND) > 0, true, "interrupts work");
+	rig_ask("peer-ring %u 3", id);
+	dev_wait_vector(fd, 3, 0);
+	rig_ask("peer-ring %u 3", id);
+	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true, "the host can ring");
+	return tap_done();
+}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Each step in the life of a device and of a doorbell leaves a trace.
+# rig: devices=doorbell vectors=4 size=1M insmod=no
+. /tests/lib.sh
+
+tracing=/sys/kernel/tracing
+# A ring through the mapped register would leave no trace.
+insmod /lib/ivshmem.ko map_registers=0
+echo 1 >$tracing/events/ivshmem/enable
+echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/unbind
+echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/bind
+dd if=/dev/ivshmem0 of=/dev/null bs=4096 count=1 2>/dev/null
+# Any of the verbs that map, ring and wait would do.
+ivshmemctl ring -d /dev/ivshmem0 0 1
+ivshmemctl wait -d /dev/ivshmem0 --timeout 0.1 1
+ivshmemctl write -d /dev/ivshmem0 0 text
+echo 0 >$tracing/events/ivshmem/enable
+
+for event in probe open map fault ring interrupt wait_begin wait_end release gone; do
+	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=0" $tracing/trace
+done
+for event in pause resume; do
+	tap_ok "ivshmem:ivshmem_$event exists" [ -d $tracing/events/ivshmem/ivshmem_$event ]
+done
+rmmod ivshmem
+tap_ok "they go with the module" [ ! -e $tracing/events/ivshmem ]
+tap_done

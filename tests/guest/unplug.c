@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A plain device is unplugged 200 times under mappings, pollers and readers. */
+/* rig: devices=none timeout=400 */
+#include "unplug.h"
+
+#define CYCLES 200
+
+int main(void)
+{
+	int failed = 0, missing = 0, left = 0;
+	pid_t users[USERS];
+
+	for (int i = 0; i < CYCLES; i++) {
+		rig_ask("plug plain hot 4M");
+		missing += !file_comes(RIG_DEVICE, true);
+		users_start(RIG_DEVICE, users);
+		rig_ask("unplug hot");
+		failed += users_end(users);
+		left += !file_comes(RIG_DEVICE, false);
+	}
+	tap_eq(missing, 0, "the node came %d times", CYCLES);
+	tap_eq(failed, 0, "all users saw the device go");
+	tap_eq(left, 0, "the node went each time");
+	return tap_done();
+}
