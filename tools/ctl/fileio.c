@@ -27,6 +27,8 @@ static enum exit_code open_file(struct file *file, const char *name, int flags,
 	if (file->fd < 0 || fstat(file->fd, &status))
 		return complain(EXIT_FAILED, "can't open %s: %s", file->name,
 				strerror(errno));
+	if (S_ISDIR(status.st_mode))
+		return complain(EXIT_FAILED, "%s is a directory", file->name);
 	file->regular = S_ISREG(status.st_mode);
 	position = lseek(file->fd, 0, SEEK_CUR);
 	if (file->regular && position >= 0)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Completion of ivshmemctl for bash: verbs, options, devices, files.
+# shellcheck shell=bash
+
+# The names in /sys/class/ivshmem, and paths, which sockets have.
+_ivshmemctl_devices()
+{
+	local names
+	names=$(cd /sys/class/ivshmem 2>/dev/null && echo *)
+	mapfile -t COMPREPLY < <(compgen -f -W "$names" -- "$1")
+}
+
+_ivshmemctl()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local verb=${COMP_WORDS[1]} options
+
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv --help --version" -- "$word")
+		return
+	fi
+	case $before in
+	-d | --device)
+		_ivshmemctl_devices "$word"
+		return
+		;;
+	-i | -o | --input | --output)
+		[[ $verb == ping ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	-c | -s | -t | -v | -O | -S | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+		return
+		;;
+	esac
+	options="--help --usage --device"
+	case $verb in
+	list) options="--help --usage --json" ;;
+	info) options+=" --json" ;;
+	read) options+=" --raw --output" ;;
+	write) options+=" --input" ;;
+	ring) options+=" --count" ;;
+	wait) options+=" --json --count --timeout" ;;
+	ping) options+=" --json --answer --count --interval --timeout --vector --spin" ;;
+	send | recv) options+=" --json --offset --size --timeout" ;;
+	esac
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ $verb == send || $verb == recv ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+
+complete -o filenames -F _ivshmemctl ivshmemctl
