@@ -10,11 +10,15 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include "compat.h"
 #include "ivshmem.h"
 #include "trace.h"
+
+/* read and write move this much at a time. */
+#define BUFFER_SIZE	SZ_64K
 
 static int ivshmem_open(struct inode *inode, struct file *filp)
 {
@@ -70,66 +74,66 @@ static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 }
 
 /*
- * Write-back memory is copied straight between the region and the program; any
- * other kind through a page of our own with the accessors for device memory,
- * as arm64 allows no unaligned access to it.
+ * Move @n bytes between the region and a buffer. Memory that is not write-back
+ * wants the accessors for device memory: arm64 allows no unaligned access to it.
  */
-static size_t copy_chunk(struct ivshmem_device *idev, loff_t pos, size_t n,
-			 struct iov_iter *iter, void *bounce, bool write)
+static int move_chunk(struct ivshmem_device *idev, loff_t pos, void *buffer,
+		      size_t n, bool write)
 {
 	void *mem = idev->mem + pos;
+	void __iomem *io = (void __iomem __force *)mem;
+	int idx, ret = ivshmem_enter(idev, &idx);
 
-	if (!bounce)
-		return write ? copy_from_iter(mem, n, iter) :
-			       copy_to_iter(mem, n, iter);
-	if (write) {
-		n = copy_from_iter(bounce, n, iter);
-		memcpy_toio((void __iomem __force *)mem, bounce, n);
-		return n;
-	}
-	memcpy_fromio(bounce, (void __iomem __force *)mem, n);
-	return copy_to_iter(bounce, n, iter);
+	if (ret)
+		return ret;
+	if (ivshmem_cache == IVSHMEM_CACHE_WB)
+		memcpy(write ? mem : buffer, write ? buffer : mem, n);
+	else if (write)
+		memcpy_toio(io, buffer, n);
+	else
+		memcpy_fromio(buffer, io, n);
+	ivshmem_exit(idev, idx);
+	return 0;
 }
 
-/* Copy as much as there is, giving way between chunks. */
+/*
+ * Copy as much as there is, through a buffer: programs may give memory that is
+ * itself a mapping of this device, and a page fault on that must not happen
+ * inside the device (see ivshmem.h).
+ */
 static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 	struct ivshmem_device *idev = file->idev;
 	size_t left = min_t(u64, iov_iter_count(iter), idev->size - iocb->ki_pos);
-	size_t step = SZ_1M, done = 0, n;
-	void *bounce = NULL;
-	int idx, ret = 0;
+	size_t done = 0, step = min_t(size_t, left, BUFFER_SIZE);
+	void *buffer = kvmalloc(step, GFP_KERNEL);
+	int ret = 0;
 
-	if (ivshmem_cache != IVSHMEM_CACHE_WB) {
-		step = PAGE_SIZE;
-		bounce = (void *)__get_free_page(GFP_KERNEL);
-		if (!bounce)
-			return -ENOMEM;
-	}
-	while (left) {
-		size_t chunk = min(left, step);
+	if (!buffer)
+		return -ENOMEM;
+	while (left && !ret) {
+		size_t n = min(left, step);
 
-		ret = ivshmem_enter(idev, &idx);
+		if (write) {
+			n = copy_from_iter(buffer, n, iter);
+			ret = move_chunk(idev, iocb->ki_pos, buffer, n, true);
+		} else {
+			ret = move_chunk(idev, iocb->ki_pos, buffer, n, false);
+			n = ret ? 0 : copy_to_iter(buffer, n, iter);
+		}
 		if (ret)
 			break;
-		n = copy_chunk(idev, iocb->ki_pos, chunk, iter, bounce, write);
-		ivshmem_exit(idev, idx);
-
+		if (n < min(left, step))
+			ret = -EFAULT;
+		else if (signal_pending(current))
+			ret = -EINTR;
 		done += n;
 		left -= n;
 		iocb->ki_pos += n;
-		if (n < chunk) {
-			ret = -EFAULT;
-			break;
-		}
-		if (signal_pending(current)) {
-			ret = -EINTR;
-			break;
-		}
 		cond_resched();
 	}
-	free_page((unsigned long)bounce);
+	kvfree(buffer);
 	return done ? done : ret;
 }
 
@@ -151,7 +155,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (ret)
 		return ret;
-	if (iocb->ki_pos >= file->idev->size)
+	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
 		return 0;
 	return copy_region(iocb, to, false);
 }

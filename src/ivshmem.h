@@ -14,20 +14,22 @@
  *
  *   idev->srcu	A reader is inside "the device is there": between
  *		ivshmem_enter() and ivshmem_exit() the region and the registers
- *		may be touched. Nobody sleeps for a doorbell in there. Leaving
- *		LIVE means: set the state, wake everybody, wait for all readers
- *		to get out. Readers nest (a copy to user space may fault on a
- *		mapping of the same device), which is why this is no rwsem.
+ *		may be touched. In there nobody sleeps for a doorbell, and
+ *		nobody touches the memory of programs: that could be a mapping
+ *		of this very device, whose page fault waits for the end of a
+ *		reset, which waits for the reader. Leaving LIVE means: set the
+ *		state, wake everybody, wait for all readers to get out.
  *   vec->lock	Protects vec->eventfds. Taken in the interrupt handler, so
  *		interrupts are off around it elsewhere.
  *
  * Lock order, outer first:
  *
  *   parent's device_lock		(probe, remove, reset; never in an operation)
- *     mmap_lock or idev->srcu		(either may be inside the other)
- *       file->eventfd_lock
- *         vec->lock
- *           eventfd's and wait queues' own locks
+ *     mmap_lock
+ *       idev->srcu
+ *     file->eventfd_lock
+ *       vec->lock
+ *         eventfd's and wait queues' own locks
  *
  * synchronize_srcu() is called under the device_lock only, where no reader of
  * idev->srcu ever goes.
