@@ -31,6 +31,9 @@ check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12 that kern
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
+demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
+	@python3 -B tests/rig/demo.py
+
 prerequisites:
 	@tests/rig/prerequisites.sh
 
@@ -49,4 +52,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/build.mk | \
 		expand -t 20
 
-.PHONY: all module check lint prerequisites prerequisites-lint install clean help
+.PHONY: all module check demo lint prerequisites prerequisites-lint install clean help

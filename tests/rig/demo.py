@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make demo: two guests, one ivshmem device, and what passes between them.
+
+Everything shown is what the programs in the guests printed just now.
+INTERACTIVE=1 ends with a shell in each guest instead of a summary.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+
+import archive
+import boot
+import build
+import console
+import devices
+import kernels
+import qemu
+import topology
+
+FILE_MIB = 64
+PINGS = 2000
+SECONDS = 60            # for any one command
+TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="64M", vectors="4", mem="512",
+                smp="1")
+ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError)
+
+COLORS = ("36", "33")   # cyan and yellow, one per guest
+TERMINAL = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+class DemoError(Exception):
+    """A command in a guest failed."""
+
+
+def paint(text, color):
+    return f"\x1b[{color}m{text}\x1b[0m" if TERMINAL else text
+
+
+def heading(text):
+    print("\n" + paint(text, "1"), flush=True)
+
+
+class Screen:
+    """Guest 0 speaks on the left, guest 1 a little to the right."""
+
+    lock = threading.Lock()
+
+    @classmethod
+    def say(cls, index, text):
+        with cls.lock:
+            for line in text.splitlines():
+                print(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line,
+                      flush=True)
+
+
+class Demo:
+    def __init__(self, machines):
+        self.guests = machines.guests
+        self.summary = []
+
+    def quiet(self, index, command):
+        """Run a command in a guest; what it printed."""
+        lines = []
+        if self.guests[index].run(command, SECONDS, lines.append):
+            raise DemoError(f"guest {index}: {command}\n" + "\n".join(lines))
+        return "\n".join(line for line in lines if line)
+
+    def show(self, index, command):
+        """Run a command in a guest, showing it and what it prints. Progress bars,
+        which go to stderr, are not for a screen shared by two."""
+        Screen.say(index, f"$ {command}")
+        output = self.quiet(index, f"{command} 2>/tmp/errors || {{ cat /tmp/errors; false; }}")
+        Screen.say(index, output)
+        return output
+
+    def both(self, zero, one):
+        """Two things at once, one in each guest; their results."""
+        results = [None, None]
+
+        def work(index, what):
+            try:
+                results[index] = what()
+            except (DemoError, qemu.GuestError) as error:
+                results[index] = error
+
+        threads = [threading.Thread(target=work, args=item)
+                   for item in enumerate((zero, one))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return results
+
+    def devices(self):
+        heading("What each guest sees")
+        for index in (0, 1):
+            self.show(index, "dmesg | grep -o 'ivshmem ivshmem.*'; ls -l /dev/ivshmem0")
+            self.show(index, "ivshmemctl list")
+
+    def messages(self):
+        heading("Messages, both ways: text into the memory, a doorbell to say so")
+        texts = ("Hello from guest 0. Can you read this?",
+                 "Guest 1 here: every byte. This came the same way.")
+        for sender, text in enumerate(texts):
+            other = 1 - sender
+            offset = 4096 * sender
+
+            def hear():
+                self.show(other, "ivshmemctl wait --count 1 --timeout 30 1")
+                return self.show(other, f"ivshmemctl read --raw {offset} {len(text)}")
+
+            def speak():
+                time.sleep(0.5)
+                self.show(sender, f"ivshmemctl write {offset} '{text}'")
+                self.show(sender, f"ivshmemctl ring {other} 1")
+
+            heard = self.both(*((speak, hear) if sender == 0 else (hear, speak)))
+            if text not in heard[other]:
+                raise DemoError(f"guest {other} read {heard[other]!r}")
+        self.summary.append("messages             crossed both ways")
+
+    def file(self):
+        heading(f"A file of {FILE_MIB} MiB from guest 0 to guest 1")
+        self.quiet(0, f"dd if=/dev/urandom of=/tmp/original bs=1M count={FILE_MIB}")
+        sent, _ = self.both(lambda: self.show(0, "ivshmemctl send --json /tmp/original"),
+                            lambda: self.show(1, "ivshmemctl recv --json /tmp/copy"))
+        sums = self.both(lambda: self.show(0, "sha256sum /tmp/original"),
+                         lambda: self.show(1, "sha256sum /tmp/copy"))
+        if sums[0].split()[0] != sums[1].split()[0]:
+            raise DemoError("the SHA-256 sums differ")
+        result = json.loads(sent)
+        rate = result["bytes"] / result["seconds"] / (1 << 20)
+        self.summary += [f"file of {FILE_MIB} MiB       arrived, SHA-256 equal",
+                         f"throughput           {rate:.0f} MiB/s, file to file"]
+
+    def doorbells(self):
+        heading(f"Doorbell round trips: {PINGS} times there and back")
+        output, _ = self.both(
+            lambda: self.show(0, f"ivshmemctl ping --json --count {PINGS} 1"),
+            lambda: self.quiet(1, "ivshmemctl ping --answer --timeout 5 "
+                                  f"--count {PINGS} 0"))
+        result = json.loads(output)
+        self.summary.append(
+            "doorbell round trip  min {min:.0f} µs, median {median:.0f} µs, "
+            "p99 {p99:.0f} µs".format(**result["round_trip_us"]))
+
+    def run(self):
+        self.devices()
+        self.messages()
+        self.file()
+        self.doorbells()
+
+
+def start():
+    """Build what is needed and boot; the machines and what they were built for."""
+    kernel = kernels.find(os.environ.get("KERNEL") or kernels.DEFAULT)
+    build.targets(["build/static/ivshmemctl", "build/ivshmem-server"])
+    setup = boot.Setup(kernel, build.module(kernel), {
+        "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl"})
+    heading("Starting")
+    print(f"host    | ivshmem-server with a region of {TOPOLOGY['size']}, "
+          f"{TOPOLOGY['vectors']} vectors per peer")
+    print(f"host    | two guests, Linux {kernel.release}, QEMU with {setup.accel.upper()}, "
+          f"{TOPOLOGY['mem']} MiB each", flush=True)
+    machines = boot.Boot(setup, topology.Topology(**{
+        key: TOPOLOGY[key] for key in topology.Topology._fields}), [])
+    return setup, machines
+
+
+def main():
+    begin = time.monotonic()
+    setup = machines = None
+    try:
+        setup, machines = start()
+        print(f"host    | both are up, the driver is loaded "
+              f"({time.monotonic() - begin:.0f} s)")
+        if os.environ.get("INTERACTIVE", "0") not in ("", "0"):
+            console.attach(machines.guests)
+            return 0
+        demo = Demo(machines)
+        demo.run()
+        heading("Summary")
+        print("\n".join(demo.summary))
+        print(f"all of it            {time.monotonic() - begin:.0f} s")
+        return 0
+    except (DemoError, *ERRORS) as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if machines:
+            machines.stop()
+        if setup:
+            setup.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
