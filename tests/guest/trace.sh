@@ -11,9 +11,8 @@ echo 1 >$tracing/events/ivshmem/enable
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/unbind
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/bind
 dd if=/dev/ivshmem0 of=/dev/null bs=4096 count=1 2>/dev/null
-# Any of the verbs that map, ring and wait would do.
-ivshmemctl ring -d /dev/ivshmem0 0 1
-ivshmemctl wait -d /dev/ivshmem0 --timeout 0.1 1
+# Rings vector 0 of peer 0, which is this guest, and waits to be rung.
+ivshmemctl ping -d /dev/ivshmem0 --count 1 --timeout 1 0 >/dev/null
 ivshmemctl write -d /dev/ivshmem0 0 text
 echo 0 >$tracing/events/ivshmem/enable
 
