@@ -46,6 +46,9 @@ $(1)/libivshmem.a: $(call objects,$(1),$(lib-sources))
 $(1)/ivshmem-server: $(call objects,$(1),$(server-sources))
 	$$(CC) $(2) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^
 
+$(1)/ivshmemctl: $(call objects,$(1),$(ctl-sources)) $(1)/libivshmem.a
+	$$(CC) $(2) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^ $$(call ctl-libs)
+
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(lib-sources) $(server-sources) \
 	$(ctl-sources) $(test-sources) $(common-sources)))
 endef
@@ -53,9 +56,6 @@ endef
 $(eval $(call variant,build))
 $(eval $(call variant,build/san,$(san-flags)))
 .SECONDARY:
-
-build/ivshmemctl: $(call objects,build,$(ctl-sources)) build/libivshmem.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(call ctl-libs)
 
 # For guests, which may have no libraries at all.
 build/static/ivshmemctl: $(call objects,build,$(ctl-sources)) build/libivshmem.a
@@ -67,8 +67,10 @@ build/libivshmem.so.0: $(call objects,build,$(lib-sources)) tools/lib/libivshmem
 		-Wl,--version-script,tools/lib/libivshmem.map -Wl,-z,defs \
 		-o $@ $(filter %.o,$^)
 
-tools: build/libivshmem.so.0 build/libivshmem.a build/ivshmem-server build/ivshmemctl \
-	build/static/ivshmemctl ## build the library, the server and the command
+products := $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl \
+	static/ivshmemctl)
+
+tools: $(products) ## build the library, the server and the command
 
 define pkg_config_file
 prefix=$(prefix)
@@ -100,8 +102,10 @@ build/san/tests/%: build/san/obj/tests/host/%.o $(call objects,build/san,$(commo
 	@mkdir -p $(@D)
 	$(CC) $(san-flags) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
-check-host: $(patsubst tests/host/%.c,build/san/tests/%,$(test-sources)) \
-		build/san/ivshmem-server ## run the host's tests; TESTS=pattern some
+host-programs := $(patsubst tests/host/%.c,build/san/tests/%,$(test-sources)) \
+	$(addprefix build/san/,ivshmem-server ivshmemctl)
+
+check-host: $(host-programs) ## run the tests of user space; TESTS=pattern some
 	@python3 -B tests/host/check.py
 
 .PHONY: tools install-tools check-host

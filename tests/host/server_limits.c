@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What happens when the server runs out of descriptors: newcomers are turned
- * away, those who are there notice nothing, and it does not spin.
+ * away, those who are there notice nothing, and it does not spin. When it may
+ * not have more of them on their way to peers, it waits until some arrive.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -91,10 +92,33 @@ static void test_full(const char *option, int vectors)
 	server_nofile = 0;
 }
 
+static void test_on_their_way(void)
+{
+	int peers[5], n;
+	pid_t server;
+
+	tap_note("too many descriptors on their way");
+	server_nofile = 200;
+	server_limited = true;
+	server = start_server("--memfd", "-n", "32", NULL);
+	for (n = 0; n < 5; n++)
+		peers[n] = join(scratch("socket"));
+	tap_ok(eventually(strstr(server_said(), "event=pause")),
+	       "the kernel takes no more of them");
+	tap_ok(sleeps(server), "the server does not spin");
+	for (n = 0; n < 5; n++) {
+		tap_eq(introduction(peers[n], 32), n,
+		       "peer %d reads and gets all", n);
+		close(peers[n]);
+	}
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
 int main(void)
 {
 	test_full("1", 1);
 	test_full("4", 4);
 	test_full("17", 17);
+	test_on_their_way();
 	return tap_done();
 }

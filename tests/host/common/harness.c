@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@
 #define PATIENCE_MS	20000
 
 unsigned int server_nofile;
+bool server_limited;
 
 static char directory[64];
 static pid_t directory_owner;
@@ -100,6 +102,10 @@ static void run_child(char **arguments)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (server_nofile)
 		setrlimit(RLIMIT_NOFILE, &limit);
+	if (server_limited) {
+		prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE);
+		prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN);
+	}
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
 	execv(PROGRAM, arguments);

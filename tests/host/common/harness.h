@@ -26,6 +26,9 @@ int open_descriptors(pid_t pid);
 /* The limit of descriptors for servers started from now on; 0: leave it. */
 extern unsigned int server_nofile;
 
+/* Whether these run without root's right to exceed limits. */
+extern bool server_limited;
+
 /*
  * Start the server in the foreground on scratch("socket"), with these options
  * and NULL; returns when it listens.
