@@ -13,8 +13,8 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program, await_peers,  # noqa: E402
-                 check, check_exit, done, peers, plain_server, run, server, skip)
+from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  # noqa: E402
+                 check, check_exit, done, join, peers, plain_server, run, server, skip)
 
 VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv"]
 
@@ -185,8 +185,7 @@ def test_terminal(device):
 
 
 def test_ring_wait(device):
-    waiter = Program("wait", "--json", "--count", "3", device=device)
-    await_peers(device, 1)
+    waiter = join("wait", "--json", "--count", "3", device=device)
     peer = peers(device)[0]
     check_exit(run("ring", peer, "3", device=device), OK, "ring a vector")
     check_exit(run("ring", peer, "--count", "2", device=device), OK, "ring twice")
@@ -199,12 +198,11 @@ def test_ring_wait(device):
     check(lines[-1]["total"] == 3 and lines[-1]["vectors"] == {"0": 2, "3": 1},
           "and sums them up", waiter.out)
 
-    waiter = Program("wait", "1", "2", device=device)
-    await_peers(device, 1)
+    waiter = join("wait", "1", "2", device=device)
     peer = peers(device)[0]
     for vector in (0, 1, 3):
         run("ring", peer, vector, device=device)
-    check(waiter.process.stdout.readline() == b"vector 1: 1\n", "wait for chosen vectors")
+    check(waiter.line() == b"vector 1: 1\n", "wait for chosen vectors")
     waiter.signal(signal.SIGINT)
     check(waiter.end() == OK and b"1 interrupts in" in waiter.out, "SIGINT ends wait with a summary",
           waiter.report(), waiter.out)
@@ -216,14 +214,12 @@ def test_ring_wait(device):
 
 def test_server_gone():
     with server() as (device, _):
-        waiter = Program("wait", device=device)
-        await_peers(device, 1)
+        waiter = join("wait", device=device)
     check(waiter.end() == NO_DEVICE, "wait notices the server's end", waiter.report())
 
 
 def test_ping(device):
-    answerer = Program("ping", "--answer", "1", "--json", device=device)
-    await_peers(device, 1)
+    answerer = join("ping", "--answer", "1", "--json", device=device)
     check(peers(device) == [0], "the one who answers came first")
     pinger = run("ping", "0", "-c", "50", "--json", device=device)
     result = json.loads(pinger.out)
@@ -243,8 +239,7 @@ def test_ping(device):
                                      "late": 0}, "lost answers are counted", pinger.out)
     answerer.signal(signal.SIGCONT)
 
-    pinger = Program("ping", "0", "-c", "0", "-i", "0.01", device=device)
-    await_peers(device, 2)
+    pinger = join("ping", "0", "-c", "0", "-i", "0.01", device=device)
     pinger.signal(signal.SIGINT)
     check(pinger.end() == OK and b"answers, 0 lost" in pinger.out, "SIGINT ends ping with a summary",
           pinger.report(), pinger.out)
@@ -259,11 +254,10 @@ def test_ping(device):
 
 def test_late_answers(device):
     """Slow answers are lost ones, and none of them answers the next ring."""
-    answerer = Program("wait", "--count", "2", device=device)
-    await_peers(device, 1)
+    answerer = join("wait", "--count", "2", device=device)
     pinger = Program("ping", "0", "-c", "2", "-t", "2", "--json", device=device)
     for _ in range(2):
-        answerer.process.stdout.readline()
+        answerer.line()
         # More than one and less than two timeouts after the ring.
         time.sleep(3)
         run("ring", "1", device=device)

@@ -333,14 +333,13 @@ int verb_ping(int argc, char **argv)
 	enum exit_code code;
 
 	argp_parse(&ping_argp, argc, argv, 0, NULL, NULL);
+	stop_on_signals();
 	code = device_open(&device, 0);
 	if (code)
 		return code;
 	code = device_need_vector(&device, option.vector);
-	if (!code) {
-		stop_on_signals();
+	if (!code)
 		code = option.answer ? answer(&device) : ask(&device);
-	}
 	device_close(&device);
 	return code;
 }

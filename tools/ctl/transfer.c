@@ -45,7 +45,8 @@ static int64_t move(struct stream *stream, const struct file *file,
 					 file_write(file, bytes, count);
 	} while (done == -EINTR && !stopped);
 	stream_idle();
-	return done;
+	/* Ctrl-C ends the other half of a pipe, too: that is not its end of file. */
+	return done == 0 && stopped ? -EINTR : done;
 }
 
 static struct end pump(struct stream *stream, const struct file *file,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import socket
 import struct
 import subprocess
@@ -19,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "san"))
 CTL = BUILD / "ivshmemctl"
 SERVER = BUILD / "ivshmem-server"
 LIMIT = 60          # seconds that no step may exceed
+REGION = f"ivshmem-test-{os.getpid()}"
 CRASHED = 99        # what the sanitizers make of a program they stop
 
 OK, FAILED, USAGE, NO_DEVICE, DENIED, TIMEOUT, CORRUPTED = range(7)
@@ -84,6 +86,18 @@ class Program:
     def is_running(self):
         return self.process.poll() is None
 
+    def line(self):
+        """The next line on its stdout, or nothing if none comes in time."""
+        ready, _, _ = select.select([self.process.stdout], [], [], LIMIT)
+        return self.process.stdout.readline() if ready else b""
+
+    def has_joined(self):
+        """The server has given it an id and the region."""
+        fds = pathlib.Path("/proc", str(self.process.pid), "fd")
+        with contextlib.suppress(OSError):
+            return any(REGION in os.readlink(fd) for fd in fds.iterdir())
+        return False
+
     def report(self):
         return f"{' '.join(self.arguments)}: exit code {self.process.returncode}\n{self.err}"
 
@@ -112,24 +126,26 @@ def wait_until(condition, limit=LIMIT):
     return True
 
 
+def join(*arguments, device):
+    """Start one that is on the server before anybody else comes: it has the lowest free id."""
+    program = Program(*arguments, device=device)
+    wait_until(program.has_joined)
+    return program
+
+
 def peers(device):
     """The ids of all who are on the server now."""
     return json.loads(run("info", "--json", device=device).out)["peers"]
 
 
-def await_peers(device, count):
-    wait_until(lambda: len(peers(device)) == count)
-
-
 @contextlib.contextmanager
 def server(size="1M", vectors=4):
     """A running ivshmem-server: its socket, and the path of the region's file."""
-    name = f"ivshmem-test-{os.getpid()}"
-    region = pathlib.Path("/dev/shm") / name
+    region = pathlib.Path("/dev/shm") / REGION
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "socket"
         log = (pathlib.Path(directory) / "log").open("wb")
-        process = subprocess.Popen([SERVER, "-F", "-S", path, "-M", name, "-l", size,
+        process = subprocess.Popen([SERVER, "-F", "-S", path, "-M", REGION, "-l", size,
                                     "-n", str(vectors)], stderr=log, env=environment())
         try:
             if not wait_until(path.exists, 10):
