@@ -91,6 +91,9 @@ install-tools: tools
 	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.so.0 build/libivshmem.a
 	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h
+	install -D -m 644 -t $(DESTDIR)$(includedir)/linux src/uapi/linux/ivshmem.h
+	install -D -m 644 tools/ctl/ivshmemctl.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/ivshmemctl
 	install -d $(DESTDIR)$(libdir)/pkgconfig
 	echo "$$pkg_config_file" > $(DESTDIR)$(libdir)/pkgconfig/libivshmem.pc
 	for page in $(man-pages); do \

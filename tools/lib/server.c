@@ -299,16 +299,14 @@ static int server_properties(struct ivshmem *handle,
 
 /*
  * The descriptor of a vector, or why there is none. What the server has said
- * since is read only if the answer would otherwise be no. Lock held.
+ * since comes first: the peer may have left, and another have its id. Lock held.
  */
 static int vector_fd(struct server *server, uint32_t id, uint32_t vector)
 {
-	struct peer *peer = ivshmem_server_peer(server, id);
+	struct peer *peer;
 
-	if (!peer || vector >= peer->vectors) {
-		ivshmem_server_drain(server);
-		peer = ivshmem_server_peer(server, id);
-	}
+	ivshmem_server_drain(server);
+	peer = ivshmem_server_peer(server, id);
 	if (peer && vector < peer->vectors)
 		return peer->fds[vector];
 	return server->error ? server->error : -ENXIO;

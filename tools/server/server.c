@@ -120,8 +120,9 @@ static void announce(struct server *server, struct peer *peer)
 		other = server->peers[id];
 		if (!other || other == peer)
 			continue;
-		peer_notify(server, peer, NOTICE_JOIN, id);
+		/* Who is rung shall know by whom. */
 		peer_notify(server, other, NOTICE_JOIN, peer->id);
+		peer_notify(server, peer, NOTICE_JOIN, id);
 	}
 	peer_notify(server, peer, NOTICE_JOIN, peer->id);
 }
