@@ -144,7 +144,8 @@ class Boot:
         try:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:
-            writer.fail(name, "\n".join([str(error), *reader.notes[-20:]]))
+            log = klog.between(self.guests[index].console, 0, None)[-15:]
+            writer.fail(name, "\n".join([str(error).strip(), *reader.notes[-20:], *log]))
             return False
         finally:
             requests.leave()

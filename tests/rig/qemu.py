@@ -117,8 +117,7 @@ class Guest:
             self.control, _ = self.listeners["control"].accept()
             self.qmp = qmp.Qmp(self.listeners["monitor"].accept()[0])
         except (OSError, qmp.QmpError) as error:
-            raise GuestError(f"QEMU did not start: {self.errors.read_text()}") \
-                from error
+            raise self._lost() from error
 
     def wait_ready(self, seconds=BOOT_SECONDS):
         deadline = time.monotonic() + seconds
@@ -133,9 +132,9 @@ class Guest:
             except socket.timeout as error:
                 raise GuestError("timed out") from error
             except OSError as error:
-                raise GuestError(f"the guest is lost: {error}") from error
+                raise self._lost() from error
             if not data:
-                raise GuestError("the guest died")
+                raise self._lost()
             self.buffer += data
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")
@@ -145,7 +144,16 @@ class Guest:
             self.control.settimeout(10)
             self.control.sendall(line.encode() + b"\n")
         except OSError as error:
-            raise GuestError(f"the guest is lost: {error}") from error
+            raise self._lost() from error
+
+    def _lost(self):
+        """Why QEMU is not there any more."""
+        try:
+            status = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            return GuestError("QEMU closed the guest's port")
+        how = f"was killed by signal {-status}" if status < 0 else "ended"
+        return GuestError(f"QEMU {how}\n{self.errors.read_text(errors='replace')}")
 
     def run(self, command, timeout, on_line=None):
         """Run a shell command in the guest and return its exit status. Each

@@ -22,6 +22,7 @@ DEFAULTS = {
     "append": "",           # more kernel command line
     "modules": "",          # comma list of the kernel's modules to load before
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
+    "alone": "",            # yes: a boot of its own, as QEMU may not survive more
 }
 
 Topology = collections.namedtuple("Topology", DEFAULTS)
@@ -51,6 +52,8 @@ def parse(path):
             else:
                 raise TopologyError(f"{path}: unknown word {word!r}")
     timeout = int(words.pop("timeout"))
+    if words["alone"]:
+        words["alone"] = path.stem
     topology = Topology(**words)
     _check(path, topology)
     return Wants(topology, timeout, kernel)
