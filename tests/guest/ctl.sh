@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# ivshmemctl between two guests, each verb.
+# rig: guests=2 devices=doorbell,plain vectors=4 size=16M mem=384
+. /tests/lib.sh
+
+me=$RIG_GUEST
+other=$((1 - me))
+export IVSHMEM_DEVICE=/dev/ivshmem0
+
+# both NAME: wait until the other guest is here too
+both() {
+	rig_ask barrier "$1"
+}
+
+# status EXPECTED COMMAND...: the command must exit with that
+status() {
+	expected=$1
+	shift
+	"$@" >/tmp/out 2>&1
+	tap_eq "exit code $expected: $*" $? "$expected"
+}
+
+tap_ok "list shows both devices" \
+	sh -c '[ "$(ivshmemctl list | grep -c "^ivshmem[01] ")" = 2 ]'
+tap_ok "info knows the own id" sh -c "ivshmemctl info --json | grep -q '\"id\": $me'"
+tap_ok "info knows the PCI address" sh -c "ivshmemctl info | grep -q 0000:00:10.0"
+
+ivshmemctl write $((4096 * me)) "I am guest $me"
+both written
+tap_eq "read what the other guest wrote" \
+	"$(ivshmemctl read --raw $((4096 * other)) 12)" "I am guest $other"
+
+both quiet
+if [ "$me" = 0 ]; then
+	ivshmemctl wait --count 1 --timeout 30 2 >/tmp/waited &
+	sleep 1
+	both ring
+	wait $!
+	tap_eq "wait ends when the other guest rings" $? 0
+	tap_ok "it says which vector" grep -q "vector 2: 1" /tmp/waited
+else
+	both ring
+	tap_ok "ring" ivshmemctl ring $other 2
+fi
+
+both ping
+if [ "$me" = 0 ]; then
+	tap_ok "ping" sh -c "ivshmemctl ping --count 200 --json $other >/tmp/ping"
+	tap_ok "every ping is answered" grep -q '"answered": 200' /tmp/ping
+else
+	tap_ok "answer pings" ivshmemctl ping --answer --count 200 --timeout 30 $other
+fi
+
+# A file larger than the region, then one back, over both kinds of device.
+for device in /dev/ivshmem0 /dev/ivshmem1; do
+	for sender in 0 1; do
+		both "send-$device-$sender"
+		if [ "$me" = $sender ]; then
+			dd if=/dev/urandom of=/tmp/file bs=1M count=20 2>/dev/null
+			tap_ok "$device: send" ivshmemctl send -d $device -t 30 /tmp/file
+			sum=$(sha256sum </tmp/file | cut -c1-64)
+			printf '%s' "$sum" | dd of=/dev/ivshmem0 bs=1 seek=1M 2>/dev/null
+		else
+			tap_ok "$device: recv" ivshmemctl recv -d $device -t 30 /tmp/file
+			sum=$(sha256sum </tmp/file | cut -c1-64)
+		fi
+		both "sent-$device-$sender"
+		[ "$me" = $sender ] || tap_eq "$device: the sums are equal" "$sum" \
+			"$(dd if=/dev/ivshmem0 bs=1 skip=1M count=64 2>/dev/null)"
+	done
+done
+
+status 2 ivshmemctl ring
+status 2 ivshmemctl ring 65536
+status 3 ivshmemctl info -d /dev/ivshmem7
+status 1 ivshmemctl ring -d /dev/ivshmem1 0
+status 5 ivshmemctl wait --timeout 0.1
+tap_done
