@@ -51,6 +51,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->transport = transport;
 	idev->priv = priv;
 	idev->state = IVSHMEM_LIVE;
+	idev->minor = -1;
 	init_waitqueue_head(&idev->any);
 
 	ret = init_srcu_struct(&idev->srcu);
@@ -94,7 +95,8 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 
 	switch (ivshmem_cache) {
 	case IVSHMEM_CACHE_WB:
-		idev->mem = memremap(phys, size, MEMREMAP_WB);
+		/* Shared with the host, so never encrypted (SEV, TDX). */
+		idev->mem = memremap(phys, size, MEMREMAP_WB | MEMREMAP_DEC);
 		break;
 	case IVSHMEM_CACHE_WC:
 		idev->mem = (void __force *)ioremap_wc(phys, size);
@@ -125,11 +127,25 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 	idev->mem = NULL;
 }
 
+/* Leave LIVE: nobody is inside when this returns, and no mapping is left. */
+static void ivshmem_device_quiesce(struct ivshmem_device *idev,
+				   enum ivshmem_state state)
+{
+	WRITE_ONCE(idev->state, state);
+	if (state == IVSHMEM_GONE) {
+		ivshmem_vectors_fire_all(idev);
+		kill_fasync(&idev->fasync, SIGIO, POLL_HUP);
+	}
+	synchronize_srcu(&idev->srcu);
+	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
+}
+
 /**
  * ivshmem_device_register() - make a device known to the world
  * @idev: mapped, with its vectors
  *
- * Return: 0 or a negative errno, after which nobody has seen it
+ * Return: 0; or a negative errno, after which it is gone for whoever has seen
+ * it already
  */
 int ivshmem_device_register(struct ivshmem_device *idev)
 {
@@ -150,23 +166,15 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 	idev->cdev.owner = THIS_MODULE;
 	ret = cdev_device_add(&idev->cdev, &idev->dev);
 	if (ret)
-		goto err_minor;
+		goto err_gone;
 	return 0;
 
+err_gone:
+	/* A node made by mknod can be opened before this fails. */
+	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
 err_minor:
 	ivshmem_minor_put(idev->minor);
 	return ret;
-}
-
-/* Leave LIVE: nobody is inside when this returns, and no mapping is left. */
-static void ivshmem_device_quiesce(struct ivshmem_device *idev,
-				   enum ivshmem_state state)
-{
-	WRITE_ONCE(idev->state, state);
-	if (state == IVSHMEM_GONE)
-		ivshmem_vectors_fire_all(idev);
-	synchronize_srcu(&idev->srcu);
-	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
 /**
@@ -207,6 +215,11 @@ void ivshmem_device_gone(struct ivshmem_device *idev)
 	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
 	trace_ivshmem_gone(idev->minor);
 	cdev_device_del(&idev->cdev, &idev->dev);
+	/*
+	 * A fork that was copying a huge entry when the mappings were emptied
+	 * may have finished since: empty its copy too.
+	 */
+	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 	ivshmem_minor_put(idev->minor);
 }
 

@@ -77,15 +77,16 @@ void ivshmem_vector_fire(struct ivshmem_vector *vec)
 
 	if (wq_has_sleeper(&vec->queue))
 		wake_up_all(&vec->queue);
+	/* All of them: exclusive ones (EPOLLEXCLUSIVE) may be on other files. */
 	if (wq_has_sleeper(&idev->any))
-		wake_up_poll(&idev->any, EPOLLIN | EPOLLRDNORM);
+		__wake_up(&idev->any, TASK_NORMAL, 0,
+			  poll_to_key(EPOLLIN | EPOLLRDNORM));
 
-	if (!list_empty_careful(&vec->eventfds)) {
-		spin_lock_irqsave(&vec->lock, flags);
-		list_for_each_entry(b, &vec->eventfds, node)
-			ivshmem_eventfd_signal(b->ctx);
-		spin_unlock_irqrestore(&vec->lock, flags);
-	}
+	spin_lock_irqsave(&vec->lock, flags);
+	list_for_each_entry(b, &vec->eventfds, node)
+		ivshmem_eventfd_signal(b->ctx);
+	spin_unlock_irqrestore(&vec->lock, flags);
+
 	kill_fasync(&idev->fasync, SIGIO, POLL_IN);
 }
 
@@ -99,44 +100,80 @@ void ivshmem_vectors_fire_all(struct ivshmem_device *idev)
 
 	for (i = 0; i < idev->nr_vectors; i++)
 		ivshmem_vector_fire(&idev->vectors[i]);
-	/* Who waits for the state has no key to be found by. */
+	/* Also who polls for nothing but errors, or waits for the state. */
 	wake_up_all(&idev->any);
+}
+
+/**
+ * ivshmem_unseen() - what has happened that was not reported to a file
+ * @file: the file
+ * @vector: below nr_vectors
+ *
+ * What was seen is read before the count, which only grows: the other way
+ * round another thread could report in between, and the difference be negative.
+ *
+ * Return: the number of interrupts
+ */
+u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector)
+{
+	s64 seen = atomic64_read_acquire(&file->seen[vector]);
+
+	return atomic64_read(&file->idev->vectors[vector].count) - seen;
 }
 
 /* Has anything happened that was not reported to this file yet? */
 bool ivshmem_events_pending(struct ivshmem_file *file)
 {
-	struct ivshmem_device *idev = file->idev;
 	unsigned int i;
 
-	for (i = 0; i < idev->nr_vectors; i++)
-		if (atomic64_read(&idev->vectors[i].count) !=
-		    atomic64_read(&file->seen[i]))
+	for (i = 0; i < file->idev->nr_vectors; i++)
+		if (ivshmem_unseen(file, i))
 			return true;
 	return false;
 }
 
-/* Take this file's binding off a vector's list, if there is one. */
+/* This file's binding on a vector's list, if there is one. Under vec->lock. */
 static struct ivshmem_eventfd_binding *
-eventfd_detach(struct ivshmem_file *file, struct ivshmem_vector *vec)
+eventfd_find(struct ivshmem_file *file, struct ivshmem_vector *vec)
 {
-	struct ivshmem_eventfd_binding *b, *found = NULL;
+	struct ivshmem_eventfd_binding *b;
 
-	lockdep_assert_held(&file->eventfd_lock);
+	lockdep_assert_held(&vec->lock);
+	list_for_each_entry(b, &vec->eventfds, node)
+		if (b->file == file)
+			return b;
+	return NULL;
+}
+
+/*
+ * Put a binding (or NULL) where the old one is (or nothing), in one step, so
+ * that no interrupt falls between the two. Gives the old one.
+ */
+static struct ivshmem_eventfd_binding *
+eventfd_exchange(struct ivshmem_file *file, struct ivshmem_vector *vec,
+		 struct ivshmem_eventfd_binding *b)
+{
+	struct ivshmem_eventfd_binding *old;
+
 	spin_lock_irq(&vec->lock);
-	list_for_each_entry(b, &vec->eventfds, node) {
-		if (b->file == file) {
-			list_del(&b->node);
-			found = b;
-			break;
-		}
-	}
+	old = eventfd_find(file, vec);
+	if (b && old)
+		list_replace(&old->node, &b->node);
+	else if (b)
+		list_add_tail(&b->node, &vec->eventfds);
+	else if (old)
+		list_del(&old->node);
+	/* Too late for the signal that the device is gone? */
+	if (b && READ_ONCE(file->idev->state) == IVSHMEM_GONE)
+		ivshmem_eventfd_signal(b->ctx);
 	spin_unlock_irq(&vec->lock);
-	return found;
+	return old;
 }
 
 static void eventfd_binding_free(struct ivshmem_eventfd_binding *b)
 {
+	if (!b)
+		return;
 	eventfd_ctx_put(b->ctx);
 	kfree(b);
 }
@@ -168,18 +205,8 @@ int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
 		}
 		b->file = file;
 	}
-
-	mutex_lock(&file->eventfd_lock);
-	old = eventfd_detach(file, vec);
-	if (b) {
-		spin_lock_irq(&vec->lock);
-		list_add_tail(&b->node, &vec->eventfds);
-		spin_unlock_irq(&vec->lock);
-	}
-	mutex_unlock(&file->eventfd_lock);
-
-	if (old)
-		eventfd_binding_free(old);
+	old = eventfd_exchange(file, vec, b);
+	eventfd_binding_free(old);
 	return b || old ? 0 : -ENOENT;
 }
 
@@ -187,14 +214,9 @@ int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file)
 {
 	struct ivshmem_device *idev = file->idev;
-	struct ivshmem_eventfd_binding *b;
 	unsigned int i;
 
-	mutex_lock(&file->eventfd_lock);
-	for (i = 0; i < idev->nr_vectors; i++) {
-		b = eventfd_detach(file, &idev->vectors[i]);
-		if (b)
-			eventfd_binding_free(b);
-	}
-	mutex_unlock(&file->eventfd_lock);
+	for (i = 0; i < idev->nr_vectors; i++)
+		eventfd_binding_free(eventfd_exchange(file, &idev->vectors[i],
+						      NULL));
 }

@@ -40,8 +40,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	}
 	get_device(&idev->dev);
 	file->idev = idev;
-	file->writable = filp->f_mode & FMODE_WRITE;
-	mutex_init(&file->eventfd_lock);
+	file->mode = filp->f_mode;
 	for (i = 0; i < idev->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&idev->vectors[i].count));
@@ -49,7 +48,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	filp->f_mapping = idev->inode->i_mapping;
 	ivshmem_exit(idev, idx);
 
-	trace_ivshmem_open(idev->minor, file->writable);
+	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
 	return 0;
 }
 
@@ -60,7 +59,6 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 
 	trace_ivshmem_release(idev->minor);
 	ivshmem_eventfd_unbind_all(file);
-	mutex_destroy(&file->eventfd_lock);
 	kvfree(file);
 	put_device(&idev->dev);
 	return 0;
@@ -126,11 +124,11 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 			break;
 		if (n < min(left, step))
 			ret = -EFAULT;
-		else if (signal_pending(current))
-			ret = -EINTR;
 		done += n;
 		left -= n;
 		iocb->ki_pos += n;
+		if (signal_pending(current))
+			break;
 		cond_resched();
 	}
 	kvfree(buffer);
@@ -138,23 +136,17 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 }
 
 /* A device that is gone fails before anything else is looked at. */
-static int check_there(struct kiocb *iocb)
+static bool is_gone(const struct ivshmem_file *file)
 {
-	struct ivshmem_file *file = iocb->ki_filp->private_data;
-	int idx, ret = ivshmem_enter(file->idev, &idx);
-
-	if (!ret)
-		ivshmem_exit(file->idev, idx);
-	return ret;
+	return READ_ONCE(file->idev->state) == IVSHMEM_GONE;
 }
 
 static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
-	int ret = check_there(iocb);
 
-	if (ret)
-		return ret;
+	if (is_gone(file))
+		return -ENODEV;
 	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
 		return 0;
 	return copy_region(iocb, to, false);
@@ -163,10 +155,11 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
-	int ret = check_there(iocb);
 
-	if (ret || !iov_iter_count(from))
-		return ret;
+	if (is_gone(file))
+		return -ENODEV;
+	if (!iov_iter_count(from))
+		return 0;
 	if (iocb->ki_pos >= file->idev->size)
 		return -ENOSPC;
 	return copy_region(iocb, from, true);
@@ -179,11 +172,12 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	__poll_t mask = 0;
 
 	poll_wait(filp, &idev->any, wait);
-	if (READ_ONCE(idev->state) == IVSHMEM_GONE)
+	smp_mb(); /* queue first, look then: pairs with wq_has_sleeper() */
+	if (is_gone(file))
 		return EPOLLHUP | EPOLLERR;
 	if (ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (file->writable)
+	if (file->mode & FMODE_WRITE)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;
 }
@@ -204,6 +198,7 @@ const struct file_operations ivshmem_fops = {
 	.write_iter = ivshmem_write_iter,
 	.poll = ivshmem_poll,
 	.fasync = ivshmem_fasync,
+	.fsync = noop_fsync,	/* for msync: there is nothing behind the memory */
 	.mmap = ivshmem_mmap,
 #ifdef IVSHMEM_HUGE_FAULT
 	.get_unmapped_area = ivshmem_get_unmapped_area,

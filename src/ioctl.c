@@ -12,8 +12,8 @@
 
 static_assert(sizeof(struct ivshmem_info) == 64);
 static_assert(sizeof(struct ivshmem_ring) == 16);
-static_assert(sizeof(struct ivshmem_wait) == 96);
-static_assert(sizeof(struct ivshmem_ring_wait) == 112);
+static_assert(sizeof(struct ivshmem_wait) == 144);
+static_assert(sizeof(struct ivshmem_ring_wait) == 160);
 static_assert(sizeof(struct ivshmem_eventfd) == 16);
 
 static long ioctl_info(struct ivshmem_file *file, void __user *arg)
@@ -21,7 +21,7 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 	struct ivshmem_device *idev = file->idev;
 	struct ivshmem_info info = {
 		.abi = IVSHMEM_ABI_VERSION,
-		.flags = idev->nr_vectors ? IVSHMEM_INFO_DOORBELL : 0,
+		.flags = idev->can_ring ? IVSHMEM_INFO_DOORBELL : 0,
 		.size = idev->size,
 		.vectors = idev->nr_vectors,
 		.cache = ivshmem_cache,
@@ -34,7 +34,7 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 	info.id = idev->transport->id(idev);
 	ivshmem_exit(idev, idx);
 
-	if (idev->registers_phys && file->writable) {
+	if (idev->registers_phys && file->mode & FMODE_WRITE) {
 		info.flags |= IVSHMEM_INFO_REGISTERS;
 		info.registers_offset = IVSHMEM_REGISTERS_OFFSET;
 		info.registers_size = PAGE_SIZE;
@@ -45,15 +45,15 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 static int ring_check(struct ivshmem_file *file, const struct ivshmem_ring *r,
 		      u32 known_flags)
 {
-	if (!file->writable)
+	if (!(file->mode & FMODE_WRITE))
 		return -EACCES;
 	if (r->flags & ~known_flags || r->reserved ||
 	    r->peer > IVSHMEM_MAX_PEER || r->vector >= IVSHMEM_MAX_VECTORS)
 		return -EINVAL;
-	return file->idev->nr_vectors ? 0 : -EOPNOTSUPP;
+	return file->idev->can_ring ? 0 : -EOPNOTSUPP;
 }
 
-static int ring(struct ivshmem_file *file, const struct ivshmem_ring *r)
+static int ioctl_do_ring(struct ivshmem_file *file, const struct ivshmem_ring *r)
 {
 	struct ivshmem_device *idev = file->idev;
 	int idx, ret = ivshmem_enter(idev, &idx);
@@ -74,7 +74,7 @@ static long ioctl_ring(struct ivshmem_file *file, void __user *arg)
 	if (copy_from_user(&r, arg, sizeof(r)))
 		return -EFAULT;
 	ret = ring_check(file, &r, 0);
-	return ret ? ret : ring(file, &r);
+	return ret ? ret : ioctl_do_ring(file, &r);
 }
 
 static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
@@ -96,7 +96,9 @@ static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
 
 static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 {
+	struct ivshmem_ring_wait __user *urw = arg;
 	struct ivshmem_ring_wait rw;
+	bool restarted;
 	int ret;
 
 	if (copy_from_user(&rw, arg, sizeof(rw)))
@@ -108,15 +110,20 @@ static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 	if (ret)
 		return ret;
 
-	if (!(rw.ring.flags & IVSHMEM_RING_DONE)) {
-		ret = ring(file, &rw.ring);
+	restarted = rw.ring.flags & IVSHMEM_RING_DONE;
+	if (!restarted) {
+		ret = ioctl_do_ring(file, &rw.ring);
 		if (ret)
 			return ret;
 	}
 	ret = ivshmem_wait(file, &rw.wait);
 	rw.ring.flags = ret == -ERESTARTSYS ? IVSHMEM_RING_DONE : 0;
-	if ((!ret || ret == -ERESTARTSYS) && copy_to_user(arg, &rw, sizeof(rw)))
+	if (!ret || ret == -ERESTARTSYS) {
+		if (copy_to_user(arg, &rw, sizeof(rw)))
+			return -EFAULT;
+	} else if (restarted && put_user(0, &urw->ring.flags)) {
 		return -EFAULT;
+	}
 	return ret;
 }
 

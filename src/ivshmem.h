@@ -18,7 +18,7 @@
  *		nobody touches the memory of programs: that could be a mapping
  *		of this very device, whose page fault waits for the end of a
  *		reset, which waits for the reader. Leaving LIVE means: set the
- *		state, wake everybody, wait for all readers to get out.
+ *		state, wait for all readers to get out.
  *   vec->lock	Protects vec->eventfds. Taken in the interrupt handler, so
  *		interrupts are off around it elsewhere.
  *
@@ -27,9 +27,8 @@
  *   parent's device_lock		(probe, remove, reset; never in an operation)
  *     mmap_lock
  *       idev->srcu
- *     file->eventfd_lock
- *       vec->lock
- *         eventfd's and wait queues' own locks
+ *     vec->lock
+ *       eventfd's own lock
  *
  * synchronize_srcu() is called under the device_lock only, where no reader of
  * idev->srcu ever goes.
@@ -42,7 +41,6 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
@@ -108,6 +106,7 @@ enum ivshmem_state {
  * @size: bytes in the region, a multiple of the page size
  * @mem: the region in the kernel's address space
  * @registers_phys: page of the registers, if programs may map it, else 0
+ * @can_ring: peers have doorbells, even if we got no interrupt of our own
  * @nr_vectors: elements of @vectors (constant after registration)
  * @vectors: the doorbells
  * @vector_attrs: for @vector_group
@@ -135,6 +134,7 @@ struct ivshmem_device {
 	void *mem;
 	phys_addr_t registers_phys;
 
+	bool can_ring;
 	unsigned int nr_vectors;
 	struct ivshmem_vector *vectors;
 	struct attribute **vector_attrs;
@@ -145,15 +145,13 @@ struct ivshmem_device {
 /**
  * struct ivshmem_file - an open file
  * @idev: holds a reference
- * @writable: opened for writing (constant)
- * @eventfd_lock: one bind or unbind at a time
+ * @mode: FMODE_READ, FMODE_WRITE (constant)
  * @seen: per vector the count that was reported to this file; moved forward by
  *	whoever reports
  */
 struct ivshmem_file {
 	struct ivshmem_device *idev;
-	bool writable;
-	struct mutex eventfd_lock;	/* one bind or unbind at a time */
+	fmode_t mode;
 	atomic64_t seen[];
 };
 
@@ -188,6 +186,7 @@ int ivshmem_vectors_alloc(struct ivshmem_device *idev, unsigned int nr);
 void ivshmem_vectors_free(struct ivshmem_device *idev);
 void ivshmem_vector_fire(struct ivshmem_vector *vec);
 void ivshmem_vectors_fire_all(struct ivshmem_device *idev);
+u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd);
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);

@@ -10,7 +10,6 @@
  */
 #include <linux/fs.h>
 #include <linux/idr.h>
-#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>

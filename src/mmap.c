@@ -37,7 +37,15 @@ static vm_fault_t enter_fault(struct ivshmem_device *idev, int *idx)
 	return ivshmem_enter(idev, idx) ? VM_FAULT_SIGBUS : 0;
 }
 
-#ifdef pte_pgprot
+/* The range of @addr's page table that the mapping covers. */
+static void table_range(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long *first, unsigned long *last)
+{
+	*first = max(addr & PMD_MASK, vma->vm_start);
+	*last = min((addr & PMD_MASK) + PMD_SIZE - 1, vma->vm_end - 1);
+}
+
+#ifdef CONFIG_X86
 /* What fill_around() tells fill_pte(). */
 struct fill {
 	struct vm_area_struct *vma;
@@ -48,7 +56,9 @@ static int take_prot(pte_t *pte, unsigned long addr, void *data)
 {
 	struct fill *fill = data;
 
-	fill->prot = pte_pgprot(*pte);
+	if (!pte_present(ptep_get(pte)))
+		return -ENOENT;
+	fill->prot = pte_pgprot(ptep_get(pte));
 	return 0;
 }
 
@@ -57,7 +67,7 @@ static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 	struct fill *fill = data;
 	unsigned long pfn = region_pfn(fill->vma, addr);
 
-	if (pte_none(*pte))
+	if (pte_none(ptep_get(pte)))
 		set_pte_at(fill->vma->vm_mm, addr, pte,
 			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
 	return 0;
@@ -65,24 +75,31 @@ static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 
 /*
  * Fill the page table that the page at @addr was just put into, as far as the
- * mapping reaches: one fault and one lock for up to 512 pages. The protection
- * is that of the first page, into which the kernel has put what it knows of
- * the memory's type.
+ * mapping reaches: one fault and one lock for 512 pages. The protection is
+ * that of the first page, into which the kernel has put what it knows of the
+ * memory's type; finding that out for each page takes longer than all else.
  */
 static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 {
-	unsigned long first = max(addr & PMD_MASK, vma->vm_start);
-	unsigned long last = min((addr & PMD_MASK) + PMD_SIZE - 1,
-				 vma->vm_end - 1);
 	struct fill fill = { .vma = vma };
+	unsigned long first, last;
 
+	table_range(vma, addr, &first, &last);
 	if (!apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, take_prot, &fill))
 		apply_to_page_range(vma->vm_mm, first, last + 1 - first,
 				    fill_pte, &fill);
 }
 #else
+/* Elsewhere the memory's type costs nothing, so one fault is all it takes. */
 static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 {
+	unsigned long first, last;
+
+	table_range(vma, addr, &first, &last);
+	for (addr = first; addr < last; addr += PAGE_SIZE)
+		if (vmf_insert_pfn(vma, addr, region_pfn(vma, addr)) !=
+		    VM_FAULT_NOPAGE)
+			break;
 }
 #endif
 
@@ -163,14 +180,19 @@ unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
 	phys_addr_t phys = file->idev->phys + ((phys_addr_t)pgoff << PAGE_SHIFT);
 	unsigned long align, area;
 
-	align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
-	if (addr || flags & MAP_FIXED || len < PMD_SIZE || len > TASK_SIZE - align)
+	if (addr || flags & MAP_FIXED || len < PMD_SIZE || len > TASK_SIZE / 2)
 		return ivshmem_find_area(filp, addr, len, pgoff, flags);
 
-	area = ivshmem_find_area(filp, 0, len + align - PAGE_SIZE, pgoff, flags);
-	if (IS_ERR_VALUE(area))
-		return ivshmem_find_area(filp, 0, len, pgoff, flags);
-	return area + ((phys - area) & (align - 1));
+	align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
+	while (align >= PMD_SIZE) {
+		area = ivshmem_find_area(filp, 0, len + align - PAGE_SIZE,
+					 pgoff, flags);
+		if (!IS_ERR_VALUE(area))
+			return area + ((phys - area) & (align - 1));
+		/* No room for that much: less alignment, then none. */
+		align = align == PUD_SIZE ? PMD_SIZE : 0;
+	}
+	return ivshmem_find_area(filp, 0, len, pgoff, flags);
 }
 #endif /* IVSHMEM_HUGE_FAULT */
 
@@ -183,6 +205,8 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	int idx;
 
 	len = min_t(unsigned long, len, vma->vm_end - addr);
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
 	if (ivshmem_enter(idev, &idx))
 		return -EIO;
 	if (write)
@@ -222,7 +246,7 @@ static const struct vm_operations_struct registers_vm_ops = {
 
 static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 {
-	if (!file->idev->registers_phys || !file->writable)
+	if (!file->idev->registers_phys || !(file->mode & FMODE_WRITE))
 		return -EACCES;
 	if (vma_pages(vma) != 1)
 		return -EINVAL;
@@ -255,26 +279,24 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 {
 	struct ivshmem_file *file = filp->private_data;
 	struct ivshmem_device *idev = file->idev;
-	int idx, ret;
+	int ret;
 
+	if (READ_ONCE(idev->state) == IVSHMEM_GONE)
+		return -ENODEV;
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 
-	ret = ivshmem_enter(idev, &idx);
-	if (ret)
-		return ret;
 	vma->vm_private_data = idev;
 	if (vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
 		ret = map_registers(file, vma);
 	else
 		ret = map_region(file, vma);
-	if (!ret) {
-		vm_flags_clear(vma, VM_MAYEXEC);
-		vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-		trace_ivshmem_map(idev->minor, vma);
-	}
-	ivshmem_exit(idev, idx);
-	return ret;
+	if (ret)
+		return ret;
+	vm_flags_clear(vma, VM_MAYEXEC);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	trace_ivshmem_map(idev->minor, vma);
+	return 0;
 }

@@ -53,8 +53,12 @@ static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 static u32 pci_id(struct ivshmem_device *idev)
 {
 	struct ivshmem_pci *ip = idev->priv;
-	u32 id = readl(ip->registers + REG_IVPOSITION);
+	u32 id;
 
+	/* ivshmem-plain has the register too, but nobody has given it an id. */
+	if (!idev->can_ring)
+		return IVSHMEM_ID_UNKNOWN;
+	id = readl(ip->registers + REG_IVPOSITION);
 	return id > IVSHMEM_MAX_PEER ? IVSHMEM_ID_UNKNOWN : id;
 }
 
@@ -141,7 +145,7 @@ static void claim_register_page(struct ivshmem_pci *ip)
 	phys_addr_t start = pci_resource_start(ip->pdev, BAR_REGISTERS);
 	resource_size_t len = pci_resource_len(ip->pdev, BAR_REGISTERS);
 
-	if (!ivshmem_map_registers || !ip->idev->nr_vectors || !PAGE_ALIGNED(start))
+	if (!ivshmem_map_registers || !ip->idev->can_ring || !PAGE_ALIGNED(start))
 		return;
 	if (len < PAGE_SIZE) {
 		ip->rest_of_page = (struct resource) {
@@ -241,6 +245,7 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 		goto err_regions;
 	}
 	ip->idev = idev;
+	idev->can_ring = pdev->msix_cap;
 
 	ret = map_device(ip);
 	if (ret)

@@ -12,7 +12,6 @@
  * on the vector's own queue and is not disturbed by others; who waits for
  * several sleeps on the device's.
  */
-#include <linux/bitmap.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/sched/signal.h>
@@ -36,7 +35,7 @@ struct ivshmem_waiter {
  * @file: whose
  * @w: as the program gave it, copied
  *
- * Return: 0, -EINVAL or -EOPNOTSUPP
+ * Return: 0, -EINVAL, -EOPNOTSUPP or -EACCES
  */
 int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w)
 {
@@ -46,8 +45,9 @@ int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w)
 	if (w->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
 			 IVSHMEM_WAIT_ABSTIME))
 		return -EINVAL;
-	if (w->reserved || w->ncounts > IVSHMEM_MAX_VECTORS ||
-	    w->spin_ns > IVSHMEM_MAX_SPIN_NS || (w->ncounts && !w->counts))
+	if (w->reserved[0] || w->reserved[1] ||
+	    w->ncounts > IVSHMEM_MAX_VECTORS || !w->ncounts != !w->counts ||
+	    w->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
 	if (!nr)
 		return -EOPNOTSUPP;
@@ -71,6 +71,8 @@ int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w)
 	if (w->flags & IVSHMEM_WAIT_WORD) {
 		if (w->offset % sizeof(u32) || w->offset >= file->idev->size)
 			return -EINVAL;
+		if (!(file->mode & FMODE_READ))
+			return -EACCES;
 	} else if (w->offset || w->expected) {
 		return -EINVAL;
 	}
@@ -85,25 +87,20 @@ static bool wanted(const struct ivshmem_wait *w, unsigned int vector)
 }
 
 /* The range of vectors worth looking at: all, or just one. */
-static void span(const struct ivshmem_file *file, const struct ivshmem_wait *w,
-		 unsigned int *first, unsigned int *end)
+static void wait_span(const struct ivshmem_file *file,
+		      const struct ivshmem_wait *w, unsigned int *first,
+		      unsigned int *end)
 {
 	*first = w->flags & IVSHMEM_WAIT_SET ? 0 : w->vector;
 	*end = w->flags & IVSHMEM_WAIT_SET ? file->idev->nr_vectors : *first + 1;
-}
-
-static u64 unseen(struct ivshmem_file *file, unsigned int vector)
-{
-	return atomic64_read(&file->idev->vectors[vector].count) -
-	       atomic64_read(&file->seen[vector]);
 }
 
 static bool any_fired(struct ivshmem_waiter *wr)
 {
 	unsigned int v, end;
 
-	for (span(wr->file, wr->w, &v, &end); v < end; v++)
-		if (wanted(wr->w, v) && unseen(wr->file, v))
+	for (wait_span(wr->file, wr->w, &v, &end); v < end; v++)
+		if (wanted(wr->w, v) && ivshmem_unseen(wr->file, v))
 			return true;
 	return false;
 }
@@ -121,7 +118,7 @@ static bool word_changed(struct ivshmem_waiter *wr)
  * Look once. Gives 1 when the call is over, 0 when there is nothing yet, or
  * -ENODEV. During a reset there is nothing yet: its end wakes everybody.
  */
-static int look(struct ivshmem_waiter *wr)
+static int wait_look(struct ivshmem_waiter *wr)
 {
 	int idx, ret = ivshmem_try_enter(wr->file->idev, &idx);
 
@@ -132,8 +129,11 @@ static int look(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Look until the budget is used up or somebody else needs the processor. */
-static int spin(struct ivshmem_waiter *wr)
+/*
+ * Look until the budget is used up, or something asks for the processor and is
+ * not let in by preemption.
+ */
+static int wait_spin(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
@@ -155,7 +155,7 @@ static int spin(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-static int sleep(struct ivshmem_waiter *wr)
+static int wait_sleep(struct ivshmem_waiter *wr)
 {
 	struct wait_queue_entry entry;
 	u64 slack = current->timer_slack_ns;
@@ -164,7 +164,7 @@ static int sleep(struct ivshmem_waiter *wr)
 	init_wait_entry(&entry, 0);
 	for (;;) {
 		prepare_to_wait(wr->queue, &entry, TASK_INTERRUPTIBLE);
-		ret = look(wr);
+		ret = wait_look(wr);
 		if (ret)
 			break;
 		if (signal_pending(current)) {
@@ -175,7 +175,7 @@ static int sleep(struct ivshmem_waiter *wr)
 			schedule();
 		} else if (!schedule_hrtimeout_range(&wr->deadline, slack,
 						     HRTIMER_MODE_ABS)) {
-			ret = look(wr);
+			ret = wait_look(wr);
 			if (!ret)
 				ret = -ETIMEDOUT;
 			break;
@@ -190,23 +190,19 @@ static int sleep(struct ivshmem_waiter *wr)
  * and the word after them: a doorbell that is told here and now belongs to a
  * change that the program will see when it looks at the memory.
  */
-static int report(struct ivshmem_waiter *wr)
+static int wait_report(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	struct ivshmem_wait *w = wr->w;
 	u64 __user *counts = u64_to_user_ptr(w->counts);
-	u64 fired[ARRAY_SIZE(w->set)] = {};
 	unsigned int v, end;
-	bool first = true;
 	int idx, ret;
 
-	w->result = 0;
-	w->count = 0;
 	if (w->ncounts && clear_user(counts, w->ncounts * sizeof(*counts)))
 		return -EFAULT;
 
-	for (span(wr->file, w, &v, &end); v < end; v++) {
-		s64 seen = atomic64_read(&wr->file->seen[v]);
+	for (wait_span(wr->file, w, &v, &end); v < end; v++) {
+		s64 seen = atomic64_read_acquire(&wr->file->seen[v]);
 		s64 count = atomic64_read(&idev->vectors[v].count);
 
 		if (!wanted(w, v) || count == seen)
@@ -215,22 +211,20 @@ static int report(struct ivshmem_waiter *wr)
 			return -EFAULT;
 		/* Where another thread was faster both have told it. */
 		atomic64_cmpxchg(&wr->file->seen[v], seen, count);
-		fired[v / 64] |= BIT_ULL(v % 64);
-		if (first) {
-			w->vector = v;
+		if (!w->result) {
+			w->fired_vector = v;
 			w->count = count - seen;
-			w->result |= IVSHMEM_WAIT_FIRED;
-			first = false;
+			w->result = IVSHMEM_RESULT_FIRED;
 		}
+		w->fired[v / 64] |= BIT_ULL(v % 64);
 	}
-	memcpy(w->set, fired, sizeof(fired));
 
 	ret = ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
 	smp_rmb(); /* counts before word, see above */
 	if (word_changed(wr))
-		w->result |= IVSHMEM_WAIT_CHANGED;
+		w->result |= IVSHMEM_RESULT_CHANGED;
 	ivshmem_exit(idev, idx);
 	return 0;
 }
@@ -264,18 +258,22 @@ int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 	};
 	int ret;
 
+	w->count = 0;
+	memset(w->fired, 0, sizeof(w->fired));
+	w->fired_vector = 0;
+	w->result = 0;
 	trace_ivshmem_wait_begin(idev->minor, w);
-	ret = look(&wr);
+	ret = wait_look(&wr);
 	if (!ret && w->spin_ns)
-		ret = spin(&wr);
+		ret = wait_spin(&wr);
 	if (!ret)
-		ret = w->timeout_ns ? sleep(&wr) : -ETIMEDOUT;
+		ret = w->timeout_ns ? wait_sleep(&wr) : -ETIMEDOUT;
 	if (ret > 0)
-		ret = report(&wr);
+		ret = wait_report(&wr);
 	if (ret == -ERESTARTSYS && w->timeout_ns > 0 &&
 	    !(w->flags & IVSHMEM_WAIT_ABSTIME))
 		w->timeout_ns = max_t(s64, 0, ktime_to_ns(ktime_sub(wr.deadline,
 								    ktime_get())));
-	trace_ivshmem_wait_end(idev->minor, ret, w->vector, w->count);
+	trace_ivshmem_wait_end(idev->minor, ret, w->fired_vector, w->count);
 	return ret;
 }

@@ -61,7 +61,8 @@ static const struct {
 } bad_waits[] = {
 	{ "unknown flag", { .flags = 0x8 } },
 	{ "vector out of range", { .vector = 4 } },
-	{ "reserved not 0", { .reserved = 1 } },
+	{ "reserved not 0", { .reserved = { 1 } } },
+	{ "the other reserved not 0", { .reserved = { 0, 1 } } },
 	{ "empty set", { .flags = IVSHMEM_WAIT_SET } },
 	{ "set without its flag", { .set = { 1 } } },
 	{ "set with a vector too many", { .flags = IVSHMEM_WAIT_SET, .set = { 0x11 } } },
@@ -75,9 +76,10 @@ static const struct {
 	{ "spin budget over a second", { .spin_ns = IVSHMEM_MAX_SPIN_NS + 1 } },
 	{ "257 counts", { .counts = 4096, .ncounts = 257 } },
 	{ "counts at no address", { .ncounts = 1 } },
+	{ "an address but no counts", { .counts = 4096 } },
 };
 
-static void test_wait(int fd, int plain)
+static void test_wait(int fd, int wo, int plain)
 {
 	struct ivshmem_ring_wait rw;
 	struct ivshmem_wait w;
@@ -90,6 +92,9 @@ static void test_wait(int fd, int plain)
 		refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), EINVAL,
 			"RING_WAIT: %s", bad_waits[i].what);
 	}
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_WORD };
+	refused(ioctl(wo, IVSHMEM_IOC_WAIT, &w), EACCES,
+		"WAIT: for a word, with a write-only file");
 	w = (struct ivshmem_wait){};
 	refused(ioctl(plain, IVSHMEM_IOC_WAIT, &w), EOPNOTSUPP,
 		"WAIT: device without interrupts");
@@ -115,7 +120,7 @@ static void test_ring_wait(int fd, int ro, int plain)
 
 	tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0, "RING_WAIT: oneself");
 	tap_eq(rw.wait.count, 1, "RING_WAIT: one interrupt");
-	tap_eq(rw.wait.result, IVSHMEM_WAIT_FIRED, "RING_WAIT: result");
+	tap_eq(rw.wait.result, IVSHMEM_RESULT_FIRED, "RING_WAIT: result");
 	tap_eq(rw.ring.flags, 0, "RING_WAIT: ring flags are clear");
 	bad.ring.peer = 65536;
 	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &bad), EINVAL, "RING_WAIT: peer 65536");
@@ -136,6 +141,7 @@ static void test_ring_wait(int fd, int ro, int plain)
 	rw.wait = (struct ivshmem_wait){ .vector = 2 };
 	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), ETIMEDOUT,
 		"RING_WAIT: does not ring when that is done");
+	tap_eq(rw.ring.flags, 0, "RING_WAIT: the next one rings again");
 	tap_eq(dev_wait_vector(fd, 2, SECOND / 10), -ETIMEDOUT,
 	       "RING_WAIT: and nothing came");
 }
@@ -189,7 +195,7 @@ int main(void)
 
 	test_info(fd);
 	test_ring(fd, ro, plain);
-	test_wait(fd, plain);
+	test_wait(fd, dev_open_at(RIG_DEVICE, O_WRONLY), plain);
 	test_ring_wait(fd, ro, plain);
 	test_eventfd(fd, plain);
 
@@ -197,5 +203,6 @@ int main(void)
 	       "INFO: no register page for a read-only file");
 	tap_eq(dev_info(plain).vectors, 0, "INFO: plain device has no vectors");
 	tap_eq(dev_info(plain).flags, 0, "INFO: plain device has no flags");
+	tap_eq(dev_info(plain).id, IVSHMEM_ID_UNKNOWN, "INFO: nor an id");
 	return tap_done();
 }

@@ -128,6 +128,7 @@ static void test_fork(int fd)
 	waitpid(pid, &status, 0);
 	tap_eq(status, 0, "a child sees the memory");
 	tap_ok(p[SIZE - 1] == 2 && p[100] == 3, "the parent sees what it wrote");
+	tap_eq(msync((void *)p, SIZE, MS_SYNC), 0, "msync succeeds");
 	munmap((void *)p, SIZE);
 }
 
@@ -163,6 +164,10 @@ static void test_access(int fd)
 	tap_ok(!memcmp(text, "shared", 6), "what is there");
 	tap_eq(pwrite(mem, "S", 1, (uintptr_t)p + 9000), 1, "and writes it");
 	tap_eq(p[9000], 'S', "it is there");
+	munmap(p, SIZE);
+	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	tap_ok(pwrite(mem, "T", 1, (uintptr_t)p + 9000) < 0 && p[9000] == 'S',
+	       "but not one that is read-only");
 	munmap(p, SIZE);
 	close(mem);
 }

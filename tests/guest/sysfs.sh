@@ -10,6 +10,7 @@ plain=$class/ivshmem1
 
 tap_eq "size in bytes" "$(cat $doorbell/size)" 16777216
 tap_eq "own id" "$(cat $doorbell/id)" 0
+tap_eq "no id without doorbells" "$(cat $plain/id)" unknown
 tap_eq "vectors" "$(cat $doorbell/vectors)" 4
 tap_eq "no vectors" "$(cat $plain/vectors)" 0
 tap_eq "cache" "$(cat $plain/cache)" wb

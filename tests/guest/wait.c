@@ -84,9 +84,9 @@ static void test_events(void)
 	act_after(&act, 50, do_ring);
 	tap_eq(dev_wait(fd, &w), 0, "a doorbell ends the wait");
 	tap_eq(w.count, 1, "it is counted once");
-	tap_eq(w.result, IVSHMEM_WAIT_FIRED, "the result says that it fired");
-	tap_eq(w.vector, 1, "and which");
-	tap_eq(w.set[0], 2, "also as a set");
+	tap_eq(w.result, IVSHMEM_RESULT_FIRED, "the result says that it fired");
+	tap_eq(w.fired_vector, 1, "and which");
+	tap_eq(w.fired[0], 2, "also as a set");
 	act_end(&act);
 
 	for (int i = 0; i < 3; i++) {
@@ -114,8 +114,9 @@ static void test_set(void)
 	dev_ring_self(fd, 3);
 	sleep_ms(50);
 	tap_eq(dev_wait(fd, &w), 0, "wait for a set");
-	tap_eq(w.set[0], 0xc, "the vectors of the set that fired");
-	tap_eq(w.vector, 2, "the lowest of them");
+	tap_eq(w.fired[0], 0xc, "the vectors of the set that fired");
+	tap_eq(w.fired_vector, 2, "the lowest of them");
+	tap_eq(w.set[0], 0xd, "what was asked for is unchanged");
 	tap_ok(counts[0] == 0 && counts[1] == 0 && counts[2] == 1 && counts[3] == 1,
 	       "the counts of each");
 	tap_eq(dev_wait_vector(fd, 1, SECOND), 1, "what was not in the set is left");
@@ -126,7 +127,7 @@ static void test_set(void)
 				   .timeout_ns = 5 * SECOND };
 	act_after(&act, 50, do_ring);
 	tap_eq(dev_wait(fd, &w), 0, "sleep for a set");
-	tap_eq(w.set[0], 2, "woken by its one vector");
+	tap_eq(w.fired[0], 2, "woken by its one vector");
 	act_end(&act);
 }
 
@@ -146,21 +147,21 @@ static void test_word(void)
 	*word = 1;
 	w = word_wait(0, -1);
 	tap_eq(dev_wait(fd, &w), 0, "a word that differs ends the wait at once");
-	tap_eq(w.result, IVSHMEM_WAIT_CHANGED, "the result says so");
+	tap_eq(w.result, IVSHMEM_RESULT_CHANGED, "the result says so");
 	tap_eq(w.count, 0, "nothing fired");
 	w = word_wait(1, SECOND / 20);
 	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "a word as expected sleeps");
 	w = word_wait(1, 5 * SECOND);
 	act_after(&act, 50, do_change_and_ring);
 	tap_eq(dev_wait(fd, &w), 0, "change and ring end it");
-	tap_eq(w.result, IVSHMEM_WAIT_FIRED | IVSHMEM_WAIT_CHANGED, "both are told");
+	tap_eq(w.result, IVSHMEM_RESULT_FIRED | IVSHMEM_RESULT_CHANGED, "both are told");
 	act_end(&act);
 
 	w = word_wait(2, 5 * SECOND);
 	w.spin_ns = IVSHMEM_MAX_SPIN_NS;
 	act_after(&act, 50, do_change);
 	tap_eq(dev_wait(fd, &w), 0, "spinning sees a change without a doorbell");
-	tap_eq(w.result, IVSHMEM_WAIT_CHANGED, "the result says so");
+	tap_eq(w.result, IVSHMEM_RESULT_CHANGED, "the result says so");
 	act_end(&act);
 	w = word_wait(3, 5 * SECOND);
 	w.spin_ns = 1000;

@@ -104,12 +104,12 @@ wait_to_kernel(const struct ivshmem_wait_options *options)
 static void wait_from_kernel(const struct ivshmem_wait *wait,
 			     struct ivshmem_wait_result *result)
 {
-	result->changed = !!(wait->result & IVSHMEM_WAIT_CHANGED);
-	if (!(wait->result & IVSHMEM_WAIT_FIRED))
+	result->changed = !!(wait->result & IVSHMEM_RESULT_CHANGED);
+	if (!(wait->result & IVSHMEM_RESULT_FIRED))
 		return;
-	result->vector = wait->vector;
+	result->vector = wait->fired_vector;
 	result->count = wait->count;
-	memcpy(result->set, wait->set, sizeof(result->set));
+	memcpy(result->set, wait->fired, sizeof(result->set));
 }
 
 static int device_wait(struct ivshmem *handle,

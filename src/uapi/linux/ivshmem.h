@@ -36,19 +36,22 @@
 #define IVSHMEM_MAX_SPIN_NS	1000000000ULL
 
 /* struct ivshmem_info.flags */
-/* The device has interrupts: RING, WAIT, EVENTFD and poll work. */
+/* RING works. WAIT, EVENTFD and poll do if @vectors is not 0. */
 #define IVSHMEM_INFO_DOORBELL	0x1
 /* This open file may map the register page (see registers_offset). */
 #define IVSHMEM_INFO_REGISTERS	0x2
 
-/* struct ivshmem_info.cache: how the region is mapped (parameter cache=) */
+/*
+ * struct ivshmem_info.cache: how the region is mapped (parameter cache=). On
+ * x86 the MTRRs may make write-back uncached, which this does not tell.
+ */
 #define IVSHMEM_CACHE_WB	0U	/* write-back, as ordinary memory */
 #define IVSHMEM_CACHE_WC	1U	/* write-combining */
 #define IVSHMEM_CACHE_UC	2U	/* uncached */
 
 /* Byte offset of the Doorbell register in the register page. */
 #define IVSHMEM_REG_DOORBELL	12
-/* The value to write there, in the machine's own order (little-endian bus). */
+/* The value to write there, as a little-endian word. */
 #define IVSHMEM_DOORBELL(peer, vector) \
 	(((__u32)(peer) << 16) | ((__u32)(vector) & 0xffff))
 
@@ -57,7 +60,8 @@
  * @abi: IVSHMEM_ABI_VERSION of the driver
  * @flags: IVSHMEM_INFO_*
  * @size: bytes in the shared region; mmap offsets 0 to @size - 1 are valid
- * @id: own peer number, 0 to IVSHMEM_MAX_PEER, or IVSHMEM_ID_UNKNOWN
+ * @id: own peer number, 0 to IVSHMEM_MAX_PEER, or IVSHMEM_ID_UNKNOWN (always
+ *	without IVSHMEM_INFO_DOORBELL)
  * @vectors: number of own interrupt vectors, 0 to IVSHMEM_MAX_VECTORS
  * @registers_offset: mmap offset of the register page; 0 without
  *	IVSHMEM_INFO_REGISTERS
@@ -81,8 +85,8 @@ struct ivshmem_info {
 /* struct ivshmem_ring.flags */
 /*
  * Set by the kernel in IVSHMEM_IOC_RING_WAIT when a signal interrupted the
- * wait after the doorbell was rung, so that the restarted call does not ring
- * again. Clear it before a new call.
+ * wait after the doorbell was rung, so that calling again goes on waiting and
+ * does not ring again. Any other result clears it.
  */
 #define IVSHMEM_RING_DONE	0x1
 
@@ -119,36 +123,39 @@ struct ivshmem_ring {
 
 /* struct ivshmem_wait.result */
 /* At least one vector fired. */
-#define IVSHMEM_WAIT_FIRED	0x1
+#define IVSHMEM_RESULT_FIRED	0x1
 /* The word differs from @expected. */
-#define IVSHMEM_WAIT_CHANGED	0x2
+#define IVSHMEM_RESULT_CHANGED	0x2
 
 /**
  * struct ivshmem_wait - sleep until a doorbell (IVSHMEM_IOC_WAIT)
  * @flags: IVSHMEM_WAIT_*
- * @vector: the vector to wait for, below struct ivshmem_info.vectors; with
- *	IVSHMEM_WAIT_SET must be 0. Out: the lowest vector that fired, if
- *	@result has IVSHMEM_WAIT_FIRED, else unchanged
+ * @vector: the vector to wait for, below struct ivshmem_info.vectors; must be 0
+ *	with IVSHMEM_WAIT_SET
  * @set: with IVSHMEM_WAIT_SET the vectors to wait for, vector v being bit
- *	v % 64 of word v / 64, else must be 0. Out: the vectors that fired
- * @counts: address of @ncounts __u64, or 0. Out: element v is the number of
- *	interrupts of vector v that this call reports, 0 for the others
+ *	v % 64 of word v / 64, else must be 0
+ * @counts: address of @ncounts __u64, or 0 if that is 0. Element v becomes the
+ *	number of interrupts of vector v that this call reports, 0 for the others
  * @ncounts: elements at @counts, 0 to IVSHMEM_MAX_VECTORS
- * @expected: the value the word has while there is nothing to do
+ * @expected: the value the word has while there is nothing to do; must be 0
+ *	without IVSHMEM_WAIT_WORD
  * @offset: of the word in the region, a multiple of 4; must be 0 without
- *	IVSHMEM_WAIT_WORD, as must @expected
+ *	IVSHMEM_WAIT_WORD
  * @timeout_ns: nanoseconds (see IVSHMEM_WAIT_ABSTIME); 0 looks without
  *	sleeping; negative waits for ever
  * @spin_ns: nanoseconds to look again and again before sleeping, 0 to
  *	IVSHMEM_MAX_SPIN_NS; time spent spinning is part of the timeout
- * @count: out: interrupts of @vector (as put out) that this call reports
- * @result: out: IVSHMEM_WAIT_FIRED, IVSHMEM_WAIT_CHANGED or both
+ * @count: out: interrupts of @fired_vector that this call reports
+ * @fired: out: the vectors that fired, as @set
+ * @fired_vector: out: the lowest vector that fired, 0 if none did
+ * @result: out: IVSHMEM_RESULT_FIRED, IVSHMEM_RESULT_CHANGED, both or none
  * @reserved: must be 0
  *
  * A futex between machines. The other side changes the word, then rings; this
  * side sleeps only if the word still has the value it saw before. Whichever
  * way the two race, the call returns. It can also return without cause (after
- * the machine slept, or for a ring that meant an earlier change): look at the
+ * the machine slept, for a ring that meant an earlier change, or with no result
+ * when another thread with the same open file was told first): look at the
  * memory again, and call again.
  *
  * What was reported once is not reported to the same open file again; other
@@ -156,9 +163,11 @@ struct ivshmem_ring {
  * has seen; one that sleeps with IVSHMEM_WAIT_WORD still never misses a change
  * of its word.
  *
- * After a signal the call restarts (SA_RESTART) or fails with EINTR; a relative
- * @timeout_ns then holds what is left.
+ * After a signal the call restarts (SA_RESTART) or fails with EINTR. The kernel
+ * then puts what is left of a relative timeout into @timeout_ns, so give it
+ * anew with each call. No other field above @count is ever changed.
  *
+ * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty
  * EOPNOTSUPP  the device has no interrupts
@@ -175,8 +184,10 @@ struct ivshmem_wait {
 	__s64 timeout_ns;
 	__u64 spin_ns;
 	__u64 count;
+	__u64 fired[IVSHMEM_MAX_VECTORS / 64];
+	__u32 fired_vector;
 	__u32 result;
-	__u32 reserved;
+	__u64 reserved[2];
 };
 
 /**
