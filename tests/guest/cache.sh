@@ -12,19 +12,24 @@ tap_ok "cache=rubbish is refused" sh -c '! insmod /lib/ivshmem.ko cache=rubbish 
 tap_ok "the log says what to write instead" \
 	rig_ask expect-log "cache=rubbish: say wb, wc or uc"
 
+# check CACHE KIND COMMAND...: load by the command, and see what comes of it
 check() {
-	insmod /lib/ivshmem.ko $1
-	tap_eq "$2: the parameter shows it" "$(cat /sys/module/ivshmem/parameters/cache)" "$2"
-	tap_eq "$2: so does the device" "$(cat /sys/class/ivshmem/ivshmem0/cache)" "$2"
-	tap_eq "$2: the kernel asks for $3" \
-		"$(sed -n "s/^PAT: \[mem 0x0*$start-.*\] //p" $pat | sort -u)" "$3"
-	echo "data for $2" | dd of=/dev/ivshmem0 bs=7 seek=3 2>/dev/null
-	tap_eq "$2: read gives what was written" \
-		"$(dd if=/dev/ivshmem0 bs=1 skip=21 count=11 2>/dev/null)" "data for $2"
+	cache=$1
+	kind=$2
+	shift 2
+	"$@"
+	tap_eq "$cache: the parameter shows it" \
+		"$(cat /sys/module/ivshmem/parameters/cache)" "$cache"
+	tap_eq "$cache: so does the device" "$(cat /sys/class/ivshmem/ivshmem0/cache)" "$cache"
+	tap_eq "$cache: the kernel asks for $kind" \
+		"$(sed -n "s/^PAT: \[mem 0x0*$start-.*\] //p" $pat | sort -u)" "$kind"
+	echo "data for $cache" | dd of=/dev/ivshmem0 bs=7 seek=3 2>/dev/null
+	tap_eq "$cache: read gives what was written" \
+		"$(dd if=/dev/ivshmem0 bs=1 skip=21 count=11 2>/dev/null)" "data for $cache"
 	rmmod ivshmem
 }
 
-check "" wb write-back
-check cache=wc wc write-combining
-check cache=uc uc uncached-minus
+check wb write-back insmod /lib/ivshmem.ko
+check wc write-combining insmod /lib/ivshmem.ko cache=wc
+check uc uncached-minus insmod /lib/ivshmem.ko cache=uc
 tap_done

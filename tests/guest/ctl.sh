@@ -21,8 +21,7 @@ status() {
 	tap_eq "exit code $expected: $*" $? "$expected"
 }
 
-tap_ok "list shows both devices" \
-	sh -c '[ "$(ivshmemctl list | grep -c "^ivshmem[01] ")" = 2 ]'
+tap_eq "list shows both devices" "$(ivshmemctl list | grep -c '^ivshmem[01] ')" 2
 tap_ok "info knows the own id" sh -c "ivshmemctl info --json | grep -q '\"id\": $me'"
 tap_ok "info knows the PCI address" sh -c "ivshmemctl info | grep -q 0000:00:10.0"
 

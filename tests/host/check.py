@@ -21,19 +21,15 @@ import run  # noqa: E402
 import tap  # noqa: E402
 
 
-def tests():
-    """Every test's name and program, in order."""
-    for path in sorted(HERE.iterdir()):
-        if path.suffix == ".c":
-            yield path.stem, TOP / "build" / "san" / "tests" / path.stem
-        elif path.is_file() and os.access(path, os.X_OK) and path.name != "check.py":
-            yield path.stem, path
+def program(path):
+    """What to run for a test's file."""
+    return TOP / "build" / "san" / "tests" / path.stem if path.suffix == ".c" else path
 
 
-def run_test(name, program, writer):
+def run_test(name, command, writer):
     """Run one test from the top of the tree."""
     reader = tap.Reader()
-    with subprocess.Popen([program], cwd=TOP, text=True, errors="replace",
+    with subprocess.Popen([command], cwd=TOP, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
@@ -50,9 +46,8 @@ def run_test(name, program, writer):
 def main():
     """Run the tests that TESTS= chooses; the exit status is the verdict."""
     writer = tap.Writer()
-    for name, program in tests():
-        if run.selected(name):
-            run_test(name, program, writer)
+    for path in run.host_tests():
+        run_test(path.stem, program(path), writer)
     return writer.finish()
 
 

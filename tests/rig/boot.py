@@ -46,9 +46,12 @@ class Boot:
         extra = build.kernel_modules(
             setup.kernel, filter(None, topology.modules.split(",")),
             self.directory / "modules")
+        programs = {}
+        for name in filter(None, topology.programs.split(",")):
+            programs.update(build.host_program(name))
         image = self.directory / "initramfs.cpio"
         initramfs.write(image, {
-            **setup.programs,
+            **setup.programs, **programs,
             **{f"lib/{path.name}": path for path in [*setup.modules, *extra]},
             **{f"tests/{test.program.name}": test.program for test in tests}})
         try:

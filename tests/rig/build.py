@@ -75,9 +75,24 @@ def targets(names):
         _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
 
 
+def host_program(name):
+    """A program of this machine and the libraries it wants, as {name in the
+    guest: path here}."""
+    path = shutil.which(name)
+    if not path:
+        raise BuildError(f"{name} not found")
+    listing = subprocess.run(["ldd", path], text=True, capture_output=True).stdout
+    return {f"bin/{name}": pathlib.Path(path),
+            **{library.lstrip("/"): pathlib.Path(library).resolve()
+               for library in re.findall(r"(/\S+) \(0x", listing)}}
+
+
 def kernel_modules(kernel, names, directory):
     """The kernel's own modules of these names and what they depend on, in load
     order, unpacked into a directory."""
+    names = list(names)
+    if not names:
+        return []
     index = {}
     for line in (kernel.modules / "modules.dep").read_text().splitlines():
         path, _, needs = line.partition(":")

@@ -6,7 +6,7 @@ import stat
 
 INIT = pathlib.Path(__file__).with_name("init.sh")
 BUSYBOX = pathlib.Path("/bin/busybox")
-DIRECTORIES = ("bin", "dev", "lib", "proc", "rig", "run", "sys", "tests", "tmp")
+DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "rig", "run", "sys", "tests", "tmp")
 
 
 class Archive:
@@ -32,10 +32,12 @@ def write(path, files):
     """Write an initramfs with busybox, the rig's init and more files, given as
     {name in the guest: path on the host}; all of them can be executed."""
     archive = Archive()
-    for name in DIRECTORIES:
+    contents = {"init": INIT, "bin/busybox": BUSYBOX, **files}
+    parents = {str(parent) for name in contents
+               for parent in pathlib.PurePath(name).parents} - {"."}
+    for name in sorted(parents.union(DIRECTORIES)):
         archive.add(name, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-    contents = {"init": INIT, "bin/busybox": BUSYBOX, **files}
     for name, source in contents.items():
         archive.add(name, stat.S_IFREG | 0o755, pathlib.Path(source).read_bytes())
     pathlib.Path(path).write_bytes(archive.finish())

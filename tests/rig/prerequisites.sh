@@ -5,7 +5,7 @@
 set -eu
 
 packages="busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev
-	libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux $*"
+	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux $*"
 
 # shellcheck disable=SC2086 # a list of words
 missing=$(dpkg-query -W -f='${Package} ${db:Status-Abbrev}\n' $packages 2>/dev/null |

@@ -46,10 +46,17 @@ def guest_tests():
             yield Test(path.stem, program, *topology.parse(path))
 
 
+def host_tests():
+    """The chosen tests of user space: programs in C, and whatever is executable."""
+    for path in sorted(HOST_TESTS.iterdir()):
+        runs = path.suffix == ".c" or path.is_file() and os.access(path, os.X_OK)
+        if runs and path.name != "check.py" and selected(path.stem):
+            yield path
+
+
 def run_host_tests(writer):
-    """The library's unit tests: make check-host prints the TAP of each."""
-    names = [path.stem for path in sorted(HOST_TESTS.glob("*.c")) if selected(path.stem)]
-    if not names:
+    """The tests of user space: make check-host prints the TAP of each."""
+    if not list(host_tests()):
         return
     print("# host tests", flush=True)
     reader = tap.Reader()
@@ -100,7 +107,9 @@ def run_guest_tests(writer):
                   ["build/static/ivshmemctl", "build/ivshmem-server"])
     setup = boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
-        "tests/lib.sh": GUEST_TESTS / "lib.sh"})
+        "tests/lib.sh": GUEST_TESTS / "lib.sh",
+        **{str(path.relative_to(build.TOP)): path
+           for path in (build.TOP / "conf").rglob("*") if path.is_file()}})
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
     try:
         for wanted, members in groups.items():
