@@ -26,16 +26,15 @@ def program(directory):
     return directory / "hello"
 
 
-def converse(hello, socket):
+def converse(hello, socket, server):
     """One waits, the other says something; what the first printed."""
     with subprocess.Popen([hello, socket], text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE) as listener:
         try:
-            deadline = time.monotonic() + SECONDS
-            # Until the listener is there, peer 0 is nobody or ourselves.
-            while listener.poll() is None and time.monotonic() < deadline:
-                subprocess.run([hello, socket, "0", TEXT], check=False)
-                time.sleep(0.1)
+            for line in server.stderr:
+                if "event=join peer=0" in line:
+                    break
+            subprocess.run([hello, socket, "0", TEXT], check=True)
             return listener.communicate(timeout=SECONDS)[0].strip()
         finally:
             listener.kill()
@@ -47,12 +46,13 @@ def main():
         socket = directory / "socket"
         hello = program(directory)
         print("ok 1 - the program compiles without a warning", flush=True)
-        with subprocess.Popen([SAN / "ivshmem-server", "-F", "-S", socket, "--memfd",
-                               "-l", "1M"], stderr=subprocess.DEVNULL) as server:
+        with subprocess.Popen([SAN / "ivshmem-server", "-v", "-F", "-S", socket,
+                               "--memfd", "-l", "1M"], text=True,
+                              stderr=subprocess.PIPE) as server:
             try:
                 while not socket.exists():
                     time.sleep(0.05)
-                heard = converse(hello, socket)
+                heard = converse(hello, socket, server)
             finally:
                 server.terminate()
     passed = heard == TEXT
