@@ -3,7 +3,7 @@
  * A doorbell device is removed from the bus and found again 200 times, under
  * mappings, pollers and sleepers, while the host rings it all the time.
  */
-/* rig: alone=yes devices=doorbell vectors=4 size=4M timeout=400 */
+/* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=400 */
 #include "unplug.h"
 
 #define CYCLES 200

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A plain device is unplugged 200 times under mappings, pollers and readers. */
-/* rig: alone=yes devices=none timeout=400 */
+/* rig: alone=yes turns=yes devices=none timeout=400 */
 #include "unplug.h"
 
 #define CYCLES 200

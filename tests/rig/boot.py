@@ -67,7 +67,8 @@ class Boot:
         for index in range(int(topology.guests)):
             guest = qemu.Guest(self.directory, f"guest{index}", setup.kernel, image,
                                setup.accel, self.devices.arguments(), topology.append,
-                               topology.machine, topology.mem, topology.smp)
+                               topology.machine, topology.mem, topology.smp,
+                               topology.turns)
             self.guests.append(guest)
             guest.start()
         commands = [f"insmod /lib/{name}" for name in extra]
@@ -100,7 +101,10 @@ class Boot:
         results = [None] * len(self.guests)
 
         def work(index):
-            results[index] = self._run_in(index, test, requests, writer)
+            try:
+                results[index] = self._run_in(index, test, requests, writer)
+            except Exception as error:  # whatever it is, it is no pass
+                writer.fail(self._name(index, test), repr(error))
 
         threads = [threading.Thread(target=work, args=(index,))
                    for index in range(len(self.guests))]

@@ -8,6 +8,7 @@ import termios
 import tty
 
 SWITCH = b"\x1d"        # Ctrl-]
+END = b"@rig-exit"      # what the guest's init says when the shell is over
 # The rig's line is the shell's terminal from now on.
 SHELL = ("stty sane <&3; echo; PS1='guest {index} # ' exec setsid -c sh -i "
          "</dev/ttyS1 >/dev/ttyS1 2>&1")
@@ -30,8 +31,17 @@ def _relay(guests, keyboard):
         line.setblocking(True)
         selector.register(line, selectors.EVENT_READ, index)
     selector.register(keyboard, selectors.EVENT_READ)
-    held = {index: b"" for index in alive}
+    held = {index: b"" for index in alive}  # said while the other was shown
+    tail = {index: b"" for index in alive}  # the end mark may come in two parts
     current = 0
+
+    def show(index):
+        nonlocal current
+        current = index
+        _note(f"guest {index}")
+        os.write(1, held[index])
+        held[index] = b""
+
     while alive:
         for key, _ in selector.select():
             if key.data is None:
@@ -39,22 +49,22 @@ def _relay(guests, keyboard):
                 if not data:
                     return
                 if SWITCH in data and len(alive) > 1:
-                    current = 1 - current
-                    _note(f"guest {current}")
-                    os.write(1, held[current])
-                    held[current] = b""
+                    show(1 - current)
                     data = data.replace(SWITCH, b"")
-                alive[current].sendall(data)
+                if current in alive:
+                    alive[current].sendall(data)
                 continue
             try:
                 data = key.fileobj.recv(65536)
             except OSError:
                 data = b""
-            if not data or b"@rig-exit" in data:
+            tail[key.data] = tail[key.data][-len(END):] + data
+            if not data or END in tail[key.data]:
                 selector.unregister(key.fileobj)
                 del alive[key.data]
                 _note(f"guest {key.data} has ended")
-                current = next(iter(alive), 0)
+                if alive and key.data == current:
+                    show(next(iter(alive)))
             elif key.data == current:
                 os.write(1, data)
             else:

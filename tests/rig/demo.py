@@ -112,14 +112,22 @@ class Demo:
             other = 1 - sender
             offset = 4096 * sender
 
+            listens = threading.Event()
+
             def hear():
-                self.show(other, "ivshmemctl wait --count 1 --timeout 30 1")
+                try:
+                    self.show(other, "ivshmemctl wait --count 1 --timeout 30 1")
+                finally:
+                    listens.set()
                 return self.show(other, f"ivshmemctl read --raw {offset} {len(text)}")
 
             def speak():
                 time.sleep(0.5)
                 self.show(sender, f"ivshmemctl write {offset} '{text}'")
                 self.show(sender, f"ivshmemctl ring {other} 1")
+                # A ring before the other side listens is nobody's.
+                while not listens.wait(1):
+                    self.quiet(sender, f"ivshmemctl ring {other} 1")
 
             heard = self.both(*((speak, hear) if sender == 0 else (hear, speak)))
             if text not in heard[other]:

@@ -66,7 +66,7 @@ class Guest:
     """One machine. directory holds its sockets and its console log."""
 
     def __init__(self, directory, name, kernel, initramfs, accel, devices, append,
-                 machine="pc", mem="256", smp="2"):
+                 machine="pc", mem="256", smp="2", turns=""):
         self.name = name
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
@@ -78,7 +78,10 @@ class Guest:
         self.listeners = {}
         self.arguments = [
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", f"{machine},accel={accel}", "-cpu", CPU[accel],
+            "-machine", machine, "-cpu", CPU[accel],
+            # While a BAR moves, emulated processors that run at once can lose an
+            # access to any device, such as the one that sets the next timer.
+            "-accel", "tcg,thread=single" if turns and accel == "tcg" else accel,
             "-smp", smp, "-m", mem,
             "-kernel", str(kernel.image), "-initrd", str(initramfs),
             "-append", APPEND + append,

@@ -18,6 +18,7 @@ DEFAULTS = {
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
     "machine": "pc",        # pc or q35
+    "turns": "",            # yes: emulated processors run in turns, not at once
     "modargs": "",          # parameters of ivshmem.ko
     "append": "",           # more kernel command line
     "modules": "",          # comma list of the kernel's modules to load before
