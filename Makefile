@@ -31,6 +31,7 @@ check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12 that kern
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
+# INTERACTIVE reaches the demo through the environment, as make passes it on.
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
@@ -42,6 +43,7 @@ prerequisites-lint:
 
 install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
 	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
+	test -n "$(DESTDIR)" || ldconfig
 
 clean: ## remove everything built
 	rm -rf build
