@@ -265,11 +265,96 @@ static void test_objects(void)
 	close(open(object_path(), O_CREAT | O_RDWR, 0600));
 	if (chown(object_path(), 12345, 12345) < 0)
 		tap_bail("chown: %m");
-	/* The kernel or the server says no, depending on fs.protected_regular. */
-	tap_eq(run_server("-F", "-S", path, "-M", object, NULL), 1,
-	       "somebody else's object is refused");
+	refused(1, "belongs to another user", "-F", "-S", path, "-M", object);
 	tap_ok(exists(object_path()), "and left alone");
 	unlink(object_path());
+}
+
+static void make_file(const char *path, const char *text)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		tap_bail("no %s: %m", path);
+	close(fd);
+}
+
+/* Names that lead to something else than what servers leave there. */
+static void test_others_files(void)
+{
+	static const char *const texts[] = { "x", "12", "12\n\n", "\n", "1 2\n" };
+	const char *path = scratch("socket"), *pid = scratch("pid");
+	const char *lock = scratch("socket.lock");
+	struct stat st;
+	unsigned int n;
+
+	tap_note("other files");
+	for (n = 0; n < 5; n++) {
+		make_file(pid, texts[n]);
+		refused(1, "no process id", "-F", "-S", path, "--memfd", "-p",
+			pid);
+		tap_ok(stat(pid, &st) == 0 &&
+		       st.st_size == (off_t)strlen(texts[n]) &&
+		       (st.st_mode & 0777) == 0600, "it is left alone");
+	}
+	make_file(pid, "1234567\n");
+	tap_eq(stop_server(start_server("--memfd", "-p", pid, NULL), SIGTERM),
+	       0, "a stale pid file is replaced");
+	tap_ok(!exists(pid), "and removed");
+
+	if (mkfifo(pid, 0640) < 0 || mkfifo(object_path(), 0600) < 0)
+		tap_bail("mkfifo: %m");
+	refused(1, "no regular file", "-F", "-S", path, "--memfd", "-p", pid);
+	refused(1, "no regular file", "-F", "-S", path, "-M", object);
+	tap_ok(stat(pid, &st) == 0 && (st.st_mode & 0777) == 0640 &&
+	       exists(object_path()), "FIFOs are left alone");
+	unlink(pid);
+	unlink(object_path());
+	if (geteuid() || mknod(pid, S_IFCHR | 0666, 1 << 8 | 3) < 0) {
+		tap_skip("devices and other users", "not root");
+		return;
+	}
+	refused(1, "no regular file", "-F", "-S", path, "--memfd", "-p", pid);
+	tap_ok(stat(pid, &st) == 0 && S_ISCHR(st.st_mode),
+	       "a device is left alone");
+	unlink(pid);
+	make_file(pid, "");
+	make_file(lock, "");
+	if (chown(pid, 12345, 12345) < 0)
+		tap_bail("chown: %m");
+	refused(1, "another user; give another file with -p", "-F", "-S",
+		scratch("other"), "--memfd", "-p", pid);
+	if (chown(lock, 12345, 12345) < 0)
+		tap_bail("chown: %m");
+	refused(1, "another user; give another socket with -S", "-F", "-S",
+		path, "--memfd");
+	tap_ok(exists(pid) && exists(lock), "other users' are left alone");
+	unlink(pid);
+	unlink(lock);
+}
+
+/* Somebody removes what the first one has, and the second takes the names. */
+static void test_successor(void)
+{
+	const char *const names[] = {
+		scratch("socket"), scratch("socket.lock"), scratch("pid"),
+		object_path(),
+	};
+	pid_t first, second;
+	unsigned int n;
+
+	tap_note("a successor");
+	first = start_server("-M", object, "-p", scratch("pid"), NULL);
+	for (n = 0; n < 4; n++)
+		if (unlink(names[n]) < 0)
+			tap_bail("unlink %s: %m", names[n]);
+	second = start_server("-M", object, "-p", scratch("pid"), NULL);
+	tap_eq(stop_server(first, SIGTERM), 0, "the first one ends well");
+	for (n = 0; n < 4; n++)
+		tap_ok(exists(names[n]), "%s is still there", names[n]);
+	tap_eq(stop_server(second, SIGTERM), 0, "the second one ends well");
+	for (n = 0; n < 4; n++)
+		tap_ok(!exists(names[n]), "%s is gone", names[n]);
 }
 
 /* Peers cannot free the lock, nor keep it after the server died. */
@@ -374,6 +459,8 @@ int main(void)
 	test_second_server();
 	test_stale_socket();
 	test_objects();
+	test_others_files();
+	test_successor();
 	test_lock_is_ours();
 	test_directory();
 	test_hugetlbfs();

@@ -5,8 +5,10 @@
  */
 #include <err.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,23 +50,34 @@ void daemon_ready(int status)
 	close(status);
 }
 
+/* Whatever holds something else than a process id is not ours to replace. */
+static bool is_pid_file(int fd)
+{
+	char text[16] = "";
+	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+	ssize_t digits = strspn(text, "0123456789");
+
+	return got == 0 ||
+	       (digits && digits == got - 1 && text[digits] == '\n');
+}
+
 int pid_file_write(const char *path)
 {
 	int fd = lock_file(path, "pid file",
-			   "stop it, or give another file with -p");
+			   "give another file with -p, or stay in the foreground with -F");
 
 	if (fd < 0)
 		return -1;
+	if (!is_pid_file(fd)) {
+		warnx("%s is there already and holds no process id; give another pid file with -p",
+		      path);
+		close(fd);
+		return -1;
+	}
 	if (fchmod(fd, 0644) == 0 && ftruncate(fd, 0) == 0 &&
 	    dprintf(fd, "%d\n", getpid()) > 0)
 		return fd;
 	warn("cannot write pid file %s", path);
-	pid_file_remove(path, fd);
+	lock_remove(path, fd);
 	return -1;
-}
-
-void pid_file_remove(const char *path, int fd)
-{
-	unlink(path);
-	close(fd);
 }

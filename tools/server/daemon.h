@@ -12,8 +12,7 @@
 int daemon_start(void);
 void daemon_ready(int status);
 
-/* A locked descriptor, or -1 having said what is wrong. */
+/* A descriptor for lock_remove(), or -1 having said what is wrong. */
 int pid_file_write(const char *path);
-void pid_file_remove(const char *path, int fd);
 
 #endif /* DAEMON_H */

@@ -40,50 +40,87 @@ static int holder(int fd)
 	return pid > 0 ? pid : 0;
 }
 
-static void refuse(int fd, const char *path, const char *purpose,
-		   const char *advice)
+/*
+ * To create it only if it is not there keeps to the rules of sticky
+ * directories: with O_CREAT not even root may open somebody else's file there
+ * (fs.protected_regular), and could not say whose it is.
+ */
+static int open_or_create(const char *path)
 {
-	int pid = holder(fd);
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd;
 
-	if (pid)
-		warnx("cannot use %s %s: process %d has it; %s", purpose, path,
-		      pid, advice);
-	else
-		warnx("cannot use %s %s: another process has it; %s", purpose,
-		      path, advice);
+	do {
+		fd = open(path, flags);
+		if (fd < 0 && errno == ENOENT)
+			fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	} while (fd < 0 && errno == EEXIST);
+	return fd;
 }
 
-/* Whether the path still leads to the file that was opened. */
-static bool still_there(int fd, const char *path)
+/* Lock what was opened: NULL, or why it cannot be ours. */
+static const char *lock_opened(int fd)
 {
-	struct stat opened, named;
+	static char text[64];
+	struct stat st;
+	int pid;
 
-	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 &&
-	       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return "it is no regular file";
+		return st.st_uid == geteuid() ? NULL :
+		       "it belongs to another user";
+	}
+	if (errno != EWOULDBLOCK)
+		return strerror(errno);
+	pid = holder(fd);
+	if (!pid)
+		return "another process has it";
+	snprintf(text, sizeof(text), "process %d has it", pid);
+	return text;
+}
+
+static bool leads_to(const char *path, const struct stat *file)
+{
+	struct stat named;
+
+	return lstat(path, &named) == 0 && named.st_ino == file->st_ino &&
+	       named.st_dev == file->st_dev;
 }
 
 int lock_file(const char *path, const char *purpose, const char *advice)
 {
+	const char *why;
+	struct stat st;
 	int fd;
 
 	/* Its holder may remove the file between our open and our lock. */
 	for (;;) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
-			  O_NONBLOCK, 0600);
-		if (fd < 0) {
-			warn("cannot use %s %s", purpose, path);
-			return -1;
-		}
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		fd = open_or_create(path);
+		why = fd < 0 ? strerror(errno) : lock_opened(fd);
+		if (why)
 			break;
-		if (still_there(fd, path))
+		if (fstat(fd, &st) == 0 && leads_to(path, &st))
 			return fd;
 		close(fd);
 	}
-	if (errno == EWOULDBLOCK)
-		refuse(fd, path, purpose, advice);
-	else
-		warn("cannot lock %s %s", purpose, path);
-	close(fd);
+	warnx("cannot use %s %s: %s; %s", purpose, path, why, advice);
+	if (fd >= 0)
+		close(fd);
 	return -1;
+}
+
+void lock_remove(const char *path, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		remove_own(path, &st);
+	close(fd);
+}
+
+void remove_own(const char *path, const struct stat *file)
+{
+	if (leads_to(path, file))
+		unlink(path);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "lock.h"
 #include "log.h"
 #include "memory.h"
 #include "server.h"
@@ -156,7 +157,7 @@ static int with_pid_file(struct settings *settings, struct server *server,
 	if (fd < 0)
 		return -1;
 	result = serve(settings, server, status);
-	pid_file_remove(settings->pid_file, fd);
+	lock_remove(settings->pid_file, fd);
 	return result;
 }
 

@@ -166,11 +166,6 @@ static int check_object(const struct memory *memory, const struct stat *st)
 {
 	char there[32], wanted[32];
 
-	if (st->st_uid != geteuid()) {
-		warnx("%s belongs to another user; choose another name with -M",
-		      memory->path);
-		return -1;
-	}
 	if (st->st_size == 0 || (uint64_t)st->st_size == memory->size)
 		return 0;
 	warnx("%s is there already and has %s bytes, not %s; remove it, or choose another name with -M",
@@ -179,18 +174,19 @@ static int check_object(const struct memory *memory, const struct stat *st)
 	return -1;
 }
 
-/* Lock the object; on failure forget its path, as it is not ours to remove. */
+/* Lock the object; on failure let go of it, as it is not ours to remove. */
 static int own_object(struct memory *memory)
 {
 	struct stat st;
 
 	memory->lock = lock_file(memory->path, "shared memory",
-				 "stop it, or choose another name with -M");
-	if (memory->lock >= 0 && fstat(memory->lock, &st) == 0 &&
-	    check_object(memory, &st) == 0)
+				 "choose another name with -M");
+	if (memory->lock < 0)
+		return -1;
+	if (fstat(memory->lock, &st) == 0 && check_object(memory, &st) == 0)
 		return 0;
-	free(memory->path);
-	memory->path = NULL;
+	close(memory->lock);
+	memory->lock = -1;
 	return -1;
 }
 
@@ -237,11 +233,9 @@ int memory_create(struct memory *memory)
 
 void memory_remove(struct memory *memory)
 {
-	if (memory->path)
-		unlink(memory->path);
-	free(memory->path);
 	if (memory->fd >= 0)
 		close(memory->fd);
 	if (memory->lock >= 0)
-		close(memory->lock);
+		lock_remove(memory->path, memory->lock);
+	free(memory->path);
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -106,10 +105,11 @@ static int bind_and_listen(struct listener *listener,
 		warn("cannot create socket %s", listener->path);
 		return -1;
 	}
-	if (listen(listener->fd, SOMAXCONN) == 0)
+	if (lstat(listener->path, &listener->bound) == 0 &&
+	    listen(listener->fd, SOMAXCONN) == 0)
 		return 0;
 	warn("cannot listen on %s", listener->path);
-	unlink(listener->path);
+	remove_own(listener->path, &listener->bound);
 	return -1;
 }
 
@@ -125,7 +125,7 @@ static int take_path(struct listener *listener)
 		return -1;
 	}
 	listener->lock = lock_file(listener->lock_path, "socket lock",
-				   "stop that server, or give another socket with -S");
+				   "give another socket with -S");
 	if (listener->lock < 0)
 		return -1;
 	if (make_room(&address) < 0)
@@ -138,10 +138,8 @@ static int take_path(struct listener *listener)
 
 static void drop_lock(struct listener *listener)
 {
-	if (listener->lock >= 0) {
-		unlink(listener->lock_path);
-		close(listener->lock);
-	}
+	if (listener->lock >= 0)
+		lock_remove(listener->lock_path, listener->lock);
 	free(listener->lock_path);
 }
 
@@ -160,7 +158,7 @@ int listener_open(struct listener *listener)
 
 void listener_close(struct listener *listener)
 {
-	unlink(listener->path);
+	remove_own(listener->path, &listener->bound);
 	close(listener->fd);
 	drop_lock(listener);
 }

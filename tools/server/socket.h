@@ -5,10 +5,13 @@
 #ifndef SOCKET_H
 #define SOCKET_H
 
+#include <sys/stat.h>
+
 struct listener {
 	const char *path;
 	int mode;		/* permission bits, or -1: what the umask leaves */
 	int fd;
+	struct stat bound;	/* what is at the path while it is ours */
 	int lock;
 	char *lock_path;
 };
