@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ivshmemctl: every verb but send and recv, every exit code, all JSON."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -163,6 +164,40 @@ def test_read_write(device, region, directory):
     check_exit(run("read", "-o", directory, device=device), FAILED, "no output file", str(directory))
 
 
+@contextlib.contextmanager
+def huge_pages(number):
+    """A hugetlbfs with so many pages of 2 MiB, or the reason why there is none."""
+    reserve = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as undo:
+        try:
+            if int(reserve.read_text()):
+                raise OSError("huge pages are in use")
+            subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", directory],
+                           stderr=subprocess.DEVNULL, check=True)
+            undo.callback(subprocess.run, ["umount", directory], check=True)
+            undo.callback(reserve.write_text, "0")
+            reserve.write_text(str(number))
+            if int(reserve.read_text()) < number:
+                raise OSError("there are too few huge pages")
+            reason = None
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = str(error)
+        yield directory, reason
+
+
+def test_huge_pages():
+    with huge_pages(2) as (directory, reason):
+        if reason:
+            skip("huge pages", reason)
+            return
+        with server("4M", memory=("-m", directory)) as (device, _):
+            for offset in ("0x1234", "2M", "0x2ffff0"):
+                check_exit(run("write", offset, "over a page's end", device=device), OK,
+                           f"write to {offset} in huge pages")
+                check(run("read", offset, "17", device=device).out == b"over a page's end",
+                      "read it back")
+
+
 def test_terminal(device):
     """Under script(1) stdout is a terminal."""
     if subprocess.run(["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL,
@@ -291,6 +326,7 @@ def main():
             test_ring_wait(device)
             test_ping(device)
             test_late_answers(device)
+        test_huge_pages()
         test_server_gone()
         test_plain()
     done()

@@ -249,8 +249,7 @@ static void memory_gone(int signal)
 enum exit_code device_map(const struct device *device, uint64_t offset,
 			  uint64_t length, struct mapping *mapping)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t start = offset & ~(page - 1);
+	uint64_t start = offset - offset % device->properties.page_size;
 	uint64_t whole = offset - start + length;
 	struct sigaction action = { .sa_handler = memory_gone };
 	int error = -ENOMEM;

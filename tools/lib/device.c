@@ -58,6 +58,7 @@ static int device_properties(struct ivshmem *handle,
 		.vectors = info.vectors,
 		.transport = IVSHMEM_TRANSPORT_DEVICE,
 		.cache = info.cache,
+		.page_size = handle->page,
 		.mapped_registers = to_device(handle)->registers != NULL,
 	};
 	return 0;

@@ -55,6 +55,7 @@ struct ivshmem_properties {
 	enum ivshmem_transport transport;
 	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
 	int mapped_registers;		/* ringing needs no system call */
+	size_t page_size;		/* what ivshmem_map() offsets are multiples of */
 };
 
 /*
@@ -84,8 +85,8 @@ int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
 /*
  * ivshmem_map - map part of the region, readable and (unless the handle is
  * read-only) writable
- * @offset: a multiple of the page size (of the huge page size on the host, if
- *	the region lies in a hugetlbfs)
+ * @offset: a multiple of struct ivshmem_properties.page_size, which is that of
+ *	a huge page on the host, if the region lies in a hugetlbfs
  * @length: bytes; 0 for all from @offset on
  *
  * -EINVAL: beyond the end, or misaligned. ivshmem_unmap() wants the length

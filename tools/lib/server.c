@@ -293,6 +293,7 @@ static int server_properties(struct ivshmem *handle,
 		.vectors = handle->vectors,
 		.transport = IVSHMEM_TRANSPORT_SERVER,
 		.cache = IVSHMEM_CACHE_WB,
+		.page_size = handle->page,
 	};
 	return 0;
 }

@@ -139,13 +139,13 @@ def peers(device):
 
 
 @contextlib.contextmanager
-def server(size="1M", vectors=4):
+def server(size="1M", vectors=4, memory=("-M", REGION)):
     """A running ivshmem-server: its socket, and the path of the region's file."""
     region = pathlib.Path("/dev/shm") / REGION
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "socket"
         log = (pathlib.Path(directory) / "log").open("wb")
-        process = subprocess.Popen([SERVER, "-F", "-S", path, "-M", REGION, "-l", size,
+        process = subprocess.Popen([SERVER, "-F", "-S", path, *memory, "-l", size,
                                     "-n", str(vectors)], stderr=log, env=environment())
         try:
             if not wait_until(path.exists, 10):
