@@ -270,8 +270,9 @@ def test_ping(device):
     answerer.signal(signal.SIGSTOP)
     pinger = run("ping", "0", "-c", "2", "-t", "0.05", "--json", device=device)
     check_exit(pinger, TIMEOUT, "ping without any answer", "--answer 1")
-    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2,
-                                     "late": 0}, "lost answers are counted", pinger.out)
+    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 0, "answered": 0, "lost": 0,
+                                     "late": 0}, "rings before the first answer do not count",
+          pinger.out)
     answerer.signal(signal.SIGCONT)
 
     pinger = join("ping", "0", "-c", "0", "-i", "0.01", device=device)
@@ -287,19 +288,57 @@ def test_ping(device):
     check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
 
 
-def test_late_answers(device):
-    """Slow answers are lost ones, and none of them answers the next ring."""
-    answerer = join("wait", "--count", "2", device=device)
-    pinger = Program("ping", "0", "-c", "2", "-t", "2", "--json", device=device)
+def test_meeting(device):
+    """Who asks may be there before the other answers; both count the same rings."""
+    answerer = join("wait", device=device)
+    pinger = Program("ping", "0", "-c", "1", "-t", "0.5", "--json", device=device)
     for _ in range(2):
         answerer.line()
-        # More than one and less than two timeouts after the ring.
-        time.sleep(3)
-        run("ring", "1", device=device)
-    pinger.end()
-    result = json.loads(pinger.out)
-    check(result["answered"] == 0 and result["late"] == 2, "late answers are not mistaken", result)
+    run("ring", "1", device=device)
+    check(pinger.end() == OK and json.loads(pinger.out)["sent"] == 1, "ping waits for an answer",
+          pinger.report(), pinger.out)
+    answerer.signal(signal.SIGINT)
     answerer.end()
+
+    answerer = join("ping", "--answer", "1", "-c", "50", "--json", device=device)
+    check_exit(run("ping", "0", "-c", "50", device=device), OK, "ping --count")
+    check(answerer.end() == OK and json.loads(answerer.out)["answered"] == 50,
+          "ends both sides alike", answerer.report(), answerer.out)
+    answerer = join("ping", "--answer", "1", "-c", "50", "-t", "2", device=device)
+    check_exit(run("ping", "0", "-c", "5", device=device), OK, "ping less")
+    check(answerer.end() == OK and b" 5 rings answered" in answerer.out, "or the timeout ends it",
+          answerer.report(), answerer.out)
+
+    myself = run("ping", "0", "-c", "3", device=device)
+    check_exit(myself, OK, "ping oneself", "this side itself")
+
+
+def test_late_answers(device):
+    """Late and missing answers are lost ones, and none answers the next ring."""
+    answerer = join("wait", "--count", "2", device=device)
+    pinger = Program("ping", "0", "-c", "2", "-t", "2", "--json", device=device)
+    answerer.line()
+    # More than one and less than two timeouts after the ring.
+    time.sleep(3)
+    run("ring", "1", device=device)
+    pinger.end()
+    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2,
+                                     "late": 1}, "late answers are not mistaken", pinger.out)
+    answerer.end()
+
+
+def test_descriptors(device):
+    """Each vector of each peer takes a descriptor, and soft limits are low."""
+    waiters = [join("wait", device=device) for _ in range(4)]
+
+    def limited(which):
+        return run("info", device=device, prefix=("sh", "-c", f'ulimit {which} 16; exec "$@"', "sh"))
+
+    check_exit(limited("-Sn"), OK, "a soft limit does not matter")
+    check_exit(limited("-n"), FAILED, "a hard one does", "ulimit -Hn")
+    for waiter in waiters:
+        waiter.signal(signal.SIGINT)
+        waiter.end()
 
 
 def test_plain():
@@ -325,7 +364,9 @@ def main():
             test_terminal(device)
             test_ring_wait(device)
             test_ping(device)
+            test_meeting(device)
             test_late_answers(device)
+            test_descriptors(device)
         test_huge_pages()
         test_server_gone()
         test_plain()

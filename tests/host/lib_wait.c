@@ -72,6 +72,7 @@ static void test_wait_errors(struct ivshmem *a)
 		{ "word beyond the end", { .flags = IVSHMEM_WAIT_FOR_WORD,
 					   .offset = 4 << 20 } },
 		{ "spinning too long", { .spin_ns = SECOND + 1 } },
+		{ "spinning for ever", { .spin_ns = INT64_MAX } },
 	};
 	struct ivshmem_wait_options look = { .timeout_ns = 0 };
 	size_t n;

@@ -118,6 +118,10 @@ static enum exit_code complain_open(const char *name, int error)
 		return complain(EXIT_FAILED,
 				"%s: the driver and this program are of different versions: update both",
 				name);
+	case EMFILE:
+		return complain(EXIT_FAILED,
+				"%s: too many open files: each vector of each peer takes one; raise the limit (ulimit -Hn)",
+				name);
 	case ETIMEDOUT:
 		return complain(EXIT_TIMEOUT,
 				"%s: the server does not answer; restart it", name);

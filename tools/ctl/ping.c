@@ -6,6 +6,9 @@
  * A doorbell carries nothing, so an answer can't say which ring it answers.
  * There is never more than one ring on its way, and after a lost answer the
  * next ring waits as long again for the straggler.
+ *
+ * A ring is lost on a guest that has yet to open its device. So those before
+ * the first answer do not count, on either side: both see as many rings.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "numbers.h"
@@ -20,6 +24,9 @@
 /* A signal between the look at @stopped and the wait is seen after this. */
 #define LOOK_NS		INT64_C(1000000000)
 #define ARRIVAL_NS	INT64_C(100000000)
+/* How long, and after what pauses, to ring one who has never answered. */
+#define START_NS	INT64_C(10000000000)
+#define PAUSE_NS	INT64_C(100000000)
 
 static struct {
 	uint32_t peer;
@@ -112,33 +119,60 @@ static void pause_between(int64_t nanoseconds)
 		nanosleep(&pause, NULL);
 }
 
+/* As round_trip(); -ETIMEDOUT if too late, too, and then @late. */
+static int64_t ask_once(const struct device *device, bool *late)
+{
+	int64_t time = drain(device);
+
+	*late = false;
+	if (!time)
+		time = round_trip(device);
+	if (time != -ETIMEDOUT)
+		return time;
+	time = wait_rung(device, now_ns() + option.timeout_ns);
+	*late = !time;
+	return time ? time : -ETIMEDOUT;
+}
+
+/* Nobody has answered yet. Is it worth while to go on? */
+static bool keep_waiting(int64_t start, bool *told)
+{
+	if (now_ns() - start >= START_NS)
+		return false;
+	if (!*told && isatty(STDERR_FILENO))
+		fprintf(stderr, "waiting for peer %u to answer\n", option.peer);
+	*told = true;
+	pause_between(PAUSE_NS);
+	return true;
+}
+
 static int measure(const struct device *device, struct result *result)
 {
+	int64_t start = now_ns();
+	bool late, told = false;
 	int error = 0;
 
 	while (!error && !stopped &&
 	       (!option.count || result->sent < option.count)) {
-		int64_t time = drain(device);
+		int64_t time = ask_once(device, &late);
 
-		if (!time)
-			time = round_trip(device);
 		if (time == -EINTR)
 			break;
 		if (time < 0 && time != -ETIMEDOUT)
 			return (int)time;
-		result->sent++;
-		if (time >= 0) {
-			error = remember(result, time);
-		} else {
-			error = wait_rung(device, now_ns() + option.timeout_ns);
-			result->late += !error;
-			if (error == -ETIMEDOUT || error == -EINTR)
-				error = 0;
+		if (!result->sent && time < 0 && !late) {
+			if (keep_waiting(start, &told))
+				continue;
+			break;
 		}
+		result->sent++;
+		result->late += late;
+		if (time >= 0)
+			error = remember(result, time);
 		if (!option.count || result->sent < option.count)
 			pause_between(option.interval_ns);
 	}
-	return error == -EINTR ? 0 : error;
+	return error;
 }
 
 static double microseconds(const struct result *result, double percent)
@@ -194,7 +228,7 @@ static enum exit_code ask(const struct device *device)
 		print_result(&result);
 	if (error)
 		code = device_complain_ring(device, error, option.peer);
-	else if (!code && result.sent && !result.answered)
+	else if (!code && !result.answered)
 		code = complain(EXIT_TIMEOUT,
 				"no answer: does 'ivshmemctl ping --answer %u' run on peer %u?",
 				device->properties.id, option.peer);
@@ -259,9 +293,11 @@ static enum exit_code answer(const struct device *device)
 	else
 		printf("peer %u, vector %u: %" PRIu64 " rings answered\n",
 		       option.peer, option.vector, answered);
-	if (error == -ETIMEDOUT)
-		return complain(EXIT_TIMEOUT, "no more rings");
-	return error ? device_complain(device, error, "answer doorbells") : code;
+	if (error && error != -ETIMEDOUT)
+		return device_complain(device, error, "answer doorbells");
+	if (error && !answered)
+		return complain(EXIT_TIMEOUT, "nobody rang");
+	return code;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -323,7 +359,7 @@ static const struct argp ping_argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "PEER",
-	.doc = "Measure doorbell round trips to PEER, which runs 'ivshmemctl ping --answer' with this side's number.\vThe exit code is 5 if nothing was answered.",
+	.doc = "Measure doorbell round trips to PEER, which runs 'ivshmemctl ping --answer' with this side's number.\vEither side may start first: rings do not count until one is answered, for 10 seconds at most. The exit code is 5 if nothing was answered.",
 	.children = with_device_and_json,
 };
 
@@ -338,6 +374,9 @@ int verb_ping(int argc, char **argv)
 	if (code)
 		return code;
 	code = device_need_vector(&device, option.vector);
+	if (!code && option.peer == device.properties.id)
+		complain(EXIT_OK, "note: peer %u is this side itself",
+			 option.peer);
 	if (!code)
 		code = option.answer ? answer(&device) : ask(&device);
 	device_close(&device);

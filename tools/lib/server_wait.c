@@ -284,12 +284,12 @@ int ivshmem_server_wait(struct ivshmem *handle,
 	waiter.server = server;
 	waiter.result = result;
 	waiter.word = NULL;
-	set_times(&waiter, options);
 	pthread_mutex_lock(&server->lock);
 	error = enlist(&waiter, options);
 	pthread_mutex_unlock(&server->lock);
 	if (error)
 		return error;
+	set_times(&waiter, options);
 	error = map_word(&waiter, options);
 	if (!error)
 		error = wait_loop(&waiter);
