@@ -92,25 +92,83 @@ static void test_full(const char *option, int vectors)
 	server_nofile = 0;
 }
 
+/* Read on to where descriptors come; gives the own id. */
+static int start_introduction(int socket)
+{
+	next_message(socket);
+	return next_message(socket).value;
+}
+
+/* Descriptors of this user that are on their way to nobody: two sockets. */
+static void use_up(int pair[2])
+{
+	int fds[LIMIT + 1], n;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(fds))];
+	} control = { 0 };
+	struct iovec data = { "x", 1 };
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	for (n = 0; n < LIMIT + 1; n++)
+		fds[n] = STDERR_FILENO;
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    sendmsg(pair[0], &message, 0) != 1)
+		tap_bail("cannot send descriptors: %m");
+}
+
 static void test_on_their_way(void)
 {
-	int peers[5], n;
 	pid_t server;
+	int pair[2], peer;
 
 	tap_note("too many descriptors on their way");
-	server_nofile = 200;
+	server_nofile = LIMIT;
 	server_limited = true;
-	server = start_server("--memfd", "-n", "32", NULL);
-	for (n = 0; n < 5; n++)
-		peers[n] = join(scratch("socket"));
+	server = start_server("--memfd", NULL);
+	use_up(pair);
+	peer = join(scratch("socket"));
+	tap_eq(start_introduction(peer), 0, "a peer is there");
 	tap_ok(eventually(strstr(server_said(), "event=pause")),
 	       "the kernel takes no more of them");
 	tap_ok(sleeps(server), "the server does not spin");
-	for (n = 0; n < 5; n++) {
-		tap_eq(introduction(peers[n], 32), n,
-		       "peer %d reads and gets all", n);
-		close(peers[n]);
+	close(pair[0]);
+	close(pair[1]);
+	close(expect_message(peer, -1, SOME));
+	close(expect_message(peer, 0, SOME));
+	close(peer);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+/* Those who stop reading keep nobody waiting, however many they are. */
+static void test_silent(int limit, const char *option, int vectors, int count)
+{
+	int peers[CROWD], n, in_order = 0;
+	pid_t server;
+
+	tap_note("%d do not read, of %s vectors", count, option);
+	server_nofile = limit;
+	server = start_server("--memfd", "-n", option, NULL);
+	for (n = 0; n < count; n++) {
+		peers[n] = join(scratch("socket"));
+		in_order += start_introduction(peers[n]) == n;
 	}
+	tap_eq(in_order, count, "all have joined");
+	n = join(scratch("socket"));
+	tap_eq(introduction(n, vectors), count, "a newcomer hears everything");
+	close(n);
+	tap_ok(!strstr(server_said(), "event=pause"), "and need not wait");
+	for (n = 0; n < count; n++)
+		close(peers[n]);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
@@ -120,5 +178,7 @@ int main(void)
 	test_full("4", 4);
 	test_full("17", 17);
 	test_on_their_way();
+	test_silent(700, "64", 64, 8);
+	test_silent(LIMIT, "1", 1, 24);
 	return tap_done();
 }

@@ -60,6 +60,9 @@ static void test_options(void)
 	refused(2, "1 to 256", "-F", "-n", "1x");
 	refused(2, "0 to 777", "-F", "--mode", "8");
 	refused(2, "0 to 777", "-F", "--mode", "1000");
+	refused(2, "cannot name", "-F", "-M", "a/b");
+	refused(2, "cannot name", "-F", "-M", "");
+	refused(2, "cannot name", "-F", "-M", "/..");
 }
 
 static void test_bad_sizes(void)
@@ -255,9 +258,6 @@ static void test_objects(void)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 	close(fd);
 
-	refused(1, "cannot name", "-F", "-S", path, "-M", "a/b");
-	refused(1, "cannot name", "-F", "-S", path, "-M", "");
-	refused(1, "cannot name", "-F", "-S", path, "-M", "/..");
 	if (geteuid()) {
 		tap_skip("somebody else's object", "not root");
 		return;
@@ -355,6 +355,32 @@ static void test_successor(void)
 	tap_eq(stop_server(second, SIGTERM), 0, "the second one ends well");
 	for (n = 0; n < 4; n++)
 		tap_ok(!exists(names[n]), "%s is gone", names[n]);
+}
+
+/* The log goes to a pipe that nobody reads any more. */
+static void test_closed_log(void)
+{
+	const char *path = scratch("socket");
+	int log[2], socket;
+	pid_t server;
+
+	tap_note("a closed log");
+	if (pipe2(log, O_CLOEXEC) < 0)
+		tap_bail("no pipe: %m");
+	close(log[0]);
+	server = fork();
+	if (!server) {
+		dup2(log[1], STDERR_FILENO);
+		execl("build/san/ivshmem-server", "ivshmem-server", "-F", "-S",
+		      path, "-M", object, NULL);
+		_exit(127);
+	}
+	close(log[1]);
+	tap_ok(eventually((socket = join(path)) >= 0), "the server listens");
+	tap_eq(introduction(socket, 1), 0, "it serves");
+	close(socket);
+	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
+	tap_ok(!exists(path) && !exists(object_path()), "nothing is left");
 }
 
 /* Peers cannot free the lock, nor keep it after the server died. */
@@ -461,6 +487,7 @@ int main(void)
 	test_objects();
 	test_others_files();
 	test_successor();
+	test_closed_log();
 	test_lock_is_ours();
 	test_directory();
 	test_hugetlbfs();

@@ -118,7 +118,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		break;
 	case 'n':
 		settings->vectors = number(state, "vectors", text, 10, 1,
-					   MAX_VECTORS);
+					   IVSHMEM_MAX_VECTORS);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -205,7 +205,8 @@ int main(int argc, char **argv)
 	argp_program_version = "ivshmem-server " VERSION;
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
-	if (memory_size(settings.size, &settings.memory.size) < 0)
+	if (memory_size(settings.size, &settings.memory.size) < 0 ||
+	    memory_name(&settings.memory) < 0)
 		return 2;
 	log_open(settings.verbose);
 	if (settings.foreground)

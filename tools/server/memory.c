@@ -7,6 +7,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,26 @@ int memory_size(const char *text, uint64_t *size)
 		return 0;
 	warnx("size %s does not suit a PCI device, which wants a power of two of at least one page; %s would do",
 	      text, readable(next_power(*size), would));
+	return -1;
+}
+
+static const char *object_name(const struct memory *memory)
+{
+	return memory->name + (*memory->name == '/');
+}
+
+int memory_name(const struct memory *memory)
+{
+	const char *name;
+
+	if (memory->kind != MEMORY_SHM)
+		return 0;
+	name = object_name(memory);
+	if (*name && !strchr(name, '/') && strcmp(name, ".") &&
+	    strcmp(name, "..") && strlen(name) <= NAME_MAX)
+		return 0;
+	warnx("\"%s\" cannot name a shared memory object: use letters, digits, - and _",
+	      memory->name);
 	return -1;
 }
 
@@ -192,17 +213,9 @@ static int own_object(struct memory *memory)
 
 static int create_shm(struct memory *memory)
 {
-	const char *name = memory->name;
 	char self[64];
 
-	name += *name == '/';
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") ||
-	    !strcmp(name, "..")) {
-		warnx("\"%s\" cannot name a shared memory object: use letters, digits, - and _",
-		      memory->name);
-		return -1;
-	}
-	if (asprintf(&memory->path, "/dev/shm/%s", name) < 0) {
+	if (asprintf(&memory->path, "/dev/shm/%s", object_name(memory)) < 0) {
 		memory->path = NULL;
 		return failed(memory, "create");
 	}

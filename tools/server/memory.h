@@ -20,6 +20,7 @@ struct memory {
 
 /* 0, or -1 having said what is wrong. */
 int memory_size(const char *text, uint64_t *size);
+int memory_name(const struct memory *memory);
 int memory_create(struct memory *memory);
 void memory_remove(struct memory *memory);
 

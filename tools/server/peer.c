@@ -208,31 +208,26 @@ static void advance(const struct server *server, struct peer *peer)
 }
 
 /*
- * Send what the socket takes. SEND_LATER means that the kernel lacks something
- * of which epoll would not tell when it is back: room for descriptors on their
- * way (ETOOMANYREFS), or memory.
+ * Send one message; epoll tells when the socket takes another. SEND_LATER means
+ * that the kernel lacks something of which epoll would not tell when it is back:
+ * room for descriptors on their way (ETOOMANYREFS), or memory.
  */
 enum send_result peer_send(struct server *server, struct peer *peer)
 {
-	int left = SEND_AT_ONCE;
-
-	while (peer_is_waiting(peer) && left--) {
-		switch (send_next(server, peer)) {
-		case 0:
-			advance(server, peer);
-			break;
-		case EINTR:
-			break;
-		case EAGAIN:
-			return SEND_OK;
-		case ETOOMANYREFS:
-		case ENOBUFS:
-		case ENOMEM:
-			peer_watch_writing(server, peer, false);
-			return SEND_LATER;
-		default:
-			return SEND_FAILED;
-		}
+	switch (peer_is_waiting(peer) ? send_next(server, peer) : EAGAIN) {
+	case 0:
+		advance(server, peer);
+		break;
+	case EAGAIN:
+	case EINTR:
+		break;
+	case ETOOMANYREFS:
+	case ENOBUFS:
+	case ENOMEM:
+		peer_watch_writing(server, peer, false);
+		return SEND_LATER;
+	default:
+		return SEND_FAILED;
 	}
 	if (!peer_is_waiting(peer))
 		peer_watch_writing(server, peer, false);

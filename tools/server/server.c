@@ -143,7 +143,7 @@ static void join(struct server *server, int socket)
 
 	while (id < server->end && server->peers[id])
 		id++;
-	if (id == MAX_PEERS) {
+	if (id > IVSHMEM_MAX_PEER) {
 		refuse(socket, "all ids are taken");
 		return;
 	}
@@ -173,7 +173,7 @@ static void join(struct server *server, int socket)
  * No descriptor is left to accept with: use the reserved one to hang up, or the
  * newcomer would wait and the loop would spin. If even that fails, pause.
  */
-static void turn_away(struct server *server)
+static void turn_away(struct server *server, int error)
 {
 	int socket = -1;
 
@@ -181,13 +181,27 @@ static void turn_away(struct server *server)
 		close(server->reserve);
 		socket = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 		if (socket >= 0)
-			refuse(socket, "out of descriptors, see ulimit -n");
+			refuse(socket, strerror(error));
 	}
 	server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (socket >= 0)
 		return;
 	watch_listener(server, false);
 	server_pause(server);
+}
+
+/*
+ * The kernel counts the descriptors on their way to all peers together, against
+ * the limit of those open. With the least buffer there is, epoll finds room for
+ * a second message that is not read yet and for no third: two descriptors, and
+ * that many a peer has open here at least. So those who do not read never use
+ * up what others need.
+ */
+static void limit_unread(int socket)
+{
+	int least = 1;
+
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 }
 
 static void listener_ready(struct server *server, struct watch *watch,
@@ -197,11 +211,13 @@ static void listener_ready(struct server *server, struct watch *watch,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (socket >= 0)
+	if (socket >= 0) {
+		limit_unread(socket);
 		join(server, socket);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		 errno == ENOMEM)
-		turn_away(server);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		   errno == ENOMEM) {
+		turn_away(server, errno);
+	}
 }
 
 /* The rest of the loop */
@@ -245,6 +261,8 @@ static int open_signals(void)
 {
 	sigset_t set;
 
+	/* That nobody reads the log is no reason to stop. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

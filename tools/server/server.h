@@ -5,10 +5,9 @@
 #ifndef SERVER_H
 #define SERVER_H
 
-#include "peer.h"
+#include <linux/ivshmem.h>
 
-#define MAX_PEERS	65536		/* ids are 16 bits wide in the device */
-#define MAX_VECTORS	256
+#include "peer.h"
 
 struct server {
 	int memory;			/* what every peer gets */
@@ -21,7 +20,7 @@ struct server {
 	int reserve;			/* a descriptor to give up in need */
 	int stopped_by;			/* signal, or 0 */
 
-	struct peer *peers[MAX_PEERS];	/* by id */
+	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
 	uint32_t end;			/* one more than the highest id */
 	uint32_t count;
 };

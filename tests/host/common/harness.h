@@ -13,6 +13,7 @@
 #include "../../guest/tap.h"
 
 #define NONE	(-1)		/* as a descriptor: a message without one */
+#define SOME	0		/* there must be one, whichever */
 
 /*
  * A path in this test's own directory, which goes when the test ends. The same
