@@ -17,6 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
 from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  # noqa: E402
                  check, check_exit, done, join, peers, plain_server, run, server, skip)
 
+# What a program prints here gets lost.
+FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
 VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv"]
 
 
@@ -24,11 +26,13 @@ def test_help():
     program = run("--help")
     check_exit(program, OK, "--help succeeds")
     check(all(f"  {verb} " in program.out.decode() for verb in VERBS), "--help names all verbs")
+    check(run("help").out == program.out == run("-h").out, "so do help and -h")
     for verb in VERBS:
         program = run(verb, "--help")
         check(program.process.returncode == OK and
               f"Usage: ivshmemctl {verb}" in program.out.decode(), f"{verb} --help",
               program.report(), program.out)
+        check(run(verb, "-h").out == program.out, f"{verb} -h")
         check_exit(run(verb, "--nonsense"), USAGE, f"{verb} refuses an unknown option")
     check(run("--version").out.startswith(b"ivshmemctl "), "--version")
 
@@ -46,6 +50,7 @@ def test_usage():
     check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "at most")
     check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "1 or more")
     check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "not both")
+    check_exit(run("read", "--json", "--raw"), USAGE, "JSON or bytes", "not both")
 
 
 def test_no_device(directory):
@@ -54,8 +59,11 @@ def test_no_device(directory):
     plain.write_text("")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(dead))
-    check_exit(run("info", "-d", nothing), NO_DEVICE, "no such path", str(nothing))
-    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "lspci")
+    check_exit(run("info", "-d", nothing), NO_DEVICE, "no such socket",
+               f"ivshmem-server -S {nothing}")
+    check_exit(run("info", "-d", "/dev/ivshmem99"), NO_DEVICE, "no such node", "ivshmem99", "lspci")
+    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "lspci",
+               "on the host")
     check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
     check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
     check_exit(run("info", "-d", dead), NO_DEVICE, "a socket nobody serves", "ivshmem-server")
@@ -104,7 +112,7 @@ def test_list(directory):
     if program is None:
         skip("list", "needs the right to mount over /sys/class")
         return
-    check_exit(program, OK, "list without devices", "modprobe ivshmem")
+    check_exit(program, OK, "list without devices", "note: ", "modprobe ivshmem")
     check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [], "the same in JSON")
     check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose", "modprobe ivshmem")
 
@@ -150,6 +158,10 @@ def test_read_write(device, region, directory):
     whole = run("read", device=device).out
     check(whole == region.read_bytes(), "read without arguments gives the whole region")
     check(run("read", "1M", device=device).out == b"", "at the end there is nothing")
+    check(json.loads(run("read", "15", "7", "--json", device=device).out) ==
+          {"offset": 15, "length": 7, "hex": "00" + b"hello".hex() + "00"}, "read --json")
+    check(json.loads(run("read", "--json", device=device).out)["hex"] == whole[:256].hex(),
+          "which is of 256 bytes unless told otherwise")
 
     check_exit(run("read", "1M", "1", device=device), USAGE, "read over the end", "0 from there on")
     check_exit(run("read", "1048577", device=device), USAGE, "read from beyond", "beyond the end")
@@ -243,6 +255,9 @@ def test_ring_wait(device):
           waiter.report(), waiter.out)
 
     check_exit(run("wait", "--timeout", "0.1", device=device), TIMEOUT, "wait runs out of time")
+    for output in ("--json", "-t0.1"):
+        check_exit(run("wait", "-t", "0.1", output, device=device, prefix=FULL), FAILED,
+                   f"wait {output} can't write", "can't write")
     check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
     check_exit(run("ring", "9", device=device), FAILED, "ring nobody", "peer 9")
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,6 +66,31 @@ static void dump(const uint8_t *bytes, uint64_t offset, uint64_t length)
 	printf("%08" PRIx64 "\n", offset + length);
 }
 
+static enum exit_code dump_json(const uint8_t *bytes, uint64_t offset,
+				uint64_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *hex = length < SIZE_MAX / 2 ? malloc(2 * length + 1) : NULL;
+	enum exit_code code;
+
+	if (!hex)
+		return complain(EXIT_FAILED, "not enough memory for %" PRIu64 " bytes as JSON",
+				length);
+	for (uint64_t i = 0; i < length; i++) {
+		uint8_t byte = bytes[i];
+
+		hex[2 * i] = digits[byte >> 4];
+		hex[2 * i + 1] = digits[byte & 15];
+	}
+	hex[2 * length] = '\0';
+	code = print_json(stdout, json_pack("{s:I, s:I, s:s}",
+					    "offset", (json_int_t)offset,
+					    "length", (json_int_t)length,
+					    "hex", hex), false);
+	free(hex);
+	return code;
+}
+
 static enum exit_code copy_out(const struct file *file, const uint8_t *bytes,
 			       uint64_t length)
 {
@@ -106,7 +132,8 @@ static enum exit_code read_region(const struct device *device)
 	struct mapping mapping;
 	struct file output;
 	enum exit_code code;
-	bool hex = !option.raw && !option.file && isatty(STDOUT_FILENO);
+	bool hex = common.json ||
+		(!option.raw && !option.file && isatty(STDOUT_FILENO));
 	int error;
 
 	code = check_range(device, option.has_length ? option.length : 0);
@@ -119,7 +146,9 @@ static enum exit_code read_region(const struct device *device)
 	code = device_map(device, option.offset, option.length, &mapping);
 	if (code)
 		return code;
-	if (hex) {
+	if (common.json) {
+		code = dump_json(mapping.bytes, option.offset, option.length);
+	} else if (hex) {
 		dump(mapping.bytes, option.offset, option.length);
 	} else {
 		code = file_open_output(&output, option.file);
@@ -157,6 +186,10 @@ static error_t parse_read(int key, char *argument, struct argp_state *state)
 			argp_error(state, "too many arguments");
 		}
 		return 0;
+	case ARGP_KEY_END:
+		if (common.json && (option.raw || option.file))
+			argp_error(state, "either --json or the bytes as they are, not both");
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -172,8 +205,8 @@ static const struct argp read_argp = {
 	.options = read_options,
 	.parser = parse_read,
 	.args_doc = "[OFFSET [LENGTH]]",
-	.doc = "Read LENGTH bytes (default: all that follow) of the region from OFFSET (default: 0) on.\vA terminal gets a hexadecimal dump, of 256 bytes unless LENGTH is given; files and pipes get the bytes. Numbers may be hexadecimal (0x100) and may end in K, M, G or T.",
-	.children = with_device,
+	.doc = "Read LENGTH bytes (default: all that follow) of the region from OFFSET (default: 0) on.\vA terminal gets a hexadecimal dump, of 256 bytes unless LENGTH is given, as with --json; files and pipes get the bytes. Numbers may be hexadecimal (0x100) and may end in K, M, G or T.",
+	.children = with_device_and_json,
 };
 
 int verb_read(int argc, char **argv)

@@ -88,6 +88,7 @@ struct listener {
 	uint64_t counts[IVSHMEM_MAX_VECTORS];
 	uint64_t total;
 	uint32_t vectors;
+	enum exit_code unwritten;	/* the output could not be written */
 };
 
 /* A server's end gives no event, so look from time to time. */
@@ -120,18 +121,20 @@ static void listener_close(struct listener *listener)
 			close(listener->pollers[v].fd);
 }
 
-static void report(uint32_t vector, uint64_t count)
+static enum exit_code report(uint32_t vector, uint64_t count)
 {
 	if (common.json)
-		print_json(stdout, json_pack("{s:i, s:I}", "vector", (int)vector,
-					     "count", (json_int_t)count), true);
-	else
-		printf("vector %u: %" PRIu64 "\n", vector, count);
+		return print_json(stdout, json_pack("{s:i, s:I}",
+						    "vector", (int)vector,
+						    "count", (json_int_t)count),
+				  true);
+	printf("vector %u: %" PRIu64 "\n", vector, count);
+	return flush_output();
 }
 
 static void listener_collect(struct listener *listener)
 {
-	for (uint32_t v = 0; v < listener->vectors; v++) {
+	for (uint32_t v = 0; v < listener->vectors && !listener->unwritten; v++) {
 		uint64_t count;
 
 		if (listener->pollers[v].fd < 0 ||
@@ -140,9 +143,8 @@ static void listener_collect(struct listener *listener)
 			continue;
 		listener->counts[v] += count;
 		listener->total += count;
-		report(v, count);
+		listener->unwritten = report(v, count);
 	}
-	fflush(stdout);
 }
 
 /* A guest's driver says that the device is gone, a server's socket shows it. */
@@ -157,7 +159,7 @@ static int check_alive(const struct device *device)
 	return error < 0 ? error : 0;
 }
 
-/* 0: enough, or a signal came; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
+/* 0: enough, or it is no use to go on; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
 {
@@ -182,7 +184,8 @@ static int listen_until_done(struct listener *listener,
 		if (error)
 			return error;
 		listener_collect(listener);
-		if (option.count && listener->total >= option.count)
+		if (listener->unwritten ||
+		    (option.count && listener->total >= option.count))
 			return 0;
 		if (option.timeout_ns >= 0 &&
 		    now_ns() - start >= option.timeout_ns)
@@ -191,7 +194,7 @@ static int listen_until_done(struct listener *listener,
 	return 0;
 }
 
-static void summarize(const struct listener *listener, int64_t elapsed)
+static enum exit_code summarize(const struct listener *listener, int64_t elapsed)
 {
 	json_t *counts;
 	char vector[16];
@@ -199,7 +202,7 @@ static void summarize(const struct listener *listener, int64_t elapsed)
 	if (!common.json) {
 		printf("%" PRIu64 " interrupts in %.1f s\n", listener->total,
 		       (double)elapsed / 1e9);
-		return;
+		return flush_output();
 	}
 	counts = json_object();
 	for (uint32_t v = 0; v < listener->vectors; v++) {
@@ -208,10 +211,10 @@ static void summarize(const struct listener *listener, int64_t elapsed)
 			json_object_set_new(counts, vector, json_integer(
 				(json_int_t)listener->counts[v]));
 	}
-	print_json(stdout, json_pack("{s:I, s:f, s:o}", "total",
-				     (json_int_t)listener->total, "seconds",
-				     (double)elapsed / 1e9, "vectors", counts),
-		   true);
+	return print_json(stdout, json_pack("{s:I, s:f, s:o}",
+					    "total", (json_int_t)listener->total,
+					    "seconds", (double)elapsed / 1e9,
+					    "vectors", counts), true);
 }
 
 static enum exit_code wait_for_vectors(const struct device *device)
@@ -239,7 +242,11 @@ static enum exit_code wait_for_vectors(const struct device *device)
 		error = listen_until_done(&listener, device, &awake);
 	listener_close(&listener);
 	sigprocmask(SIG_SETMASK, &awake, NULL);
-	summarize(&listener, now_ns() - start);
+	code = listener.unwritten;
+	if (!code)
+		code = summarize(&listener, now_ns() - start);
+	if (code)
+		return code;
 	if (error == -ETIMEDOUT)
 		return option.count || !listener.total ? EXIT_TIMEOUT : EXIT_OK;
 	return error ? device_complain(device, error, "wait") : EXIT_OK;

@@ -29,8 +29,10 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 
 static error_t parse_common(int key, char *argument, struct argp_state *state)
 {
-	(void)state;
 	switch (key) {
+	case 'h':
+		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+		return 0;
 	case 'd':
 		common.device = argument;
 		return 0;
@@ -53,6 +55,11 @@ static const struct argp_option json_options[] = {
 	{ 0 }
 };
 
+static const struct argp_option help_options[] = {
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 },
+	{ 0 }
+};
+
 static const struct argp device_argp = {
 	.options = device_options,
 	.parser = parse_common,
@@ -63,16 +70,22 @@ static const struct argp json_argp = {
 	.parser = parse_common,
 };
 
+static const struct argp help_argp = {
+	.options = help_options,
+	.parser = parse_common,
+};
+
 const struct argp_child with_device[] = {
-	{ .argp = &device_argp }, { 0 }
+	{ .argp = &help_argp }, { .argp = &device_argp }, { 0 }
 };
 
 const struct argp_child with_json[] = {
-	{ .argp = &json_argp }, { 0 }
+	{ .argp = &help_argp }, { .argp = &json_argp }, { 0 }
 };
 
 const struct argp_child with_device_and_json[] = {
-	{ .argp = &device_argp }, { .argp = &json_argp }, { 0 }
+	{ .argp = &help_argp }, { .argp = &device_argp },
+	{ .argp = &json_argp }, { 0 }
 };
 
 uint64_t argument_size(struct argp_state *state, const char *what,
@@ -114,6 +127,14 @@ enum exit_code print_json(FILE *stream, json_t *json, bool compact)
 	if (failed || fputc('\n', stream) == EOF || fflush(stream))
 		return complain(EXIT_FAILED, "can't write the JSON output");
 	return EXIT_OK;
+}
+
+enum exit_code flush_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_OK;
+	return complain(EXIT_FAILED, "can't write the output: %s",
+			strerror(errno));
 }
 
 int64_t now_ns(void)

@@ -59,6 +59,9 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 /* Print @json on @stream, one line if @compact, and drop the reference. */
 enum exit_code print_json(FILE *stream, json_t *json, bool compact);
 
+/* Has everything printed on stdout been written? Says so if not. */
+enum exit_code flush_output(void);
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t now_ns(void);
 
@@ -80,8 +83,8 @@ struct device {
 enum exit_code device_open(struct device *device, unsigned int flags);
 void device_close(struct device *device);
 
-/* Says that there is no @name, and how devices come to be. */
-enum exit_code complain_none(const char *name);
+/* Says that there is no @name, and how devices come to be; gives @code. */
+enum exit_code complain_none(enum exit_code code, const char *name);
 
 /* Says that @action failed with @error (negative errno), and what to do. */
 enum exit_code device_complain(const struct device *device, int error,
@@ -111,8 +114,5 @@ void device_unmap(const struct device *device, struct mapping *mapping);
 
 /* Peers on a server, malloc()ed, rising; a negative errno or their number. */
 int device_peers(const struct device *device, uint32_t **ids);
-
-const char *cache_name(uint32_t cache);
-const char *transport_name(enum ivshmem_transport transport);
 
 #endif /* CTL_H */

@@ -13,11 +13,11 @@
 #include "ctl.h"
 #include "sysfs.h"
 
-enum exit_code complain_none(const char *name)
+enum exit_code complain_none(enum exit_code code, const char *name)
 {
-	return complain(EXIT_NO_DEVICE,
-			"no %s: is the module loaded (modprobe ivshmem)? does 'lspci -d 1af4:1110' show one?",
-			name);
+	return complain(code,
+			"%sno %s: is the module loaded (modprobe ivshmem)? does 'lspci -d 1af4:1110' show one? on the host, give the server's socket with --device",
+			code ? "" : "note: ", name);
 }
 
 static void join_names(char *text, size_t size, char **names, int count)
@@ -44,7 +44,7 @@ static enum exit_code choose_only(const char **chosen)
 				strerror(-count));
 	join_names(text, sizeof(text), names, count);
 	if (count == 0) {
-		code = complain_none("ivshmem device");
+		code = complain_none(EXIT_NO_DEVICE, "ivshmem device");
 	} else if (count > 1) {
 		code = complain(EXIT_USAGE,
 				"several devices (%s): choose one with --device",
@@ -71,10 +71,15 @@ static enum exit_code complain_missing(const char *name)
 {
 	char **names;
 	char text[256];
-	int count = sysfs_names(&names);
+	int count;
 
+	if (strchr(name, '/') && strncmp(name, "/dev/", 5))
+		return complain(EXIT_NO_DEVICE,
+				"no such socket as %s: start a server with 'ivshmem-server -S %s'",
+				name, name);
+	count = sysfs_names(&names);
 	if (count <= 0)
-		return complain_none(name);
+		return complain_none(EXIT_NO_DEVICE, name);
 	join_names(text, sizeof(text), names, count);
 	sysfs_free_names(names, count);
 	return complain(EXIT_NO_DEVICE, "no %s; this machine has %s", name, text);
@@ -277,23 +282,4 @@ void device_unmap(const struct device *device, struct mapping *mapping)
 {
 	if (mapping->base)
 		ivshmem_unmap(device->handle, mapping->base, mapping->length);
-}
-
-const char *cache_name(uint32_t cache)
-{
-	switch (cache) {
-	case IVSHMEM_CACHE_WB:
-		return "wb";
-	case IVSHMEM_CACHE_WC:
-		return "wc";
-	case IVSHMEM_CACHE_UC:
-		return "uc";
-	default:
-		return "unknown";
-	}
-}
-
-const char *transport_name(enum ivshmem_transport transport)
-{
-	return transport == IVSHMEM_TRANSPORT_SERVER ? "server" : "device";
 }

@@ -16,7 +16,7 @@ _ivshmemctl()
 	local verb=${COMP_WORDS[1]} options
 
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -36,7 +36,7 @@ _ivshmemctl()
 	case $verb in
 	list) options="--help --usage --json" ;;
 	info) options+=" --json" ;;
-	read) options+=" --raw --output" ;;
+	read) options+=" --json --raw --output" ;;
 	write) options+=" --input" ;;
 	ring) options+=" --count" ;;
 	wait) options+=" --json --count --timeout" ;;

@@ -5,7 +5,6 @@
  *
  * Here: the table of verbs. Each verb parses its own arguments.
  */
-#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,10 +41,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 {
 	int code = verb->run(argc, argv);
 
-	if (fclose(stdout) && !code)
-		return complain(EXIT_FAILED, "can't write the output: %s",
-				strerror(errno));
-	return code;
+	return code ? code : (int)flush_output();
 }
 
 static void usage(FILE *stream)
@@ -80,14 +76,14 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
-	    !strcmp(argv[1], "-?")) {
+	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+	    !strcmp(argv[1], "-h") || !strcmp(argv[1], "-?")) {
 		usage(stdout);
-		return EXIT_OK;
+		return flush_output();
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("ivshmemctl " VERSION);
-		return EXIT_OK;
+		return flush_output();
 	}
 	for (size_t i = 0; i < VERBS; i++) {
 		if (strcmp(argv[1], short_name(&verbs[i])))

@@ -12,6 +12,25 @@
 #include "numbers.h"
 #include "sysfs.h"
 
+static const char *cache_name(uint32_t cache)
+{
+	switch (cache) {
+	case IVSHMEM_CACHE_WB:
+		return "wb";
+	case IVSHMEM_CACHE_WC:
+		return "wc";
+	case IVSHMEM_CACHE_UC:
+		return "uc";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *transport_name(enum ivshmem_transport transport)
+{
+	return transport == IVSHMEM_TRANSPORT_SERVER ? "server" : "device";
+}
+
 static json_t *json_id(uint32_t id)
 {
 	return id == IVSHMEM_NO_ID ? json_null() : json_integer(id);
@@ -68,7 +87,7 @@ int verb_list(int argc, char **argv)
 		return complain(EXIT_FAILED, "can't read " SYSFS_CLASS ": %s",
 				strerror(-count));
 	if (count == 0 && !common.json)
-		complain_none("ivshmem device");
+		complain_none(EXIT_OK, "ivshmem device");
 	if (count && !common.json)
 		printf("%-12s %10s %8s %8s %6s %11s  %s\n", "NAME", "SIZE", "ID",
 		       "VECTORS", "CACHE", "INTERRUPTS", "PCI");
