@@ -23,6 +23,11 @@
 
 #define PAUSE_NS	100000000
 
+/* See limit_unread(). */
+#define MAX_SILENT	1024
+#define MAX_UNREAD	512
+#define MESSAGE_COST	768		/* bytes the kernel counts, at least */
+
 /*
  * After a shortage that nothing tells the end of: look again soon, instead of
  * at once and for ever.
@@ -192,16 +197,23 @@ static void turn_away(struct server *server, int error)
 
 /*
  * The kernel counts the descriptors on their way to all peers together, against
- * the limit of those open. With the least buffer there is, epoll finds room for
- * a second message that is not read yet and for no third: two descriptors, and
- * that many a peer has open here at least. So those who do not read never use
- * up what others need.
+ * the limit of those open. So those who do not read shall never use up what
+ * others need: a peer has a thousandth of the limit, or as many as it has open
+ * here. Epoll finds room for one more message while those not read yet take a
+ * quarter of the buffer at most.
  */
-static void limit_unread(int socket)
+static void limit_unread(const struct server *server, int socket)
 {
-	int least = 1;
+	rlim_t share = server->limit / MAX_SILENT;
+	int size;
 
-	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	if (share <= server->vectors)
+		share = server->vectors + 1;
+	if (share > MAX_UNREAD)
+		share = MAX_UNREAD;
+	/* The kernel doubles what it is given. */
+	size = 2 * (share - 1) * MESSAGE_COST;
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 static void listener_ready(struct server *server, struct watch *watch,
@@ -212,7 +224,7 @@ static void listener_ready(struct server *server, struct watch *watch,
 
 	(void)events;
 	if (socket >= 0) {
-		limit_unread(socket);
+		limit_unread(server, socket);
 		join(server, socket);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		   errno == ENOMEM) {
@@ -247,7 +259,7 @@ static void signals_ready(struct server *server, struct watch *watch,
 }
 
 /* As many descriptors as we may have: a peer takes one, and one per vector. */
-static void raise_limit(void)
+static void raise_limit(struct server *server)
 {
 	struct rlimit limit;
 
@@ -255,6 +267,7 @@ static void raise_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	server->limit = limit.rlim_max;
 }
 
 static int open_signals(void)
@@ -273,7 +286,7 @@ static int open_signals(void)
 
 int server_open(struct server *server)
 {
-	raise_limit();
+	raise_limit(server);
 	server->signals = (struct watch){ open_signals(), signals_ready };
 	server->timer.fd = timerfd_create(CLOCK_MONOTONIC,
 					  TFD_CLOEXEC | TFD_NONBLOCK);

@@ -6,12 +6,15 @@
 #define SERVER_H
 
 #include <linux/ivshmem.h>
+#include <sys/resource.h>
 
 #include "peer.h"
 
 struct server {
 	int memory;			/* what every peer gets */
 	uint32_t vectors;		/* of each peer */
+
+	rlim_t limit;			/* of open descriptors */
 
 	int epoll;
 	struct watch listener;
