@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What every handle has, whatever stands behind it, and the table of what the
- * two backends (device.c, server.c) do differently.
+ * two backends (device.c, connection.c) do differently.
  */
 #ifndef IVSHMEM_HANDLE_H
 #define IVSHMEM_HANDLE_H
@@ -37,13 +37,13 @@ struct ivshmem {
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
-	_Atomic uint32_t vectors;	/* only ever grows (see server.c) */
+	_Atomic uint32_t vectors;	/* only ever grows (see connection.c) */
 };
 
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
-int ivshmem_server_open(struct ivshmem **handle, const char *path,
-			bool read_only);
+int ivshmem_connection_open(struct ivshmem **handle, const char *path,
+			    bool read_only);
 
 /* Whether a wait with these options makes sense here: 0 or why not. */
 int ivshmem_check_wait(struct ivshmem *handle,

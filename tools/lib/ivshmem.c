@@ -34,7 +34,7 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 	if (stat(path, &st) < 0)
 		return -errno;
 	if (S_ISSOCK(st.st_mode))
-		return ivshmem_server_open(handle, path, read_only);
+		return ivshmem_connection_open(handle, path, read_only);
 	if (S_ISCHR(st.st_mode))
 		return ivshmem_device_open(handle, path, read_only);
 	return -ENOTTY;

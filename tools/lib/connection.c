@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "connection.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
@@ -62,9 +62,9 @@ static int take_descriptor(struct message *message, struct msghdr *header)
 }
 
 /* One more piece of the message: 0, or -EAGAIN when nothing is there. */
-static int receive_piece(struct server *server)
+static int receive_piece(struct connection *connection)
 {
-	struct message *message = &server->incoming;
+	struct message *message = &connection->incoming;
 	struct iovec piece = {
 		.iov_base = message->bytes + message->have,
 		.iov_len = sizeof(message->bytes) - message->have,
@@ -82,7 +82,7 @@ static int receive_piece(struct server *server)
 	ssize_t got;
 
 	do {
-		got = recvmsg(server->socket, &header,
+		got = recvmsg(connection->socket, &header,
 			      MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
@@ -94,14 +94,14 @@ static int receive_piece(struct server *server)
 }
 
 /* A whole message, its descriptor (or -1) now the caller's. */
-static int receive(struct server *server, int64_t *value, int *fd)
+static int receive(struct connection *connection, int64_t *value, int *fd)
 {
-	struct message *message = &server->incoming;
+	struct message *message = &connection->incoming;
 	uint64_t little;
 	int error;
 
 	while (message->have < sizeof(message->bytes)) {
-		error = receive_piece(server);
+		error = receive_piece(connection);
 		if (error)
 			return error;
 	}
@@ -116,14 +116,14 @@ static int receive(struct server *server, int64_t *value, int *fd)
 /* Peers */
 
 /* Where the peer is, or would have to be. */
-static size_t peer_index(const struct server *server, uint32_t id)
+static size_t peer_index(const struct connection *connection, uint32_t id)
 {
-	size_t low = 0, high = server->npeers;
+	size_t low = 0, high = connection->npeers;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (server->peers[middle]->id < id)
+		if (connection->peers[middle]->id < id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -131,13 +131,13 @@ static size_t peer_index(const struct server *server, uint32_t id)
 	return low;
 }
 
-struct peer *ivshmem_server_peer(struct server *server, uint32_t id)
+struct peer *ivshmem_connection_peer(struct connection *connection, uint32_t id)
 {
-	size_t index = peer_index(server, id);
+	size_t index = peer_index(connection, id);
 
-	if (index == server->npeers || server->peers[index]->id != id)
+	if (index == connection->npeers || connection->peers[index]->id != id)
 		return NULL;
-	return server->peers[index];
+	return connection->peers[index];
 }
 
 static void free_peer(struct peer *peer)
@@ -149,37 +149,37 @@ static void free_peer(struct peer *peer)
 	free(peer);
 }
 
-static struct peer *add_peer(struct server *server, uint32_t id)
+static struct peer *add_peer(struct connection *connection, uint32_t id)
 {
-	size_t index = peer_index(server, id);
-	size_t bytes = (server->npeers + 1) * sizeof(*server->peers);
-	struct peer **peers = realloc(server->peers, bytes);
+	size_t index = peer_index(connection, id);
+	size_t bytes = (connection->npeers + 1) * sizeof(*connection->peers);
+	struct peer **peers = realloc(connection->peers, bytes);
 	struct peer *peer = calloc(1, sizeof(*peer) + sizeof(peer->fds[0]));
 
 	if (peers)
-		server->peers = peers;
+		connection->peers = peers;
 	if (!peers || !peer) {
 		free(peer);
 		return NULL;
 	}
 	peer->id = id;
 	memmove(peers + index + 1, peers + index,
-		(server->npeers - index) * sizeof(*peers));
+		(connection->npeers - index) * sizeof(*peers));
 	peers[index] = peer;
-	server->npeers++;
+	connection->npeers++;
 	return peer;
 }
 
-static void remove_peer(struct server *server, uint32_t id)
+static void remove_peer(struct connection *connection, uint32_t id)
 {
-	size_t index = peer_index(server, id);
+	size_t index = peer_index(connection, id);
 
-	if (!ivshmem_server_peer(server, id))
+	if (!ivshmem_connection_peer(connection, id))
 		return;
-	free_peer(server->peers[index]);
-	server->npeers--;
-	memmove(server->peers + index, server->peers + index + 1,
-		(server->npeers - index) * sizeof(*server->peers));
+	free_peer(connection->peers[index]);
+	connection->npeers--;
+	memmove(connection->peers + index, connection->peers + index + 1,
+		(connection->npeers - index) * sizeof(*connection->peers));
 }
 
 /*
@@ -196,15 +196,15 @@ static int check_eventfd(int fd)
 }
 
 /* Takes over fd if it succeeds. */
-static int add_vector(struct server *server, uint32_t id, int fd)
+static int add_vector(struct connection *connection, uint32_t id, int fd)
 {
-	struct peer *peer = ivshmem_server_peer(server, id);
+	struct peer *peer = ivshmem_connection_peer(connection, id);
 	int error = check_eventfd(fd);
 
 	if (error)
 		return error;
 	if (!peer)
-		peer = add_peer(server, id);
+		peer = add_peer(connection, id);
 	if (!peer)
 		return -ENOMEM;
 	if (peer->vectors == IVSHMEM_MAX_VECTORS)
@@ -212,31 +212,31 @@ static int add_vector(struct server *server, uint32_t id, int fd)
 	/* Full whenever the number is a power of two: double the room. */
 	if (peer->vectors && !(peer->vectors & (peer->vectors - 1))) {
 		size_t room = 2 * peer->vectors * sizeof(peer->fds[0]);
-		size_t index = peer_index(server, id);
+		size_t index = peer_index(connection, id);
 
 		peer = realloc(peer, sizeof(*peer) + room);
 		if (!peer)
 			return -ENOMEM;
-		server->peers[index] = peer;
+		connection->peers[index] = peer;
 	}
 	peer->fds[peer->vectors++] = fd;
-	if (id == server->id)
-		server->base.vectors++;
+	if (id == connection->id)
+		connection->base.vectors++;
 	return 0;
 }
 
 /* Messages after the first three. Takes over fd in any case. */
-static int process(struct server *server, int64_t value, int fd)
+static int process(struct connection *connection, int64_t value, int fd)
 {
 	int error = -EPROTO;
 
 	if (value >= 0 && value <= IVSHMEM_MAX_PEER && fd >= 0) {
-		error = add_vector(server, value, fd);
+		error = add_vector(connection, value, fd);
 		if (!error)
 			return 0;
 	} else if (value >= 0 && value <= IVSHMEM_MAX_PEER &&
-		   value != server->id) {
-		remove_peer(server, value);
+		   value != connection->id) {
+		remove_peer(connection, value);
 		return 0;
 	}
 	if (fd >= 0)
@@ -244,52 +244,52 @@ static int process(struct server *server, int64_t value, int fd)
 	return error;
 }
 
-void ivshmem_server_drain(struct server *server)
+void ivshmem_connection_drain(struct connection *connection)
 {
 	int left = DRAIN_MESSAGES;
 	int64_t value;
 	int fd;
 
-	while (!server->error && left--) {
-		server->error = receive(server, &value, &fd);
-		if (!server->error)
-			server->error = process(server, value, fd);
+	while (!connection->error && left--) {
+		connection->error = receive(connection, &value, &fd);
+		if (!connection->error)
+			connection->error = process(connection, value, fd);
 	}
-	if (server->error == -EAGAIN)
-		server->error = 0;
+	if (connection->error == -EAGAIN)
+		connection->error = 0;
 }
 
 /* Operations */
 
-static void server_close(struct ivshmem *handle)
+static void connection_close(struct ivshmem *handle)
 {
-	struct server *server = to_server(handle);
+	struct connection *connection = to_connection(handle);
 	size_t index;
 
-	for (index = 0; index < server->npeers; index++)
-		free_peer(server->peers[index]);
-	free(server->peers);
-	if (server->word_map)
-		munmap(server->word_map, server->base.size);
-	if (server->incoming.fd >= 0)
-		close(server->incoming.fd);
-	if (server->base.memory >= 0)
-		close(server->base.memory);
-	if (server->kick >= 0)
-		close(server->kick);
-	if (server->socket >= 0)
-		close(server->socket);
-	pthread_cond_destroy(&server->kicked);
-	pthread_mutex_destroy(&server->lock);
-	free(server);
+	for (index = 0; index < connection->npeers; index++)
+		free_peer(connection->peers[index]);
+	free(connection->peers);
+	if (connection->word_map)
+		munmap(connection->word_map, connection->base.size);
+	if (connection->incoming.fd >= 0)
+		close(connection->incoming.fd);
+	if (connection->base.memory >= 0)
+		close(connection->base.memory);
+	if (connection->kick >= 0)
+		close(connection->kick);
+	if (connection->socket >= 0)
+		close(connection->socket);
+	pthread_cond_destroy(&connection->kicked);
+	pthread_mutex_destroy(&connection->lock);
+	free(connection);
 }
 
-static int server_properties(struct ivshmem *handle,
-			     struct ivshmem_properties *out)
+static int connection_properties(struct ivshmem *handle,
+				 struct ivshmem_properties *out)
 {
 	*out = (struct ivshmem_properties){
 		.size = handle->size,
-		.id = to_server(handle)->id,
+		.id = to_connection(handle)->id,
 		.vectors = handle->vectors,
 		.transport = IVSHMEM_TRANSPORT_SERVER,
 		.cache = IVSHMEM_CACHE_WB,
@@ -302,94 +302,95 @@ static int server_properties(struct ivshmem *handle,
  * The descriptor of a vector, or why there is none. What the server has said
  * since comes first: the peer may have left, and another have its id. Lock held.
  */
-static int vector_fd(struct server *server, uint32_t id, uint32_t vector)
+static int vector_fd(struct connection *connection, uint32_t id,
+		     uint32_t vector)
 {
 	struct peer *peer;
 
-	ivshmem_server_drain(server);
-	peer = ivshmem_server_peer(server, id);
+	ivshmem_connection_drain(connection);
+	peer = ivshmem_connection_peer(connection, id);
 	if (peer && vector < peer->vectors)
 		return peer->fds[vector];
-	return server->error ? server->error : -ENXIO;
+	return connection->error ? connection->error : -ENXIO;
 }
 
-static int server_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
+static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 {
-	struct server *server = to_server(handle);
+	struct connection *connection = to_connection(handle);
 	uint64_t one = 1;
 	int error = 0;
 	int fd;
 
 	/* What was written to the region must be there before the peer looks. */
 	atomic_thread_fence(memory_order_seq_cst);
-	pthread_mutex_lock(&server->lock);
-	fd = vector_fd(server, id, vector);
+	pthread_mutex_lock(&connection->lock);
+	fd = vector_fd(connection, id, vector);
 	if (fd < 0)
 		error = fd;
 	/* A full counter has rung already. */
 	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		error = -errno;
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&connection->lock);
 	return error;
 }
 
-static int server_ring_wait(struct ivshmem *handle, uint32_t peer,
-			    uint32_t vector,
-			    const struct ivshmem_wait_options *options,
-			    struct ivshmem_wait_result *result)
+static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
+				uint32_t vector,
+				const struct ivshmem_wait_options *options,
+				struct ivshmem_wait_result *result)
 {
 	int error = ivshmem_check_wait(handle, options);
 
 	if (!error)
-		error = server_ring(handle, peer, vector);
-	return error ? error : ivshmem_server_wait(handle, options, result);
+		error = connection_ring(handle, peer, vector);
+	return error ? error : ivshmem_connection_wait(handle, options, result);
 }
 
-static int server_eventfd(struct ivshmem *handle, uint32_t vector)
+static int connection_eventfd(struct ivshmem *handle, uint32_t vector)
 {
-	struct server *server = to_server(handle);
+	struct connection *connection = to_connection(handle);
 	int fd;
 
-	pthread_mutex_lock(&server->lock);
-	fd = vector_fd(server, server->id, vector);
+	pthread_mutex_lock(&connection->lock);
+	fd = vector_fd(connection, connection->id, vector);
 	if (fd >= 0) {
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		fd = fd < 0 ? -errno : fd;
 	} else if (fd == -ENXIO) {
 		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
 	}
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&connection->lock);
 	return fd;
 }
 
-static int server_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
+static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
-	struct server *server = to_server(handle);
+	struct connection *connection = to_connection(handle);
 	size_t index, count = 0;
 	int error;
 
-	pthread_mutex_lock(&server->lock);
-	ivshmem_server_drain(server);
-	for (index = 0; index < server->npeers; index++) {
-		if (server->peers[index]->id == server->id)
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_drain(connection);
+	for (index = 0; index < connection->npeers; index++) {
+		if (connection->peers[index]->id == connection->id)
 			continue;
 		if (count < max)
-			ids[count] = server->peers[index]->id;
+			ids[count] = connection->peers[index]->id;
 		count++;
 	}
-	error = server->error;
-	pthread_mutex_unlock(&server->lock);
+	error = connection->error;
+	pthread_mutex_unlock(&connection->lock);
 	return error ? error : (int)count;
 }
 
-static const struct ivshmem_ops server_ops = {
-	.close = server_close,
-	.properties = server_properties,
-	.ring = server_ring,
-	.wait = ivshmem_server_wait,
-	.ring_wait = server_ring_wait,
-	.eventfd = server_eventfd,
-	.peers = server_peers,
+static const struct ivshmem_ops connection_ops = {
+	.close = connection_close,
+	.properties = connection_properties,
+	.ring = connection_ring,
+	.wait = ivshmem_connection_wait,
+	.ring_wait = connection_ring_wait,
+	.eventfd = connection_eventfd,
+	.peers = connection_peers,
 };
 
 /* Joining */
@@ -403,10 +404,10 @@ static int64_t milliseconds(void)
 }
 
 /* A whole message, within the time for all and after this much silence. */
-static int receive_within(struct server *server, int64_t deadline,
+static int receive_within(struct connection *connection, int64_t deadline,
 			  int silence, int64_t *value, int *fd)
 {
-	struct pollfd socket = { .fd = server->socket, .events = POLLIN };
+	struct pollfd socket = { .fd = connection->socket, .events = POLLIN };
 	int64_t left;
 	int error;
 
@@ -414,7 +415,7 @@ static int receive_within(struct server *server, int64_t deadline,
 		left = deadline - milliseconds();
 		if (left <= 0)
 			return -ETIMEDOUT;
-		error = receive(server, value, fd);
+		error = receive(connection, value, fd);
 		if (error != -EAGAIN)
 			return error;
 	} while (poll(&socket, 1, left < silence ? left : silence) != 0);
@@ -422,13 +423,14 @@ static int receive_within(struct server *server, int64_t deadline,
 }
 
 /* The next message as the handshake wants it; no descriptor unless memory. */
-static int expect(struct server *server, int64_t deadline, int64_t *value,
-		  int *memory)
+static int expect(struct connection *connection, int64_t deadline,
+		  int64_t *value, int *memory)
 {
 	int fd = -1;
 	int error;
 
-	error = receive_within(server, deadline, INTRODUCTION_MS, value, &fd);
+	error = receive_within(connection, deadline, INTRODUCTION_MS, value,
+			       &fd);
 	if (error)
 		return error;
 	if ((fd >= 0) == (memory != NULL)) {
@@ -441,20 +443,20 @@ static int expect(struct server *server, int64_t deadline, int64_t *value,
 	return -EPROTO;
 }
 
-static int measure(struct server *server)
+static int measure(struct connection *connection)
 {
 	struct statfs fs;
 	struct stat st;
 
-	if (fstat(server->base.memory, &st) < 0 ||
-	    fstatfs(server->base.memory, &fs) < 0)
+	if (fstat(connection->base.memory, &st) < 0 ||
+	    fstatfs(connection->base.memory, &fs) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
 		return -EPROTO;
-	server->base.size = st.st_size;
-	server->base.page = sysconf(_SC_PAGESIZE);
+	connection->base.size = st.st_size;
+	connection->base.page = sysconf(_SC_PAGESIZE);
 	if (fs.f_type == HUGETLBFS_MAGIC)
-		server->base.page = fs.f_bsize;
+		connection->base.page = fs.f_bsize;
 	return 0;
 }
 
@@ -463,62 +465,62 @@ static int measure(struct server *server)
  * after those of the peers that were there, who have as many; those of who
  * joins later come after ours. Alone, only silence tells.
  */
-static bool set_is_over(struct server *server, int64_t latest)
+static bool set_is_over(struct connection *connection, int64_t latest)
 {
-	uint32_t own = server->base.vectors;
+	uint32_t own = connection->base.vectors;
 	size_t index;
 
 	if (!own)
 		return false;
-	if (latest != server->id)
+	if (latest != connection->id)
 		return true;
-	for (index = 0; index < server->npeers; index++)
-		if (server->peers[index]->id != server->id)
-			return server->peers[index]->vectors == own;
+	for (index = 0; index < connection->npeers; index++)
+		if (connection->peers[index]->id != connection->id)
+			return connection->peers[index]->vectors == own;
 	return false;
 }
 
-static int collect_vectors(struct server *server, int64_t deadline)
+static int collect_vectors(struct connection *connection, int64_t deadline)
 {
 	int64_t value;
 	int error, fd;
 
 	do {
-		error = receive_within(server, deadline, SILENCE_MS, &value,
+		error = receive_within(connection, deadline, SILENCE_MS, &value,
 				       &fd);
 		if (!error)
-			error = process(server, value, fd);
-	} while (!error && !set_is_over(server, value));
+			error = process(connection, value, fd);
+	} while (!error && !set_is_over(connection, value));
 	if (error == -ETIMEDOUT && milliseconds() < deadline)
 		return 0;
 	return error;
 }
 
-static int handshake(struct server *server)
+static int handshake(struct connection *connection)
 {
 	int64_t deadline = milliseconds() + INTRODUCTION_MS;
 	int64_t value;
 	int error;
 
-	error = expect(server, deadline, &value, NULL);
+	error = expect(connection, deadline, &value, NULL);
 	if (!error && value != PROTOCOL_VERSION)
 		error = -EPROTO;
 	if (!error)
-		error = expect(server, deadline, &value, NULL);
+		error = expect(connection, deadline, &value, NULL);
 	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))
 		error = -EPROTO;
 	if (error)
 		return error;
-	server->id = value;
-	error = expect(server, deadline, &value, &server->base.memory);
+	connection->id = value;
+	error = expect(connection, deadline, &value, &connection->base.memory);
 	if (!error && value != MEMORY_MESSAGE)
 		error = -EPROTO;
 	if (!error)
-		error = measure(server);
-	return error ? error : collect_vectors(server, deadline);
+		error = measure(connection);
+	return error ? error : collect_vectors(connection, deadline);
 }
 
-static int connect_to(struct server *server, const char *path)
+static int connect_to(struct connection *connection, const char *path)
 {
 	struct timeval patience = { .tv_sec = INTRODUCTION_MS / 1000 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -527,17 +529,17 @@ static int connect_to(struct server *server, const char *path)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	server->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (server->kick < 0)
+	connection->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (connection->kick < 0)
 		return -errno;
-	server->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (server->socket < 0)
+	connection->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connection->socket < 0)
 		return -errno;
 	/* A server that accepts nobody would let connect() wait for ever. */
-	setsockopt(server->socket, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	setsockopt(connection->socket, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		   sizeof(patience));
 	do {
-		error = connect(server->socket, (struct sockaddr *)&address,
+		error = connect(connection->socket, (struct sockaddr *)&address,
 				sizeof(address)) < 0 ? -errno : 0;
 	} while (error == -EINTR);
 	if (error == -EPROTOTYPE)
@@ -545,29 +547,29 @@ static int connect_to(struct server *server, const char *path)
 	return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
-int ivshmem_server_open(struct ivshmem **handle, const char *path,
-			bool read_only)
+int ivshmem_connection_open(struct ivshmem **handle, const char *path,
+			    bool read_only)
 {
-	struct server *server = calloc(1, sizeof(*server));
+	struct connection *connection = calloc(1, sizeof(*connection));
 	int error;
 
-	if (!server)
+	if (!connection)
 		return -ENOMEM;
-	server->base.ops = &server_ops;
-	server->base.read_only = read_only;
-	server->base.memory = -1;
-	server->socket = -1;
-	server->kick = -1;
-	server->incoming.fd = -1;
-	pthread_mutex_init(&server->lock, NULL);
-	pthread_cond_init(&server->kicked, NULL);
-	error = connect_to(server, path);
+	connection->base.ops = &connection_ops;
+	connection->base.read_only = read_only;
+	connection->base.memory = -1;
+	connection->socket = -1;
+	connection->kick = -1;
+	connection->incoming.fd = -1;
+	pthread_mutex_init(&connection->lock, NULL);
+	pthread_cond_init(&connection->kicked, NULL);
+	error = connect_to(connection, path);
 	if (!error)
-		error = handshake(server);
+		error = handshake(connection);
 	if (error) {
-		server_close(&server->base);
+		connection_close(&connection->base);
 		return error;
 	}
-	*handle = &server->base;
+	*handle = &connection->base;
 	return 0;
 }

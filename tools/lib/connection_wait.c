@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "connection.h"
 
 #define NSEC_PER_SEC	1000000000LL
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
@@ -28,7 +28,7 @@
 enum { FD_SOCKET, FD_KICK, FD_VECTORS };
 
 struct waiter {
-	struct server *server;
+	struct connection *connection;
 	struct ivshmem_wait_result *result;
 	const _Atomic uint32_t *word;	/* NULL: none */
 	uint32_t expected;
@@ -77,39 +77,39 @@ static void spin(const struct waiter *waiter)
 
 static void kick_others(struct waiter *waiter)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 	uint64_t one = 1;
 
-	waiter->epoch = ++server->epoch;
-	server->unkicked = server->waiters - 1;
-	if (!server->unkicked)
+	waiter->epoch = ++connection->epoch;
+	connection->unkicked = connection->waiters - 1;
+	if (!connection->unkicked)
 		return;
-	(void)!write(server->kick, &one, sizeof(one));
-	pthread_cond_broadcast(&server->kicked);
+	(void)!write(connection->kick, &one, sizeof(one));
+	pthread_cond_broadcast(&connection->kicked);
 }
 
 static void notice_kick(struct waiter *waiter)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 	uint64_t kicks;
 
-	if (waiter->epoch == server->epoch)
+	if (waiter->epoch == connection->epoch)
 		return;
-	waiter->epoch = server->epoch;
-	if (--server->unkicked)
+	waiter->epoch = connection->epoch;
+	if (--connection->unkicked)
 		return;
-	(void)!read(server->kick, &kicks, sizeof(kicks));
-	pthread_cond_broadcast(&server->kicked);
+	(void)!read(connection->kick, &kicks, sizeof(kicks));
+	pthread_cond_broadcast(&connection->kicked);
 }
 
 static void let_others_notice(struct waiter *waiter)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 
-	pthread_mutex_lock(&server->lock);
-	while (server->unkicked && waiter->epoch == server->epoch)
-		pthread_cond_wait(&server->kicked, &server->lock);
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_lock(&connection->lock);
+	while (connection->unkicked && waiter->epoch == connection->epoch)
+		pthread_cond_wait(&connection->kicked, &connection->lock);
+	pthread_mutex_unlock(&connection->lock);
 }
 
 /* Empty the eventfds that poll said are readable. */
@@ -127,7 +127,7 @@ static void take_events(struct waiter *waiter)
 		if (read(waiter->fds[n].fd, &count, sizeof(count)) < 0) {
 			/* Another thread was faster, or it is no eventfd. */
 			if (errno != EAGAIN)
-				waiter->server->error = -EPROTO;
+				waiter->connection->error = -EPROTO;
 			continue;
 		}
 		if (!result->count) {
@@ -141,18 +141,18 @@ static void take_events(struct waiter *waiter)
 /* After a poll: 1 if there is something to report, 0 if not, or an error. */
 static int harvest(struct waiter *waiter)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 	int error;
 
-	pthread_mutex_lock(&server->lock);
+	pthread_mutex_lock(&connection->lock);
 	notice_kick(waiter);
 	if (waiter->fds[FD_SOCKET].revents)
-		ivshmem_server_drain(server);
+		ivshmem_connection_drain(connection);
 	take_events(waiter);
 	if (waiter->result->count)
 		kick_others(waiter);
-	error = server->error;
-	pthread_mutex_unlock(&server->lock);
+	error = connection->error;
+	pthread_mutex_unlock(&connection->lock);
 
 	waiter->result->changed = word_changed(waiter);
 	if (waiter->result->changed || waiter->result->count)
@@ -212,19 +212,19 @@ static void set_times(struct waiter *waiter,
 static int map_word(struct waiter *waiter,
 		    const struct ivshmem_wait_options *options)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 	void *map;
 	int error = 0;
 
 	if (!(options->flags & IVSHMEM_WAIT_FOR_WORD))
 		return 0;
-	pthread_mutex_lock(&server->lock);
-	map = server->word_map;
+	pthread_mutex_lock(&connection->lock);
+	map = connection->word_map;
 	if (!map) {
-		error = ivshmem_map(&server->base, 0, 0, &map);
-		server->word_map = map;
+		error = ivshmem_map(&connection->base, 0, 0, &map);
+		connection->word_map = map;
 	}
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&connection->lock);
 	if (error)
 		return error;
 	waiter->word = (void *)((char *)map + options->offset);
@@ -243,22 +243,22 @@ static bool wanted(const struct ivshmem_wait_options *options, uint32_t vector)
 static int enlist(struct waiter *waiter,
 		  const struct ivshmem_wait_options *options)
 {
-	struct server *server = waiter->server;
+	struct connection *connection = waiter->connection;
 	struct peer *self;
 	uint32_t vector;
 	int error;
 
-	error = ivshmem_check_wait(&server->base, options);
+	error = ivshmem_check_wait(&connection->base, options);
 	if (error) {
 		/* A vector that came late may still be on its way to us. */
-		ivshmem_server_drain(server);
-		error = ivshmem_check_wait(&server->base, options);
+		ivshmem_connection_drain(connection);
+		error = ivshmem_check_wait(&connection->base, options);
 	}
 	if (error)
 		return error;
-	self = ivshmem_server_peer(server, server->id);
-	waiter->fds[FD_SOCKET].fd = server->socket;
-	waiter->fds[FD_KICK].fd = server->kick;
+	self = ivshmem_connection_peer(connection, connection->id);
+	waiter->fds[FD_SOCKET].fd = connection->socket;
+	waiter->fds[FD_KICK].fd = connection->kick;
 	waiter->nfds = FD_VECTORS;
 	for (vector = 0; vector < self->vectors; vector++) {
 		if (!wanted(options, vector))
@@ -268,34 +268,34 @@ static int enlist(struct waiter *waiter,
 	}
 	for (vector = 0; vector < waiter->nfds; vector++)
 		waiter->fds[vector].events = POLLIN;
-	waiter->epoch = server->epoch;
-	server->waiters++;
+	waiter->epoch = connection->epoch;
+	connection->waiters++;
 	return 0;
 }
 
-int ivshmem_server_wait(struct ivshmem *handle,
-			const struct ivshmem_wait_options *options,
-			struct ivshmem_wait_result *result)
+int ivshmem_connection_wait(struct ivshmem *handle,
+			    const struct ivshmem_wait_options *options,
+			    struct ivshmem_wait_result *result)
 {
-	struct server *server = to_server(handle);
+	struct connection *connection = to_connection(handle);
 	struct waiter waiter;
 	int error;
 
-	waiter.server = server;
+	waiter.connection = connection;
 	waiter.result = result;
 	waiter.word = NULL;
-	pthread_mutex_lock(&server->lock);
+	pthread_mutex_lock(&connection->lock);
 	error = enlist(&waiter, options);
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&connection->lock);
 	if (error)
 		return error;
 	set_times(&waiter, options);
 	error = map_word(&waiter, options);
 	if (!error)
 		error = wait_loop(&waiter);
-	pthread_mutex_lock(&server->lock);
+	pthread_mutex_lock(&connection->lock);
 	notice_kick(&waiter);
-	server->waiters--;
-	pthread_mutex_unlock(&server->lock);
+	connection->waiters--;
+	pthread_mutex_unlock(&connection->lock);
 	return error;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A connection to an ivshmem server: what server.c (who is there) and
- * server_wait.c (sleeping) share.
+ * A connection to an ivshmem server: what connection.c (who is there) and
+ * connection_wait.c (sleeping) share.
  */
-#ifndef IVSHMEM_SERVER_H
-#define IVSHMEM_SERVER_H
+#ifndef IVSHMEM_CONNECTION_H
+#define IVSHMEM_CONNECTION_H
 
 #include <linux/ivshmem.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@ struct message {
 	int fd;				/* what came with it, or -1 */
 };
 
-struct server {
+struct connection {
 	struct ivshmem base;
 	int socket;
 	uint32_t id;
@@ -36,7 +36,7 @@ struct server {
 	size_t npeers;
 	void *word_map;			/* all of the region, for waits on words */
 
-	/* How one waiter tells the others to look again: see server_wait.c. */
+	/* How a waiter tells the others to look again: connection_wait.c. */
 	int kick;
 	pthread_cond_t kicked;		/* epoch or unkicked has changed */
 	uint32_t waiters;
@@ -44,17 +44,18 @@ struct server {
 	uint64_t epoch;
 };
 
-static inline struct server *to_server(struct ivshmem *handle)
+static inline struct connection *to_connection(struct ivshmem *handle)
 {
-	return (struct server *)handle;
+	return (struct connection *)handle;
 }
 
 /* Called with the lock held. */
-void ivshmem_server_drain(struct server *server);
-struct peer *ivshmem_server_peer(struct server *server, uint32_t id);
+void ivshmem_connection_drain(struct connection *connection);
+struct peer *ivshmem_connection_peer(struct connection *connection,
+				     uint32_t id);
 
-int ivshmem_server_wait(struct ivshmem *handle,
-			const struct ivshmem_wait_options *options,
-			struct ivshmem_wait_result *result);
+int ivshmem_connection_wait(struct ivshmem *handle,
+			    const struct ivshmem_wait_options *options,
+			    struct ivshmem_wait_result *result);
 
-#endif /* IVSHMEM_SERVER_H */
+#endif /* IVSHMEM_CONNECTION_H */
