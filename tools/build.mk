@@ -67,8 +67,7 @@ build/libivshmem.so.0: $(call objects,build,$(lib-sources)) tools/lib/libivshmem
 		-Wl,--version-script,tools/lib/libivshmem.map -Wl,-z,defs \
 		-o $@ $(filter %.o,$^)
 
-products := $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl \
-	static/ivshmemctl)
+products := $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl)
 
 tools: $(products) ## build the library, the server and the command
 
