@@ -15,6 +15,7 @@ confdir ?= $(prefix)/lib
 
 include tools/build.mk
 include tests/rig/guest.mk
+include tools/package.mk
 
 all: module tools ## build the module for KVER and user space (the default)
 
@@ -35,11 +36,14 @@ lint: prerequisites-lint ## run every checker over the sources
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
+guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
+	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
+
 prerequisites:
-	@tests/rig/prerequisites.sh
+	@tests/rig/prerequisites.sh $(guest-packages)
 
 prerequisites-lint:
-	@tests/rig/prerequisites.sh clang pyflakes3 shellcheck sparse
+	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
 
 install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
 	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
@@ -51,7 +55,7 @@ clean: ## remove everything built
 		-o -name '.*.cmd' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/build.mk | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
 .PHONY: all module check demo lint prerequisites prerequisites-lint install clean help

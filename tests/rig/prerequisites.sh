@@ -1,11 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs what the tests and the demo need and this machine lacks, or says how.
-# More packages can be named as arguments.
+# Installs those of the named packages that this machine lacks, or says how.
 set -eu
 
-packages="busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev
-	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux $*"
+packages="$*"
 
 # shellcheck disable=SC2086 # a list of words
 missing=$(dpkg-query -W -f='${Package} ${db:Status-Abbrev}\n' $packages 2>/dev/null |

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Packages for Debian and Fedora, into dist/. Included by the top Makefile.
+#
+# What goes in is what git knows, as it is in the tree now; all times are that of
+# the last entry in debian/changelog. So the same sources give the same bytes.
+
+release := ivshmem-$(user-version)
+tarball := build/package/$(release).tar.gz
+epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)")
+
+deb-packages := debhelper dh-dkms dpkg-dev fakeroot gcc git libc6-dev libjansson-dev \
+	libxxhash-dev make pkgconf
+rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf rpm
+
+export-sources:
+	@mkdir -p build/package dist
+	git ls-files -z > build/package/files
+	tar --create --null --files-from=build/package/files --no-recursion \
+		--transform='s,^,$(release)/,' --mtime=@$(epoch) --owner=0 --group=0 \
+		--numeric-owner --mode=a+rX,u+w,go-w --format=gnu | gzip -9n > $(tarball)
+
+prerequisites-deb:
+	@tests/rig/prerequisites.sh $(deb-packages)
+
+prerequisites-rpm:
+	@tests/rig/prerequisites.sh $(rpm-packages)
+
+deb: prerequisites-deb export-sources ## build the Debian packages into dist/
+	rm -rf build/package/deb dist/*.deb dist/*.dsc dist/*.tar.xz
+	mkdir build/package/deb
+	tar -C build/package/deb -xf $(tarball)
+	cd build/package/deb/$(release) && env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 \
+		SOURCE_DATE_EPOCH=$(epoch) DEB_BUILD_OPTIONS='noautodbgsym $(DEB_BUILD_OPTIONS)' \
+		dpkg-buildpackage --no-sign
+	mv build/package/deb/*.deb build/package/deb/*.dsc build/package/deb/*.tar.xz dist/
+
+# rpmbuild on Debian knows nothing of the packages that the spec requires.
+rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
+	rm -rf build/package/rpm dist/*.rpm
+	env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH=$(epoch) \
+		rpmbuild -ba --nodeps --quiet rpm/ivshmem.spec \
+		--define '_topdir $(CURDIR)/build/package/rpm' \
+		--define '_sourcedir $(CURDIR)/build/package' \
+		--define '_buildhost localhost' \
+		--define 'use_source_date_epoch_as_buildtime 1' \
+		--define 'clamp_mtime_to_source_date_epoch 1' \
+		--define 'build_mtime_policy clamp_to_source_date_epoch'
+	mv build/package/rpm/RPMS/*/*.rpm build/package/rpm/SRPMS/*.rpm dist/
+
+.PHONY: export-sources prerequisites-deb prerequisites-rpm deb rpm
