@@ -87,7 +87,8 @@ export pkg_config_file
 
 install-tools: tools
 	install -D -t $(DESTDIR)$(bindir) build/ivshmemctl build/ivshmem-server
-	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.so.0 build/libivshmem.a
+	install -D -t $(DESTDIR)$(libdir) build/libivshmem.so.0
+	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.a
 	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h
 	install -D -m 644 -t $(DESTDIR)$(includedir)/linux src/uapi/linux/ivshmem.h
