@@ -8,8 +8,8 @@ release := ivshmem-$(user-version)
 tarball := build/package/$(release).tar.gz
 epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)")
 
-deb-packages := debhelper dh-dkms dpkg-dev fakeroot gcc git libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf
+deb-packages := build-essential debhelper dh-dkms fakeroot git libjansson-dev \
+	libxxhash-dev pkgconf
 rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf rpm
 
 export-sources:
