@@ -5,6 +5,9 @@ set -eu
 
 packages="$*"
 
+# Elsewhere than on Debian their names are others.
+command -v dpkg-query >/dev/null || exit 0
+
 # shellcheck disable=SC2086 # a list of words
 missing=$(dpkg-query -W -f='${Package} ${db:Status-Abbrev}\n' $packages 2>/dev/null |
 	awk -v wanted="$packages" '
