@@ -61,13 +61,6 @@ class Reader:
         return None
 
 
-def parse(lines):
-    """The points of a test's whole output, and its complaint for status 0."""
-    reader = Reader()
-    points = [point for point in map(reader.feed, lines) if point]
-    return points, reader.complaint(0)
-
-
 class Writer:
     """Numbers the points of all tests and counts them."""
 
