@@ -33,6 +33,9 @@ tap_eq "read what the other guest wrote" \
 both quiet
 if [ "$me" = 0 ]; then
 	ivshmemctl wait --count 1 --timeout 30 2 >/tmp/waited &
+	until fuser /dev/ivshmem0 >/dev/null 2>&1; do
+		sleep 0.1
+	done
 	sleep 1
 	both ring
 	wait $!

@@ -34,6 +34,20 @@ class Setup:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class NoBoot(qemu.GuestError):
+    """A guest did not come up; nothing of ours has run in it yet."""
+
+
+def start(setup, topology, tests):
+    """A Boot. An emulated guest crashes now and then while its kernel patches
+    itself at boot, long before the driver is there: then once more."""
+    try:
+        return Boot(setup, topology, tests)
+    except NoBoot as error:
+        print("# booting again:", str(error).splitlines()[0], flush=True)
+        return Boot(setup, topology, tests)
+
+
 class Boot:
     """The guests of one topology with the files of some tests in them."""
 
@@ -75,12 +89,14 @@ class Boot:
         if topology.insmod == "yes":
             commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
         for guest in self.guests:
+            failure = NoBoot
             try:
                 guest.wait_ready()
+                failure = qemu.GuestError
                 self._commands(guest, commands)
             except qemu.GuestError as error:
                 log = guest.console.read_text(errors="replace")[-3000:]
-                raise qemu.GuestError(f"{guest.name} did not boot: {error}\n{log}") \
+                raise failure(f"{guest.name} did not come up: {error}\n{log}") \
                     from error
 
     @staticmethod

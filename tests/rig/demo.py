@@ -177,7 +177,7 @@ def start():
           f"{TOPOLOGY['vectors']} vectors per peer")
     print(f"host    | two guests, Linux {kernel.release}, QEMU with {setup.accel.upper()}, "
           f"{TOPOLOGY['mem']} MiB each", flush=True)
-    machines = boot.Boot(setup, topology.Topology(**{
+    machines = boot.start(setup, topology.Topology(**{
         key: TOPOLOGY[key] for key in topology.Topology._fields}), [])
     return setup, machines
 

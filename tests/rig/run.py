@@ -73,7 +73,7 @@ def run_group(setup, wanted, tests, writer):
     pending = list(tests)
     while pending:
         try:
-            machines = boot.Boot(setup, wanted, pending)
+            machines = boot.start(setup, wanted, pending)
         except ERRORS as error:
             writer.fail(pending.pop(0).name, str(error))
             continue
