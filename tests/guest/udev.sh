@@ -1,11 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The udev rule: group, mode, and links that do not depend on probe order.
-# rig: devices=doorbell,plain programs=udevadm
+# rig: devices=doorbell,plain,plain,plain,plain names='cam0,7,a name,../out,..'
+# rig: programs=udevadm
 . /tests/lib.sh
 
-links=/dev/ivshmem/by-path
+paths=/dev/ivshmem/by-path
+names=/dev/ivshmem/by-name
 driver=/sys/bus/pci/drivers/ivshmem
+
+# leads LINK NODE
+leads() {
+	tap_eq "$1" "$(readlink -f "$1")" "$2"
+}
+
+# links FIRST SECOND: the nodes that the first and second device's links lead to
+links() {
+	leads $paths/pci-0000:00:10.0 "$1"
+	leads $paths/pci-0000:00:11.0 "$2"
+	if [ -d /sys/firmware/acpi ]; then
+		leads $names/cam0 "$1"
+		leads $names/acpi-7 "$2"
+	else
+		tap_skip "links by name" "this machine's firmware has no names"
+	fi
+}
 
 mkdir -p /run/udev /etc/udev/rules.d
 cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
@@ -20,19 +39,23 @@ udevadm settle
 for n in 0 1; do
 	tap_eq "ivshmem$n: group and mode" "$(stat -c '%g %a' /dev/ivshmem$n)" "977 660"
 done
-tap_eq "the first device's link" "$(readlink -f $links/pci-0000:00:10.0)" /dev/ivshmem0
-tap_eq "the second device's link" "$(readlink -f $links/pci-0000:00:11.0)" /dev/ivshmem1
+links /dev/ivshmem0 /dev/ivshmem1
+if [ -d /sys/firmware/acpi ]; then
+	tap_eq "names with blanks, and none that lead elsewhere" \
+		"$(cd $names && echo *)" "a_name acpi-7 cam0"
+fi
+tap_eq "nor is there anything else" "$(cd /dev && echo ivshmem/*)" \
+	"$(cd /dev && echo ivshmem/by-*)"
 
 echo 0000:00:10.0 >$driver/unbind
 echo 0000:00:11.0 >$driver/unbind
 udevadm settle
-tap_ok "no device, no link" [ ! -e $links ]
+tap_ok "no device, no link by path" [ ! -L $paths/pci-0000:00:10.0 ]
+tap_ok "nor by name" [ ! -L $names/cam0 ]
 echo 0000:00:11.0 >$driver/bind
 echo 0000:00:10.0 >$driver/bind
 udevadm settle
-tap_eq "found in the other order: the first device's link" \
-	"$(readlink -f $links/pci-0000:00:10.0)" /dev/ivshmem1
-tap_eq "and the second device's" \
-	"$(readlink -f $links/pci-0000:00:11.0)" /dev/ivshmem0
+echo "# found in the other order"
+links /dev/ivshmem1 /dev/ivshmem0
 tap_eq "group and mode again" "$(stat -c '%g %a' /dev/ivshmem0)" "977 660"
 tap_done

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The host's side of ivshmem devices: backing memory, server, QEMU arguments."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -63,16 +64,23 @@ class Devices:
     def arguments(self):
         """QEMU's arguments for the devices of one guest, in fixed slots."""
         result = []
-        for index, kind in enumerate(topo.devices(self.topology)):
-            slot = f"{qemu.FIRST_SLOT + index:#x}"
+        names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
+        for index, (kind, name) in enumerate(zip(topo.devices(self.topology), names)):
+            place = f"addr={qemu.FIRST_SLOT + index:#x}"
+            if name.isdigit():
+                place += f",acpi-index={name}"
+            elif name:
+                place += f",id=named{index}"
+                result += ["-smbios", f"type=41,designation={name},kind=other,instance={index},"
+                           f"pcidev=named{index}"]
             if kind == "plain":
                 result += ["-object", f"memory-backend-file,id=region{index},share=on,"
                            f"mem-path={self.plain},size={self.topology.size}",
-                           "-device", f"ivshmem-plain,memdev=region{index},addr={slot}"]
+                           "-device", f"ivshmem-plain,memdev=region{index},{place}"]
             else:
                 result += ["-chardev", f"socket,id=server{index},path={self.socket}",
                            "-device", f"ivshmem-doorbell,chardev=server{index},"
-                           f"vectors={self.topology.vectors},addr={slot}"]
+                           f"vectors={self.topology.vectors},{place}"]
         return result
 
     def clear(self):

@@ -14,6 +14,7 @@ DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
     "devices": "doorbell",  # comma list of plain, doorbell; or none
     "vectors": "4",         # of each doorbell device
+    "names": "",            # comma list: the firmware's name or number of each device
     "size": "16M",          # of each shared region
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
