@@ -7,8 +7,6 @@
 /* rig: guests=2 devices=doorbell vectors=2 size=1M smp=1 timeout=1200 */
 #include "dev.h"
 
-#define HANDOVERS 1000000
-
 static int fd;
 
 /* Where each guest tells its id; then the word that goes to and fro. */
@@ -31,7 +29,7 @@ static void wait_for_change(uint32_t seen)
 
 int main(void)
 {
-	unsigned int me = rig_guest();
+	const unsigned int handovers = rig_times(1000000), me = rig_guest();
 	struct shared *shared;
 
 	fd = dev_open();
@@ -45,7 +43,7 @@ int main(void)
 	tap_ok(peer != shared->id[me], "the guests have different ids");
 	for (;;) {
 		turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE);
-		if (turn >= HANDOVERS)
+		if (turn >= handovers)
 			break;
 		if (turn % 2 != me) {
 			wait_for_change(turn);
@@ -55,7 +53,7 @@ int main(void)
 		dev_ring(fd, peer, 1);
 		mine++;
 	}
-	tap_eq(mine, HANDOVERS / 2, "every other hand-over was ours");
-	tap_eq(shared->turn, HANDOVERS, "a million hand-overs");
+	tap_eq(mine, handovers / 2, "every other hand-over was ours");
+	tap_eq(shared->turn, handovers, "%u hand-overs", handovers);
 	return tap_done();
 }

@@ -6,17 +6,16 @@
 /* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=400 */
 #include "unplug.h"
 
-#define CYCLES 200
-
 int main(void)
 {
+	const int cycles = rig_times(200);
 	int failed = 0, missing = 0, left = 0;
 	int fd = dev_open();
 	uint32_t id = dev_info(fd).id;
 	pid_t users[USERS];
 
 	close(fd);
-	for (int i = 0; i < CYCLES; i++) {
+	for (int i = 0; i < cycles; i++) {
 		rig_ask("peer-ring %u %d 3", id, i % 4);
 		missing += !file_comes(RIG_DEVICE, true);
 		users_start(RIG_DEVICE, users);
@@ -26,7 +25,7 @@ int main(void)
 		left += !file_comes(RIG_DEVICE, false);
 		file_write("/sys/bus/pci/rescan", "1");
 	}
-	tap_eq(missing, 0, "the node came %d times", CYCLES);
+	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(failed, 0, "all users saw the device go");
 	tap_eq(left, 0, "the node went each time");
 
