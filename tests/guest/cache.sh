@@ -21,8 +21,12 @@ check() {
 	tap_eq "$cache: the parameter shows it" \
 		"$(cat /sys/module/ivshmem/parameters/cache)" "$cache"
 	tap_eq "$cache: so does the device" "$(cat /sys/class/ivshmem/ivshmem0/cache)" "$cache"
-	tap_eq "$cache: the kernel asks for $kind" \
-		"$(sed -n "s/^PAT: \[mem 0x0*$start-.*\] //p" $pat | sort -u)" "$kind"
+	if [ -e $pat ]; then
+		tap_eq "$cache: the kernel asks for $kind" \
+			"$(sed -n "s/^PAT: \[mem 0x0*$start-.*\] //p" $pat | sort -u)" "$kind"
+	else
+		tap_skip "$cache: the kernel asks for $kind" "only x86 keeps a list of that"
+	fi
 	echo "data for $cache" | dd of=/dev/ivshmem0 bs=7 seek=3 2>/dev/null
 	tap_eq "$cache: read gives what was written" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=21 count=11 2>/dev/null)" "data for $cache"
