@@ -26,7 +26,7 @@ module: ## build the module for KVER (the running kernel)
 			"or name another kernel by KVER=" >&2; exit 1; }
 	$(MAKE) -C src KVER=$(KVER) KDIR=$(KDIR) modules
 
-check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12 that kernel
+check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
 
 lint: prerequisites-lint ## run every checker over the sources
@@ -38,9 +38,11 @@ demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in e
 
 guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
+arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
 
 prerequisites:
-	@tests/rig/prerequisites.sh $(guest-packages)
+	@tests/rig/prerequisites.sh $(guest-packages) \
+		$(if $(filter arm64,$(ARCH)),$(arm64-packages))
 
 prerequisites-lint:
 	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse

@@ -44,13 +44,13 @@ tap_done() {
 # rig_ask VERB ARGUMENTS: print the host's result; fails if it refuses. Works in
 # $( ), so the request goes to the port itself.
 rig_ask() {
-	echo "@rig $*" >/dev/ttyS1
-	read -r rig_answer </dev/ttyS1
+	echo "@rig $*" >"/dev/${rig_port:?}"
+	read -r rig_answer <"/dev/${rig_port:?}"
 	case $rig_answer in
 	ok) ;;
 	"ok "*) echo "${rig_answer#ok }" ;;
 	*)
-		echo "# $*: $rig_answer" >/dev/ttyS1
+		echo "# $*: $rig_answer" >"/dev/${rig_port:?}"
 		return 1
 		;;
 	esac

@@ -71,6 +71,7 @@ def _keyrings():
 class Archive:
     def __init__(self, release, arch):
         self.release = release
+        self.arch = arch
         self.root = cache.directory() / "apt" / f"{release}-{arch}"
         settings = {
             "APT::Architecture": arch,

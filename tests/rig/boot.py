@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One boot: the guests of a topology, up and ready, and tests run in them."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,25 +14,53 @@ import klog
 import qemu
 import qmp
 import tap
+import userland
 import verbs
 
 MODULE_SECONDS = 60
 
 
 class Setup:
-    """What all boots of a run have in common."""
+    """What all guests of one architecture have in common in a run."""
 
-    def __init__(self, kernel, modules, programs):
+    def __init__(self, kernel, modules, programs, others=()):
         self.kernel = kernel
         self.modules = modules          # of the driver
         self.programs = programs        # {name in the guest: path}
+        self.others = others            # setups of other architectures
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-rig-"))
         plain = self.directory / "plain.cpio"
-        initramfs.write(plain, {})
+        initramfs.write(plain, {}, kernel.arch)
         self.accel = qemu.accelerator(kernel, plain)
 
+    def of(self, arch):
+        """The setup of an architecture."""
+        return next(setup for setup in (self, *self.others)
+                    if setup.kernel.arch == arch)
+
+    def arches(self, topology):
+        """The architecture of each guest of a topology."""
+        return topology.arches.split(",") if topology.arches else \
+            [self.kernel.arch] * int(topology.guests)
+
+    def image(self, topology, tests, path):
+        """Write the initramfs of a topology's guests with some tests in it. Return
+        the names of the kernel's modules to load, in order."""
+        arch = self.kernel.arch
+        extra = build.kernel_modules(
+            self.kernel, filter(None, topology.modules.split(",")),
+            path.with_suffix(".modules"))
+        files = dict(self.programs)
+        for name in filter(None, topology.programs.split(",")):
+            files.update(userland.program(name, arch))
+        files.update({f"lib/{file.name}": file for file in [*self.modules, *extra]})
+        files.update({f"tests/{test.name}": test.program(arch) for test in tests})
+        initramfs.write(path, files, arch)
+        return [file.name for file in extra]
+
     def close(self):
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for setup in (self, *self.others):
+            shutil.rmtree(setup.directory, ignore_errors=True)
 
 
 class NoBoot(qemu.GuestError):
@@ -57,38 +86,32 @@ class Boot:
         self.guests = []
         self.devices = None
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
-        extra = build.kernel_modules(
-            setup.kernel, filter(None, topology.modules.split(",")),
-            self.directory / "modules")
-        programs = {}
-        for name in filter(None, topology.programs.split(",")):
-            programs.update(build.host_program(name))
-        image = self.directory / "initramfs.cpio"
-        initramfs.write(image, {
-            **setup.programs, **programs,
-            **{f"lib/{path.name}": path for path in [*setup.modules, *extra]},
-            **{f"tests/{test.program.name}": test.program for test in tests}})
         try:
-            self._start(setup, image, [path.name for path in extra])
+            self._start(setup, tests)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, setup, image, extra):
+    def _start(self, setup, tests):
         topology = self.topology
+        arches = setup.arches(topology)
+        images = {arch: self.directory / f"{arch}.cpio" for arch in arches}
+        modules = {arch: setup.of(arch).image(topology, tests, path)
+                   for arch, path in images.items()}
         self.devices = devices.Devices(self.directory, topology,
                                        build.BUILD / "ivshmem-server")
-        for index in range(int(topology.guests)):
-            guest = qemu.Guest(self.directory, f"guest{index}", setup.kernel, image,
-                               setup.accel, self.devices.arguments(), topology.append,
-                               topology.machine, topology.mem, topology.smp,
-                               topology.turns)
+        for index, arch in enumerate(arches):
+            own = setup.of(arch)
+            guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
+                               images[arch], own.accel, self.devices.arguments(),
+                               topology.append, topology.machine, topology.mem,
+                               topology.smp, topology.turns)
             self.guests.append(guest)
             guest.start()
-        commands = [f"insmod /lib/{name}" for name in extra]
-        if topology.insmod == "yes":
-            commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
-        for guest in self.guests:
+        for guest, arch in zip(self.guests, arches):
+            commands = [f"insmod /lib/{name}" for name in modules[arch]]
+            if topology.insmod == "yes":
+                commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
             failure = NoBoot
             try:
                 guest.wait_ready()
@@ -163,7 +186,8 @@ class Boot:
             return None
 
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)}; "
-                   f"exec /tests/{test.program.name}")
+                   f"export RIG_QUICK={os.environ.get('QUICK', '')}; "
+                   f"exec /tests/{test.name}")
         try:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:

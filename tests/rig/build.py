@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 
+import arches
 import kernels
+import userland
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
@@ -57,6 +59,7 @@ def module(kernel, arguments=()):
     directory = BUILD / "kmod" / kernel.release
     identity = [link_sources(directory), [str(kernel.headers), *arguments]]
     stamp = directory / "stamp"
+    strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
@@ -64,7 +67,7 @@ def module(kernel, arguments=()):
         _run(["make", f"-j{os.cpu_count()}", *kernels.make_arguments(kernel),
               f"M={directory}", *arguments, "modules"])
         for built in directory.glob("*.ko"):
-            subprocess.run(["strip", "--strip-debug", built], check=True)
+            subprocess.run([strip, "--strip-debug", built], check=True)
         stamp.write_text(digest)
     return sorted(directory.glob("*.ko"))
 
@@ -75,16 +78,15 @@ def targets(names):
         _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
 
 
-def host_program(name):
-    """A program of this machine and the libraries it wants, as {name in the
-    guest: path here}."""
-    path = shutil.which(name)
-    if not path:
-        raise BuildError(f"{name} not found")
-    listing = subprocess.run(["ldd", path], text=True, capture_output=True).stdout
-    return {f"bin/{name}": pathlib.Path(path),
-            **{library.lstrip("/"): pathlib.Path(library).resolve()
-               for library in re.findall(r"(/\S+) \(0x", listing)}}
+def program(name, arch=arches.HOST):
+    """Where make puts a program of ours for an architecture."""
+    return (BUILD if arch == arches.HOST else BUILD / arch) / name
+
+
+def programs(names, arch):
+    """Have make build programs of ours for an architecture."""
+    root = [] if arch == arches.HOST else [f"USERLAND={userland.root(arch)}"]
+    targets([*root, *(str(program(name, arch).relative_to(TOP)) for name in names)])
 
 
 def kernel_modules(kernel, names, directory):

@@ -11,7 +11,7 @@ SWITCH = b"\x1d"        # Ctrl-]
 END = b"@rig-exit"      # what the guest's init says when the shell is over
 # The rig's line is the shell's terminal from now on.
 SHELL = ("stty sane <&3; echo; PS1='guest {index} # ' exec setsid -c sh -i "
-         "</dev/ttyS1 >/dev/ttyS1 2>&1")
+         "</dev/$rig_port >/dev/$rig_port 2>&1")
 HELP = """
 You are root in guest 0. Ctrl-] goes to the other guest and back; exit in both
 ends the demo. Try: ivshmemctl list; ivshmemctl wait here, ivshmemctl ring 0 1

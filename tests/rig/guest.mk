@@ -1,10 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Tests that run in guests: small static programs, one source file each.
+# Tests that run in guests: small static programs, one source file each; and all
+# that guests of another architecture than this machine's run.
 
 GUEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Itools/lib -pthread
 
-build/guest/%: tests/guest/%.c $(wildcard tests/guest/*.h) \
-		src/uapi/linux/ivshmem.h build/libivshmem.a
+# $(call guest-tests,DIRECTORY)
+define guest-tests
+$(1)/guest/%: tests/guest/%.c $(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) -MMD -MP -static -s -o $$@ $$< \
+		$$(if $$(shell grep '^#include <ivshmem.h>' $$<),$(1)/libivshmem.a)
+
+-include $(wildcard $(1)/guest/*.d)
+endef
+
+$(eval $(call guest-tests,build))
+$(eval $(call guest-tests,build/arm64))
+
+# USERLAND is where Debian's libraries for arm64 are unpacked.
+$(eval $(call variant,build/arm64))
+build/arm64/%: CC := aarch64-linux-gnu-gcc
+build/arm64/%: AR := aarch64-linux-gnu-ar
+build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(USERLAND) \
+	PKG_CONFIG_LIBDIR=$(USERLAND)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+build/arm64/%: CFLAGS += -I$(USERLAND)/usr/include
+
+build/arm64/static/ivshmemctl: $(call objects,build/arm64,$(ctl-sources)) \
+		build/arm64/libivshmem.a
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $< \
-		$(if $(shell grep '^#include <ivshmem.h>' $<),build/libivshmem.a)
+	$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(call ctl-libs,--static)

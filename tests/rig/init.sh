@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash
 # The first process of a guest. Brings up the file systems, then runs the lines
-# that come over the second serial port as commands, with that port as their
-# input and output, and reports the exit status of each.
+# that come over a serial port of ours as commands, with that port as their input
+# and output, and reports the exit status of each. The kernel's command line says
+# which port that is, and tests find it in rig_port as well.
 /bin/busybox --install -s /bin
 export PATH=/bin:/tests HOME=/tmp TERM=dumb
 
@@ -20,7 +21,7 @@ mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 dmesg -n 8
 
-exec 3<>/dev/ttyS1
+exec 3<>"/dev/${rig_port:?}"
 stty raw -echo <&3
 echo "@rig-ready" >&3
 while read -r command <&3; do

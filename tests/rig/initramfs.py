@@ -4,8 +4,10 @@
 import pathlib
 import stat
 
+import arches
+import userland
+
 INIT = pathlib.Path(__file__).with_name("init.sh")
-BUSYBOX = pathlib.Path("/bin/busybox")
 DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "rig", "run", "sys", "tests", "tmp")
 
 
@@ -28,11 +30,11 @@ class Archive:
         return b"".join(self.parts)
 
 
-def write(path, files):
+def write(path, files, arch=arches.HOST):
     """Write an initramfs with busybox, the rig's init and more files, given as
     {name in the guest: path on the host}; all of them can be executed."""
     archive = Archive()
-    contents = {"init": INIT, "bin/busybox": BUSYBOX, **files}
+    contents = {"init": INIT, "bin/busybox": userland.busybox(arch), **files}
     parents = {str(parent) for name in contents
                for parent in pathlib.PurePath(name).parents} - {"."}
     for name in sorted(parents.union(DIRECTORIES)):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels to test with: KERNEL=6.12 becomes an image, modules and headers.
 
-The kernel comes from whichever release of Debian carries that line, unpacked
-in the cache directory and fixed up so that modules build against it with the
-host's compiler. Run as a program, prints how to build against one.
+The kernel comes from the first release of Debian that carries that line (or
+the one asked for: KERNEL=6.12/trixie), unpacked in the cache directory and
+fixed up so that modules build against it with the host's compiler. Run as a
+program, prints how to build against one.
 """
 
 import collections
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 
+import arches
 import archive
 import cache
 
@@ -29,61 +31,90 @@ Kernel = collections.namedtuple("Kernel", "line arch release image modules heade
 
 def make_arguments(kernel):
     """Arguments for make that build modules for a kernel."""
-    return ["-C", str(kernel.headers), *OVERRIDES]
+    cross = arches.make_arguments(kernel.arch)
+    compiler = [f"CC={arches.ALL[kernel.arch].triplet}-gcc"] if cross else []
+    return ["-C", str(kernel.headers), *OVERRIDES, *cross, *compiler]
 
 
-def find(line, arch="amd64"):
+def offers(source):
+    """The newest kernels that an archive has headers of, as {line: {flavour:
+    release}}, flavours as Debian names them: amd64, cloud-amd64, rt-amd64."""
+    pattern = re.compile(r"linux-headers-((\d+\.\d+)\.\d\S*?"
+                         rf"-((?:[a-z]+-)?{source.arch}(?:-\w+)?))")
+    found = collections.defaultdict(dict)
+    for match in filter(None, map(pattern.fullmatch, source.names())):
+        release, line, flavour = match.groups()
+        found[line][flavour] = max(release, found[line].get(flavour, ""), key=age)
+    return found
+
+
+def age(release):
+    """What sorts the releases of one flavour, the newest last."""
+    return [int(number) for number in re.findall(r"\d+", release)]
+
+
+def find(name, arch="amd64"):
     """The kernel of a line such as "6.12", fetched if it is not cached."""
-    if not re.fullmatch(r"\d+\.\d+", line):
+    wanted = re.fullmatch(r"(\d+\.\d+)(?:/(\w+))?", name)
+    if not wanted:
         raise archive.ArchiveError(
-            f"KERNEL={line}: give a line such as {DEFAULT}")
-    root = cache.directory() / "kernels" / f"{line}-{arch}"
+            f"KERNEL={name}: give a line such as {DEFAULT}, or {DEFAULT}/trixie")
+    line, codename = wanted.groups()
+    root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
     if not (root / "kernel.json").exists():
-        _fetch(line, arch, root)
+        sources = [archive.Archive(codename, arch)] if codename else \
+            archive.releases(arch)
+        _fetch(*_search(line, arch, sources), root)
     facts = json.loads((root / "kernel.json").read_text())
     return Kernel(line, arch, facts["release"],
                   *(root / facts[name] for name in ("image", "modules", "headers")))
 
 
-def _search(line, arch):
-    """The archive that has the line, and the newest release string in it."""
-    pattern = re.compile(rf"linux-headers-({re.escape(line)}\.\d\S*-cloud-{arch})")
-    for source in archive.releases(arch):
+def _search(line, arch, sources):
+    """The archive that has the line, and the newest release string in it: of the
+    flavour for virtual machines where there is one."""
+    for source in sources:
         print(f"# looking for a {line} kernel in {source.release}", file=sys.stderr)
-        found = [match.group(1) for match in map(pattern.fullmatch, source.names())
-                 if match]
-        if found:
-            return source, max(found, key=lambda release: [
-                int(number) for number in re.findall(r"\d+", release)])
+        found = offers(source).get(line, {})
+        for flavour in (f"cloud-{arch}", arch):
+            if flavour in found:
+                return source, found[flavour]
     raise archive.ArchiveError(
         f"no Debian release carries a {line} kernel "
         f"(tried {', '.join(archive.RELEASES)})")
 
 
-def _packages(source, release):
-    """The packages that make up a kernel: 7.x splits the image."""
+def header_packages(source, release):
+    """The packages to build modules with: (of the kernel's architecture, of
+    this machine's, whose programs run here)."""
     headers = f"linux-headers-{release}"
-    build = [name for name in source.depends(headers)
-             if name.startswith(("linux-headers-", "linux-kbuild-"))]
+    needs = source.depends(headers)
+    return ([headers, *(name for name in needs if name.startswith("linux-headers-"))],
+            [name for name in needs if name.startswith("linux-kbuild-")])
+
+
+def _unpack(source, release, root):
+    """7.x splits the image."""
+    headers, build = header_packages(source, release)
     image = [f"linux-{part}-{release}" for part in
              ("image", "binary", "modules", "base")]
-    return [headers, *build, *(name for name in image if name in source.names())]
+    source.unpack([*headers, *(name for name in image if name in source.names())], root)
+    archive.Archive(source.release, arches.HOST).unpack(build, root)
 
 
-def _fetch(line, arch, root):
-    source, release = _search(line, arch)
+def _fetch(source, release, root):
     print(f"# fetching kernel {release} from {source.release}", file=sys.stderr)
     work = root.with_name(f"{root.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        source.unpack(_packages(source, release), work)
+        _unpack(source, release, work)
         facts = _layout(work, release)
         # The headers name absolute paths: fix them up for where they will be.
         shutil.rmtree(root, ignore_errors=True)
         work.rename(root)
         _fix_makefile(root, release)
-        _fix_programs(root, source)
+        _fix_programs(root, archive.Archive(source.release, arches.HOST))
         subprocess.run(["depmod", "-b", root / facts["modules"].split("lib/")[0],
                         release], check=True)
         (root / "kernel.json").write_text(json.dumps(facts))
@@ -146,8 +177,8 @@ def _needs_library(path):
 
 if __name__ == "__main__":
     try:
-        KERNEL = find(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
-    except archive.ArchiveError as error:
+        KERNEL = find(sys.argv[1] if len(sys.argv) > 1 else DEFAULT, arches.wanted())
+    except (archive.ArchiveError, ValueError) as error:
         sys.exit(str(error))
     print(f"# {KERNEL.release}: {KERNEL.image}")
     print("make", *make_arguments(KERNEL), "M=$PWD", "modules")

@@ -8,39 +8,45 @@ import socket
 import subprocess
 import time
 
+import arches
 import cache
 import qmp
 
 BOOT_SECONDS = 90
 PROBE_SECONDS = 15
 FIRST_SLOT = 0x10       # ivshmem devices are at 00:10.0, 00:11.0 and so on
-FIRST_PORT_SLOT = 0x18  # q35: root ports for what is plugged in later
+FIRST_PORT_SLOT = 0x18  # all but pc: root ports for what is plugged in later
 PORTS = 4
 
-# What TCG emulates badly is left out: with cx16 guests with an IOMMU hang, with
-# erms every copy is slow, with fsrm kernels before 6.12 hang at boot.
-CPU = {"kvm": "host", "tcg": "max,-cx16,-erms,-fsrm"}
+# The kernel gives init what it does not know itself as environment: rig_port.
+APPEND = ("console={arch.console} rig_port={arch.port} quiet panic=-1 "
+          "printk.devkmsg=on rcupdate.rcu_cpu_stall_timeout=60 ")
 
-APPEND = ("console=ttyS0 quiet panic=-1 printk.devkmsg=on "
-          "rcupdate.rcu_cpu_stall_timeout=60 ")
+
+def patience(seconds):
+    """A time limit, on a machine that SLOW= says is slow."""
+    return seconds * float(os.environ.get("SLOW") or 1)
 
 
 class GuestError(Exception):
     """The guest died or did not answer in time."""
 
 
-def binary():
-    name = os.environ.get("QEMU", "qemu-system-x86_64")
+def binary(arch):
+    """The emulator of an architecture; QEMU= names another one for x86-64."""
+    name = arch.qemu
+    if arch is arches.AMD64:
+        name = os.environ.get("QEMU", name)
     path = shutil.which(name)
     if not path:
-        raise GuestError(f"{name} not found: apt-get install qemu-system-x86")
+        raise GuestError(f"{name} not found: apt-get install {arch.package}")
     return path
 
 
 def accelerator(kernel, initramfs):
     """"kvm" if a guest really boots with it, else "tcg". On some hosts
     /dev/kvm opens and guests hang, so one is booted once per boot of the host."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if kernel.arch != arches.HOST or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = cache.directory() / f"kvm-{boot}"
@@ -68,6 +74,7 @@ class Guest:
     def __init__(self, directory, name, kernel, initramfs, accel, devices, append,
                  machine="pc", mem="256", smp="2", turns=""):
         self.name = name
+        self.arch = arches.ALL[kernel.arch]
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
         self.errors = self.directory / f"{name}.qemu"
@@ -78,21 +85,21 @@ class Guest:
         self.listeners = {}
         self.arguments = [
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", machine, "-cpu", CPU[accel],
+            "-machine", self.arch.machine or machine, "-cpu", self.arch.cpu[accel],
             # While a BAR moves, emulated processors that run at once can lose an
             # access to any device, such as the one that sets the next timer.
             "-accel", "tcg,thread=single" if turns and accel == "tcg" else accel,
             "-smp", smp, "-m", mem,
             "-kernel", str(kernel.image), "-initrd", str(initramfs),
-            "-append", APPEND + append,
+            "-append", APPEND.format(arch=self.arch) + append,
             "-chardev", f"file,id=console,path={self.console}",
             "-serial", "chardev:console",
             "-chardev", f"socket,id=control,path={self._listen('control')}",
-            "-serial", "chardev:control",
+            *self.arch.port_device,
             "-chardev", f"socket,id=monitor,path={self._listen('monitor')}",
             "-mon", "chardev=monitor,mode=control", *devices]
         self.ports = []
-        if machine == "q35":
+        if self.arch.machine or machine != "pc":
             self.ports = [f"port{index}" for index in range(PORTS)]
             for index, port in enumerate(self.ports):
                 self.arguments += ["-device", f"pcie-root-port,id={port},"
@@ -114,7 +121,7 @@ class Guest:
         """Start QEMU. It dies with the thread that calls this."""
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", binary(), *self.arguments],
+                ["setpriv", "--pdeathsig", "KILL", binary(self.arch), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:
             self.control, _ = self.listeners["control"].accept()
@@ -123,7 +130,7 @@ class Guest:
             raise self._lost() from error
 
     def wait_ready(self, seconds=BOOT_SECONDS):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         while self.read_line(deadline) != "@rig-ready":
             pass
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make check: unit tests on the host, then the suite in guests.
 
-TESTS=pattern picks tests by name, KERNEL=6.12 the kernel that guests run.
+TESTS=pattern picks tests by name, KERNEL=6.12 the kernel that guests run, ARCH=arm64
+their architecture. QUICK=1 repeats less what is repeated many times, SLOW=3 allows
+all things three times as long.
 """
 
 import collections
 import fnmatch
 import os
+import shutil
 import subprocess
 import sys
 import time
 
+import arches
 import archive
 import boot
 import build
@@ -19,13 +23,28 @@ import kernels
 import qemu
 import tap
 import topology
+import userland
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          qemu.GuestError, topology.TopologyError)
+          qemu.GuestError, topology.TopologyError, userland.UserlandError)
 
-Test = collections.namedtuple("Test", "name program topology timeout kernel")
+
+class Test(collections.namedtuple("Test", "path topology timeout kernel")):
+    """One file of tests/guest and what it wants."""
+
+    @property
+    def name(self):
+        return self.path.stem
+
+    def program(self, arch):
+        """What runs in a guest."""
+        return build.program(f"guest/{self.name}", arch) if self.compiled else self.path
+
+    @property
+    def compiled(self):
+        return self.path.suffix == ".c"
 
 
 def selected(name):
@@ -42,8 +61,7 @@ def guest_tests():
         if path.suffix not in (".c", ".sh") or path.name == "lib.sh":
             continue
         if selected(path.stem):
-            program = build.BUILD / "guest" / path.stem if path.suffix == ".c" else path
-            yield Test(path.stem, program, *topology.parse(path))
+            yield Test(path, *topology.parse(path))
 
 
 def host_tests():
@@ -89,27 +107,49 @@ def run_group(setup, wanted, tests, writer):
             machines.stop()
 
 
+def obstacle(test, kernel):
+    """Why a test cannot run on a kernel here, or None."""
+    if test.kernel and kernels.age(kernel.line) < list(test.kernel):
+        return f"needs kernel {'.'.join(map(str, test.kernel))}"
+    for name in filter(None, test.topology.arches.split(",")):
+        arch = arches.ALL[name]
+        if name != arches.HOST and not (
+                shutil.which(arch.qemu) and shutil.which(f"{arch.triplet}-gcc") and
+                os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")):
+            return f"needs a compiler and QEMU for {name}: make check-kernels has them"
+    return None
+
+
+def setup_for(kernel, tests, others=()):
+    """Build everything that guests of a kernel's architecture run."""
+    arch = kernel.arch
+    build.programs(["static/ivshmemctl", *(f"guest/{test.name}" for test in tests
+                                           if test.compiled)], arch)
+    return boot.Setup(kernel, build.module(kernel), {
+        "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
+        "tests/lib.sh": GUEST_TESTS / "lib.sh",
+        **{str(path.relative_to(build.TOP)): path
+           for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)
+
+
 def run_guest_tests(writer):
     tests = list(guest_tests())
     if not tests:
         return
-    kernel = kernels.find(os.environ.get("KERNEL") or kernels.DEFAULT)
-    line = tuple(int(part) for part in kernel.line.split("."))
+    name = os.environ.get("KERNEL") or kernels.DEFAULT
+    kernel = kernels.find(name, arches.wanted())
     groups = collections.defaultdict(list)
     for test in tests:
-        if test.kernel and line < test.kernel:
-            needed = ".".join(map(str, test.kernel))
-            writer.point(test.name, tap.Point(True, "", f"needs kernel {needed}", []))
+        reason = obstacle(test, kernel)
+        if reason:
+            writer.point(test.name, tap.Point(True, "", reason, []))
         else:
             groups[test.topology].append(test)
-    build.targets([str(test.program.relative_to(build.TOP)) for test in tests
-                   if test.program.is_relative_to(build.BUILD)] +
-                  ["build/static/ivshmemctl", "build/ivshmem-server"])
-    setup = boot.Setup(kernel, build.module(kernel), {
-        "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
-        "tests/lib.sh": GUEST_TESTS / "lib.sh",
-        **{str(path.relative_to(build.TOP)): path
-           for path in (build.TOP / "conf").rglob("*") if path.is_file()}})
+    build.targets(["build/ivshmem-server"])
+    foreign = {arch for topo in groups for arch in topo.arches.split(",")}
+    setup = setup_for(kernel, tests, [
+        setup_for(kernels.find(name, arch), tests)
+        for arch in sorted(foreign - {"", kernel.arch})])
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
     try:
         for wanted, members in groups.items():
@@ -123,7 +163,7 @@ def main():
     try:
         run_host_tests(writer)
         run_guest_tests(writer)
-    except ERRORS as error:
+    except (*ERRORS, ValueError) as error:
         writer.fail("rig", str(error))
     except KeyboardInterrupt:
         writer.fail("rig", "interrupted")

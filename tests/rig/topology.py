@@ -10,6 +10,9 @@ import collections
 import re
 import shlex
 
+import arches
+import qemu
+
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
     "devices": "doorbell",  # comma list of plain, doorbell; or none
@@ -18,7 +21,8 @@ DEFAULTS = {
     "size": "16M",          # of each shared region
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
-    "machine": "pc",        # pc or q35
+    "arches": "",           # comma list, one per guest; otherwise that of the run
+    "machine": "pc",        # pc or q35; elsewhere than on x86 it is virt
     "turns": "",            # yes: emulated processors run in turns, not at once
     "modargs": "",          # parameters of ivshmem.ko
     "append": "",           # more kernel command line
@@ -54,7 +58,7 @@ def parse(path):
                 words[key] = value
             else:
                 raise TopologyError(f"{path}: unknown word {word!r}")
-    timeout = int(words.pop("timeout"))
+    timeout = qemu.patience(int(words.pop("timeout")))
     if words["alone"]:
         words["alone"] = path.stem
     topology = Topology(**words)
@@ -66,6 +70,10 @@ def _check(path, topology):
     for name in ("guests", "vectors", "mem", "smp"):
         if not getattr(topology, name).isdigit():
             raise TopologyError(f"{path}: {name} must be a number")
+    names = list(filter(None, topology.arches.split(",")))
+    if set(names) - set(arches.ALL) or len(names) not in (0, int(topology.guests)):
+        raise TopologyError(f"{path}: arches are {' and '.join(arches.ALL)}, "
+                            "one for each guest")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
     if set(devices(topology)) - {"plain", "doorbell"}:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs of Debian that guests run: this machine's own, or, for a guest of
+another architecture, unpacked into the cache directory."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+import arches
+import archive
+import cache
+
+# The program that init is, what tests name in "programs=", and the libraries
+# that ours are linked with statically.
+PACKAGES = ["busybox-static", "udev", "libjansson-dev", "libxxhash-dev"]
+
+
+class UserlandError(Exception):
+    """A program or a library that is not there."""
+
+
+def root(arch):
+    """The directory with the programs and libraries of an architecture."""
+    if arch == arches.HOST:
+        return pathlib.Path("/")
+    release = archive.host_release() or "trixie"
+    directory = cache.directory() / f"userland-{release}-{arch}"
+    if not directory.exists():
+        print(f"# fetching programs for {arch}", flush=True)
+        work = directory.with_suffix(".new")
+        shutil.rmtree(work, ignore_errors=True)
+        source = archive.Archive(release, arch)
+        source.unpack(_with_libraries(source, PACKAGES), work)
+        work.rename(directory)
+    return directory
+
+
+def _with_libraries(source, packages):
+    """The packages and all libraries they depend on."""
+    found, pending = [], list(packages)
+    while pending:
+        package = pending.pop()
+        if package not in found and package in source.names():
+            found.append(package)
+            pending += [name for name in source.depends(package)
+                        if name.startswith("lib")]
+    return found
+
+
+def busybox(arch):
+    """The path of a busybox that needs no libraries."""
+    return _find(root(arch), ("bin", "usr/bin"), "busybox")
+
+
+def program(name, arch):
+    """A program and all that it is linked with, as {name in the guest: path}."""
+    top = root(arch)
+    triplet = arches.ALL[arch].triplet
+    directories = [f"{base}/{sub}" for base in ("lib", "usr/lib")
+                   for sub in (triplet, f"{triplet}/systemd", "systemd", "")]
+    path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin"), name)
+    files = {f"bin/{name}": path}
+    pending = [path]
+    while pending:
+        loader, libraries = _needs(pending.pop())
+        if loader:
+            files[loader.lstrip("/")] = _find(top, directories, loader.rpartition("/")[2])
+        for library in libraries:
+            if f"lib/{library}" not in files:
+                found = _find(top, directories, library)
+                files[f"lib/{library}"] = found
+                pending.append(found)
+    return files
+
+
+def _find(top, directories, name):
+    for directory in directories:
+        path = top / directory / name
+        if path.exists():
+            return path.resolve()
+    raise UserlandError(f"{name} not found below {top}")
+
+
+def _needs(path):
+    """The program that loads a binary, if it names one, and its libraries."""
+    text = subprocess.run(["readelf", "-W", "-l", "-d", path], text=True,
+                          capture_output=True, check=True).stdout
+    loader = re.search(r"program interpreter: (.*)\]", text)
+    return (loader.group(1) if loader else None,
+            re.findall(r"\(NEEDED\).*\[(.*)\]", text))
