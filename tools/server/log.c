@@ -4,12 +4,16 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 
 static bool verbose_log;
 static bool use_syslog;
+static bool use_journal;
 
 static const char *const names[] = {
 	[LOG_ERR] = "error",
@@ -19,9 +23,22 @@ static const char *const names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
+/* Whether stderr is the journal: systemd.exec(5), JOURNAL_STREAM. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
 void log_open(bool verbose)
 {
 	verbose_log = verbose;
+	use_journal = is_journal();
 }
 
 void log_to_syslog(void)
@@ -42,6 +59,8 @@ void log_event(int severity, const char *format, ...)
 	va_end(arguments);
 	if (use_syslog)
 		syslog(severity, "%s", line);
+	else if (use_journal)
+		fprintf(stderr, "<%d>%s\n", severity, line);
 	else
 		fprintf(stderr, "level=%s %s\n", names[severity], line);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the server says: one line of key=value pairs per event, on stderr in
- * the foreground and to syslog from a daemon.
+ * the foreground (with the journal's mark of severity if it goes there), and to
+ * syslog from a daemon.
  */
 #ifndef LOG_H
 #define LOG_H

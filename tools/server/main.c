@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "daemon.h"
 #include "lock.h"
 #include "log.h"
@@ -38,7 +39,7 @@ static const struct argp_option options[] = {
 	  "Write the process id there (default in the background: /var/run/ivshmem-server.pid)",
 	  0 },
 	{ "socket", 'S', "PATH", 0,
-	  "Listen there (default: /tmp/ivshmem_socket)", 0 },
+	  "Listen there (default: /tmp/ivshmem_socket, or what systemd hands over)", 0 },
 	{ "mode", KEY_MODE, "OCTAL", 0,
 	  "Permissions of the socket (default: what the umask leaves)", 0 },
 	{ "name", 'M', "NAME", 0,
@@ -141,6 +142,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 		  settings->listener.path,
 		  (unsigned long long)settings->memory.size,
 		  settings->vectors, getpid());
+	activation_ready();
 	server_run(server);
 	return 0;
 }
@@ -191,7 +193,7 @@ int main(int argc, char **argv)
 	struct settings settings = {
 		.size = "4M",
 		.memory = { .kind = MEMORY_SHM, .name = "ivshmem" },
-		.listener = { .path = "/tmp/ivshmem_socket", .mode = -1 },
+		.listener = { .mode = -1 },
 		.vectors = 1,
 	};
 	const struct argp argp = {
@@ -209,6 +211,8 @@ int main(int argc, char **argv)
 	    memory_name(&settings.memory) < 0)
 		return 2;
 	log_open(settings.verbose);
+	if (activation_socket(&settings.listener.inherited) < 0)
+		return 1;
 	if (settings.foreground)
 		return start(&settings, -1);
 	if (!settings.pid_file)

@@ -2,7 +2,8 @@
 /*
  * Taking a socket's path without a race: who holds the lock file beside it may
  * replace what is there. A server of another make knows nothing of the lock,
- * so a socket on which somebody listens is left alone as well.
+ * so a socket on which somebody listens is left alone as well. An inherited
+ * socket's path is the business of who made it.
  */
 #include <err.h>
 #include <errno.h>
@@ -143,11 +144,41 @@ static void drop_lock(struct listener *listener)
 	free(listener->lock_path);
 }
 
+static int adopt(struct listener *listener)
+{
+	static struct sockaddr_un address;
+	socklen_t length = sizeof(address) - 1;
+
+	listener->fd = listener->inherited;
+	if (getsockname(listener->fd, (struct sockaddr *)&address, &length) < 0) {
+		warn("cannot use the inherited socket");
+		return -1;
+	}
+	/* An abstract name is written with this sign in place of its zero. */
+	if (!address.sun_path[0])
+		address.sun_path[0] = '@';
+	if (listener->path && strcmp(listener->path, address.sun_path)) {
+		warnx("the inherited socket is %s, not %s; leave out -S, or make the socket unit's ListenStream= agree",
+		      address.sun_path, listener->path);
+		return -1;
+	}
+	if (listener->mode >= 0) {
+		warnx("--mode is not for an inherited socket; use the socket unit's SocketMode=");
+		return -1;
+	}
+	listener->path = address.sun_path;
+	return 0;
+}
+
 int listener_open(struct listener *listener)
 {
 	listener->fd = -1;
 	listener->lock = -1;
 	listener->lock_path = NULL;
+	if (listener->inherited >= 0)
+		return adopt(listener);
+	if (!listener->path)
+		listener->path = "/tmp/ivshmem_socket";
 	if (take_path(listener) == 0)
 		return 0;
 	if (listener->fd >= 0)
@@ -158,7 +189,8 @@ int listener_open(struct listener *listener)
 
 void listener_close(struct listener *listener)
 {
-	remove_own(listener->path, &listener->bound);
+	if (listener->inherited < 0)
+		remove_own(listener->path, &listener->bound);
 	close(listener->fd);
 	drop_lock(listener);
 }

@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 
 struct listener {
-	const char *path;
+	const char *path;	/* NULL: the default, or that of what is inherited */
 	int mode;		/* permission bits, or -1: what the umask leaves */
+	int inherited;		/* a socket whose path is somebody else's, or -1 */
 	int fd;
 	struct stat bound;	/* what is at the path while it is ours */
 	int lock;
