@@ -9,8 +9,18 @@
 #define IVSHMEM_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+
+/* 6.13: a namespace of symbols is a string. */
+#ifdef HAVE_NAMESPACE_TOKEN
+#define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, IVSHMEM)
+#define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS(IVSHMEM)
+#else
+#define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, "IVSHMEM")
+#define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS("IVSHMEM")
+#endif
 
 /* 6.3: the flags of a mapping are changed through functions only. */
 #ifndef HAVE_VM_FLAGS_SET

@@ -2,7 +2,7 @@
 /*
  * Life of a device, above whatever transport it came from
  *
- *   alloc -> map -> (vectors) -> register     a node appears
+ *   alloc -> map -> set_vectors -> register   a node appears
  *   pause <-> resume                          around a reset
  *   gone -> (free interrupts) -> unmap -> put_device
  *
@@ -11,8 +11,9 @@
  */
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "compat.h"
 #include "ivshmem.h"
 #include "trace.h"
 
@@ -20,7 +21,7 @@ static void ivshmem_device_release(struct device *dev)
 {
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
 
-	ivshmem_vectors_free(idev);
+	ivshmem_peers_free(idev);
 	iput(idev->inode);
 	cleanup_srcu_struct(&idev->srcu);
 	kfree(idev);
@@ -28,7 +29,7 @@ static void ivshmem_device_release(struct device *dev)
 
 /**
  * ivshmem_device_alloc() - a device that nobody sees yet
- * @parent: the transport's device
+ * @parent: the transport's device, or NULL
  * @transport: the transport's operations
  * @priv: the transport's own
  *
@@ -52,7 +53,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->priv = priv;
 	idev->state = IVSHMEM_LIVE;
 	idev->minor = -1;
-	init_waitqueue_head(&idev->any);
+	init_waitqueue_head(&idev->changed);
+	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
 
 	ret = init_srcu_struct(&idev->srcu);
 	if (ret)
@@ -75,6 +77,7 @@ err_free:
 	kfree(idev);
 	return ERR_PTR(ret);
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_alloc);
 
 /**
  * ivshmem_device_map() - give a device its region
@@ -93,7 +96,8 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 	    size > IVSHMEM_REGISTERS_OFFSET || size > SIZE_MAX)
 		return -EINVAL;
 
-	switch (ivshmem_cache) {
+	idev->cache = ivshmem_cache;
+	switch (idev->cache) {
 	case IVSHMEM_CACHE_WB:
 		/* Shared with the host, so never encrypted (SEV, TDX). */
 		idev->mem = memremap(phys, size, MEMREMAP_WB | MEMREMAP_DEC);
@@ -111,6 +115,34 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 	idev->size = size;
 	return 0;
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map);
+
+/**
+ * ivshmem_device_map_pages() - give a device memory of the kernel's own
+ * @idev: not registered yet
+ * @pages: zeroed; they and the array stay the caller's, and must live until
+ *	ivshmem_device_unmap()
+ * @nr: how many
+ *
+ * They are mapped as all memory is, whatever the parameter cache= says: the
+ * kernel has them mapped so already.
+ *
+ * Return: 0; -EINVAL if there are too few or too many; -ENOMEM
+ */
+int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
+			     unsigned long nr)
+{
+	if (!nr || nr > IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT || nr > UINT_MAX)
+		return -EINVAL;
+	idev->mem = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	if (!idev->mem)
+		return -ENOMEM;
+	idev->cache = IVSHMEM_CACHE_WB;
+	idev->pages = pages;
+	idev->size = (size_t)nr << PAGE_SHIFT;
+	return 0;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map_pages);
 
 /**
  * ivshmem_device_unmap() - take the region away
@@ -120,12 +152,15 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 {
 	if (!idev->mem)
 		return;
-	if (ivshmem_cache == IVSHMEM_CACHE_WB)
+	if (idev->pages)
+		vunmap(idev->mem);
+	else if (idev->cache == IVSHMEM_CACHE_WB)
 		memunmap(idev->mem);
 	else
 		iounmap((void __iomem __force *)idev->mem);
 	idev->mem = NULL;
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
 /* Leave LIVE: nobody is inside when this returns, and no mapping is left. */
 static void ivshmem_device_quiesce(struct ivshmem_device *idev,
@@ -133,11 +168,27 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 {
 	WRITE_ONCE(idev->state, state);
 	if (state == IVSHMEM_GONE) {
-		ivshmem_vectors_fire_all(idev);
-		kill_fasync(&idev->fasync, SIGIO, POLL_HUP);
+		wake_up_all(&idev->changed);
+		ivshmem_peers_fire_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
+}
+
+/* Say what is there now, to the log and to whoever traces. */
+static void report(struct ivshmem_device *idev)
+{
+	const char *parent = idev->dev.parent ? dev_name(idev->dev.parent) : "";
+
+	trace_ivshmem_probe(idev->minor, parent, idev->phys, idev->size,
+			    idev->nr_vectors);
+	if (idev->pages)
+		dev_info(&idev->dev, "%zu bytes of memory, %u vectors\n",
+			 idev->size, idev->nr_vectors);
+	else
+		dev_info(&idev->dev, "%zu bytes at %pap, %u vectors, %s\n",
+			 idev->size, &idev->phys, idev->nr_vectors,
+			 ivshmem_cache_names[idev->cache]);
 }
 
 /**
@@ -163,10 +214,11 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 	if (ret)
 		goto err_minor;
 	cdev_init(&idev->cdev, &ivshmem_fops);
-	idev->cdev.owner = THIS_MODULE;
+	idev->cdev.owner = idev->transport->owner;
 	ret = cdev_device_add(&idev->cdev, &idev->dev);
 	if (ret)
 		goto err_gone;
+	report(idev);
 	return 0;
 
 err_gone:
@@ -176,10 +228,11 @@ err_minor:
 	ivshmem_minor_put(idev->minor);
 	return ret;
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
 
 /**
  * ivshmem_device_pause() - the memory is about to vanish for a while
- * @idev: registered; the caller holds the parent's device_lock
+ * @idev: registered; the caller holds the transport's lock
  *
  * Operations and page faults wait from now on.
  */
@@ -188,10 +241,11 @@ void ivshmem_device_pause(struct ivshmem_device *idev)
 	ivshmem_device_quiesce(idev, IVSHMEM_PAUSED);
 	trace_ivshmem_pause(idev->minor);
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_pause);
 
 /**
  * ivshmem_device_resume() - the memory is back, doorbells may have been lost
- * @idev: registered; the caller holds the parent's device_lock
+ * @idev: registered; the caller holds the transport's lock
  *
  * Everybody who waits for a doorbell is woken to look at the memory again:
  * what came in between cannot be known.
@@ -200,12 +254,14 @@ void ivshmem_device_resume(struct ivshmem_device *idev)
 {
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_resume(idev->minor);
-	ivshmem_vectors_fire_all(idev);
+	wake_up_all(&idev->changed);
+	ivshmem_peers_fire_all(idev);
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_resume);
 
 /**
  * ivshmem_device_gone() - the device goes away, now
- * @idev: registered; the caller holds the parent's device_lock
+ * @idev: registered; the caller holds the transport's lock
  *
  * When this returns no operation touches the region or the registers any more,
  * and none will. Interrupts may still come in; the caller frees them next.
@@ -222,6 +278,7 @@ void ivshmem_device_gone(struct ivshmem_device *idev)
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 	ivshmem_minor_put(idev->minor);
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_gone);
 
 /**
  * ivshmem_try_enter() - enter a device unless it is paused
@@ -260,7 +317,7 @@ int ivshmem_enter(struct ivshmem_device *idev, int *idx)
 	int ret;
 
 	while ((ret = ivshmem_try_enter(idev, idx)) == -EAGAIN)
-		if (wait_event_killable(idev->any,
+		if (wait_event_killable(idev->changed,
 					READ_ONCE(idev->state) != IVSHMEM_PAUSED))
 			return -EINTR;
 	return ret;

@@ -22,64 +22,29 @@ struct ivshmem_eventfd_binding {
 };
 
 /**
- * ivshmem_vectors_alloc() - make the doorbells of a device
- * @idev: not registered yet
- * @nr: how many, 0 to IVSHMEM_MAX_VECTORS
- *
- * They go with the device.
- *
- * Return: 0 or -ENOMEM
- */
-int ivshmem_vectors_alloc(struct ivshmem_device *idev, unsigned int nr)
-{
-	unsigned int i;
-
-	if (!nr)
-		return 0;
-	idev->vectors = kvcalloc(nr, sizeof(*idev->vectors), GFP_KERNEL);
-	if (!idev->vectors)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++) {
-		struct ivshmem_vector *vec = &idev->vectors[i];
-
-		vec->idev = idev;
-		init_waitqueue_head(&vec->queue);
-		spin_lock_init(&vec->lock);
-		INIT_LIST_HEAD(&vec->eventfds);
-		snprintf(vec->name, sizeof(vec->name), "%u", (u8)i);
-	}
-	idev->nr_vectors = nr;
-	return 0;
-}
-
-void ivshmem_vectors_free(struct ivshmem_device *idev)
-{
-	kfree(idev->vector_attrs);
-	kvfree(idev->vectors);
-}
-
-/**
  * ivshmem_vector_fire() - a doorbell rang
  * @vec: which
  *
- * Called in the interrupt handler, and where a doorbell may have been missed.
+ * Called in the interrupt handler, by peers on the same machine, and where a
+ * doorbell may have been missed.
  * The count goes up before anybody is woken, and wq_has_sleeper() orders it
  * before the look at the queue: a waiter that queued itself too late to be
  * woken sees the new count.
  */
 void ivshmem_vector_fire(struct ivshmem_vector *vec)
 {
-	struct ivshmem_device *idev = vec->idev;
+	struct ivshmem_peer *peer = vec->peer;
 	struct ivshmem_eventfd_binding *b;
 	unsigned long flags;
 
 	atomic64_inc(&vec->count);
+	atomic64_inc(&peer->idev->counters[vec - peer->vectors].count);
 
 	if (wq_has_sleeper(&vec->queue))
 		wake_up_all(&vec->queue);
 	/* All of them: exclusive ones (EPOLLEXCLUSIVE) may be on other files. */
-	if (wq_has_sleeper(&idev->any))
-		__wake_up(&idev->any, TASK_NORMAL, 0,
+	if (wq_has_sleeper(&peer->any))
+		__wake_up(&peer->any, TASK_NORMAL, 0,
 			  poll_to_key(EPOLLIN | EPOLLRDNORM));
 
 	spin_lock_irqsave(&vec->lock, flags);
@@ -87,22 +52,28 @@ void ivshmem_vector_fire(struct ivshmem_vector *vec)
 		ivshmem_eventfd_signal(b->ctx);
 	spin_unlock_irqrestore(&vec->lock, flags);
 
-	kill_fasync(&idev->fasync, SIGIO, POLL_IN);
+	kill_fasync(&peer->fasync, SIGIO, POLL_IN);
 }
 
 /**
- * ivshmem_vectors_fire_all() - wake everybody, for whatever they wait
- * @idev: whose state has changed, or whose doorbells may have been lost
+ * ivshmem_interrupt() - interrupt handler of a vector
+ * @irq: not used
+ * @vector: as ivshmem_device_vector() gave it
+ *
+ * With MSI-X each vector is ours alone and edge-like: nothing to acknowledge,
+ * and the status register must not be looked at (it stays 0).
+ *
+ * Return: IRQ_HANDLED
  */
-void ivshmem_vectors_fire_all(struct ivshmem_device *idev)
+irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
-	unsigned int i;
+	struct ivshmem_vector *vec = vector;
 
-	for (i = 0; i < idev->nr_vectors; i++)
-		ivshmem_vector_fire(&idev->vectors[i]);
-	/* Also who polls for nothing but errors, or waits for the state. */
-	wake_up_all(&idev->any);
+	trace_ivshmem_interrupt(vec->peer->idev->minor, vec - vec->peer->vectors);
+	ivshmem_vector_fire(vec);
+	return IRQ_HANDLED;
 }
+EXPORT_SYMBOL_IVSHMEM(ivshmem_interrupt);
 
 /**
  * ivshmem_unseen() - what has happened that was not reported to a file
@@ -118,7 +89,7 @@ u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector)
 {
 	s64 seen = atomic64_read_acquire(&file->seen[vector]);
 
-	return atomic64_read(&file->idev->vectors[vector].count) - seen;
+	return atomic64_read(&file->peer->vectors[vector].count) - seen;
 }
 
 /* Has anything happened that was not reported to this file yet? */
@@ -189,7 +160,7 @@ static void eventfd_binding_free(struct ivshmem_eventfd_binding *b)
  */
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
 {
-	struct ivshmem_vector *vec = &file->idev->vectors[vector];
+	struct ivshmem_vector *vec = &file->peer->vectors[vector];
 	struct ivshmem_eventfd_binding *old, *b = NULL;
 
 	if (fd != -1) {
@@ -213,10 +184,9 @@ int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
 /* The file is being closed. */
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file)
 {
-	struct ivshmem_device *idev = file->idev;
+	struct ivshmem_vector *vectors = file->peer->vectors;
 	unsigned int i;
 
-	for (i = 0; i < idev->nr_vectors; i++)
-		eventfd_binding_free(eventfd_exchange(file, &idev->vectors[i],
-						      NULL));
+	for (i = 0; i < file->idev->nr_vectors; i++)
+		eventfd_binding_free(eventfd_exchange(file, &vectors[i], NULL));
 }

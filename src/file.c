@@ -32,24 +32,30 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 			GFP_KERNEL_ACCOUNT);
 	if (!file)
 		return -ENOMEM;
-
-	ret = ivshmem_enter(idev, &idx);
-	if (ret) {
-		kvfree(file);
-		return ret;
-	}
-	get_device(&idev->dev);
 	file->idev = idev;
 	file->mode = filp->f_mode;
+	ret = ivshmem_peer_join(file);
+	if (ret)
+		goto err_free;
+	ret = ivshmem_enter(idev, &idx);
+	if (ret)
+		goto err_leave;
+	get_device(&idev->dev);
 	for (i = 0; i < idev->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
-			     atomic64_read(&idev->vectors[i].count));
+			     atomic64_read(&file->peer->vectors[i].count));
 	filp->private_data = file;
 	filp->f_mapping = idev->inode->i_mapping;
 	ivshmem_exit(idev, idx);
 
 	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
 	return 0;
+
+err_leave:
+	ivshmem_peer_leave(file);
+err_free:
+	kvfree(file);
+	return ret;
 }
 
 static int ivshmem_release(struct inode *inode, struct file *filp)
@@ -59,6 +65,7 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 
 	trace_ivshmem_release(idev->minor);
 	ivshmem_eventfd_unbind_all(file);
+	ivshmem_peer_leave(file);
 	kvfree(file);
 	put_device(&idev->dev);
 	return 0;
@@ -84,7 +91,7 @@ static int move_chunk(struct ivshmem_device *idev, loff_t pos, void *buffer,
 
 	if (ret)
 		return ret;
-	if (ivshmem_cache == IVSHMEM_CACHE_WB)
+	if (idev->cache == IVSHMEM_CACHE_WB)
 		memcpy(write ? mem : buffer, write ? buffer : mem, n);
 	else if (write)
 		memcpy_toio(io, buffer, n);
@@ -168,10 +175,9 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 {
 	struct ivshmem_file *file = filp->private_data;
-	struct ivshmem_device *idev = file->idev;
 	__poll_t mask = 0;
 
-	poll_wait(filp, &idev->any, wait);
+	poll_wait(filp, &file->peer->any, wait);
 	smp_mb(); /* queue first, look then: pairs with wq_has_sleeper() */
 	if (is_gone(file))
 		return EPOLLHUP | EPOLLERR;
@@ -186,7 +192,7 @@ static int ivshmem_fasync(int fd, struct file *filp, int on)
 {
 	struct ivshmem_file *file = filp->private_data;
 
-	return fasync_helper(fd, filp, on, &file->idev->fasync);
+	return fasync_helper(fd, filp, on, &file->peer->fasync);
 }
 
 const struct file_operations ivshmem_fops = {

@@ -24,14 +24,14 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 		.flags = idev->can_ring ? IVSHMEM_INFO_DOORBELL : 0,
 		.size = idev->size,
 		.vectors = idev->nr_vectors,
-		.cache = ivshmem_cache,
+		.cache = idev->cache,
 	};
 	int idx, ret;
 
 	ret = ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
-	info.id = idev->transport->id(idev);
+	info.id = ivshmem_peer_id(file->peer);
 	ivshmem_exit(idev, idx);
 
 	if (idev->registers_phys && file->mode & FMODE_WRITE) {

@@ -25,11 +25,23 @@ static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
 	return vma->vm_private_data;
 }
 
+static unsigned long page_pfn(const struct ivshmem_device *idev,
+			      unsigned long page)
+{
+	return idev->pages ? page_to_pfn(idev->pages[page]) :
+			     PHYS_PFN(idev->phys) + page;
+}
+
+/* Which page of the region is behind @addr. */
+static unsigned long region_page(struct vm_area_struct *vma, unsigned long addr)
+{
+	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
 /* The page frame behind @addr, for a mapping of the region. */
 static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 {
-	return PHYS_PFN(vma_device(vma)->phys) + vma->vm_pgoff +
-	       ((addr - vma->vm_start) >> PAGE_SHIFT);
+	return page_pfn(vma_device(vma), region_page(vma, addr));
 }
 
 static vm_fault_t enter_fault(struct ivshmem_device *idev, int *idx)
@@ -137,28 +149,47 @@ static vm_fault_t insert_huge(struct vm_fault *vmf, unsigned long pfn,
 	return VM_FAULT_FALLBACK;
 }
 
+/* Can one entry of that order hold the pages from @page on? */
+static bool is_huge(const struct ivshmem_device *idev, unsigned long page,
+		    unsigned int order)
+{
+	unsigned long i, pfn = page_pfn(idev, page);
+
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return false;
+	if (!idev->pages)
+		return true;
+	/* The kernel gives no larger pieces than these. */
+	if (order > PMD_SHIFT - PAGE_SHIFT)
+		return false;
+	for (i = 1; i < 1UL << order; i++)
+		if (page_pfn(idev, page + i) != pfn + i)
+			return false;
+	return true;
+}
+
 static vm_fault_t region_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ivshmem_device *idev = vma_device(vma);
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long addr = ALIGN_DOWN(vmf->address, size);
-	unsigned long pfn;
 	vm_fault_t ret;
 	int idx;
 
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return VM_FAULT_FALLBACK;
-	pfn = region_pfn(vma, addr);
-	if (!IS_ALIGNED(pfn, 1UL << order))
-		return VM_FAULT_FALLBACK;
 
 	ret = enter_fault(idev, &idx);
 	if (ret)
 		return ret;
-	ret = insert_huge(vmf, pfn, order);
+	if (is_huge(idev, region_page(vma, addr), order))
+		ret = insert_huge(vmf, region_pfn(vma, addr), order);
+	else
+		ret = VM_FAULT_FALLBACK;
 	ivshmem_exit(idev, idx);
-	trace_ivshmem_fault(idev->minor, addr, order, ret);
+	if (ret != VM_FAULT_FALLBACK)
+		trace_ivshmem_fault(idev->minor, addr, order, ret);
 	return ret;
 }
 
@@ -257,17 +288,21 @@ static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 
 static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
 {
-	unsigned long pages = file->idev->size >> PAGE_SHIFT;
+	struct ivshmem_device *idev = file->idev;
+	unsigned long pages = idev->size >> PAGE_SHIFT;
 	pgprot_t prot = vma->vm_page_prot;
 
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
-	if (ivshmem_cache == IVSHMEM_CACHE_WC)
+	if (idev->cache == IVSHMEM_CACHE_WC)
 		prot = pgprot_writecombine(prot);
-	else if (ivshmem_cache == IVSHMEM_CACHE_UC)
+	else if (idev->cache == IVSHMEM_CACHE_UC)
 		prot = pgprot_noncached(prot);
+	/* What is shared with the host is never encrypted (SEV, TDX). */
+	if (!idev->pages)
+		prot = pgprot_decrypted(prot);
 	vma->vm_ops = &region_vm_ops;
-	vma->vm_page_prot = pgprot_decrypted(prot);
+	vma->vm_page_prot = prot;
 #ifdef IVSHMEM_HUGE_FAULT
 	/* Huge entries also where only who asks for them gets them. */
 	vm_flags_set(vma, VM_HUGEPAGE);

@@ -9,13 +9,11 @@
  * sources; ivshmem-plain is the kind without interrupts, ivshmem-doorbell the
  * one with.
  */
-#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include "ivshmem.h"
-#include "trace.h"
 
 #define IVSHMEM_PCI_DEVICE	0x1110
 #define IVSHMEM_PCI_REVISION	1
@@ -34,12 +32,14 @@
  * @idev: what is above; a reference is held
  * @registers: BAR0
  * @rest_of_page: keeps others out of the register page
+ * @irq_names: what /proc/interrupts shows, for each vector
  */
 struct ivshmem_pci {
 	struct pci_dev *pdev;
 	struct ivshmem_device *idev;
 	void __iomem *registers;
 	struct resource rest_of_page;
+	char (*irq_names)[40];
 };
 
 static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
@@ -63,29 +63,16 @@ static u32 pci_id(struct ivshmem_device *idev)
 }
 
 static const struct ivshmem_transport ivshmem_pci_transport = {
+	.owner = THIS_MODULE,
 	.ring = pci_ring,
 	.id = pci_id,
 };
-
-/*
- * With MSI-X each vector is ours alone and edge-like: nothing to acknowledge,
- * and the status register must not be looked at (it stays 0).
- */
-static irqreturn_t ivshmem_pci_interrupt(int irq, void *data)
-{
-	struct ivshmem_vector *vec = data;
-	struct ivshmem_device *idev = vec->idev;
-
-	trace_ivshmem_interrupt(idev->minor, vec - idev->vectors);
-	ivshmem_vector_fire(vec);
-	return IRQ_HANDLED;
-}
 
 static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
 {
 	while (requested--)
 		free_irq(pci_irq_vector(ip->pdev, requested),
-			 &ip->idev->vectors[requested]);
+			 ivshmem_device_vector(ip->idev, requested));
 	pci_free_irq_vectors(ip->pdev);
 }
 
@@ -95,12 +82,11 @@ static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
 	int i, ret, got = pci_alloc_irq_vectors(ip->pdev, 1, want, PCI_IRQ_MSIX);
 
 	for (i = 0; i < got; i++) {
-		struct ivshmem_vector *vec = &ip->idev->vectors[i];
-
-		snprintf(vec->irq_name, sizeof(vec->irq_name),
+		snprintf(ip->irq_names[i], sizeof(ip->irq_names[i]),
 			 "ivshmem-v%d@pci:%s", i, pci_name(ip->pdev));
 		ret = request_irq(pci_irq_vector(ip->pdev, i),
-				  ivshmem_pci_interrupt, 0, vec->irq_name, vec);
+				  ivshmem_interrupt, 0, ip->irq_names[i],
+				  ivshmem_device_vector(ip->idev, i));
 		if (ret) {
 			free_interrupts(ip, i);
 			return ret;
@@ -120,11 +106,13 @@ static int request_interrupts(struct ivshmem_pci *ip)
 	int offered = min(pci_msix_vec_count(ip->pdev), IVSHMEM_MAX_VECTORS);
 	int want, ret, got = 0;
 
-	if (offered <= 0)
-		return 0;
-	ret = ivshmem_vectors_alloc(ip->idev, offered);
-	if (ret)
+	ret = ivshmem_device_set_vectors(ip->idev, max(offered, 0));
+	if (ret || offered <= 0)
 		return ret;
+	ip->irq_names = devm_kcalloc(&ip->pdev->dev, offered,
+				     sizeof(*ip->irq_names), GFP_KERNEL);
+	if (!ip->irq_names)
+		return -ENOMEM;
 	for (want = offered; want && got <= 0; want /= 2)
 		got = try_interrupts(ip, want);
 	ip->idev->nr_vectors = max(got, 0);
@@ -259,12 +247,6 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 	ret = ivshmem_device_register(idev);
 	if (ret)
 		goto err_interrupts;
-
-	trace_ivshmem_probe(idev->minor, pci_name(pdev), idev->phys, idev->size,
-			    idev->nr_vectors);
-	dev_info(&idev->dev, "%zu bytes at %pap, %u vectors, %s\n", idev->size,
-		 &idev->phys, idev->nr_vectors,
-		 ivshmem_cache_names[ivshmem_cache]);
 	return 0;
 
 err_interrupts:

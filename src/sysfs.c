@@ -28,10 +28,13 @@ static ssize_t id_show(struct device *dev, struct device_attribute *attr,
 	int idx, ret;
 	u32 id;
 
+	/* Each open file has its own? */
+	if (!idev->peer)
+		return sysfs_emit(buf, "unknown\n");
 	ret = ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
-	id = idev->transport->id(idev);
+	id = ivshmem_peer_id(idev->peer);
 	ivshmem_exit(idev, idx);
 	if (id == IVSHMEM_ID_UNKNOWN)
 		return sysfs_emit(buf, "unknown\n");
@@ -49,7 +52,7 @@ static DEVICE_ATTR_RO(vectors);
 static ssize_t cache_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	return sysfs_emit(buf, "%s\n", ivshmem_cache_names[ivshmem_cache]);
+	return sysfs_emit(buf, "%s\n", ivshmem_cache_names[to_idev(dev)->cache]);
 }
 static DEVICE_ATTR_RO(cache);
 
@@ -68,9 +71,10 @@ static const struct attribute_group device_group = {
 static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr,
 			       char *buf)
 {
-	struct ivshmem_vector *vec = container_of(attr, struct ivshmem_vector, attr);
+	struct ivshmem_counter *counter = container_of(attr, struct ivshmem_counter,
+						       attr);
 
-	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&vec->count));
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&counter->count));
 }
 
 /**
@@ -93,10 +97,10 @@ int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
 	if (!idev->vector_attrs)
 		return -ENOMEM;
 	for (i = 0; i < idev->nr_vectors; i++) {
-		struct device_attribute *attr = &idev->vectors[i].attr;
+		struct device_attribute *attr = &idev->counters[i].attr;
 
 		sysfs_attr_init(&attr->attr);
-		attr->attr.name = idev->vectors[i].name;
+		attr->attr.name = idev->counters[i].name;
 		attr->attr.mode = 0444;
 		attr->show = interrupts_show;
 		idev->vector_attrs[i] = &attr->attr;

@@ -10,7 +10,7 @@
  * Nobody sleeps between ivshmem_enter() and ivshmem_exit(), so a device can be
  * reset or go away under any number of waiters. Who waits for one vector sleeps
  * on the vector's own queue and is not disturbed by others; who waits for
- * several sleeps on the device's.
+ * several sleeps on the peer's.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -192,7 +192,8 @@ static int wait_sleep(struct ivshmem_waiter *wr)
  */
 static int wait_report(struct ivshmem_waiter *wr)
 {
-	struct ivshmem_device *idev = wr->file->idev;
+	struct ivshmem_file *file = wr->file;
+	struct ivshmem_device *idev = file->idev;
 	struct ivshmem_wait *w = wr->w;
 	u64 __user *counts = u64_to_user_ptr(w->counts);
 	unsigned int v, end;
@@ -201,16 +202,16 @@ static int wait_report(struct ivshmem_waiter *wr)
 	if (w->ncounts && clear_user(counts, w->ncounts * sizeof(*counts)))
 		return -EFAULT;
 
-	for (wait_span(wr->file, w, &v, &end); v < end; v++) {
-		s64 seen = atomic64_read_acquire(&wr->file->seen[v]);
-		s64 count = atomic64_read(&idev->vectors[v].count);
+	for (wait_span(file, w, &v, &end); v < end; v++) {
+		s64 seen = atomic64_read_acquire(&file->seen[v]);
+		s64 count = atomic64_read(&file->peer->vectors[v].count);
 
 		if (!wanted(w, v) || count == seen)
 			continue;
 		if (v < w->ncounts && put_user(count - seen, counts + v))
 			return -EFAULT;
 		/* Where another thread was faster both have told it. */
-		atomic64_cmpxchg(&wr->file->seen[v], seen, count);
+		atomic64_cmpxchg(&file->seen[v], seen, count);
 		if (!w->result) {
 			w->fired_vector = v;
 			w->count = count - seen;
@@ -248,12 +249,12 @@ static ktime_t deadline_of(const struct ivshmem_wait *w)
  */
 int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 {
-	struct ivshmem_device *idev = file->idev;
+	int minor = file->idev->minor;
 	struct ivshmem_waiter wr = {
 		.file = file,
 		.w = w,
 		.queue = w->flags & IVSHMEM_WAIT_SET ?
-			 &idev->any : &idev->vectors[w->vector].queue,
+			 &file->peer->any : &file->peer->vectors[w->vector].queue,
 		.deadline = deadline_of(w),
 	};
 	int ret;
@@ -262,7 +263,7 @@ int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 	memset(w->fired, 0, sizeof(w->fired));
 	w->fired_vector = 0;
 	w->result = 0;
-	trace_ivshmem_wait_begin(idev->minor, w);
+	trace_ivshmem_wait_begin(minor, w);
 	ret = wait_look(&wr);
 	if (!ret && w->spin_ns)
 		ret = wait_spin(&wr);
@@ -274,6 +275,6 @@ int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 	    !(w->flags & IVSHMEM_WAIT_ABSTIME))
 		w->timeout_ns = max_t(s64, 0, ktime_to_ns(ktime_sub(wr.deadline,
 								    ktime_get())));
-	trace_ivshmem_wait_end(idev->minor, ret, w->fired_vector, w->count);
+	trace_ivshmem_wait_end(minor, ret, w->fired_vector, w->count);
 	return ret;
 }
