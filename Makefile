@@ -29,6 +29,9 @@ module: ## build the module for KVER (the running kernel)
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
 
+check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
+	@python3 -B tests/rig/matrix.py
+
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
@@ -43,6 +46,9 @@ arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
 prerequisites:
 	@tests/rig/prerequisites.sh $(guest-packages) \
 		$(if $(filter arm64,$(ARCH)),$(arm64-packages))
+
+prerequisites-kernels:
+	@tests/rig/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap
 
 prerequisites-lint:
 	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
@@ -60,4 +66,5 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check demo lint prerequisites prerequisites-lint install clean help
+.PHONY: all module check check-kernels demo lint prerequisites prerequisites-kernels \
+	prerequisites-lint install clean help

@@ -18,6 +18,14 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
 
+# What clang lacks of the configuration that gcc left in the headers.
+CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
+CLANG = ["CC=clang", "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
+         "CONFIG_MITIGATION_RETHUNK=", "CONFIG_MITIGATION_SLS=",
+         "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO=",
+         "KCFLAGS=-Wno-unknown-warning-option -Wno-unused-command-line-argument "
+         f"-include {CLANG_HEADER}"]
+
 
 class BuildError(Exception):
     """Output of the compiler, or what is missing."""
@@ -70,6 +78,14 @@ def module(kernel, arguments=()):
             subprocess.run([strip, "--strip-debug", built], check=True)
         stamp.write_text(digest)
     return sorted(directory.glob("*.ko"))
+
+
+def warnings(lines, headers):
+    """The lines of a compiler's output that complain of our own sources and not of
+    a kernel's headers."""
+    foreign = (str(headers.parent), "./include/", "./arch/", "warning: pahole")
+    return [text for text in lines if re.search(r"\b(warning|error):", text)
+            and not text.startswith(foreign)]
 
 
 def targets(names):

@@ -122,6 +122,35 @@ def _fetch(source, release, root):
         shutil.rmtree(work, ignore_errors=True)
 
 
+def compiler(source, release):
+    """The gcc that built a kernel, as its headers ask for it: gcc-14."""
+    needs = " ".join(source.depends(f"linux-headers-{release}"))
+    return re.search(r"\bgcc-\d+", needs).group()
+
+
+def headers(source, line):
+    """The headers of all flavours of a line that an archive has, fetched if they are
+    not cached: {flavour: directory}. They are for a toolchain of that release."""
+    found = offers(source)[line]
+    root = cache.directory() / "kernels" / f"{line}-{source.release}-{source.arch}-headers"
+    stamp = root / "releases.json"
+    if not stamp.exists() or json.loads(stamp.read_text()) != found:
+        print(f"# fetching headers of {', '.join(found.values())}", file=sys.stderr)
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        wanted = [header_packages(source, release) for release in found.values()]
+        for archives, names in (
+                (source, {name for own, _ in wanted for name in own}),
+                (archive.Archive(source.release, arches.HOST),
+                 {name for _, build in wanted for name in build})):
+            archives.unpack(sorted(names), root)
+        for release in found.values():
+            _fix_makefile(root, release)
+        stamp.write_text(json.dumps(found))
+    return {flavour: root / f"usr/src/linux-headers-{release}"
+            for flavour, release in found.items()}
+
+
 def _layout(root, release):
     """Where the parts are, relative to the root."""
     def first(*names):

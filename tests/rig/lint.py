@@ -3,7 +3,6 @@
 
 import concurrent.futures
 import os
-import pathlib
 import re
 import shlex
 import shutil
@@ -19,14 +18,6 @@ import tap
 # The driver compiles for all of these without a warning.
 LINES = ("5.10", "6.1", "6.12", "7.3")
 STACK_LIMIT = 512       # bytes a function of the driver may use
-
-# What clang lacks of the configuration that gcc left in the headers.
-CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
-CLANG = ["CC=clang", "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
-         "CONFIG_MITIGATION_RETHUNK=", "CONFIG_MITIGATION_SLS=",
-         "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO="]
-CLANG_FLAGS = ("-Wno-unknown-warning-option -Wno-unused-command-line-argument "
-               f"-include {CLANG_HEADER}")
 
 
 def output_of(*command):
@@ -51,10 +42,7 @@ def compile_module(line, name, *arguments):
     status, lines = output_of("make", f"-j{os.cpu_count()}",
                               *kernels.make_arguments(kernel), *arguments,
                               "W=1", f"M={directory}", "modules")
-    foreign = (str(kernel.headers.parent), "./include/", "./arch/", "warning: pahole")
-    found = [text for text in lines if re.search(r"\b(warning|error):", text)
-             and not text.startswith(foreign)]
-    return found or (lines[-20:] if status else [])
+    return build.warnings(lines, kernel.headers) or (lines[-20:] if status else [])
 
 
 def check_module():
@@ -62,8 +50,7 @@ def check_module():
         yield (f"module for {line}, gcc W=1",
                compile_module(line, "gcc", f"KCFLAGS=-Wframe-larger-than={STACK_LIMIT}"))
     yield "module, sparse", compile_module(kernels.DEFAULT, "sparse", "C=2")
-    yield "module, clang", compile_module(kernels.DEFAULT, "clang", *CLANG,
-                                          f"KCFLAGS={CLANG_FLAGS}")
+    yield "module, clang", compile_module(kernels.DEFAULT, "clang", *build.CLANG)
 
 
 def check_style():

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""make check-kernels: the driver on every kernel that Debian carries.
+
+It is built for each flavour of each line by gcc and clang of the release that
+the kernel is from, and the guest suite runs on each line, on x86-64 and arm64.
+KERNEL=6.1 takes one line, ARCH=arm64 one architecture. What came of it is put
+into docs/kernels.md.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import arches
+import archive
+import build
+import cache
+import kernels
+import results
+import run
+import tap
+import toolchain
+
+# Beside other guests, emulated, everything takes long; so repeat less.
+ENVIRONMENT = {"QUICK": "1", "SLOW": "5"}
+
+
+def lines():
+    """{(line, arch): archive}, the newest kernel of each line in any release."""
+    found = {}
+    for arch in arches.ALL:
+        for source in archive.releases(arch):
+            for line, flavours in kernels.offers(source).items():
+                known = found.get((line, arch))
+                if known is None or newest(flavours) > newest(kernels.offers(known)[line]):
+                    found[line, arch] = source
+    return found
+
+
+def newest(flavours):
+    return max(map(kernels.age, flavours.values()))
+
+
+def wanted():
+    """The lines that KERNEL= and ARCH= ask for, all without them, oldest first."""
+    names = os.environ.get("KERNEL", "").split(",")
+    archs = os.environ.get("ARCH") or ",".join(arches.ALL)
+    every = lines()
+    chosen = {key: source for key, source in every.items()
+              if key[1] in archs.split(",") and (names == [""] or key[0] in names)}
+    if not chosen:
+        raise archive.ArchiveError("Debian has " + ", ".join(
+            f"{line} for {arch}" for line, arch in sorted(every)))
+    return dict(sorted(chosen.items(), key=lambda item: kernels.age(item[0][0])))
+
+
+class Line:
+    """One row: a line of kernels on one architecture."""
+
+    def __init__(self, line, source, writer):
+        self.name = f"{line} {source.arch}"
+        self.line, self.source, self.writer = line, source, writer
+        self.row = results.Row(line, source.arch, source.release)
+
+    def run(self):
+        try:
+            self._build()
+            self._boot()
+        except run.ERRORS as error:
+            self.writer.fail(self.name, str(error))
+            self.row.guests = str(error).splitlines()[0]
+
+    def _build(self):
+        """Build for every flavour, by both compilers."""
+        headers = kernels.headers(self.source, self.line)
+        release = kernels.offers(self.source)[self.line][self.source.arch]
+        gcc = kernels.compiler(self.source, release)
+        tools = toolchain.Toolchain(self.source.release, gcc,
+                                    [build.TOP, cache.directory()])
+        self.row.gcc, self.row.clang = tools.version(gcc), tools.version("clang")
+        cross = arches.make_arguments(self.source.arch)
+        prefix = f"{arches.ALL[self.source.arch].triplet}-" if cross else ""
+        for flavour, directory in sorted(headers.items()):
+            for name, arguments in (("gcc", [f"CC={prefix}{gcc}"]), ("clang", build.CLANG)):
+                problems = self._compile(tools, directory, f"{flavour}-{name}",
+                                         f"HOSTCC={gcc}", *cross, *arguments)
+                self.row.built(flavour, name, not problems)
+                self.writer.point(f"{self.line} {flavour}", tap.Point(
+                    not problems, f"built by {name} {getattr(self.row, name)}, "
+                    "no warnings", None, problems))
+
+    def _compile(self, tools, headers, name, *arguments):
+        """What make complains of."""
+        directory = build.BUILD / "kernels" / f"{self.line}-{name}"
+        shutil.rmtree(directory, ignore_errors=True)
+        build.link_sources(directory)
+        status, output = tools.run(
+            "make", "-C", headers, f"-j{os.cpu_count()}", *kernels.OVERRIDES,
+            *arguments, "W=1", f"M={directory}", "modules")
+        found = output.splitlines()
+        return build.warnings(found, headers) or (found[-20:] if status else [])
+
+    def _boot(self):
+        """The guest suite, as make check runs it."""
+        reader = Counter()
+        environment = {**ENVIRONMENT, **os.environ, "ARCH": self.source.arch,
+                       "KERNEL": f"{self.line}/{self.source.release}"}
+        command = ["nice", sys.executable, "-B", build.TOP / "tests/rig/run.py", "guests"]
+        with subprocess.Popen(command, text=True, env=environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as process:
+            for line in process.stdout:
+                if line.startswith("# kernel "):
+                    self.row.release = line.split()[2].rstrip(",")
+                self.writer.take(self.name, reader, line.rstrip("\n"))
+        self.writer.judge(self.name, reader, process.returncode)
+        self.row.points = reader.points
+
+
+class Counter(tap.Reader):
+    """Remembers the points that pass by."""
+
+    def __init__(self):
+        super().__init__()
+        self.points = []
+
+    def feed(self, line):
+        point = super().feed(line)
+        if point:
+            self.points.append(point)
+        return point
+
+
+def prepare(rows):
+    """Have all that several rows share, so that they do not make it at once."""
+    build.targets(["build/ivshmem-server"])
+    names = ["static/ivshmemctl", *(f"guest/{test.name}" for test in run.guest_tests()
+                                    if test.compiled)]
+    for arch in arches.ALL:
+        build.programs(names, arch)
+    for row in rows:
+        for arch in arches.ALL:
+            build.module(kernels.find(f"{row.line}/{row.source.release}", arch))
+
+
+def main():
+    writer = tap.Writer()
+    try:
+        rows = [Line(line, source, writer) for (line, _), source in wanted().items()]
+        prepare(rows)
+    except (*run.ERRORS, ValueError) as error:
+        writer.fail("kernels", str(error))
+        return writer.finish()
+
+    def work(arch):
+        for row in rows:
+            if row.source.arch == arch:
+                row.run()
+                results.write(row.row)
+
+    threads = [threading.Thread(target=work, args=(arch,)) for arch in arches.ALL]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(results.table(row.row for row in rows))
+    return writer.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compilers as they are in a release of Debian: a small root file system of that
+release in the cache directory, in which make runs."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import arches
+import archive
+import cache
+
+# With W=1 the kernel's comments are checked too, by a program in Perl or Python.
+PACKAGES = ("clang", "make", "libelf1", "libelf1t64", "perl", "python3")
+
+# The trees that a build reads and writes are in the root under the same names.
+SCRIPT = """
+set -e
+for directory in /proc /dev {shared}; do
+	mkdir -p {root}$directory
+	mount --rbind $directory {root}$directory
+done
+exec chroot {root} "$@"
+"""
+
+
+class Toolchain:
+    """gcc and clang of a release, for this architecture and the others."""
+
+    def __init__(self, release, gcc, shared):
+        self.release = release
+        self.gcc = gcc                  # gcc-14
+        self.shared = shared            # directories of the host to have inside
+        self.root = cache.directory() / f"toolchain-{release}-{gcc}"
+        if not self.root.exists():
+            self._create()
+
+    def _create(self):
+        print(f"# installing {self.gcc} and clang of {self.release}", flush=True)
+        source = archive.Archive(self.release, arches.HOST)
+        names = source.names()          # fetches the indexes
+        packages = [name for name in (self.gcc, *PACKAGES)
+                    if name in names]
+        packages += [f"{self.gcc}-{arch.triplet}" for arch in arches.ALL.values()
+                     if arch.name != arches.HOST]
+        # A pocket that is gone would be an error here, and backports are not wanted.
+        sources = [line for line in (source.root / "sources.list").read_text().splitlines()
+                   if "-backports" not in line]
+        work = self.root.with_suffix(".new")
+        shutil.rmtree(work, ignore_errors=True)
+        done = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}",
+             "--aptopt=Acquire::Check-Valid-Until \"false\"",
+             "--dpkgopt=path-exclude=/usr/share/doc/*",
+             "--dpkgopt=path-exclude=/usr/share/locale/*",
+             f"--architectures={arches.HOST}", self.release, work, *sources],
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise archive.ArchiveError(f"cannot install {self.gcc}:\n{done.stdout[-2000:]}")
+        work.rename(self.root)
+
+    def run(self, *command):
+        """Run a command in the root: (exit status, output)."""
+        script = SCRIPT.format(root=shlex.quote(str(self.root)),
+                               shared=shlex.join(map(str, self.shared)))
+        user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        done = subprocess.run(
+            ["unshare", "--mount", *user, "sh", "-c", script, "sh",
+             *map(str, command)],
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"})
+        return done.returncode, done.stdout
+
+    def version(self, compiler):
+        """The version of a compiler, "14.2.0"."""
+        _, output = self.run(compiler, "--version")
+        found = re.search(r"\b(\d+\.\d+\.\d+)\b", output)
+        return found.group(1) if found else "?"
