@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shlex
 import shutil
 import tempfile
 import threading
@@ -103,7 +104,8 @@ class Boot:
         for index, arch in enumerate(arches):
             own = setup.of(arch)
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
-                               images[arch], own.accel, self.devices.arguments(),
+                               images[arch], own.accel,
+                               [*self.devices.arguments(), *self._hardware(index)],
                                topology.append, topology.machine, topology.mem,
                                topology.smp, topology.turns)
             self.guests.append(guest)
@@ -121,6 +123,15 @@ class Boot:
                 log = guest.console.read_text(errors="replace")[-3000:]
                 raise failure(f"{guest.name} did not come up: {error}\n{log}") \
                     from error
+
+    def _hardware(self, index):
+        """What the topology wants of QEMU for one guest: {guest} and {other} are the
+        numbers of the two; guest 0 listens to the other, with {server} for netdevs
+        and {listen} for chardevs."""
+        return shlex.split(self.topology.qemu.format(
+            guest=index, other=1 - index, directory=self.directory,
+            server="off" if index else "on",
+            listen="server=off" if index else "server=on,wait=off"))
 
     @staticmethod
     def _commands(guest, commands):

@@ -28,6 +28,7 @@ DEFAULTS = {
     "append": "",           # more kernel command line
     "modules": "",          # comma list of the kernel's modules to load before
     "programs": "",         # comma list of the host's programs to have in the guest
+    "qemu": "",             # more arguments for QEMU, see Boot._hardware()
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
 }
