@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make bench: how fast it is, beside what users would take instead.
+
+Everything is measured in this run, the alternatives in turn with ours, REPETITIONS
+times. What stands in results.json is the median of these, with the least and the
+greatest.
+"""
+
+import collections
+import copy
+import os
+import statistics
+import sys
+import time
+
+import machines
+import results
+
+import archive
+import boot
+import build
+import devices
+import kernels
+import qemu
+
+REPETITIONS = 7
+KERNEL, OLD_KERNEL = "6.12", "6.1"
+ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
+          machines.MeasureError, qemu.GuestError)
+MODULES = "vfio-pci,vfio_iommu_type1"
+NET_MODULES = "virtio_pci,virtio_net,virtio_console"
+
+
+def interleaved(guests, plan, repetitions=REPETITIONS):
+    """Run all commands of a plan {label: command} in turn, again and again. Gives
+    {label: {what the command printed: values}}."""
+    samples = {label: collections.defaultdict(list) for label in plan}
+    for _ in range(repetitions):
+        for label, command in plan.items():
+            for key, value in guests.measure(command).items():
+                samples[label][key].append(value)
+    return samples
+
+
+def best(samples, labels, key, pick=min):
+    """Of some labels the one with the best median, and its values."""
+    label = pick(labels, key=lambda label: statistics.median(samples[label][key]))
+    return label, samples[label][key]
+
+
+def say(text):
+    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+# Doorbells.
+
+VFIO = "vfio-pci, mapped doorbell, eventfd"
+RING_WAIT = "ivshmem, RING_WAIT"
+BLOCKING = {
+    RING_WAIT: "ring-wait",
+    "ivshmem, mapped doorbell, WAIT": "mapped-wait",
+    "ivshmem, RING, eventfd": "ring-eventfd",
+    "ivshmem, mapped doorbell, eventfd": "mapped-eventfd",
+    VFIO: f"vfio-mapped {machines.OTHER}",
+    "vfio-pci, pwrite, eventfd": f"vfio-pwrite {machines.OTHER}",
+}
+POLLING = "polling a shared word"
+ADAPTIVE = {
+    POLLING: "poll",
+    "ivshmem, WAIT that spins": "adaptive-wait",
+}
+
+
+def command(program, way, *numbers):
+    """A way may have an argument, which comes last."""
+    name, *argument = way.split()
+    return " ".join([program, name, *map(str, numbers), *argument])
+
+
+def net_ways(nets, protocol):
+    return {f"virtio-net {net}, {protocol.upper()}":
+            f"{protocol} 10.0.{machines.NETS.index(net)}.2" for net in nets}
+
+
+def doorbells(guests, found, nets):
+    say("round trips, blocking")
+    tcp = net_ways(nets, "tcp")
+    ways = {**BLOCKING, **tcp, **net_ways(nets, "udp"), "virtio-serial": "serial"}
+    samples = interleaved(guests, {label: command("doorbell", way, 2000, 1)
+                                   for label, way in ways.items()})
+    for label in ways:
+        found.add(f"round trip, p50, {label}", "µs", samples[label]["p50"],
+                  (VFIO, samples[VFIO]["p50"]), "<= 0.95" if label == RING_WAIT else None)
+    found.add(f"round trip against best TCP, {RING_WAIT}", "µs",
+              samples[RING_WAIT]["p50"], best(samples, tcp, "p50"), "<= 0.3")
+    for label in ways:
+        found.add(f"round trip, p99, {label}", "µs", samples[label]["p99"],
+                  (VFIO, samples[VFIO]["p99"]), "<= 1.0" if label == RING_WAIT else None)
+    for label in ways:
+        found.add(f"processor time per round trip, {label}", "µs", samples[label]["cpu"],
+                  (VFIO, samples[VFIO]["cpu"]))
+
+
+def spinning(guests, found):
+    say("round trips, spinning")
+    samples = interleaved(guests, {label: command("doorbell", way, 100000, 100)
+                                   for label, way in ADAPTIVE.items()})
+    for key, name in (("p50", "round trip, p50"), ("cpu", "processor time per round trip")):
+        for label in ADAPTIVE:
+            found.add(f"{name}, {label}", "µs", samples[label][key],
+                      (POLLING, samples[POLLING][key]))
+
+
+# Streams.
+
+SIZES = (64, 1 << 10, 4 << 10, 64 << 10, 1 << 20)
+FLOOR = "polling ring by hand"
+MEMCPY = "memcpy in one guest"
+STREAMS = {FLOOR: "floor", MEMCPY: "memcpy"}
+STREAM_MS = 300
+
+
+def streams(guests, found, nets):
+    say("streams")
+    tcp = net_ways(nets, "tcp")
+    ways = {**STREAMS, **tcp}
+    for size in SIZES:
+        samples = interleaved(guests, {label: command("stream", way, size, STREAM_MS)
+                                       for label, way in ways.items()})
+        for key, unit in (("mbps", "MB/s"), ("messages", "1/s")):
+            name = "stream" if key == "mbps" else "messages"
+            for label in ways:
+                found.add(f"{name}, {size} B, {label}", unit, samples[label][key],
+                          (FLOOR, samples[FLOOR][key]))
+
+
+# Mapping.
+
+REGION = 1 << 30
+SYSFS = "sysfs resource2"
+SYSFS_DEVICE = "0000:00:12.0"
+MAPPINGS = {
+    "ivshmem": "/dev/ivshmem0",
+    SYSFS: f"/sys/bus/pci/devices/{SYSFS_DEVICE}/resource2",
+    "sysfs resource2_wc": f"/sys/bus/pci/devices/{SYSFS_DEVICE}/resource2_wc",
+    "vfio-pci": machines.OTHER,
+}
+MAPPING_FIGURES = {"mmap": "ms", "first": "ms", "second": "ms", "total": "ms",
+                   "random": "ns", "munmap": "ms", "tables": "kB", "faults": ""}
+MAPPING_NAMES = {"first": "first touch", "second": "second touch",
+                 "random": "random touch", "tables": "page tables"}
+
+
+def mapping_target(key, huge):
+    """What is promised for ours, as a ratio to sysfs."""
+    if huge:
+        return {"mmap": "<= 0.05", "tables": "<= 0.005"}.get(key)
+    return "<= 1.0" if key == "total" else None
+
+
+def mapping_rows(found, line, policy, samples):
+    huge = line == KERNEL and policy != "never"
+    for values in samples.values():
+        values["total"] = [a + b for a, b in zip(values["mmap"], values["first"])]
+    for key, unit in MAPPING_FIGURES.items():
+        for label, values in samples.items():
+            found.add(f"{MAPPING_NAMES.get(key, key)}, {line} {policy}, {label}", unit,
+                      values[key], (SYSFS, samples[SYSFS][key]),
+                      mapping_target(key, huge) if label == "ivshmem" else None)
+    if huge:
+        ours = samples["ivshmem"]
+        found.add(f"first touch, {line} {policy}, ivshmem to second", "ms", ours["first"],
+                  ("second touch", ours["second"]), "<= 1.1")
+
+
+def mapping(setup, found):
+    with machines.running(setup, devices="plain,plain,plain", size="1G", mem="1024",
+                          modules=MODULES, qemu=machines.hardware(())) as guests:
+        guests.shell(0, f"cd /sys/bus/pci/devices/{SYSFS_DEVICE} && "
+                     f"echo {SYSFS_DEVICE} >driver/unbind && echo 1 >enable")
+        plan = {label: f"mapping {REGION} {what}" for label, what in MAPPINGS.items()}
+        interleaved(guests, plan, 1)    # so that the host has all memory in place
+        for policy in ("always", "madvise", "never"):
+            say(f"mapping, {setup.kernel.line}, huge pages {policy}")
+            guests.shell(0, f"echo {policy} >/sys/kernel/mm/transparent_hugepage/enabled")
+            mapping_rows(found, setup.kernel.line, policy, interleaved(guests, plan))
+
+
+# Instructions.
+
+COUNTED = {
+    "ring": {"ivshmem, RING": "ring-ioctl", "ivshmem, mapped doorbell": "ring-mapped",
+             "vfio-pci, mapped doorbell": "ring-vfio-mapped",
+             "vfio-pci, pwrite": "ring-vfio-pwrite"},
+    "wake-up": {"ivshmem, WAIT": "wake-wait", "ivshmem, eventfd": "wake-eventfd",
+                "vfio-pci, eventfd": "wake-vfio"},
+}
+COUNTED_ANCHORS = {"ring": "vfio-pci, pwrite", "wake-up": "vfio-pci, eventfd"}
+
+
+def instructions(setup, found):
+    say("instructions")
+    setup = copy.copy(setup)
+    setup.accel = "tcg"         # that counts them
+    with machines.running(setup, devices="doorbell,doorbell", modules=MODULES,
+                          turns="yes",
+                          qemu=machines.hardware(()) + " -icount shift=0,sleep=off") as guests:
+        samples = interleaved(guests, {"ours": "instructions ours",
+                                       "vfio": f"instructions vfio {machines.OTHER}"})
+    values = {**samples["ours"], **samples["vfio"]}
+    for what, ways in COUNTED.items():
+        anchor = COUNTED_ANCHORS[what]
+        for label, key in ways.items():
+            found.add(f"instructions, {what}, {label}", "", values[key],
+                      (anchor, values[ways[anchor]]))
+
+
+def pair(setup, found):
+    """What takes two guests."""
+    nets = machines.NETS
+    if not machines.private_network():
+        say("no tap: it takes root, and a kernel with tun and bridge")
+        nets = nets[:-1]
+    with machines.running(setup, guests="2", devices="doorbell,doorbell", size="64M",
+                          mem="512", modules=f"{MODULES},{NET_MODULES}",
+                          qemu=machines.hardware(nets)) as guests:
+        for guest in (0, 1):
+            for index in range(len(nets)):
+                guests.shell(guest, f"ip addr add 10.0.{index}.{1 + guest}/24 dev eth{index} && "
+                             f"ip link set eth{index} up")
+        doorbells(guests, found, nets)
+        spinning(guests, found)
+        streams(guests, found, nets)
+
+
+def main():
+    begin = time.monotonic()
+    found = results.Results()
+    setups = []
+    try:
+        build.targets(["build/ivshmem-server",
+                       *(f"build/bench/bin/{name}" for name in machines.PROGRAMS)])
+        programs = {f"bench/{name}": build.BUILD / "bench" / "bin" / name
+                    for name in machines.PROGRAMS}
+        for line in (KERNEL, OLD_KERNEL):
+            kernel = kernels.find(line)
+            setups.append(boot.Setup(kernel, build.module(kernel), programs))
+        say(f"{setups[0].accel.upper()}, load {os.getloadavg()[0]:.1f}")
+        pair(setups[0], found)
+        for setup in setups:
+            mapping(setup, found)
+        instructions(setups[0], found)
+        found.write()
+        found.show()
+        say(f"{time.monotonic() - begin:.0f} s; {results.DIRECTORY}")
+        return 0
+    except ERRORS as error:
+        print(f"make bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        for setup in setups:
+            setup.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

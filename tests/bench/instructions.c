@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Instructions that the guest executes for one doorbell and for one wake-up.
+ * Runs on a machine whose time stamp counter counts instructions (QEMU's
+ * -icount shift=0), which has one processor and rings itself.
+ *
+ *	instructions ours|vfio [ADDRESS]
+ *
+ * A wake-up begins with the interrupt, which comes at some instruction of a
+ * process of the lowest priority that does nothing but note the time, and ends
+ * with the first instruction of the process that waited.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <x86intrin.h>
+
+#include "vfio.h"
+
+#define ROUNDS 200
+#define NOBODY 65000	/* rings that must not come back */
+#define VECTOR 0
+
+/* What the process that waits and the one that rings tell each other. */
+struct clock {
+	volatile uint64_t now;
+	volatile uint32_t waits, woken;
+};
+
+static int fd, efd;
+static volatile uint32_t *registers;
+static uint32_t id;
+static off_t bar0;
+
+static void ring_ioctl(uint32_t peer)
+{
+	dev_ring(fd, peer, VECTOR);
+}
+
+static void ring_mapped(uint32_t peer)
+{
+	registers[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(peer, VECTOR);
+}
+
+static void ring_pwrite(uint32_t peer)
+{
+	uint32_t value = IVSHMEM_DOORBELL(peer, VECTOR);
+
+	must(pwrite(fd, &value, 4, bar0 + IVSHMEM_REG_DOORBELL));
+}
+
+static void wait_ioctl(void)
+{
+	struct ivshmem_wait w = { .vector = VECTOR, .timeout_ns = -1 };
+
+	must(ioctl(fd, IVSHMEM_IOC_WAIT, &w));
+}
+
+static void wait_eventfd(void)
+{
+	eventfd_t value;
+
+	must(eventfd_read(efd, &value));
+}
+
+/* Reading the counter takes some instructions itself. */
+static int64_t overhead(void)
+{
+	int64_t counts[ROUNDS], start;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		start = __rdtsc();
+		counts[i] = __rdtsc() - start;
+	}
+	return bench_quantile(counts, ROUNDS, 0.5);
+}
+
+static void count_ring(const char *what, void (*ring)(uint32_t))
+{
+	int64_t counts[ROUNDS], base = overhead(), start;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		start = __rdtsc();
+		ring(NOBODY);
+		counts[i] = __rdtsc() - start - base;
+	}
+	bench_value(what, bench_quantile(counts, ROUNDS, 0.5));
+}
+
+/* Ring the waiter once it waits, and note the time until it runs. */
+static void ring_rounds(struct clock *clock)
+{
+	struct sched_param lowest = { 0 };
+
+	must(sched_setscheduler(0, SCHED_IDLE, &lowest));
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		/* It ran last, so it sleeps by now. */
+		while (clock->waits == i)
+			sched_yield();
+		clock->now = __rdtsc();
+		ring_mapped(id);
+		while (clock->woken == i)
+			clock->now = __rdtsc();
+	}
+	_exit(0);
+}
+
+static void count_wake(const char *what, void (*wait)(void))
+{
+	struct clock *clock = mmap(NULL, sizeof(*clock), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int64_t counts[ROUNDS];
+	pid_t pid = fork();
+
+	if (!pid)
+		ring_rounds(clock);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		clock->waits = i + 1;
+		wait();
+		counts[i] = __rdtsc() - clock->now;
+		clock->woken = i + 1;
+	}
+	waitpid(pid, NULL, 0);
+	munmap(clock, sizeof(*clock));
+	bench_value(what, bench_quantile(counts, ROUNDS, 0.5));
+}
+
+static void count_ours(void)
+{
+	struct ivshmem_info info;
+
+	fd = dev_open();
+	info = dev_info(fd);
+	id = info.id;
+	registers = dev_map_at(fd, info.registers_offset, info.registers_size);
+	count_ring("ring-ioctl", ring_ioctl);
+	count_ring("ring-mapped", ring_mapped);
+	count_wake("wake-wait", wait_ioctl);
+	must(dev_eventfd(fd, VECTOR, efd));
+	count_wake("wake-eventfd", wait_eventfd);
+}
+
+static void count_vfio(const char *address)
+{
+	fd = vfio_open(address);
+	bar0 = vfio_region(fd, VFIO_PCI_BAR0_REGION_INDEX).offset;
+	registers = vfio_map(fd, VFIO_PCI_BAR0_REGION_INDEX, 4096);
+	id = registers[2];
+	vfio_eventfd(fd, efd);
+	count_ring("ring-vfio-pwrite", ring_pwrite);
+	count_ring("ring-vfio-mapped", ring_mapped);
+	count_wake("wake-vfio", wait_eventfd);
+}
+
+int main(int argc, char **argv)
+{
+	efd = must(eventfd(0, EFD_CLOEXEC));
+	if (argc == 3 && !strcmp(argv[1], "vfio"))
+		count_vfio(argv[2]);
+	else if (argc == 2 && !strcmp(argv[1], "ours"))
+		count_ours();
+	else
+		tap_bail("usage: instructions ours|vfio [ADDRESS]");
+	return 0;
+}

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the bench found: rows with ratios and targets, as JSON, tables and a plot.
+
+Run as a program, puts the table of the last run into docs/bench.md.
+"""
+
+import json
+import operator
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DIRECTORY = TOP / "build" / "bench"
+DOCUMENT = TOP / "docs" / "bench.md"
+PLOT = pathlib.Path(__file__).with_name("plot.gp")
+HEADINGS = ("", "median", "min", "max", "unit", "ratio", "to", "target", "met")
+COMPARISONS = {"<=": operator.le, ">=": operator.ge}
+
+
+class Results:
+    """Rows in the order in which they are to be read."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, unit, samples, anchor=None, target=None):
+        """A figure, from the values of all repetitions. anchor is (name, values)
+        of what it is compared with, target a bound of the ratio: "<= 0.95"."""
+        median = statistics.median(samples)
+        row = {"name": name, "unit": unit, "median": median, "min": min(samples),
+               "max": max(samples), "anchor": None, "anchor_median": None,
+               "ratio": None, "target": target, "met": None}
+        if anchor:
+            row["anchor"], values = anchor
+            row["anchor_median"] = statistics.median(values)
+            if row["anchor_median"]:
+                row["ratio"] = median / row["anchor_median"]
+        if target:
+            comparison, bound = target.split()
+            row["met"] = row["ratio"] is not None and \
+                COMPARISONS[comparison](row["ratio"], float(bound))
+        self.rows.append(row)
+
+    def write(self):
+        DIRECTORY.mkdir(parents=True, exist_ok=True)
+        (DIRECTORY / "results.json").write_text(json.dumps(self.rows, indent=1) + "\n")
+        (DIRECTORY / "results.md").write_text(markdown(self.rows))
+        plot(self.rows)
+
+    def show(self):
+        cells = [HEADINGS, *(texts(row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        for row in cells:
+            print("  ".join([row[0].ljust(widths[0]), *(
+                cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
+        print("\n" + verdict(self.rows))
+
+
+def verdict(rows):
+    targets = [row for row in rows if row["target"]]
+    lines = [f"missed: {row['name']}: {number(row['ratio'])}, target {row['target']}"
+             for row in targets if not row["met"]]
+    return "\n".join([*lines, f"{sum(row['met'] for row in targets)} of "
+                      f"{len(targets)} targets met"])
+
+
+def number(value):
+    if value is None:
+        return ""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def texts(row):
+    met = {None: "", True: "yes", False: "NO"}[row["met"]]
+    return (row["name"], *(number(row[key]) for key in ("median", "min", "max")),
+            row["unit"], number(row["ratio"]), row["anchor"] or "",
+            row["target"] or "", met)
+
+
+def markdown(rows):
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *map(texts, rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def bars(rows, prefix):
+    """A line for each row whose name begins so: the rest of the name, the figures."""
+    return "".join(
+        json.dumps(row["name"][len(prefix):]) +
+        " {median} {min} {max}\n".format(**row)
+        for row in rows if row["name"].startswith(prefix))
+
+
+def curves(rows, pattern):
+    """A column for each name and a line for each number that the pattern finds."""
+    cells = {match.groups(): row["median"] for row in rows
+             if (match := re.fullmatch(pattern, row["name"]))}
+    names = list(dict.fromkeys(name for _, name in cells))
+    numbers = list(dict.fromkeys(number for number, _ in cells))
+    lines = [["size", *map(json.dumps, names)],
+             *([number, *(str(cells[number, name]) for name in names)]
+               for number in numbers)]
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
+def plot(rows):
+    """bench.svg, drawn from three small tables."""
+    if not shutil.which("gnuplot"):
+        print("# no plot: gnuplot is missing")
+        return
+    for name, table in (("roundtrip", bars(rows, "round trip, p50, ")),
+                        ("mapping", bars(rows, "total, ")),
+                        ("stream", curves(rows, r"stream, (\d+) B, (.*)"))):
+        (DIRECTORY / f"{name}.dat").write_text(table)
+    subprocess.run(["gnuplot", str(PLOT)], cwd=DIRECTORY, check=True)
+
+
+def document():
+    """Replace what is between the two marks in the document."""
+    text = DOCUMENT.read_text()
+    table = (DIRECTORY / "results.md").read_text()
+    DOCUMENT.write_text(re.sub(r"(<!-- results -->\n).*(<!-- end -->)",
+                               lambda match: match[1] + table + match[2], text,
+                               flags=re.S))
+
+
+if __name__ == "__main__":
+    sys.exit(document())

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages of one size from a process in guest 0 to one in guest 1, as fast as
+ * they go, from a private buffer into a private buffer.
+ *
+ *	stream WAY SIZE MILLISECONDS [ADDRESS]
+ *
+ * ADDRESS is guest 1's, for networks.
+ */
+#include "net.h"
+
+#define RING (4 << 20)		/* bytes for messages under way */
+#define LINE 64
+/*
+ * An emulated processor keeps translations by the low bits of the page number:
+ * buffers must differ in them from what is copied to or from.
+ */
+#define SKEW_SPAN (64UL << 20)
+
+/* The ring as one would write it by hand: slots of one size, two indices. */
+struct ring {
+	uint64_t written __attribute__((aligned(LINE)));
+	uint64_t read __attribute__((aligned(LINE)));
+	uint32_t over __attribute__((aligned(LINE)));
+	char slots[] __attribute__((aligned(4096)));
+};
+
+static unsigned int me;
+static const char *address;
+static size_t size;
+static char *buffer;		/* of size bytes: what is sent, or was received */
+static int fd = -1;
+
+static struct ring *ring;
+static uint64_t written, consumed, known;	/* known: of the other's index */
+static size_t slot, slots, place;
+
+/* Memory of our own, @offset bytes beyond @other modulo the span. */
+static char *skewed(const void *other, size_t offset)
+{
+	char *area = mmap(NULL, 2 * SKEW_SPAN, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = area + ((uintptr_t)other + offset - (uintptr_t)area) % SKEW_SPAN;
+
+	memset(p, 'x', 1 << 20);
+	return p;
+}
+
+static void ring_open(void)
+{
+	fd = dev_open();
+	ring = dev_map_at(fd, DATA_OFFSET, RING + 4096);
+	slot = (size + LINE - 1) / LINE * LINE;
+	slots = RING / slot;
+	buffer = skewed(ring, 2 * RING);
+	if (!me)
+		memset(ring, 0, sizeof(*ring));
+}
+
+static void place_next(void)
+{
+	place = place + slot == slots * slot ? 0 : place + slot;
+}
+
+static void ring_send(void)
+{
+	while (written - known == slots) {
+		known = __atomic_load_n(&ring->read, __ATOMIC_ACQUIRE);
+		bench_pause();
+	}
+	memcpy(ring->slots + place, buffer, size);
+	place_next();
+	__atomic_store_n(&ring->written, ++written, __ATOMIC_RELEASE);
+}
+
+static void ring_finish(void)
+{
+	__atomic_store_n(&ring->over, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&ring->read, __ATOMIC_ACQUIRE) != written)
+		bench_pause();
+}
+
+static bool ring_receive(void)
+{
+	while (consumed == known) {
+		uint32_t over = __atomic_load_n(&ring->over, __ATOMIC_ACQUIRE);
+
+		known = __atomic_load_n(&ring->written, __ATOMIC_ACQUIRE);
+		if (over && consumed == known)
+			return false;
+		bench_pause();
+	}
+	memcpy(buffer, ring->slots + place, size);
+	place_next();
+	__atomic_store_n(&ring->read, ++consumed, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void tcp_open(void)
+{
+	fd = net_tcp(me, address);
+	buffer = skewed(NULL, 0);
+}
+
+static void tcp_send(void)
+{
+	for (size_t n = 0; n < size;)
+		n += must(write(fd, buffer + n, size - n));
+}
+
+static void tcp_finish(void)
+{
+	char byte;
+
+	must(shutdown(fd, SHUT_WR));
+	must(read(fd, &byte, 1));
+}
+
+static bool tcp_receive(void)
+{
+	for (size_t n = 0; n < size;) {
+		ssize_t ret = must(read(fd, buffer + n, size - n));
+
+		if (!ret) {
+			must(write(fd, "", 1));
+			return false;
+		}
+		n += ret;
+	}
+	return true;
+}
+
+/* What one copy costs: a ring cannot be faster than the slower of its two. */
+static void copy_open(void)
+{
+	ring = (void *)skewed(NULL, 0);
+	memset(ring, 0, sizeof(*ring) + RING);
+	buffer = skewed(ring, 2 * RING);
+	slot = (size + LINE - 1) / LINE * LINE;
+	slots = RING / slot;
+}
+
+static void copy_send(void)
+{
+	memcpy(ring->slots + place, buffer, size);
+	place_next();
+	__asm__ volatile("" ::: "memory");
+}
+
+static void copy_finish(void)
+{
+}
+
+static bool copy_receive(void)
+{
+	return false;
+}
+
+static const struct way {
+	const char *name;
+	void (*open)(void), (*send)(void), (*finish)(void);
+	bool (*receive)(void);		/* false: that was all */
+} ways[] = {
+	{ "floor", ring_open, ring_send, ring_finish, ring_receive },
+	{ "tcp", tcp_open, tcp_send, tcp_finish, tcp_receive },
+	{ "memcpy", copy_open, copy_send, copy_finish, copy_receive },
+};
+
+/* Send for that long; the clock is not asked more often than needed. */
+static void produce(const struct way *way, int64_t duration)
+{
+	size_t group = 1 + (256 << 10) / size, messages = 0;
+	int64_t start = now_ns(), elapsed;
+
+	do {
+		for (size_t i = 0; i < group; i++)
+			way->send();
+		messages += group;
+	} while (now_ns() - start < duration);
+	way->finish();
+	elapsed = now_ns() - start;
+	bench_value("mbps", messages * size * 1e3 / elapsed);
+	bench_value("messages", messages * 1e9 / elapsed);
+}
+
+int main(int argc, char **argv)
+{
+	const struct way *way = ways, *end = ways + sizeof(ways) / sizeof(*ways);
+
+	if (argc < 4)
+		tap_bail("usage: stream WAY SIZE MILLISECONDS [ADDRESS]");
+	while (way < end && strcmp(way->name, argv[1]))
+		way++;
+	if (way == end)
+		tap_bail("no way %s", argv[1]);
+	size = strtoull(argv[2], NULL, 0);
+	address = argv[4];
+	me = rig_guest();
+	way->open();
+	rig_ask("barrier ready");
+	if (me) {
+		while (way->receive())
+			;
+	} else {
+		produce(way, atoll(argv[3]) * 1000000);
+	}
+	rig_ask("barrier done");
+	return 0;
+}

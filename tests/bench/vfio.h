@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A PCI device in the hands of vfio-pci, which needs an IOMMU. */
+#ifndef BENCH_VFIO_H
+#define BENCH_VFIO_H
+
+#include <linux/vfio.h>
+
+#include "bench.h"
+
+/* The IOMMU group of a device, which is a node in /dev/vfio. */
+static inline int vfio_group(const char *address)
+{
+	char path[128], link[256], node[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/iommu_group", address);
+	n = must(readlink(path, link, sizeof(link) - 1));
+	link[n] = '\0';
+	snprintf(node, sizeof(node), "/dev/vfio/%s", strrchr(link, '/') + 1);
+	return must(open(node, O_RDWR | O_CLOEXEC));
+}
+
+static inline struct vfio_region_info vfio_region(int device, uint32_t index)
+{
+	struct vfio_region_info region = { .argsz = sizeof(region), .index = index };
+
+	must(ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &region));
+	return region;
+}
+
+/* The device, with bus mastering on: its interrupts are writes to memory. */
+static inline int vfio_open(const char *address)
+{
+	int container = must(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
+	int group = vfio_group(address), device;
+	struct vfio_region_info config;
+	uint16_t command;
+
+	must(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
+	must(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	device = must(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address));
+	config = vfio_region(device, VFIO_PCI_CONFIG_REGION_INDEX);
+	must(pread(device, &command, 2, config.offset + 4));
+	command |= 6;
+	must(pwrite(device, &command, 2, config.offset + 4));
+	return device;
+}
+
+static inline void *vfio_map(int device, uint32_t bar, size_t length)
+{
+	struct vfio_region_info region = vfio_region(device, bar);
+	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, device,
+		       region.offset);
+
+	if (p == MAP_FAILED)
+		tap_bail("mmap of BAR%u by vfio: %s", bar, strerror(errno));
+	return p;
+}
+
+/* Tie the first interrupt vector to an eventfd. */
+static inline void vfio_eventfd(int device, int efd)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq), .count = 1,
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		},
+		.fd = efd,
+	};
+
+	must(ioctl(device, VFIO_DEVICE_SET_IRQS, &irq));
+}
+
+#endif
