@@ -15,6 +15,7 @@ confdir ?= $(prefix)/lib
 
 include tools/build.mk
 include tests/rig/guest.mk
+include tests/bench/bench.mk
 include tools/package.mk
 
 all: module tools ## build the module for KVER and user space (the default)
@@ -39,6 +40,9 @@ lint: prerequisites-lint ## run every checker over the sources
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
+bench: prerequisites-bench ## measure speed beside the alternatives, in two guests
+	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
+
 guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
 arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
@@ -53,6 +57,9 @@ prerequisites-kernels:
 prerequisites-lint:
 	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
 
+prerequisites-bench:
+	@tests/rig/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
+
 install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
 	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
 	test -n "$(DESTDIR)" || ldconfig
@@ -66,5 +73,5 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels demo lint prerequisites prerequisites-kernels \
-	prerequisites-lint install clean help
+.PHONY: all module check check-kernels demo bench lint prerequisites \
+	prerequisites-kernels prerequisites-lint prerequisites-bench install clean help
