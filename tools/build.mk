@@ -90,7 +90,8 @@ install-tools: tools
 	install -D -t $(DESTDIR)$(libdir) build/libivshmem.so.0
 	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.a
 	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
-	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h
+	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h \
+		tools/lib/ivshmem_channel.h
 	install -D -m 644 -t $(DESTDIR)$(includedir)/linux src/uapi/linux/ivshmem.h
 	install -D -m 644 tools/ctl/ivshmemctl.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/ivshmemctl

@@ -237,6 +237,8 @@ static int process(struct connection *connection, int64_t value, int fd)
 	} else if (value >= 0 && value <= IVSHMEM_MAX_PEER &&
 		   value != connection->id) {
 		remove_peer(connection, value);
+		connection->base.departures[value]++;
+		ivshmem_connection_kick(connection);
 		return 0;
 	}
 	if (fd >= 0)
@@ -281,7 +283,7 @@ static void connection_close(struct ivshmem *handle)
 		close(connection->socket);
 	pthread_cond_destroy(&connection->kicked);
 	pthread_mutex_destroy(&connection->lock);
-	free(connection);
+	ivshmem_handle_free(handle);
 }
 
 static int connection_properties(struct ivshmem *handle,
@@ -383,6 +385,24 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return error ? error : (int)count;
 }
 
+static void connection_kick(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_kick(connection);
+	pthread_mutex_unlock(&connection->lock);
+}
+
+static void connection_refresh(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_drain(connection);
+	pthread_mutex_unlock(&connection->lock);
+}
+
 static const struct ivshmem_ops connection_ops = {
 	.close = connection_close,
 	.properties = connection_properties,
@@ -391,6 +411,8 @@ static const struct ivshmem_ops connection_ops = {
 	.ring_wait = connection_ring_wait,
 	.eventfd = connection_eventfd,
 	.peers = connection_peers,
+	.kick = connection_kick,
+	.refresh = connection_refresh,
 };
 
 /* Joining */
@@ -555,9 +577,10 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 
 	if (!connection)
 		return -ENOMEM;
-	connection->base.ops = &connection_ops;
-	connection->base.read_only = read_only;
-	connection->base.memory = -1;
+	if (ivshmem_handle_init(&connection->base, &connection_ops, read_only)) {
+		free(connection);
+		return -ENOMEM;
+	}
 	connection->socket = -1;
 	connection->kick = -1;
 	connection->incoming.fd = -1;

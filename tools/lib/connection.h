@@ -42,6 +42,7 @@ struct connection {
 	uint32_t waiters;
 	uint32_t unkicked;
 	uint64_t epoch;
+	uint64_t kicks;			/* for which waits return */
 };
 
 static inline struct connection *to_connection(struct ivshmem *handle)
@@ -53,6 +54,9 @@ static inline struct connection *to_connection(struct ivshmem *handle)
 void ivshmem_connection_drain(struct connection *connection);
 struct peer *ivshmem_connection_peer(struct connection *connection,
 				     uint32_t id);
+
+/* Make all waits return. */
+void ivshmem_connection_kick(struct connection *connection);
 
 int ivshmem_connection_wait(struct ivshmem *handle,
 			    const struct ivshmem_wait_options *options,

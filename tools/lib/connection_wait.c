@@ -33,6 +33,7 @@ struct waiter {
 	const _Atomic uint32_t *word;	/* NULL: none */
 	uint32_t expected;
 	uint64_t epoch;
+	uint64_t kicks;
 	int64_t deadline;		/* INT64_MAX: never */
 	int64_t spin_end;
 	nfds_t nfds;
@@ -73,19 +74,32 @@ static void spin(const struct waiter *waiter)
 	}
 }
 
-/* Waking the other threads; the first two with the lock held. */
+/* Waking the other threads; all but the last with the lock held. */
+
+static void kick(struct connection *connection, uint32_t waiters)
+{
+	uint64_t one = 1;
+
+	connection->epoch++;
+	connection->unkicked = waiters;
+	if (!waiters)
+		return;
+	(void)!write(connection->kick, &one, sizeof(one));
+	pthread_cond_broadcast(&connection->kicked);
+}
 
 static void kick_others(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
-	uint64_t one = 1;
 
-	waiter->epoch = ++connection->epoch;
-	connection->unkicked = connection->waiters - 1;
-	if (!connection->unkicked)
-		return;
-	(void)!write(connection->kick, &one, sizeof(one));
-	pthread_cond_broadcast(&connection->kicked);
+	kick(connection, connection->waiters - 1);
+	waiter->epoch = connection->epoch;
+}
+
+void ivshmem_connection_kick(struct connection *connection)
+{
+	connection->kicks++;
+	kick(connection, connection->waiters);
 }
 
 static void notice_kick(struct waiter *waiter)
@@ -152,6 +166,8 @@ static int harvest(struct waiter *waiter)
 	if (waiter->result->count)
 		kick_others(waiter);
 	error = connection->error;
+	if (!error && waiter->kicks != connection->kicks)
+		error = 1;
 	pthread_mutex_unlock(&connection->lock);
 
 	waiter->result->changed = word_changed(waiter);
@@ -269,6 +285,7 @@ static int enlist(struct waiter *waiter,
 	for (vector = 0; vector < waiter->nfds; vector++)
 		waiter->fds[vector].events = POLLIN;
 	waiter->epoch = connection->epoch;
+	waiter->kicks = connection->kicks;
 	connection->waiters++;
 	return 0;
 }

@@ -41,7 +41,7 @@ static void device_close(struct ivshmem *handle)
 	if (device->registers)
 		munmap(device->registers, device->registers_size);
 	close(handle->memory);
-	free(device);
+	ivshmem_handle_free(handle);
 }
 
 static int device_properties(struct ivshmem *handle,
@@ -172,6 +172,18 @@ static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return -EOPNOTSUPP;
 }
 
+/* Ringing oneself is the only way to reach who sleeps in the driver. */
+static void device_kick(struct ivshmem *handle)
+{
+	struct ivshmem_properties properties;
+	uint32_t vector;
+
+	if (device_properties(handle, &properties) || handle->read_only)
+		return;
+	for (vector = 0; vector < properties.vectors; vector++)
+		device_ring(handle, properties.id, vector);
+}
+
 static const struct ivshmem_ops device_ops = {
 	.close = device_close,
 	.properties = device_properties,
@@ -180,6 +192,7 @@ static const struct ivshmem_ops device_ops = {
 	.ring_wait = device_ring_wait,
 	.eventfd = device_eventfd,
 	.peers = device_peers,
+	.kick = device_kick,
 };
 
 /* What the driver says of itself, or that this is no device of ours. */
@@ -216,14 +229,16 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 
 	if (!device)
 		return -ENOMEM;
-	device->base.ops = &device_ops;
+	if (ivshmem_handle_init(&device->base, &device_ops, read_only)) {
+		free(device);
+		return -ENOMEM;
+	}
 	device->base.page = sysconf(_SC_PAGESIZE);
-	device->base.read_only = read_only;
 	device->base.memory = open(path, O_CLOEXEC | O_NOCTTY |
 				   (read_only ? O_RDONLY : O_RDWR));
 	if (device->base.memory < 0) {
 		error = -errno;
-		free(device);
+		ivshmem_handle_free(&device->base);
 		return error == -ENXIO ? -ENODEV : error;
 	}
 	error = device_identify(device);

@@ -29,6 +29,10 @@ struct ivshmem_ops {
 			 struct ivshmem_wait_result *result);
 	int (*eventfd)(struct ivshmem *handle, uint32_t vector);
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
+	/* Make all who wait look again: somebody has left. */
+	void (*kick)(struct ivshmem *handle);
+	/* Take note of who has left, where that is told; or NULL. */
+	void (*refresh)(struct ivshmem *handle);
 };
 
 struct ivshmem {
@@ -38,7 +42,13 @@ struct ivshmem {
 	uint64_t size;
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see connection.c) */
+	_Atomic uint32_t *departures;	/* how often each peer has left */
 };
+
+/* What open() does for any handle, and close(). */
+int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
+			bool read_only);
+void ivshmem_handle_free(struct ivshmem *handle);
 
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
@@ -48,5 +58,8 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 /* Whether a wait with these options makes sense here: 0 or why not. */
 int ivshmem_check_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options);
+
+/* How often a peer is known to have left, as of now. */
+uint32_t ivshmem_departures(struct ivshmem *handle, uint32_t peer);
 
 #endif /* IVSHMEM_HANDLE_H */

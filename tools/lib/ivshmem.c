@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,6 +15,26 @@
 #include "handle.h"
 
 _Static_assert(IVSHMEM_MAX_SPIN == IVSHMEM_MAX_SPIN_NS, "one spin limit");
+
+/* Pages of the table that nobody writes to take no memory. */
+int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
+			bool read_only)
+{
+	handle->departures = calloc(IVSHMEM_MAX_PEER + 1,
+				    sizeof(*handle->departures));
+	if (!handle->departures)
+		return -ENOMEM;
+	handle->ops = ops;
+	handle->memory = -1;
+	handle->read_only = read_only;
+	return 0;
+}
+
+void ivshmem_handle_free(struct ivshmem *handle)
+{
+	free(handle->departures);
+	free(handle);
+}
 
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 {
@@ -165,4 +186,20 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
 	return handle->ops->peers(handle, ids, max);
+}
+
+int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
+{
+	if (peer > IVSHMEM_MAX_PEER)
+		return -EINVAL;
+	handle->departures[peer]++;
+	handle->ops->kick(handle);
+	return 0;
+}
+
+uint32_t ivshmem_departures(struct ivshmem *handle, uint32_t peer)
+{
+	if (handle->ops->refresh)
+		handle->ops->refresh(handle);
+	return peer <= IVSHMEM_MAX_PEER ? handle->departures[peer] : 0;
 }

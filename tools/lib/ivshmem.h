@@ -177,6 +177,24 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
 
+/*
+ * ivshmem_peer_gone - say that a peer has left
+ *
+ * A server tells that by itself. On a guest nothing does: where the program
+ * knows it (from whoever manages the machines), this is for its channels with
+ * that peer, and for the mutexes that the peer holds while this program waits
+ * for them. A peer that comes later by the same number is not affected.
+ *
+ * -EINVAL: peer over 65535.
+ */
+int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer);
+
+/*
+ * The time that many nanoseconds from now on CLOCK_MONOTONIC, as a deadline for
+ * the calls of ivshmem_channel.h and ivshmem_sync.h; negative: IVSHMEM_FOREVER.
+ */
+int64_t ivshmem_after(int64_t nanoseconds);
+
 #ifdef __cplusplus
 }
 #endif
