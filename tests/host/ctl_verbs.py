@@ -19,7 +19,7 @@ from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  #
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
-VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv"]
+VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "doctor"]
 
 
 def test_help():
@@ -61,8 +61,8 @@ def test_no_device(directory):
         listener.bind(str(dead))
     check_exit(run("info", "-d", nothing), NO_DEVICE, "no such socket",
                f"ivshmem-server -S {nothing}")
-    check_exit(run("info", "-d", "/dev/ivshmem99"), NO_DEVICE, "no such node", "ivshmem99", "lspci")
-    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "lspci",
+    check_exit(run("info", "-d", "/dev/ivshmem99"), NO_DEVICE, "no such node", "ivshmem99", "doctor")
+    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "doctor",
                "on the host")
     check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
     check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
@@ -112,9 +112,10 @@ def test_list(directory):
     if program is None:
         skip("list", "needs the right to mount over /sys/class")
         return
-    check_exit(program, OK, "list without devices", "note: ", "modprobe ivshmem")
+    check_exit(program, OK, "list without devices", "note: ", "ivshmemctl doctor")
     check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [], "the same in JSON")
-    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose", "modprobe ivshmem")
+    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose",
+               "ivshmemctl doctor")
 
     fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
     check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "the only device is chosen", "no ivshmem10")

@@ -39,6 +39,7 @@ int verb_wait(int argc, char **argv);
 int verb_ping(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_recv(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
 
 /* The options that several verbs have; a verb names one of these in its argp. */
 extern const struct argp_child with_device[];

@@ -12,11 +12,12 @@
 
 #include "ctl.h"
 #include "sysfs.h"
+#include "textfile.h"
 
 enum exit_code complain_none(enum exit_code code, const char *name)
 {
 	return complain(code,
-			"%sno %s: is the module loaded (modprobe ivshmem)? does 'lspci -d 1af4:1110' show one? on the host, give the server's socket with --device",
+			"%sno %s: 'ivshmemctl doctor' says why; on the host, give the server's socket with --device",
 			code ? "" : "note: ", name);
 }
 
@@ -53,7 +54,7 @@ static enum exit_code choose_only(const char **chosen)
 		snprintf(only, sizeof(only), "%s", names[0]);
 		*chosen = only;
 	}
-	sysfs_free_names(names, count);
+	free_names(names, count);
 	return code;
 }
 
@@ -81,7 +82,7 @@ static enum exit_code complain_missing(const char *name)
 	if (count <= 0)
 		return complain_none(EXIT_NO_DEVICE, name);
 	join_names(text, sizeof(text), names, count);
-	sysfs_free_names(names, count);
+	free_names(names, count);
 	return complain(EXIT_NO_DEVICE, "no %s; this machine has %s", name, text);
 }
 

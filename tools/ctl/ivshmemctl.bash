@@ -16,7 +16,7 @@ _ivshmemctl()
 	local verb=${COMP_WORDS[1]} options
 
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv doctor help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -34,7 +34,7 @@ _ivshmemctl()
 	esac
 	options="--help --usage --device"
 	case $verb in
-	list) options="--help --usage --json" ;;
+	list | doctor) options="--help --usage --json" ;;
 	info) options+=" --json" ;;
 	read) options+=" --json --raw --output" ;;
 	write) options+=" --input" ;;

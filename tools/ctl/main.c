@@ -27,6 +27,7 @@ static const struct verb {
 	{ "ivshmemctl ping", "measure doorbell round trips", verb_ping },
 	{ "ivshmemctl send", "stream a file to the other side", verb_send },
 	{ "ivshmemctl recv", "receive what the other side sends", verb_recv },
+	{ "ivshmemctl doctor", "say what is wrong, and what to do", verb_doctor },
 };
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))

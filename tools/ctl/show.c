@@ -11,6 +11,7 @@
 #include "ctl.h"
 #include "numbers.h"
 #include "sysfs.h"
+#include "textfile.h"
 
 static const char *cache_name(uint32_t cache)
 {
@@ -101,7 +102,7 @@ int verb_list(int argc, char **argv)
 		else
 			list_line(&device);
 	}
-	sysfs_free_names(names, count);
+	free_names(names, count);
 	if (common.json)
 		return print_json(stdout, array, false);
 	json_decref(array);

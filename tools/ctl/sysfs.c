@@ -3,7 +3,6 @@
  * What the driver tells about this machine's devices in /sys/class/ivshmem.
  * One attribute is one file with one value.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,61 +12,20 @@
 #include <unistd.h>
 
 #include "sysfs.h"
-
-static int is_device(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
+#include "textfile.h"
 
 int sysfs_names(char ***names)
 {
-	struct dirent **entries;
-	int count = scandir(SYSFS_CLASS, &entries, is_device, versionsort);
-	int kept = 0;
-
-	*names = NULL;
-	if (count < 0)
-		return errno == ENOENT ? 0 : -errno;
-	*names = calloc((size_t)count + 1, sizeof(**names));
-	for (int i = 0; i < count; i++) {
-		char *name = *names ? strdup(entries[i]->d_name) : NULL;
-
-		if (name)
-			(*names)[kept++] = name;
-		free(entries[i]);
-	}
-	free(entries);
-	if (kept == count)
-		return count;
-	sysfs_free_names(*names, kept);
-	return -ENOMEM;
+	return read_names(SYSFS_CLASS, names);
 }
 
-void sysfs_free_names(char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
-}
-
-/* Reads one attribute as one line without its end. */
 static int read_text(const char *name, const char *attribute, char *text,
 		     size_t size)
 {
 	char path[PATH_MAX];
-	FILE *file;
-	int error = 0;
 
 	snprintf(path, sizeof(path), SYSFS_CLASS "/%s/%s", name, attribute);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	if (!fgets(text, (int)size, file))
-		error = ferror(file) ? -errno : -ENODATA;
-	else
-		text[strcspn(text, "\n")] = '\0';
-	fclose(file);
-	return error;
+	return read_line(path, text, size);
 }
 
 static int read_number(const char *name, const char *attribute,

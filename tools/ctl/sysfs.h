@@ -24,10 +24,9 @@ struct sysfs_device {
 
 /*
  * The names of all devices, sorted as people count. Gives their number, 0
- * without the driver, or a negative errno; sysfs_free_names() takes the result.
+ * without the driver, or a negative errno; free_names() takes the result.
  */
 int sysfs_names(char ***names);
-void sysfs_free_names(char **names, int count);
 
 /* 0, or a negative errno; -ENOENT: it is gone. */
 int sysfs_read(const char *name, struct sysfs_device *device);

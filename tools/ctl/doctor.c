@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl doctor: why a device cannot be used, and what to do. Here: the order
+ * in which things are looked at, and the report.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "doctor.h"
+#include "textfile.h"
+
+static const char *root = "";
+static json_t *problems;
+
+void problem(const char *name, const char *format, ...)
+{
+	char text[2 * PATH_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	json_array_append_new(problems, json_pack("{s:s, s:s}", "name", name,
+						  "text", text));
+}
+
+const char *below(const char *format, ...)
+{
+	static char path[PATH_MAX];
+	int length = snprintf(path, sizeof(path), "%s", root);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(path + length, sizeof(path) - (size_t)length, format, arguments);
+	va_end(arguments);
+	return path;
+}
+
+bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+bool find_line(const char *path, const char *word, char *line, int size)
+{
+	FILE *file = fopen(path, "re");
+	bool found = false;
+
+	while (file && !found && fgets(line, size, file))
+		found = strstr(line, word);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+const char *running_kernel(void)
+{
+	static struct utsname name;
+
+	uname(&name);
+	return name.release;
+}
+
+static void examine_guest(const struct pci_devices *devices, json_t *usable)
+{
+	bool installed = examine_module(devices);
+	char **names;
+	int count = read_names(below("/sys/class/ivshmem"), &names);
+
+	if (installed || count > 0)
+		examine_access(names, count, usable);
+	if (count >= 0)
+		free_names(names, count);
+}
+
+/* A device may come from elsewhere than PCI: then only the class has it. */
+static bool has_device(const struct pci_devices *devices)
+{
+	char **names;
+	int count = read_names(below("/sys/class/ivshmem"), &names);
+
+	if (count >= 0)
+		free_names(names, count);
+	return devices->present || count > 0;
+}
+
+static void examine(json_t *usable)
+{
+	struct pci_devices devices;
+
+	examine_pci(&devices);
+	if (!has_device(&devices)) {
+		/* A host needs no driver. */
+		if (examine_sockets(usable))
+			return;
+		problem("device-absent",
+			"this machine has no ivshmem device: have the hypervisor add one, such as QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, if this is the host, start ivshmem-server");
+	}
+	examine_guest(&devices, usable);
+}
+
+static void print_text(const json_t *usable)
+{
+	size_t index;
+	json_t *one;
+
+	json_array_foreach(problems, index, one)
+		puts(json_string_value(json_object_get(one, "text")));
+	if (json_array_size(problems))
+		return;
+	fputs("all is well", stdout);
+	json_array_foreach(usable, index, one)
+		printf("%s %s", index ? "," : ": you can use", json_string_value(one));
+	putchar('\n');
+}
+
+static error_t parse_doctor(int key, char *argument, struct argp_state *state)
+{
+	(void)state;
+	if (key != 'r')
+		return ARGP_ERR_UNKNOWN;
+	root = argument;
+	return 0;
+}
+
+static const struct argp_option doctor_options[] = {
+	/* For tests, which make up a machine. */
+	{ "root", 'r', "DIR", OPTION_HIDDEN, NULL, 0 },
+	{ 0 }
+};
+
+static const struct argp doctor_argp = {
+	.options = doctor_options,
+	.parser = parse_doctor,
+	.doc = "Say why no device can be used, and what to do: one line for each problem, the reason first.\vThe exit code is 1 if anything is wrong. Nothing is changed.",
+	.children = with_json,
+};
+
+int verb_doctor(int argc, char **argv)
+{
+	json_t *usable = json_array();
+	enum exit_code code = EXIT_OK;
+	bool well;
+
+	argp_parse(&doctor_argp, argc, argv, 0, NULL, NULL);
+	problems = json_array();
+	examine(usable);
+	well = json_array_size(problems) == 0;
+	if (!common.json)
+		print_text(usable);
+	else
+		code = print_json(stdout, json_pack("{s:b, s:O, s:O}", "well", well,
+						    "problems", problems, "usable", usable),
+				  false);
+	json_decref(problems);
+	json_decref(usable);
+	return code || well ? code : EXIT_FAILED;
+}

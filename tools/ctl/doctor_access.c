@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl doctor: the group, the nodes, and whether the user may open them.
+ */
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "textfile.h"
+
+#define GROUP	"ivshmem"
+
+struct members {
+	gid_t id;
+	bool has_user;		/* by the file: a session has what it began with */
+};
+
+/*
+ * From the file and not by getgrnam(): udev reads it before the network is there,
+ * so a group from elsewhere would not do.
+ */
+static bool find_group(struct members *members)
+{
+	FILE *file = fopen(below("/etc/group"), "re");
+	const char *user = getenv("USER");
+	bool found = false;
+	struct group *group;
+
+	members->has_user = false;
+	while (file && !found && (group = fgetgrent(file))) {
+		found = !strcmp(group->gr_name, GROUP);
+		members->id = group->gr_gid;
+		for (char **member = group->gr_mem; found && user && *member; member++)
+			members->has_user |= !strcmp(*member, user);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+void complain_membership(const char *path)
+{
+	struct members members;
+
+	if (find_group(&members) && members.has_user)
+		problem("not-in-group",
+			"you may not use %s yet: you came into the group " GROUP " after you logged in; log in again",
+			path);
+	else
+		problem("not-in-group",
+			"you may not use %s: sudo usermod -aG " GROUP " $USER, then log in again",
+			path);
+}
+
+static bool examine_node(const char *name, gid_t group)
+{
+	char number[32] = "MAJOR MINOR", path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	if (stat(below("%s", path), &st)) {
+		if (!read_line(below("/sys/class/ivshmem/%s/dev", name), number, sizeof(number)))
+			number[strcspn(number, ":")] = ' ';
+		problem("node-missing",
+			"%s is missing, though the driver has the device: sudo mknod %s c %s, then: sudo udevadm trigger --subsystem-match=ivshmem; a container has to be given it from outside",
+			path, path, number);
+		return false;
+	}
+	if (st.st_gid != group || (st.st_mode & 0060) != 0060) {
+		problem("node-rights",
+			"%s has group %u and mode %04o, not group " GROUP " (%u) and 0660 as the udev rule sets: sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=ivshmem",
+			path, st.st_gid, st.st_mode & 07777, group);
+		return false;
+	}
+	if (access(below("%s", path), R_OK | W_OK)) {
+		complain_membership(path);
+		return false;
+	}
+	return true;
+}
+
+void examine_access(char **names, int count, json_t *usable)
+{
+	struct members members;
+
+	if (!find_group(&members)) {
+		problem("group-missing",
+			"there is no group " GROUP ", so only root may use devices: sudo groupadd --system " GROUP " && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=ivshmem");
+		return;
+	}
+	for (int i = 0; i < count; i++)
+		if (examine_node(names[i], members.id))
+			json_array_append_new(usable, json_sprintf("/dev/%s", names[i]));
+}

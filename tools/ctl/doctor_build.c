@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl doctor: there is no module for the running kernel. How far did DKMS
+ * come?
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor.h"
+#include "textfile.h"
+
+bool find_sources(char version[64])
+{
+	char **names;
+	int count = read_names(below("/usr/src"), &names);
+	bool found = false;
+
+	for (int i = 0; i < count; i++) {
+		if (strncmp(names[i], "ivshmem-", 8) ||
+		    !is_there(below("/usr/src/%s/dkms.conf", names[i])))
+			continue;
+		snprintf(version, 64, "%s", names[i] + 8);
+		found = true;
+	}
+	if (count >= 0)
+		free_names(names, count);
+	return found;
+}
+
+/* The kernels that have the module. */
+static void list_kernels(char *text, size_t size)
+{
+	char path[PATH_MAX], **names;
+	int count = read_names(below("/lib/modules"), &names);
+
+	text[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		size_t used = strlen(text);
+
+		if (find_module(names[i], path))
+			snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+				 names[i]);
+	}
+	if (count >= 0)
+		free_names(names, count);
+}
+
+/* How to get the headers of the running kernel. */
+static const char *headers_command(void)
+{
+	const char *format = "install the headers of kernel %s";
+	static char text[256];
+	char line[256];
+
+	if (find_line(below("/etc/os-release"), "fedora", line, sizeof(line)))
+		format = "sudo dnf install kernel-devel-%s";
+	else if (find_line(below("/etc/os-release"), "debian", line, sizeof(line)))
+		format = "sudo apt install linux-headers-%s";
+	snprintf(text, sizeof(text), format, running_kernel());
+	return text;
+}
+
+/* Whether DKMS skips this kernel, as the sources are for later ones. */
+static bool is_too_old(const char *version, char minimum[32])
+{
+	char line[256];
+
+	if (!find_line(below("/usr/src/ivshmem-%s/dkms.conf", version),
+		       "BUILD_EXCLUSIVE_KERNEL_MIN=", line, sizeof(line)))
+		return false;
+	return sscanf(line, "%*[^\"]\"%31[^\"]", minimum) == 1 &&
+	       strverscmp(running_kernel(), minimum) < 0;
+}
+
+static void examine_sources(const char *version, const char *kernels)
+{
+	const char *kernel = running_kernel();
+	char log[PATH_MAX], minimum[32], line[512];
+
+	/* After a build that went well its log is elsewhere. */
+	snprintf(log, sizeof(log), "%s",
+		 below("/var/lib/dkms/ivshmem/%s/build/make.log", version));
+	if (is_too_old(version, minimum))
+		problem("kernel-too-old",
+			"kernel %s is too old, so no module was built for it: boot %s or later",
+			kernel, minimum);
+	else if (!is_there(below("/lib/modules/%s/build/Makefile", kernel)))
+		problem("headers-missing",
+			"no headers of kernel %s, so no module was built for it: %s",
+			kernel, headers_command());
+	else if (find_line(log, kernel, line, sizeof(line)))
+		problem("build-failed",
+			"the module could not be built for kernel %s: see %s, and try again: sudo dkms install ivshmem/%s -k %s",
+			kernel, log, version, kernel);
+	else
+		problem(*kernels ? "wrong-kernel" : "not-built",
+			"the module is built for %s, but not for kernel %s, which runs: sudo dkms install ivshmem/%s -k %s",
+			*kernels ? kernels : "no kernel", kernel, version, kernel);
+}
+
+void examine_build(const char *version)
+{
+	char kernels[512];
+
+	list_kernels(kernels, sizeof(kernels));
+	if (version)
+		examine_sources(version, kernels);
+	else if (*kernels)
+		problem("wrong-kernel",
+			"the module is installed for kernel %s, but not for %s, which runs: boot one that has it, or install the package ivshmem-dkms",
+			kernels, running_kernel());
+	else
+		problem("not-installed",
+			"the driver is not installed: install the package ivshmem-dkms");
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl doctor: is the module installed, is it loaded, and are these two the
+ * same?
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor.h"
+#include "textfile.h"
+
+struct module {
+	char path[PATH_MAX];
+	char version[64];
+	char srcversion[64];
+	bool is_signed;
+};
+
+/* Lines of modules.dep are "updates/dkms/ivshmem.ko.xz: needs..." */
+static bool is_ours(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	return !strcmp(name, "ivshmem.ko") || !strncmp(name, "ivshmem.ko.", 11);
+}
+
+bool find_module(const char *kernel, char path[PATH_MAX])
+{
+	FILE *file = fopen(below("/lib/modules/%s/modules.dep", kernel), "re");
+	char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &size, file) > 0) {
+		line[strcspn(line, ":\n")] = '\0';
+		found = is_ours(line) && is_there(below("/lib/modules/%s/%s", kernel, line));
+	}
+	if (found)
+		snprintf(path, PATH_MAX, "%s", below("/lib/modules/%s/%s", kernel, line));
+	free(line);
+	fclose(file);
+	return found;
+}
+
+static void take_field(char *line, struct module *module)
+{
+	char *value = strchr(line, ':');
+
+	if (!value)
+		return;
+	*value++ = '\0';
+	value += strspn(value, " ");
+	value[strcspn(value, "\n")] = '\0';
+	if (!strcmp(line, "version"))
+		snprintf(module->version, sizeof(module->version), "%s", value);
+	else if (!strcmp(line, "srcversion"))
+		snprintf(module->srcversion, sizeof(module->srcversion), "%s", value);
+	else if (!strcmp(line, "sig_id"))
+		module->is_signed = true;
+}
+
+/*
+ * What the file says of itself, by modinfo(8), which knows compressed files and
+ * signatures, and is wherever modules are loaded. libkmod does as well, but Debian
+ * has none to link statically, as the programs of the tests' guests are.
+ */
+static bool read_module(struct module *module)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *output;
+
+	setenv("IVSHMEM_MODULE", module->path, 1);
+	output = popen("PATH=$PATH:/usr/sbin:/sbin exec modinfo \"$IVSHMEM_MODULE\" 2>/dev/null",
+		       "re");
+	if (!output)
+		return false;
+	while (getline(&line, &size, output) > 0)
+		take_field(line, module);
+	free(line);
+	return pclose(output) == 0;
+}
+
+/* An upgrade leaves the old one loaded while a program has a device open. */
+static void compare_loaded(const struct module *module)
+{
+	char version[64] = "", srcversion[64] = "";
+	bool same;
+
+	read_line(below("/sys/module/ivshmem/version"), version, sizeof(version));
+	read_line(below("/sys/module/ivshmem/srcversion"), srcversion, sizeof(srcversion));
+	same = !strcmp(version, module->version);
+	if (same && !strcmp(srcversion, module->srcversion))
+		return;
+	problem("old-module",
+		"an old module is still loaded, version %s, and %s%s is installed: end the programs that use it, then: sudo modprobe -r ivshmem && sudo modprobe ivshmem; or reboot",
+		version, same ? "another of version " : "version ", module->version);
+}
+
+static void examine_loaded(const struct module *module, const struct pci_devices *devices)
+{
+	if (*module->path)
+		compare_loaded(module);
+	if (*devices->idle)
+		problem("not-taken",
+			"the driver is loaded but has not taken the device %s: 'sudo dmesg | grep ivshmem' says why",
+			devices->idle);
+}
+
+static void examine_unloaded(const struct module *module, const char *version,
+			     const struct pci_devices *devices)
+{
+	if (examine_refusal(module->is_signed, version))
+		return;
+	if (*devices->idle)
+		problem("not-loaded",
+			"the driver is installed but not loaded: sudo modprobe ivshmem");
+}
+
+bool examine_module(const struct pci_devices *devices)
+{
+	bool loaded = is_there(below("/sys/module/ivshmem"));
+	struct module module = { 0 };
+	char version[64] = "";
+	bool sources = find_sources(version);
+
+	if (find_module(running_kernel(), module.path) && !read_module(&module)) {
+		problem("module-unreadable",
+			"modinfo cannot read %s: install the packages kmod and ivshmem-dkms again",
+			module.path);
+		return true;
+	}
+	if (loaded)
+		examine_loaded(&module, devices);
+	else if (*module.path)
+		examine_unloaded(&module, version, devices);
+	else if (sources || devices->suitable)
+		examine_build(sources ? version : NULL);
+	return loaded || *module.path || sources;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl doctor: the module is there. Does the configuration of modprobe keep
+ * it out, or will the kernel refuse it for its signature?
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor.h"
+#include "textfile.h"
+
+#define EFIVARS		"/sys/firmware/efi/efivars"
+#define SECURE_BOOT	EFIVARS "/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+#define MAX_BYTES	(1 << 20)
+
+/* Whether a line of modprobe.d(5) keeps modprobe from loading the module. */
+static bool keeps_out(const char *line)
+{
+	char command[16], module[16], program[32] = "";
+
+	if (sscanf(line, "%15s %15s %31s", command, module, program) < 2 ||
+	    strcmp(module, "ivshmem"))
+		return false;
+	return !strcmp(command, "blacklist") ||
+	       (!strcmp(command, "install") && (strstr(program, "/true") ||
+						strstr(program, "/false")));
+}
+
+static bool examine_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[1024];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = keeps_out(line);
+	if (file)
+		fclose(file);
+	if (!found)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	problem("blacklisted",
+		"\"%s\" in %s keeps the module from being loaded: remove that line, then: sudo modprobe ivshmem",
+		line, path);
+	return true;
+}
+
+static bool examine_directory(const char *directory)
+{
+	char path[PATH_MAX], **names;
+	int count = read_names(below("%s", directory), &names);
+	bool found = false;
+
+	for (int i = 0; i < count && !found; i++) {
+		size_t length = strlen(names[i]);
+
+		if (length < 5 || strcmp(names[i] + length - 5, ".conf"))
+			continue;
+		snprintf(path, sizeof(path), "%s", below("%s/%s", directory, names[i]));
+		found = examine_file(path);
+	}
+	if (count >= 0)
+		free_names(names, count);
+	return found;
+}
+
+/* The first is read by the kernel, the second by modprobe. */
+static bool is_blacklist(const char *word)
+{
+	return !strncmp(word, "module_blacklist=", 17) ||
+	       !strncmp(word, "modprobe.blacklist=", 19);
+}
+
+static bool examine_command_line(void)
+{
+	char line[4096], *next = line, *word, *module;
+
+	if (read_line(below("/proc/cmdline"), line, sizeof(line)))
+		return false;
+	while ((word = strsep(&next, " "))) {
+		if (!is_blacklist(word))
+			continue;
+		strsep(&word, "=");
+		while ((module = strsep(&word, ",")))
+			if (!strcmp(module, "ivshmem"))
+				goto found;
+	}
+	return false;
+found:
+	problem("blacklisted",
+		"module_blacklist= or modprobe.blacklist= on the kernel's command line keeps the module from being loaded: boot without");
+	return true;
+}
+
+static bool is_blacklisted(void)
+{
+	return examine_command_line() || examine_directory("/etc/modprobe.d") ||
+	       examine_directory("/run/modprobe.d") ||
+	       examine_directory("/usr/local/lib/modprobe.d") ||
+	       examine_directory("/usr/lib/modprobe.d") ||
+	       examine_directory("/lib/modprobe.d");
+}
+
+/* What a file holds, malloc()ed; NULL if it is not there. */
+static unsigned char *read_bytes(const char *path, size_t *size)
+{
+	FILE *file = fopen(path, "re");
+	unsigned char *bytes = file ? malloc(MAX_BYTES) : NULL;
+
+	if (bytes)
+		*size = fread(bytes, 1, MAX_BYTES, file);
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+/* Why the kernel wants signatures, or NULL if it does not. */
+static const char *signatures_wanted(void)
+{
+	unsigned char *secure;
+	char text[64];
+	size_t size = 0;
+	bool on;
+
+	if (!read_line(below("/sys/module/module/parameters/sig_enforce"), text, sizeof(text)) &&
+	    *text == 'Y')
+		return "module.sig_enforce";
+	if (!read_line(below("/sys/kernel/security/lockdown"), text, sizeof(text)))
+		return strstr(text, "[none]") ? NULL : "lockdown";
+	/* If that can't be seen: distributions lock down for Secure Boot. */
+	secure = read_bytes(below(SECURE_BOOT), &size);
+	on = secure && size == 5 && secure[4] == 1;
+	free(secure);
+	return on ? "Secure Boot" : NULL;
+}
+
+/* Whether a firmware variable whose name begins so has the key in it. */
+static bool is_in_variable(const char *start, const unsigned char *key, size_t key_size)
+{
+	char **names;
+	int count = read_names(below(EFIVARS), &names);
+	unsigned char *bytes;
+	bool found = false;
+	size_t size = 0;
+
+	for (int i = 0; i < count && !found; i++) {
+		if (strncmp(names[i], start, strlen(start)))
+			continue;
+		bytes = read_bytes(below(EFIVARS "/%s", names[i]), &size);
+		found = bytes && memmem(bytes, size, key, key_size);
+		free(bytes);
+	}
+	if (count >= 0)
+		free_names(names, count);
+	return found;
+}
+
+enum key_state { KEY_KNOWN, KEY_WAITING, KEY_UNKNOWN };
+
+/* Of a key that is nowhere on this machine nothing can be told. */
+static enum key_state look_up(const char *certificate)
+{
+	enum key_state state = KEY_UNKNOWN;
+	size_t size = 0;
+	unsigned char *key = read_bytes(certificate, &size);
+
+	if (!key || !size || is_in_variable("MokListRT", key, size) ||
+	    is_in_variable("db-", key, size))
+		state = KEY_KNOWN;
+	else if (is_in_variable("MokNew-", key, size))
+		state = KEY_WAITING;
+	free(key);
+	return state;
+}
+
+static bool examine_key(const char *why)
+{
+	static const char ubuntu[] = "/var/lib/shim-signed/mok/MOK.der";
+	static const char dkms[] = "/var/lib/dkms/mok.pub";
+	bool is_ubuntu = is_there(below(ubuntu));
+
+	switch (look_up(below("%s", is_ubuntu ? ubuntu : dkms))) {
+	case KEY_KNOWN:
+		return false;
+	case KEY_WAITING:
+		problem("key-waiting",
+			"the key that signed the module waits to be enrolled: reboot, and choose Enroll MOK in the blue screen");
+		return true;
+	default:
+		break;
+	}
+	if (is_there(below(EFIVARS)))
+		problem("key-unknown",
+			"the firmware does not know the key that signed the module, so this kernel rejects it (%s): sudo %s, then reboot and choose Enroll MOK in the blue screen",
+			why, is_ubuntu ? "update-secureboot-policy --enroll-key" :
+			"mokutil --import /var/lib/dkms/mok.pub");
+	else
+		problem("key-unknown",
+			"this kernel does not know the key that signed the module, so it rejects it (%s), and there is no UEFI firmware to enroll it: boot without module.sig_enforce and lockdown=",
+			why);
+	return true;
+}
+
+bool examine_refusal(bool is_signed, const char *version)
+{
+	const char *why = signatures_wanted();
+
+	if (is_blacklisted())
+		return true;
+	if (!why)
+		return false;
+	if (is_signed)
+		return examine_key(why);
+	if (!*version)
+		problem("unsigned",
+			"the module is not signed, and this kernel loads only signed ones (%s): install the package ivshmem-dkms, with which it is",
+			why);
+	else
+		problem("unsigned",
+			"the module is not signed, and this kernel loads only signed ones (%s): sudo dkms remove ivshmem/%s -k %s; sudo dkms install ivshmem/%s -k %s signs it; then run this again",
+			why, version, running_kernel(), version, running_kernel());
+	return true;
+}
