@@ -91,7 +91,7 @@ install-tools: tools
 	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.a
 	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
 	install -D -m 644 -t $(DESTDIR)$(includedir) tools/lib/ivshmem.h \
-		tools/lib/ivshmem_channel.h
+		tools/lib/ivshmem_channel.h tools/lib/ivshmem_sync.h
 	install -D -m 644 -t $(DESTDIR)$(includedir)/linux src/uapi/linux/ivshmem.h
 	install -D -m 644 tools/ctl/ivshmemctl.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/ivshmemctl

@@ -394,13 +394,16 @@ static void connection_kick(struct ivshmem *handle)
 	pthread_mutex_unlock(&connection->lock);
 }
 
-static void connection_refresh(struct ivshmem *handle)
+static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
 {
 	struct connection *connection = to_connection(handle);
+	bool found;
 
 	pthread_mutex_lock(&connection->lock);
 	ivshmem_connection_drain(connection);
+	found = ivshmem_connection_peer(connection, id) != NULL;
 	pthread_mutex_unlock(&connection->lock);
+	return found;
 }
 
 static const struct ivshmem_ops connection_ops = {
@@ -412,7 +415,7 @@ static const struct ivshmem_ops connection_ops = {
 	.eventfd = connection_eventfd,
 	.peers = connection_peers,
 	.kick = connection_kick,
-	.refresh = connection_refresh,
+	.has_peer = connection_has_peer,
 };
 
 /* Joining */

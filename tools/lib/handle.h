@@ -31,8 +31,8 @@ struct ivshmem_ops {
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
 	/* Make all who wait look again: somebody has left. */
 	void (*kick)(struct ivshmem *handle);
-	/* Take note of who has left, where that is told; or NULL. */
-	void (*refresh)(struct ivshmem *handle);
+	/* Where it is told who is there (or NULL): is that peer, as of now? */
+	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
 };
 
 struct ivshmem {

@@ -199,7 +199,8 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 
 uint32_t ivshmem_departures(struct ivshmem *handle, uint32_t peer)
 {
-	if (handle->ops->refresh)
-		handle->ops->refresh(handle);
+	/* It is told when the server is listened to. */
+	if (handle->ops->has_peer)
+		handle->ops->has_peer(handle, peer);
 	return peer <= IVSHMEM_MAX_PEER ? handle->departures[peer] : 0;
 }

@@ -300,8 +300,8 @@ static int lane_open(struct lane *lane, int64_t deadline)
 {
 	struct ivshmem_channel *channel = lane->channel;
 	struct ivshmem_park park = { 0 };
+	int state, error = 0;
 	uint32_t seen;
-	int error = 0;
 
 	while (!error) {
 		seen = atomic_load(&lane->other->bell);
@@ -312,13 +312,11 @@ static int lane_open(struct lane *lane, int64_t deadline)
 				clear_fd(channel);
 			channel_meet(channel);
 		}
-		switch (lane->state) {
-		case LANE_OPEN:
-		case LANE_SUSPECT:
-			return 0;
-		case LANE_FAILED:
+		state = lane->state;
+		if (state == LANE_FAILED)
 			return channel->error;
-		}
+		if (state == LANE_OPEN || state == LANE_SUSPECT)
+			return 0;
 		park = park_at(lane, deadline, park.nap);
 		error = deadline ? ivshmem_park(&park, seen) : -EAGAIN;
 	}
