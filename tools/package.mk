@@ -11,6 +11,7 @@ epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)
 deb-packages := build-essential debhelper dh-dkms fakeroot git libjansson-dev \
 	libxxhash-dev pkgconf
 rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf rpm
+check-packages-packages := createrepo-c dnf e2fsprogs mmdebstrap
 
 export-sources:
 	@mkdir -p build/package dist
@@ -47,4 +48,14 @@ rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 		--define 'build_mtime_policy clamp_to_source_date_epoch'
 	mv build/package/rpm/RPMS/*/*.rpm build/package/rpm/SRPMS/*.rpm dist/
 
-.PHONY: export-sources prerequisites-deb prerequisites-rpm deb rpm
+prerequisites-packages: prerequisites prerequisites-deb prerequisites-rpm
+	@tests/rig/prerequisites.sh $(check-packages-packages)
+
+check-packages: prerequisites-packages ## try the packages on real systems; TESTS=pattern
+	@PYTHONPATH=tests/rig python3 -B tests/packages/check.py
+
+bench-dkms: prerequisites-packages ## time DKMS with the driver and with another one
+	@PYTHONPATH=tests/rig python3 -B tests/packages/bench.py
+
+.PHONY: export-sources prerequisites-deb prerequisites-rpm prerequisites-packages deb rpm \
+	check-packages bench-dkms

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""make check-packages: the packages on real systems, with the real tools.
+
+TESTS=pattern picks tests by name. Two run at once, most of them guests.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+import archive
+import build
+import chroots
+import debian
+import devices
+import products
+import qemu
+import qmp
+import roots
+import rpms
+import run
+import tap
+import topology
+
+ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError,
+          qmp.QmpError, roots.RootError)
+TOPOLOGY = {**topology.DEFAULTS, "devices": "doorbell,plain", "names": "front,"}
+
+# The longest first. Each takes (directory, checks, devices).
+TESTS = {
+    "debian-12": debian.life("bookworm", used=False),
+    "debian-13": debian.life("trixie", used=True),
+    "debian-11": debian.boots("bullseye"),
+    "debian-sid": debian.boots("sid"),
+    "dnf": rpms.life,
+    "headers": chroots.headers,
+    "failing-build": chroots.failing_build,
+    "signing": chroots.signing,
+    "autopkgtests": chroots.autopkgtests,
+}
+
+
+class Checks:
+    """The points of one test."""
+
+    def __init__(self, name, writer):
+        self.name = name
+        self.writer = writer
+
+    def ok(self, what, passed, details=""):
+        self.writer.point(self.name, tap.Point(passed, what, None,
+                                               details.splitlines()[-40:]))
+
+    def equal(self, what, found, wanted):
+        self.ok(what, found == wanted, f"found:  {found!r}\nwanted: {wanted!r}")
+
+
+def perform(name, writer, devices_of_all, top):
+    """One test, in a directory of its own."""
+    start = time.monotonic()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
+    print(f"# {name}", flush=True)
+    try:
+        TESTS[name](directory, Checks(name, writer), devices_of_all)
+    except ERRORS as error:
+        writer.fail(name, str(error))
+    except Exception:       # whatever it is, it is no pass
+        writer.fail(name, traceback.format_exc())
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"# {name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+def perform_all(names, writer, top):
+    for number in (products.version(), products.next_version()):
+        products.make("deb", number)
+    build.targets(["build/ivshmem-server"])
+    shared = devices.Devices(top, topology.Topology(**{
+        key: TOPOLOGY[key] for key in topology.Topology._fields}),
+        build.BUILD / "ivshmem-server")
+    try:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for name in names:
+                pool.submit(perform, name, writer, shared, top)
+    finally:
+        shared.stop()
+
+
+def main():
+    if os.geteuid():
+        sys.exit("make check-packages makes whole systems: run it as root")
+    writer = tap.Writer()
+    top = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-packages-", dir="/var/tmp"))
+    try:
+        perform_all([name for name in TESTS if run.selected(name)], writer, top)
+    except ERRORS as error:
+        writer.fail("packages", str(error))
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+    return writer.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Debian packages in chroots: what goes wrong there, and must not go far."""
+
+import build
+import products
+import roots
+import upgrades
+
+# A package manager that is at peace: nothing half installed or unconfigured.
+PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
+INSTALL = "apt-get -q -y install --no-install-recommends"
+OURS = "/repository"
+
+
+class Chroot:
+    """A tree of the host's usual release with our packages and a repository."""
+
+    def __init__(self, directory, checks, release="bookworm"):
+        lower = roots.base(release, upgrades.KERNEL)
+        store = upgrades.fetch(lower, directory / "fetch", f"{release}-backports")
+        self.checks = checks
+        self.tree = roots.Tree(lower, directory / "tree")
+        self.tree.copy_in([*store.glob("*.deb"), *deb_files()], "repository")
+        upgrades.index(self.tree.upper / "repository")
+        self.tree.must("rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] "
+                       "file:/repository ./' > /etc/apt/sources.list; apt-get -q update")
+        self.kernel = self.tree.must("ls /lib/modules").strip()
+
+    def holds(self, name, command):
+        """Check that a command succeeds; what it printed."""
+        status, output = self.tree.run(command)
+        self.checks.ok(name, status == 0, output)
+        return output
+
+    def says(self, name, output, *wanted):
+        """Check that users were told something."""
+        text = " ".join(output.split())
+        self.checks.ok(name, all(part in text for part in wanted), output)
+
+    def built(self, name, kernel, wanted=True):
+        """Check that DKMS has installed the module for a kernel."""
+        self.holds(name, f"{'' if wanted else '! '}dkms status -k {kernel} | "
+                         "grep '^ivshmem.*: installed'")
+
+
+def deb_files():
+    return products.directory("deb", products.version()).glob("*.deb")
+
+
+def headers(directory, checks, _devices):
+    """Without headers all goes well, and one line says what to do; headers that
+    come later bring the module."""
+    place = Chroot(directory, checks)
+    place.tree.must("apt-get -q -y purge 'linux-headers-*'")
+    output = place.holds("no headers: apt install succeeds",
+                         f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    place.says("no headers: which command brings them", output,
+               f"apt install linux-headers-{place.kernel}")
+    place.holds("no headers: dpkg is at peace", PEACE)
+    place.holds("another kernel comes without headers", f"{INSTALL} {upgrades.KERNEL[0]}")
+    new = place.tree.must(f"ls /lib/modules | grep -v {place.kernel}").strip()
+    place.built("it has no module yet", new, wanted=False)
+    place.holds("its headers come", f"{INSTALL} {upgrades.KERNEL[1]}")
+    place.built("DKMS builds for it by itself", new)
+    place.holds("dpkg is at peace", PEACE)
+
+
+def failing_build(directory, checks, _devices):
+    """A compiler that does not work costs the module, and nothing else."""
+    place = Chroot(directory, checks)
+    place.tree.must("for gcc in /usr/bin/gcc-[0-9]*; do dpkg-divert --quiet --local --rename $gcc;"
+                    "printf '#!/bin/sh\\nexit 1\\n' > $gcc; chmod +x $gcc; done")
+    output = place.holds("a failing build: apt install succeeds",
+                         f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    log = f"/var/lib/dkms/ivshmem/{products.version()}/build/make.log"
+    place.says("a failing build: where its log is", output, log, place.kernel)
+    place.holds("a failing build: the log is there", f"test -s {log}")
+    place.holds("a failing build: dpkg is at peace", PEACE)
+    place.tree.must("for gcc in /usr/bin/gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
+                    "dpkg-divert --quiet --local --rename --remove ${gcc%.distrib}; done")
+    place.holds("repaired: the command that was said builds it",
+                f"dkms install ivshmem/{products.version()} -k {place.kernel}")
+    place.built("repaired: the module is there", place.kernel)
+    place.tree.must("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/dkms")
+    place.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
+
+
+def signing(directory, checks, _devices):
+    """DKMS signs the module with the key that the firmware may know."""
+    place = Chroot(directory, checks)
+    place.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    key = "openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -subject"
+    signer = place.holds("the module is signed",
+                         f"modinfo -k {place.kernel} -F signer ivshmem | grep .").strip()
+    place.says("with the key of DKMS", place.holds("which has a certificate", key), signer)
+
+
+def autopkgtests(directory, checks, _devices):
+    """What debian/tests has, and what Debian runs for each DKMS package."""
+    place = Chroot(directory, checks)
+    place.tree.copy_in([build.TOP / "README.md"], "source")
+    place.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
+    place.tree.copy_in([build.TOP / "debian/control"], "source/debian")
+    place.holds("the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb gcc libc6-dev pkgconf")
+    place.holds("library", "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t "
+                           "sh debian/tests/library")
+    place.holds("autopkgtest-pkg-dkms",
+                "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms")

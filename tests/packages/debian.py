@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Debian machine's life with the driver, as its owner sees it: installed
+while the machine runs, kernel upgraded, rebooted, upgraded, purged."""
+
+import shutil
+
+import archive
+import kernels
+import products
+import roots
+import upgrades
+from machine import Machine
+
+OPTION = "/etc/modprobe.d/local.conf"
+GROUP_AND_MODE = "root:ivshmem 660"
+BY_PATH = "/dev/ivshmem/by-path/pci-0000:00:10.0"
+SERVER = "/run/ivshmem-server/front/socket"
+# What the owner of the machine wrote, and what the test brought.
+OTHERS = f"grep -v -e ^{OPTION}$ -e ^/media -e ^/proc -e ^/sys"
+
+
+def packages_disk(directory, repository=None):
+    """A disk with our packages in two versions, and a repository."""
+    tree = directory / "media"
+    if repository:
+        shutil.copytree(repository, tree / "repository")
+    for number in (products.version(), products.next_version()):
+        shutil.copytree(products.directory("deb", number), tree / number)
+    roots.media(directory / "media.disk", tree)
+    shutil.rmtree(tree)
+    return directory / "media.disk"
+
+
+class Life:
+    """The steps, each of which checks what it did."""
+
+    def __init__(self, machine, checks, version):
+        self.machine = machine
+        self.checks = checks
+        self.version = version
+
+    def equal(self, name, command, wanted):
+        """Check what a command prints."""
+        _, output = self.machine.run(command)
+        self.checks.equal(name, output.strip(), wanted)
+
+    def holds(self, name, command):
+        """Check that a command succeeds."""
+        status, output = self.machine.run(command)
+        self.checks.ok(name, status == 0, output)
+
+    def settings(self):
+        """What the owner wants: an option, and two users."""
+        self.machine.must(f"mkdir -p /etc/modprobe.d; echo 'options ivshmem cache=wc' > {OPTION};"
+                          "useradd member; useradd stranger; "
+                          "rm -f /etc/apt/sources.list.d/* && "
+                          "echo 'deb [trusted=yes] file:/media/repository ./' "
+                          "> /etc/apt/sources.list && apt-get -q update")
+
+    def install(self, number, more=""):
+        """apt install ./*.deb, all but the development package."""
+        status, output = self.machine.run(
+            f"cd /media/{number} && apt-get -q -y install --no-install-recommends {more} "
+            f"./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb")
+        self.checks.ok(f"apt install of {number}", status == 0, output)
+        self.version = number
+        return output
+
+    def present(self, when):
+        """The node is there as it should be."""
+        self.machine.run("udevadm settle")
+        for index in (0, 1):
+            self.equal(f"{when}: group and mode of /dev/ivshmem{index}",
+                       f"stat -c '%U:%G %a' /dev/ivshmem{index}", GROUP_AND_MODE)
+        self.equal(f"{when}: link by path", f"readlink -f {BY_PATH}", "/dev/ivshmem0")
+        self.equal(f"{when}: link by name", "readlink -f /dev/ivshmem/by-name/front",
+                   "/dev/ivshmem0")
+        self.equal(f"{when}: the option is in effect",
+                   "cat /sys/class/ivshmem/ivshmem0/cache", "wc")
+
+    def built(self, when, count):
+        """Every kernel has this version's module and no other, in DKMS's tree
+        and where modules are loaded from."""
+        self.equal(f"{when}: DKMS has it for {count} kernels",
+                   "dkms status | sed -n 's/^ivshmem.\\([^,]*\\),.*: installed.*/\\1/p'",
+                   "\n".join([self.version] * count))
+        self.equal(f"{when}: one module for each kernel, of this version",
+                   "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done; "
+                   "find /lib/modules/ -name 'ivshmem*.ko*' | wc -l",
+                   "\n".join([self.version] * count + [str(count)]))
+        self.equal(f"{when}: DKMS keeps no other version",
+                   "find /var/lib/dkms/ivshmem -maxdepth 1 -name '[0-9]*' -printf '%f\\n'",
+                   self.version)
+
+    def usable(self):
+        """By members of the group, and by them only."""
+        self.holds("list sees the devices", "ivshmemctl list | grep ivshmem0 && "
+                   "ivshmemctl list | grep ivshmem1")
+        self.machine.must("usermod -aG ivshmem member")
+        self.holds("a member of the group writes and reads",
+                   "runuser -u member -- ivshmemctl write -d ivshmem0 0 hello && "
+                   "runuser -u member -- ivshmemctl read -d ivshmem0 --raw 0 5 | grep hello")
+        self.holds("another user is refused, and told about the group",
+                   "! runuser -u stranger -- ivshmemctl read -d ivshmem0 0 5 2>/tmp/told && "
+                   "grep 'group ivshmem' /tmp/told")
+
+    def server(self):
+        """The service, under a real systemd."""
+        self.machine.must("echo 'OPTIONS=--memfd --size=1M' > /etc/ivshmem-server/front.conf")
+        self.holds("the socket listens", "systemctl start ivshmem-server@front.socket")
+        self.holds("a member of the group joins, which starts the service",
+                   f"runuser -u member -- ivshmemctl info -d {SERVER} && "
+                   "systemctl is-active ivshmem-server@front || "
+                   "{ journalctl -n 30 -u ivshmem-server@front; false; }")
+        self.holds("another user does not",
+                   f"! runuser -u stranger -- ivshmemctl info -d {SERVER}")
+        self.holds("systemd-analyze finds it well confined",
+                   "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front")
+
+    def upgrade_kernel(self, count):
+        """Through apt; DKMS has to notice by itself."""
+        self.machine.must("echo ivshmem >> /etc/initramfs-tools/modules && update-initramfs -u")
+        status, output = self.machine.run("apt-get -q -y full-upgrade", 1800)
+        self.checks.ok("apt full-upgrade brings a kernel", status == 0, output)
+        self.built("kernel upgraded", count)
+
+    def reboot(self):
+        """Into whatever kernel is the default now."""
+        _, before = self.machine.run("uname -r")
+        self.complaints()
+        self.machine.down()
+        self.machine.boot()
+        _, after = self.machine.run("uname -r")
+        self.checks.ok(f"the new kernel runs: {after}", before != after)
+
+    def complaints(self):
+        found = self.machine.complaints()
+        self.checks.ok("the kernel did not complain", not found, "\n".join(found))
+
+    def initramfs(self, when):
+        """Every initramfs that has the module has this version of it."""
+        _, output = self.machine.run(
+            "rm -rf /tmp/i; for image in /boot/initrd.img-*; do mkdir -p /tmp/i; "
+            "unmkinitramfs $image /tmp/i; find /tmp/i -name 'ivshmem.ko*' "
+            "-exec modinfo -F version {} +; rm -rf /tmp/i; done | sort -u")
+        self.checks.equal(f"{when}: what is in the initramfs", output.strip(), self.version)
+
+    def upgrade_idle(self):
+        """Nobody uses the module: the new one takes over at once."""
+        self.install(products.next_version())
+        self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
+                   self.version)
+
+    def upgrade_used(self):
+        """A program holds the device: it stays, and apt says what to do."""
+        old = self.version
+        self.machine.must("setsid sleep 9999 </dev/ivshmem0 >/dev/null 2>&1 & echo $! >/tmp/pid")
+        output = self.install(products.next_version())
+        self.checks.ok("upgraded: the user is told that the old module stays",
+                       "the old one stays loaded until the next boot" in output, output)
+        self.equal("upgraded: it does", "cat /sys/module/ivshmem/version", old)
+        self.holds("upgraded: what was said helps",
+                   "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem && modprobe ivshmem")
+        self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
+                   self.version)
+
+    def purge(self):
+        """Nothing of ours is left; the group is."""
+        status, output = self.machine.run(
+            "apt-get -q -y purge ivshmem-dkms ivshmem-tools libivshmem0")
+        self.checks.ok("apt purge", status == 0, output)
+        self.gone()
+        self.equal("purged: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
+
+    def gone(self):
+        self.equal("purged: no file is left",
+                   f"find / -xdev -iname '*ivshmem*' | {OTHERS}; ls -d /dev/ivshmem* /run/ivshmem* "
+                   "2>/dev/null", "")
+        self.equal("purged: no module is loaded", "lsmod | grep ivshmem", "")
+        self.equal("purged: DKMS knows nothing", "dkms status | grep ivshmem", "")
+        self.equal("purged: no unit is left",
+                   "systemctl list-units --all --no-legend '*ivshmem*'; "
+                   "systemctl list-unit-files --no-legend '*ivshmem*'", "")
+        self.equal("purged: no initramfs has anything of it",
+                   "for image in /boot/initrd.img-*; do lsinitramfs $image; done | grep ivshmem", "")
+
+
+def boots(release):
+    """A test: installed in a chroot, the driver is there at the first boot of a
+    release's own kernel."""
+    def test(directory, checks, devices):
+        offers = kernels.offers(archive.Archive(release, "amd64"))
+        # Newer ones are backports.
+        kernel = min((line["cloud-amd64"] for line in offers.values()
+                      if "cloud-amd64" in line), key=kernels.age)
+        tree = roots.Tree(roots.base(release, [f"linux-image-{kernel}",
+                                               f"linux-headers-{kernel}"]), directory / "tree")
+        tree.copy_in(products.directory("deb", products.version()).glob(
+            "ivshmem-dkms_*.deb"), "packages")
+        status, output = tree.run(f"echo 'options ivshmem cache=wc' > {OPTION}; "
+                                  "apt-get -q -y install /packages/*.deb")
+        checks.ok(f"apt install in a chroot, for {kernel}", status == 0, output)
+        tree.disk(directory / "disk")
+        machine = Machine(directory, directory / "disk", None, devices)
+        try:
+            machine.boot()
+            owner = Life(machine, checks, products.version())
+            owner.equal("the kernel", "uname -r", kernel)
+            owner.built("booted", 1)
+            owner.present("booted")
+            owner.complaints()
+        finally:
+            machine.kill()
+    return test
+
+
+def life(release, used):
+    """A test: used says whether a program holds the device during the upgrade."""
+    def test(directory, checks, devices):
+        tree = roots.Tree(roots.base(release, upgrades.KERNEL), directory / "tree")
+        store = upgrades.fetch(tree.lower, directory / "fetch", f"{release}-backports")
+        disk = directory / "disk"
+        tree.disk(disk)
+        machine = Machine(directory, disk, packages_disk(directory, store), devices)
+        try:
+            machine.boot()
+            _steps(Life(machine, checks, products.version()), used)
+        finally:
+            machine.kill()
+    return test
+
+
+def _steps(owner, used):
+    owner.settings()
+    owner.install(products.version())
+    owner.built("installed", 1)
+    owner.present("installed")
+    owner.usable()
+    owner.server()
+    owner.upgrade_kernel(2)
+    owner.reboot()
+    owner.present("rebooted")
+    if used:
+        owner.upgrade_used()
+    else:
+        owner.upgrade_idle()
+    owner.built("upgraded", 2)
+    owner.initramfs("upgraded")
+    owner.present("upgraded")
+    owner.purge()
+    owner.complaints()

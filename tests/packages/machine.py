@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Debian machine: a guest with systemd that boots what is on its own disk."""
+
+import collections
+import pathlib
+
+import initramfs
+import klog
+import qemu
+import roots
+
+BOOT_SECONDS = 400
+COMMAND_SECONDS = 900
+MEMORY = "1024"
+
+Kernel = collections.namedtuple("Kernel", "image arch")
+
+
+class Machine:
+    """disk is booted by the kernel that its /vmlinuz names, as a boot loader
+    would; packages is a second disk, seen below /media."""
+
+    def __init__(self, directory, disk, packages, devices, append=""):
+        self.directory = pathlib.Path(directory)
+        self.disk = disk
+        self.count = 0
+        self.guest = None
+        self.devices = devices
+        self.append = f"root=/dev/vda rw {append}"
+        self.drives = []
+        for path in filter(None, (disk, packages)):
+            self.drives += ["-drive", f"file={path},format=raw,if=virtio,cache=unsafe"]
+
+    def boot(self):
+        """Start the machine and wait until systemd has started everything."""
+        self.count += 1
+        directory = self.directory / f"boot{self.count}"
+        directory.mkdir()
+        image, initrd = directory / "vmlinuz", directory / "initrd"
+        roots.extract(self.disk, "/vmlinuz", image)
+        roots.extract(self.disk, "/initrd.img", initrd)
+        plain = directory / "plain.cpio"
+        initramfs.write(plain, {})
+        kernel = Kernel(image, "amd64")
+        self.guest = qemu.Guest(directory, "guest", kernel, initrd,
+                                qemu.accelerator(kernel, plain),
+                                [*self.devices.arguments(), *self.drives], self.append,
+                                mem=MEMORY, smp="1")
+        try:
+            self.guest.start()
+            self.guest.wait_ready(BOOT_SECONDS)
+        except qemu.GuestError as error:
+            log = self.guest.console.read_text(errors="replace")[-3000:]
+            raise qemu.GuestError(f"no boot: {error}\n{log}") from error
+
+    def run(self, command, seconds=COMMAND_SECONDS):
+        """Run a shell command: (exit status, output)."""
+        lines = []
+        status = self.guest.run(command, seconds, lines.append)
+        return status, "\n".join(line for line in lines if line)
+
+    def must(self, command):
+        """Run a command without which the test can't go on; its output."""
+        status, output = self.run(command)
+        if status:
+            raise qemu.GuestError(f"{command}:\n{output[-3000:]}")
+        return output
+
+    def complaints(self):
+        """What the kernel complained about in this boot."""
+        return klog.reports(klog.between(self.guest.console, 0, None))
+
+    def down(self):
+        """Shut down in an orderly way, so that the disk is whole."""
+        self.guest.write_line("systemctl reboot")
+        try:
+            self.guest.process.wait(BOOT_SECONDS)
+        finally:
+            self.kill()
+
+    def kill(self):
+        if self.guest:
+            self.guest.kill()
+            self.guest = None

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The packages under test: those of this tree, and those of the next version."""
+
+import atexit
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import build
+import roots
+
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-products-", dir="/var/tmp"))
+atexit.register(shutil.rmtree, WORK, ignore_errors=True)
+STAMP = "Mon, 23 Nov 2026 12:00:00 +0000"
+STAR = "* Mon Nov 23 2026 ivshmem maintainers <maintainers@ivshmem.example>"
+
+
+def version():
+    """The version of this tree, from dkms.conf."""
+    text = (build.TOP / "dkms.conf").read_text()
+    return re.search(r'^PACKAGE_VERSION="(.*)"', text, re.M).group(1)
+
+
+def next_version():
+    """The version after it."""
+    head, _, last = version().rpartition(".")
+    return f"{head}.{int(last) + 1}"
+
+
+def _edit(path, pattern, text):
+    path.write_text(re.sub(pattern, text, path.read_text(), count=1, flags=re.M))
+
+
+def _renumber(tree, number, release):
+    """Make a copy of the sources another version, or another release of it."""
+    _edit(tree / "dkms.conf", r'^PACKAGE_VERSION=.*', f'PACKAGE_VERSION="{number}"')
+    _edit(tree / "rpm/ivshmem.spec", r"^(Version: +).*", rf"\g<1>{number}")
+    _edit(tree / "rpm/ivshmem.spec", r"^(Release: +)\d+", rf"\g<1>{release}")
+    _edit(tree / "rpm/ivshmem.spec", r"^%changelog$",
+          f"%changelog\n{STAR} - {number}-{release}\n- Next.\n")
+    if number != version():
+        _edit(tree / "debian/changelog", r"\A", f"ivshmem ({number}) unstable; urgency=medium"
+              f"\n\n  * Next.\n\n -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n")
+
+
+def directory(kind, number, release=1):
+    """Where the packages of a kind ("deb" or "rpm") are, once they are made."""
+    return WORK / f"{kind}-{number}-{release}" / "dist"
+
+
+def make(kind, number, release=1):
+    """Build the packages of a kind; the directory they are in."""
+    dist = directory(kind, number, release)
+    tree = dist.parent
+    tree.mkdir()
+    # What git knows, as it is in the tree now, is all that make deb looks at.
+    roots.run(["sh", "-c", f"cd {build.TOP} && git ls-files -z | "
+               f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}"],
+              "cannot copy the sources")
+    if (number, release) != (version(), 1):
+        _renumber(tree, number, release)
+    roots.run(["git", "-C", tree, "init", "-q"], "no git")
+    roots.run(["git", "-C", tree, "add", "-A"], "no git")
+    print(f"# building {kind} packages of {number}-{release}", file=sys.stderr)
+    done = subprocess.run(["make", "--no-print-directory", kind], cwd=tree, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          env={name: value for name, value in os.environ.items()
+                               if not name.startswith(("MAKE", "MFLAGS"))})
+    if done.returncode:
+        raise roots.RootError(f"make {kind}:\n{done.stdout[-3000:]}")
+    return dist

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The RPM packages, installed by dnf into a root that has the real DKMS.
+
+There is no Fedora here: the root is Debian's, and an empty package stands for
+what it has of Fedora's names.
+"""
+
+import pathlib
+import shutil
+
+import products
+import roots
+import upgrades
+
+NAMES = ["ivshmem-dkms", "ivshmem-tools", "libivshmem"]
+STAND_IN = """Name: stand-in
+Version: 1
+Release: 1
+Summary: What this root has already
+License: GPL-2.0-only
+BuildArch: noarch
+%description
+Nothing.
+%files
+"""
+# The kernel that comes later is noticed by what kernel-install(8) runs.
+PLUGIN = "/etc/kernel/install.d/dkms"
+
+
+def repository(directory, versions):
+    """A repository of our packages, and of the stand-in for what they require."""
+    directory.mkdir()
+    required = {"kernel-core", "kernel-devel-matched"}
+    for number, release in versions:
+        for path in products.directory("rpm", number, release).glob("*.rpm"):
+            if not path.name.endswith(".src.rpm"):
+                shutil.copy(path, directory)
+    text = roots.run(["sh", "-c", f"rpm -qp --requires {directory}/*.rpm"], "rpm")
+    required.update(line for line in text.splitlines()
+                    if not line.startswith(("rpmlib(", "(", "libivshmem")))
+    spec = directory / "stand-in.spec"
+    spec.write_text("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN)
+    roots.run(["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {directory / 'build'}",
+               "--define", f"_rpmdir {directory}", spec], "no stand-in")
+    roots.run(["createrepo_c", "-q", directory], "no repository")
+    return directory
+
+
+class Dnf:
+    def __init__(self, directory, checks, versions):
+        lower = roots.base("bookworm", upgrades.KERNEL)
+        store = upgrades.fetch(lower, directory / "fetch", "bookworm-backports")
+        self.checks = checks
+        self.repository = repository(directory / "repository", versions)
+        self.tree = roots.Tree(lower, directory / "tree")
+        self.tree.copy_in(store.glob("linux-*.deb"), "kernels")
+        self.kernels = self.tree.must("ls /lib/modules").split()
+        self.cache = directory / "dnf"
+
+    def run(self, *arguments):
+        """Run dnf on the tree: (exit status, output)."""
+        command = ["dnf", "-q", "-y", f"--installroot={self.tree.merged}", "--releasever=1",
+                   "--disablerepo='*'", f"--repofrompath=ours,file://{self.repository}",
+                   "--enablerepo=ours", "--nogpgcheck", "--setopt=reposdir=/dev/null",
+                   f"--setopt=cachedir={self.cache}", "--setopt=install_weak_deps=False",
+                   f"--setopt=logdir={self.cache}", *arguments]
+        return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
+
+    def step(self, name, *arguments):
+        """Run dnf, which has to succeed; what it printed."""
+        status, output = self.run(*arguments)
+        # dnf only reports that a scriptlet failed.
+        self.checks.ok(name, status == 0 and "scriptlet" not in output, output)
+        return output
+
+    def equal(self, name, command, *wanted):
+        """Check the lines that a command prints in the tree."""
+        _, output = self.tree.run(command)
+        self.checks.equal(name, output.split(), list(wanted))
+
+    def built(self, name, version):
+        """Exactly this version's module is there, for every kernel."""
+        count = len(self.kernels)
+        self.equal(f"{name}: each kernel has this version's module",
+                   "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done",
+                   *[version] * count)
+        self.equal(f"{name}: and no other", "find /lib/modules/ -name 'ivshmem*.ko*' | wc -l",
+                   str(count))
+        self.equal(f"{name}: DKMS has nothing else",
+                   "dkms status ivshmem | sed 's/,.*: /:/' && ls /usr/src | grep ivshmem",
+                   *[f"ivshmem/{version}:installed"] * count, f"ivshmem-{version}")
+
+    def gone(self):
+        """Nothing of ours is left, but the group."""
+        self.equal("erased: no file is left", "find / -xdev -iname '*ivshmem*'")
+        self.equal("erased: DKMS knows nothing", "dkms status | grep ivshmem")
+        self.equal("erased: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
+
+
+def versions_built():
+    """The version of this tree, a second release of it, the next version."""
+    return [(products.version(), 1), (products.version(), 2), (products.next_version(), 1)]
+
+
+def another_kernel(dnf):
+    """A kernel and its headers come later."""
+    dnf.tree.must("mv /etc/kernel/header_postinst.d /etc/kernel/postinst.d /tmp && "
+                  "dpkg -i /kernels/*.deb; status=$?; rm -rf /kernels; "
+                  "mkdir -p /etc/kernel/postinst.d && "
+                  "mv /tmp/header_postinst.d /tmp/postinst.d/dkms /etc/kernel/ && "
+                  "mv /etc/kernel/dkms /etc/kernel/postinst.d/; exit $status")
+    new = set(dnf.tree.must("ls /lib/modules").split()) - set(dnf.kernels)
+    dnf.kernels += sorted(new)
+    status, output = dnf.tree.run(f"{PLUGIN} add {' '.join(new)} /boot")
+    dnf.checks.ok("kernel-install's plugin builds for another kernel", status == 0, output)
+
+
+def life(directory, checks, _devices):
+    """Install, another kernel, upgrade, reinstall, downgrade, erase."""
+    versions = versions_built()
+    for number, release in versions:
+        products.make("rpm", number, release)
+    (old, _), _, (new, _) = versions
+    dnf = Dnf(pathlib.Path(directory), checks, versions)
+    dnf.step("dnf install", "install", "stand-in", *(f"{name}-{old}-1" for name in NAMES))
+    dnf.built("installed", old)
+    another_kernel(dnf)
+    dnf.built("another kernel", old)
+    for name, version, arguments in (
+            ("higher release", old, ["upgrade", *(f"{name}-{old}-2" for name in NAMES)]),
+            ("higher version", new, ["upgrade", *NAMES]),
+            ("reinstalled", new, ["reinstall", *NAMES]),
+            ("downgraded", old, ["downgrade", *(f"{name}-{old}-1" for name in NAMES)])):
+        dnf.step(f"dnf {arguments[0]}: {name}", *arguments)
+        dnf.built(name, version)
+    dnf.step("dnf remove", "remove", *NAMES)
+    dnf.gone()

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian packages as users of the distribution's kernels put them there."""
+
+import shutil
+
+import roots
+
+# What the release's own kernel is, by the name that stays the same.
+KERNEL = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"]
+# What our packages and their tests need and a small system lacks.
+LIBRARIES = ["libc6-dev", "libjansson4", "libxxhash0", "pkgconf"]
+
+
+def fetch(lower, directory, suite):
+    """Have apt download the kernel of a suite, and what it and our packages need
+    on a root, into a directory of the cache that apt can read."""
+    store = roots.kept(suite, lower.name, KERNEL, LIBRARIES)
+    with roots.LOCK:
+        if not (store / "Packages").exists():
+            print(f"# fetching what {suite} has for {lower.name}", flush=True)
+            _fetch(roots.Tree(lower, directory), suite, store)
+            shutil.rmtree(directory)
+    return store
+
+
+def _fetch(tree, suite, store):
+    tree.must("apt-get -q update && apt-get -q -y --download-only install "
+              f"--no-install-recommends -t {suite} {' '.join(KERNEL + LIBRARIES)}")
+    shutil.rmtree(store, ignore_errors=True)
+    shutil.copytree(tree.upper / "var/cache/apt/archives", store)
+    index(store)
+
+
+def index(directory):
+    """Make a directory of packages a repository."""
+    text = roots.run(["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],
+                     "no index of packages")
+    (directory / "Packages").write_text(text)
