@@ -386,7 +386,8 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
 	error = reserve(lane, size, &message, deadline);
 	if (error)
 		return error;
-	memcpy(message, data, size);
+	if (size)
+		memcpy(message, data, size);
 	lane->reserved = LANE_NOTHING;
 	commit(lane, size, flags);
 	return 0;
@@ -445,7 +446,8 @@ int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
 	size = lane->in.size;
 	if (size > room)
 		return -EMSGSIZE;
-	memcpy(buffer, ring_message(&lane->in), size);
+	if (size)
+		memcpy(buffer, ring_message(&lane->in), size);
 	release(lane);
 	return (int64_t)size;
 }

@@ -71,7 +71,7 @@ struct channel_area {
 	_Atomic uint64_t size;	/* of the range */
 	_Atomic uint64_t capacity[2];	/* of the rings, which follow each other */
 
-	_Alignas(512)
+	unsigned char unused[512 - 40];
 	struct ring_half halves[2][2];	/* of each ring */
 };
 

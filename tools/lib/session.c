@@ -337,11 +337,11 @@ static int lane_look(struct lane *lane)
 	}
 	if (lane->in.record)
 		return 1;
-	do {
+	do
 		look = ring_look(&lane->in, memory_order_acquire);
-		if (look == RING_SKIPPED)
-			lane_free(lane, memory_order_seq_cst);
-	} while (look == RING_SKIPPED);
+	while (look == RING_SKIPPED);
+	if (look == RING_NOTHING)
+		lane_free(lane, memory_order_seq_cst);
 	return look == RING_NONSENSE ? -EPROTO : look == RING_MESSAGE;
 }
 
@@ -480,8 +480,6 @@ static int lane_wait(struct lane *lane, int64_t deadline)
 			result = lane_check(lane, slept);
 		if (result || lane->state != LANE_OPEN)
 			continue;
-		if (!lane->producer)
-			lane_free(lane, memory_order_seq_cst);
 		if (lane_spin(lane, deadline)) {
 			if (!(turn % TURNS) &&
 			    ivshmem_is_over(deadline, ivshmem_now()))
