@@ -16,7 +16,7 @@ check-packages-packages := createrepo-c dnf e2fsprogs mmdebstrap
 export-sources:
 	@mkdir -p build/package dist
 	git ls-files -z > build/package/files
-	tar --create --null --files-from=build/package/files --no-recursion \
+	tar --create --no-recursion --null --files-from=build/package/files \
 		--transform='s,^,$(release)/,' --mtime=@$(epoch) --owner=0 --group=0 \
 		--numeric-owner --mode=a+rX,u+w,go-w --format=gnu | gzip -9n > $(tarball)
 
