@@ -14,8 +14,9 @@ import statistics
 import sys
 import time
 
+import figures
 import machines
-import results
+
 
 import archive
 import boot
@@ -193,10 +194,13 @@ COUNTED = {
     "ring": {"ivshmem, RING": "ring-ioctl", "ivshmem, mapped doorbell": "ring-mapped",
              "vfio-pci, mapped doorbell": "ring-vfio-mapped",
              "vfio-pci, pwrite": "ring-vfio-pwrite"},
-    "wake-up": {"ivshmem, WAIT": "wake-wait", "ivshmem, eventfd": "wake-eventfd",
-                "vfio-pci, eventfd": "wake-vfio"},
+    "go to sleep": {"ivshmem, WAIT": "sleep-wait", "ivshmem, RING_WAIT": "sleep-ring-wait",
+                    "ivshmem, eventfd": "sleep-eventfd", "vfio-pci, eventfd": "sleep-vfio"},
+    "wake up": {"ivshmem, WAIT": "wake-wait", "ivshmem, RING_WAIT": "wake-ring-wait",
+                "ivshmem, eventfd": "wake-eventfd", "vfio-pci, eventfd": "wake-vfio"},
 }
-COUNTED_ANCHORS = {"ring": "vfio-pci, pwrite", "wake-up": "vfio-pci, eventfd"}
+COUNTED_ANCHORS = {"ring": "vfio-pci, pwrite", "go to sleep": "vfio-pci, eventfd",
+                   "wake up": "vfio-pci, eventfd"}
 
 
 def instructions(setup, found):
@@ -236,7 +240,7 @@ def pair(setup, found):
 
 def main():
     begin = time.monotonic()
-    found = results.Results()
+    found = figures.Figures()
     setups = []
     try:
         build.targets(["build/ivshmem-server",
@@ -253,7 +257,7 @@ def main():
         instructions(setups[0], found)
         found.write()
         found.show()
-        say(f"{time.monotonic() - begin:.0f} s; {results.DIRECTORY}")
+        say(f"{time.monotonic() - begin:.0f} s; {figures.DIRECTORY}")
         return 0
     except ERRORS as error:
         print(f"make bench: {error}", file=sys.stderr)

@@ -8,7 +8,8 @@
  *
  * A wake-up begins with the interrupt, which comes at some instruction of a
  * process of the lowest priority that does nothing but note the time, and ends
- * with the first instruction of the process that waited.
+ * with the first instruction of the process that waited. Going to sleep ends in
+ * that other process too.
  */
 #include <sched.h>
 #include <signal.h>
@@ -24,7 +25,7 @@
 
 /* What the process that waits and the one that rings tell each other. */
 struct clock {
-	volatile uint64_t now;
+	volatile uint64_t now, slept;
 	volatile uint32_t waits, woken;
 };
 
@@ -55,6 +56,17 @@ static void wait_ioctl(void)
 	struct ivshmem_wait w = { .vector = VECTOR, .timeout_ns = -1 };
 
 	must(ioctl(fd, IVSHMEM_IOC_WAIT, &w));
+}
+
+/* In one call, to nobody: the process that notes the time rings. */
+static void ring_wait(void)
+{
+	struct ivshmem_ring_wait rw = {
+		.ring = { .peer = NOBODY, .vector = VECTOR },
+		.wait = { .vector = VECTOR, .timeout_ns = -1 },
+	};
+
+	must(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
 }
 
 static void wait_eventfd(void)
@@ -98,7 +110,7 @@ static void ring_rounds(struct clock *clock)
 		/* It ran last, so it sleeps by now. */
 		while (clock->waits == i)
 			sched_yield();
-		clock->now = __rdtsc();
+		clock->now = clock->slept = __rdtsc();
 		ring_mapped(id);
 		while (clock->woken == i)
 			clock->now = __rdtsc();
@@ -106,24 +118,30 @@ static void ring_rounds(struct clock *clock)
 	_exit(0);
 }
 
-static void count_wake(const char *what, void (*wait)(void))
+static void count_wait(const char *what, void (*wait)(void))
 {
 	struct clock *clock = mmap(NULL, sizeof(*clock), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int64_t counts[ROUNDS];
+	int64_t sleeps[ROUNDS], wakes[ROUNDS], start;
+	char key[64];
 	pid_t pid = fork();
 
 	if (!pid)
 		ring_rounds(clock);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		clock->waits = i + 1;
+		start = __rdtsc();
 		wait();
-		counts[i] = __rdtsc() - clock->now;
+		wakes[i] = __rdtsc() - clock->now;
+		sleeps[i] = clock->slept - start;
 		clock->woken = i + 1;
 	}
 	waitpid(pid, NULL, 0);
 	munmap(clock, sizeof(*clock));
-	bench_value(what, bench_quantile(counts, ROUNDS, 0.5));
+	snprintf(key, sizeof(key), "sleep-%s", what);
+	bench_value(key, bench_quantile(sleeps, ROUNDS, 0.5));
+	snprintf(key, sizeof(key), "wake-%s", what);
+	bench_value(key, bench_quantile(wakes, ROUNDS, 0.5));
 }
 
 static void count_ours(void)
@@ -136,9 +154,10 @@ static void count_ours(void)
 	registers = dev_map_at(fd, info.registers_offset, info.registers_size);
 	count_ring("ring-ioctl", ring_ioctl);
 	count_ring("ring-mapped", ring_mapped);
-	count_wake("wake-wait", wait_ioctl);
+	count_wait("wait", wait_ioctl);
+	count_wait("ring-wait", ring_wait);
 	must(dev_eventfd(fd, VECTOR, efd));
-	count_wake("wake-eventfd", wait_eventfd);
+	count_wait("eventfd", wait_eventfd);
 }
 
 static void count_vfio(const char *address)
@@ -150,7 +169,7 @@ static void count_vfio(const char *address)
 	vfio_eventfd(fd, efd);
 	count_ring("ring-vfio-pwrite", ring_pwrite);
 	count_ring("ring-vfio-mapped", ring_mapped);
-	count_wake("wake-vfio", wait_eventfd);
+	count_wait("vfio", wait_eventfd);
 }
 
 int main(int argc, char **argv)

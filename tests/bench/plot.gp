@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Draws bench.svg from the small tables that results.py writes beside it: medians,
+# Draws bench.svg from the small tables that figures.py writes beside it: medians,
 # with the least and the greatest where there is a bar.
 
 set terminal svg size 1000,1800 noenhanced font "sans,13" background "white"

@@ -21,7 +21,7 @@ HEADINGS = ("", "median", "min", "max", "unit", "ratio", "to", "target", "met")
 COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 
-class Results:
+class Figures:
     """Rows in the order in which they are to be read."""
 
     def __init__(self):
