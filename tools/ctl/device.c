@@ -122,7 +122,7 @@ static enum exit_code complain_open(const char *name, int error)
 				name);
 	case EPROTONOSUPPORT:
 		return complain(EXIT_FAILED,
-				"%s: the driver and this program are of different versions: update both",
+				"%s: the driver and this program are of different versions: update both; 'ivshmemctl doctor' tells if an old module is still loaded",
 				name);
 	case EMFILE:
 		return complain(EXIT_FAILED,
