@@ -63,6 +63,24 @@ static void announce(struct ivshmem_channel *channel)
 	ring(channel, channel->lanes[OUT].other);
 }
 
+/* The number of a new sleep: not 0, and not the one before. */
+static uint32_t next_sleep(struct lane *lane)
+{
+	if (!++lane->sleeps)
+		lane->sleeps++;
+	return lane->sleeps;
+}
+
+/*
+ * Say that we are asleep though we are not: then the other end, if it is at
+ * work, rings at once, and so comes to look who is here.
+ */
+static void call_attention(struct lane *lane)
+{
+	atomic_store(&lane->mine->want, 0);
+	atomic_store(&lane->mine->asleep, next_sleep(lane));
+}
+
 /* Why the session is over, or 0. */
 static int lane_over(const struct lane *lane, bool slept)
 {
@@ -96,17 +114,9 @@ void ivshmem_lane_wake(struct lane *lane)
 		return;
 	change_bell(lane);
 	ring(lane->channel, lane->other);
-	/* An end that closes, or comes, says that it is asleep as well. */
+	/* See call_attention(). */
 	if (lane_over(lane, false))
 		atomic_compare_exchange_strong(&lane->state, &open, LANE_SUSPECT);
-}
-
-/* The number of a new sleep: not 0, and not the one before. */
-static uint32_t next_sleep(struct lane *lane)
-{
-	if (!++lane->sleeps)
-		lane->sleeps++;
-	return lane->sleeps;
 }
 
 /* Parting; all with the lock held. */
@@ -141,6 +151,7 @@ static void begin_anew(struct lane *lane)
 	else
 		lane->in.record = 0;
 	atomic_store(&lane->mine->hello, lane->hello);
+	call_attention(lane);
 	atomic_store(&lane->state, LANE_MEETING);
 }
 
@@ -531,10 +542,8 @@ static void lane_begin(struct lane *lane, uint64_t hello, uint32_t id)
 	atomic_store(&mine->echo, 0);
 	atomic_store(&mine->id, id);
 	atomic_store(&mine->vector, lane->channel->vector);
-	/* Whoever is at work shall look who is here. */
-	atomic_store(&mine->want, 0);
-	atomic_store(&mine->asleep, next_sleep(lane));
 	atomic_store(&mine->hello, hello);
+	call_attention(lane);
 }
 
 int ivshmem_session_begin(struct ivshmem_channel *channel)
@@ -568,8 +577,7 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 		if (atomic_load(&lane->mine->hello) != lane->hello)
 			return;
 		atomic_store(&lane->mine->closed, lane->hello);
-		atomic_store(&lane->mine->want, 0);
-		atomic_store(&lane->mine->asleep, next_sleep(lane));
+		call_attention(lane);
 	}
 	announce(channel);
 }

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ends of channels that come, go, die and come back: what the other end is
+ * told, what is still received, and that no session mixes with another.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+
+static const struct ivshmem_channel_options options = {
+	.offset = 4096,
+	.size = 64 << 10,
+};
+
+struct ends {
+	struct ivshmem *a, *b;		/* handles */
+	struct ivshmem_channel *x, *y;	/* creator, other */
+};
+
+static void begin(struct ends *ends)
+{
+	ends->x = must_create(ends->a, &options);
+	ends->y = must_attach(ends->b, &options);
+	meet(ends->x, ends->y);
+}
+
+static void finish(struct ends *ends)
+{
+	ivshmem_channel_close(ends->x);
+	ivshmem_channel_close(ends->y);
+}
+
+/* The error of a call that does not wait. */
+static int try_recv(struct ivshmem_channel *channel)
+{
+	char byte;
+
+	return (int)ivshmem_channel_recv(channel, &byte, 1, 0);
+}
+
+static void test_close(struct ends *ends)
+{
+	begin(ends);
+	say(ends->x, "last words");
+	ivshmem_channel_close(ends->x);
+	tap_ok(hear(ends->y, "last words", 0), "closed: what was sent is received");
+	tap_eq(try_recv(ends->y), -EPIPE, "then the end");
+	tap_eq(try_recv(ends->y), -EAGAIN, "it is told once");
+	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "not in the other direction too");
+	ends->x = must_create(ends->a, &options);
+	meet(ends->x, ends->y);
+	tap_ok(true, "the next creator goes on with who is attached");
+	ivshmem_channel_close(ends->y);
+	tap_eq(say(ends->x, "anybody?"), 0, "who sends need not look yet");
+	tap_eq(say(ends->x, "anybody?"), -EPIPE, "but soon");
+	tap_eq(try_recv(ends->x), -EAGAIN, "it is told once here as well");
+	ends->y = must_attach(ends->b, &options);
+	tap_eq(try_recv(ends->y), -EAGAIN, "what nobody received is gone");
+	meet(ends->y, ends->x);
+	finish(ends);
+}
+
+/* Closed and opened again before anybody looked. */
+static void test_quick_return(struct ends *ends)
+{
+	begin(ends);
+	say(ends->y, "old");
+	say(ends->x, "old too");
+	ivshmem_channel_close(ends->y);
+	ends->y = must_attach(ends->b, &options);
+	tap_eq(say(ends->y, "new"), -EAGAIN, "no session yet");
+	tap_ok(hear(ends->x, "old", 0), "what the earlier end sent comes first");
+	tap_eq(try_recv(ends->x), -EPIPE, "then its end");
+	tap_ok(pass(ends->y, ends->x), "then the new session");
+	tap_eq(try_recv(ends->y), -EAGAIN, "which got nothing of the old one");
+	tap_ok(pass(ends->x, ends->y), "and so the other way");
+	finish(ends);
+}
+
+/* Told by sending, what is left to receive is dropped. */
+static void test_dropped(struct ends *ends)
+{
+	begin(ends);
+	say(ends->y, "old");
+	ivshmem_channel_close(ends->y);
+	tap_eq(say(ends->x, "hello?"), 0, "sending to nobody");
+	tap_eq(say(ends->x, "hello?"), -EPIPE, "is told");
+	tap_eq(try_recv(ends->x), -EAGAIN, "and what was left is dropped");
+	ends->y = must_attach(ends->b, &options);
+	meet(ends->x, ends->y);
+	finish(ends);
+}
+
+static void test_taken(struct ends *ends)
+{
+	struct ivshmem_channel *thief;
+
+	begin(ends);
+	thief = must_attach(ends->b, &options);
+	tap_eq(try_recv(ends->y), -ESTALE, "another takes this end");
+	tap_eq(try_recv(ends->y), -ESTALE, "for good");
+	tap_eq(say(ends->y, "mine!"), -ESTALE, "in both directions");
+	tap_eq(try_recv(ends->x), -ECONNRESET, "the other end hears of a change");
+	meet(ends->x, thief);
+	ivshmem_channel_close(ends->y);
+	tap_ok(!say(ends->x, "go on") && hear(thief, "go on", 0),
+	       "closing the old end does not harm the new one");
+	ends->y = thief;
+	finish(ends);
+}
+
+static void test_new_geometry(struct ends *ends)
+{
+	struct ivshmem_channel_options other = options;
+
+	begin(ends);
+	ivshmem_channel_close(ends->x);
+	other.send_size = 1024;
+	ends->x = must_create(ends->a, &other);
+	tap_eq(try_recv(ends->y), -EPIPE, "created anew: the end of the old one");
+	tap_eq(try_recv(ends->y), -ESTALE, "the new one is another");
+	ivshmem_channel_close(ends->y);
+	ends->y = must_attach(ends->b, &options);
+	meet(ends->x, ends->y);
+	tap_ok(true, "attaching again helps");
+	finish(ends);
+}
+
+/* Nothing that lies in memory is taken for an end, or a message. */
+static void test_stale(struct ends *ends)
+{
+	static unsigned char old[64 << 10];
+	unsigned char *memory;
+	uint64_t state = 1;
+	size_t n;
+	int round;
+
+	ivshmem_map(ends->a, 0, 0, (void **)&memory);
+	memory += options.offset;
+	begin(ends);
+	say(ends->x, "old");
+	say(ends->y, "old");
+	memcpy(old, memory, sizeof(old));
+	finish(ends);
+	memcpy(memory, old, sizeof(old));
+	ends->x = must_create(ends->a, &options);
+	tap_eq(try_recv(ends->x), -EAGAIN, "an end of yesterday is none");
+	tap_eq(say(ends->x, "hello?"), -EAGAIN, "in either direction");
+	ends->y = must_attach(ends->b, &options);
+	tap_eq(try_recv(ends->y), -EAGAIN, "no message of yesterday arrives");
+	meet(ends->x, ends->y);
+	finish(ends);
+	for (round = 0; round < 100; round++) {
+		for (n = 0; n < sizeof(old); n++)
+			memory[n] = (unsigned char)pattern_next(&state);
+		begin(ends);
+		finish(ends);
+	}
+	tap_ok(true, "rubbish does not hinder who creates");
+	memset(memory, 0xff, sizeof(old));
+	begin(ends);
+	finish(ends);
+	tap_ok(true, "nor do ones");
+	ivshmem_unmap(ends->a, memory - options.offset, 4 << 20);
+}
+
+static void test_recognition(struct ends *ends)
+{
+	uint64_t *memory, saved;
+	struct ivshmem_channel *channel;
+
+	ivshmem_map(ends->a, 0, 0, (void **)&memory);
+	ivshmem_channel_close(must_create(ends->a, &options));
+	memory += options.offset / 8;
+	saved = memory[0];
+	memory[0] = __builtin_bswap64(saved);
+	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel),
+	       -EPROTONOSUPPORT, "a machine of other byte order");
+	memory[0] = ~saved;
+	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -ENOENT,
+	       "other magic");
+	memory[0] = saved;
+	memory[1]++;
+	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel),
+	       -EPROTONOSUPPORT, "other version");
+	memory[1]--;
+	memory[3] += 128;
+	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -EBADMSG,
+	       "a geometry that makes no sense");
+	memory[3] = -128ULL;
+	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -EBADMSG,
+	       "nor this one");
+	ivshmem_unmap(ends->a, memory - options.offset / 8, 4 << 20);
+}
+
+/* What a process does before it is killed. */
+enum death {
+	AFTER_COMMIT,	/* sent, and nobody has received it */
+	MID_MESSAGE,	/* reserved and half written */
+	HELD,		/* committed with more to come */
+	PEEKING,	/* looking at a message */
+	DEATHS,
+};
+
+static const char *const death_names[] = {
+	"after sending", "amid a message", "amid a batch", "amid reading",
+};
+
+static void live_and_die(enum death death, bool creator)
+{
+	struct ivshmem *handle = must_open(0);
+	struct ivshmem_channel *channel = creator ?
+		must_create(handle, &options) : must_attach(handle, &options);
+	int64_t deadline = ivshmem_after(PATIENCE);
+	const void *message;
+	size_t size;
+	void *room;
+
+	ivshmem_channel_send(channel, "first", 5, 0, deadline);
+	if (death == PEEKING) {
+		ivshmem_channel_peek(channel, &message, &size, deadline);
+	} else if (death == MID_MESSAGE) {
+		ivshmem_channel_reserve(channel, 20000, &room, deadline);
+		memset(room, 0xff, 10000);
+	} else if (death == HELD) {
+		ivshmem_channel_send(channel, "lost", 4, IVSHMEM_MORE, deadline);
+	}
+	kill(getpid(), SIGKILL);
+}
+
+/* See to it that the two meet, but receive nothing; then wait for its end. */
+static void await_death(struct ivshmem_channel *here, pid_t pid)
+{
+	void *room;
+
+	ivshmem_channel_reserve(here, 0, &room, ivshmem_after(PATIENCE));
+	waitpid(pid, NULL, 0);
+}
+
+static void test_death(struct ends *ends, enum death death, bool creator)
+{
+	struct ivshmem_channel *here = creator ?
+		ends->y : must_create(ends->a, &options);
+	const char *who = creator ? "creator" : "other end";
+	const char *how = death_names[death];
+	int round, failures = 0;
+	pid_t pid;
+
+	for (round = 0; round < 3; round++) {
+		pid = fork();
+		if (!pid)
+			live_and_die(death, creator);
+		if (creator && !round)
+			here = must_attach(ends->b, &options);
+		failures += death == PEEKING &&
+			    ivshmem_channel_send(here, "read me", 7, 0,
+						 ivshmem_after(PATIENCE));
+		await_death(here, pid);
+		failures += !hear(here, "first", ivshmem_after(PATIENCE));
+		/* The server tells the host that the process is gone. */
+		failures += ivshmem_channel_recv(here, NULL, 0,
+						 ivshmem_after(PATIENCE)) != -EPIPE;
+	}
+	tap_eq(failures, 0, "the %s dies %s, and its successors: each is heard",
+	       who, how);
+	ivshmem_channel_close(here);
+}
+
+/* The successor is there before anybody has noticed. */
+static void test_replaced(struct ends *ends, enum death death)
+{
+	struct ivshmem_channel *successor;
+	int64_t deadline;
+	pid_t pid;
+	int told;
+
+	ends->x = must_create(ends->a, &options);
+	pid = fork();
+	if (!pid)
+		live_and_die(death, false);
+	tap_ok(hear(ends->x, "first", ivshmem_after(PATIENCE)), "one comes");
+	if (death == PEEKING)
+		say(ends->x, "read me");
+	waitpid(pid, NULL, 0);
+	successor = must_attach(ends->b, &options);
+	told = try_recv(ends->x);
+	tap_ok(told == -ECONNRESET || told == -EPIPE, "it dies %s: told",
+	       death_names[death]);
+	meet(successor, ends->x);
+	tap_ok(true, "its successor goes on");
+	deadline = ivshmem_after(SECOND / 50);
+	tap_eq(ivshmem_channel_recv(successor, NULL, 0, deadline), -ETIMEDOUT,
+	       "and gets nothing that was not for it");
+	ivshmem_channel_close(successor);
+	ivshmem_channel_close(ends->x);
+}
+
+static void *receive(void *channel)
+{
+	return (void *)(intptr_t)ivshmem_channel_recv(channel, NULL, 0,
+						      ivshmem_after(PATIENCE));
+}
+
+/* Sleepers are woken by whatever ends a session. */
+static void test_sleepers(struct ends *ends)
+{
+	struct ivshmem_properties properties;
+	pthread_t thread;
+	void *result;
+
+	begin(ends);
+	pthread_create(&thread, NULL, receive, ends->x);
+	usleep(50000);
+	ivshmem_channel_close(ends->y);
+	pthread_join(thread, &result);
+	tap_eq((intptr_t)result, -EPIPE, "a sleeper hears of a good-bye");
+	ends->y = must_attach(ends->b, &options);
+	meet(ends->x, ends->y);
+	pthread_create(&thread, NULL, receive, ends->x);
+	usleep(50000);
+	ivshmem_properties(ends->b, &properties);
+	tap_eq(ivshmem_peer_gone(ends->a, properties.id), 0, "saying a peer is gone");
+	pthread_join(thread, &result);
+	tap_eq((intptr_t)result, -EPIPE, "is heard by a sleeper");
+	say(ends->y, "I am here");
+	tap_eq(say(ends->y, "I am here"), -ECONNRESET,
+	       "a peer that is there after all hears of it");
+	meet(ends->y, ends->x);
+	tap_ok(true, "and they meet again");
+	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "there is no such peer");
+	finish(ends);
+}
+
+/* Both send first, and each gets what the other sent. */
+static void *send_first(void *channel)
+{
+	int64_t deadline = ivshmem_after(PATIENCE);
+
+	if (ivshmem_channel_send(channel, "mine", 4, 0, deadline))
+		return NULL;
+	return hear(channel, "mine", deadline) ? channel : NULL;
+}
+
+static void test_both_first(struct ends *ends)
+{
+	pthread_t thread;
+	void *result;
+	int round, failures = 0;
+
+	for (round = 0; round < 50; round++) {
+		ends->x = must_create(ends->a, &options);
+		ends->y = must_attach(ends->b, &options);
+		pthread_create(&thread, NULL, send_first, ends->x);
+		failures += !send_first(ends->y);
+		pthread_join(thread, &result);
+		failures += !result;
+		finish(ends);
+	}
+	tap_eq(failures, 0, "both may send first");
+}
+
+int main(void)
+{
+	int before = open_descriptors(0), death;
+	pid_t server = start_server("--memfd", "-l", "4M", "-n", "2", NULL);
+	struct ends ends = { .a = must_open(0), .b = must_open(0) };
+
+	test_stale(&ends);
+	test_recognition(&ends);
+	test_close(&ends);
+	test_quick_return(&ends);
+	test_dropped(&ends);
+	test_taken(&ends);
+	test_new_geometry(&ends);
+	for (death = 0; death < DEATHS; death++) {
+		test_death(&ends, death, false);
+		test_death(&ends, death, true);
+		test_replaced(&ends, death);
+	}
+	test_sleepers(&ends);
+	test_both_first(&ends);
+	ivshmem_close(ends.a);
+	ivshmem_close(ends.b);
+	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+	return stop_server(server, SIGTERM) || tap_done();
+}
