@@ -10,12 +10,14 @@
  */
 #include <sys/eventfd.h>
 
+#include "channel.h"
 #include "net.h"
 #include "vfio.h"
 
 #define MESSAGE 64
 #define VECTOR 0
 #define SPIN_NS 1000000
+#define CHANNEL_RING 4096
 
 /* A pair of guests tells each other its ids, and counts rounds in a word. */
 struct shared {
@@ -30,6 +32,7 @@ static const char *address;
 static struct shared *shared;
 static volatile uint32_t *registers;
 static uint32_t peer, turn;
+static struct ivshmem_channel *channel;
 
 /* Ways to tell the other side. */
 
@@ -161,6 +164,20 @@ static void word_wait(void)
 	turn++;
 }
 
+static void channel_send(void)
+{
+	static char message[MESSAGE];
+
+	try(ivshmem_channel_send(channel, message, MESSAGE, 0, IVSHMEM_FOREVER));
+}
+
+static void channel_receive(void)
+{
+	char message[MESSAGE];
+
+	try(ivshmem_channel_recv(channel, message, MESSAGE, IVSHMEM_FOREVER));
+}
+
 /* What each way needs before it can start. */
 
 static void meet(uint32_t own_id)
@@ -225,6 +242,16 @@ static void open_tcp(void)
 	fd = net_tcp(me, address);
 }
 
+static void open_channel(void)
+{
+	channel = channel_open(me, CHANNEL_RING, 0);
+}
+
+static void open_channel_asleep(void)
+{
+	channel = channel_open(me, CHANNEL_RING, -1);
+}
+
 static void open_serial(void)
 {
 	fd = dev_open_at("/dev/vport0p1", O_RDWR);
@@ -244,6 +271,8 @@ static const struct way {
 	{ "tcp", open_tcp, send_message, receive_stream, NULL },
 	{ "udp", open_udp, send_message, receive_datagram, NULL },
 	{ "serial", open_serial, send_message, receive_stream, NULL },
+	{ "channel-sleep", open_channel_asleep, channel_send, channel_receive, NULL },
+	{ "channel", open_channel, channel_send, channel_receive, NULL },
 	{ "poll", open_device, word_next, word_poll, NULL },
 	{ "adaptive-wait", open_device, word_ring, word_wait, NULL },
 };
