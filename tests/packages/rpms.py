@@ -53,15 +53,14 @@ class Dnf:
         self.repository = repository(directory / "repository", versions)
         self.tree = chroots.Chroot(directory, checks).tree
         self.kernels = self.tree.must("ls /lib/modules").split()
-        self.cache = directory / "dnf"
 
     def run(self, *arguments):
         """Run dnf on the tree: (exit status, output)."""
         command = ["dnf", "-q", "-y", f"--installroot={self.tree.merged}", "--releasever=1",
                    "--disablerepo='*'", f"--repofrompath=ours,file://{self.repository}",
                    "--enablerepo=ours", "--nogpgcheck", "--setopt=reposdir=/dev/null",
-                   f"--setopt=cachedir={self.cache}", "--setopt=install_weak_deps=False",
-                   f"--setopt=logdir={self.cache}", *arguments]
+                   "--setopt=cachedir=/var/cache/dnf", "--setopt=install_weak_deps=False",
+                   *arguments]
         return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
 
     def step(self, name, *arguments):
