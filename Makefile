@@ -45,11 +45,12 @@ bench: prerequisites-bench ## measure speed beside the alternatives, in two gues
 
 guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
-arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
+arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
 	@tests/rig/prerequisites.sh $(guest-packages) \
-		$(if $(filter arm64,$(ARCH)),$(arm64-packages))
+		$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
+		$(if $(findstring /,$(KERNEL)),mmdebstrap)
 
 prerequisites-kernels:
 	@tests/rig/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap

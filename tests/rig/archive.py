@@ -9,6 +9,8 @@ import os
 import pathlib
 import re
 import subprocess
+import urllib.error
+import urllib.request
 
 import cache
 
@@ -146,6 +148,20 @@ class Archive:
         found = re.search(r"^Depends: (.*)", output, re.M)
         return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)",
                           found.group(1)) if found else []
+
+    def serves(self, package):
+        """Is the package on the mirror? An index may name more than there is."""
+        _, output = self._run("apt-get", "download", "--print-uris", package)
+        found = re.search(r"^'(\S+)'", output, re.M)
+        if found:
+            request = urllib.request.Request(found.group(1), method="HEAD")
+            try:
+                urllib.request.urlopen(request, timeout=60).close()
+            except urllib.error.HTTPError as error:
+                return error.code != 404
+            except OSError:
+                pass            # apt may know another way, or say what is wrong
+        return found is not None
 
     def unpack(self, packages, root):
         """Download packages and unpack them below a root directory."""

@@ -12,6 +12,7 @@ import subprocess
 
 import arches
 import kernels
+import toolchain
 import userland
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -20,11 +21,13 @@ SOURCE = TOP / "src"
 
 # What clang lacks of the configuration that gcc left in the headers.
 CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
-CLANG = ["CC=clang", "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
+CLANG = ["CC=clang", *kernels.OLDER_COMPILER, "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
          "CONFIG_MITIGATION_RETHUNK=", "CONFIG_MITIGATION_SLS=",
+         "CONFIG_RETHUNK=", "CONFIG_SLS=",
+         "CONFIG_UBSAN_BOUNDS_STRICT=", "CONFIG_STACKPROTECTOR_PER_TASK=",
          "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO=",
          "KCFLAGS=-Wno-unknown-warning-option -Wno-unused-command-line-argument "
-         f"-include {CLANG_HEADER}"]
+         f"-fno-stack-protector -include {CLANG_HEADER}"]
 
 
 class BuildError(Exception):
@@ -37,6 +40,15 @@ def _run(command):
                           stderr=subprocess.STDOUT)
     if done.returncode:
         raise BuildError(done.stdout)
+
+
+def _run_for(kernel, command):
+    """Run a build where its compilers are."""
+    if kernel.toolchain is None:
+        return _run(command)
+    status, output = toolchain.Toolchain(*kernel.toolchain).run(*command)
+    if status:
+        raise BuildError(output)
 
 
 def link_sources(directory):
@@ -65,15 +77,15 @@ def link_sources(directory):
 def module(kernel, arguments=()):
     """Build the driver for a kernel, if anything changed. Return its modules."""
     directory = BUILD / "kmod" / kernel.release
-    identity = [link_sources(directory), [str(kernel.headers), *arguments]]
+    identity = [link_sources(directory), kernels.make_arguments(kernel), list(arguments)]
     stamp = directory / "stamp"
     strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
         print(f"# building the module for {kernel.release}", flush=True)
-        _run(["make", f"-j{os.cpu_count()}", *kernels.make_arguments(kernel),
-              f"M={directory}", *arguments, "modules"])
+        _run_for(kernel, ["make", f"-j{os.cpu_count()}", *kernels.make_arguments(kernel),
+                          f"M={directory}", *arguments, "modules"])
         for built in directory.glob("*.ko"):
             subprocess.run([strip, "--strip-debug", built], check=True)
         stamp.write_text(digest)

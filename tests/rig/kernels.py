@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels to test with: KERNEL=6.12 becomes an image, modules and headers.
 
-The kernel comes from the first release of Debian that carries that line (or
-the one asked for: KERNEL=6.12/trixie), unpacked in the cache directory and
-fixed up so that modules build against it with the host's compiler. Run as a
-program, prints how to build against one.
+The kernel comes from the first release of Debian that carries that line, unpacked
+in the cache directory and fixed up so that modules build against it with the
+host's compiler. KERNEL=6.12/trixie is that of the named release, and modules for
+it are built by that release's compiler, as are all of another architecture and
+release than the host's. Run as a program, prints how to build against one.
 """
 
 import collections
@@ -21,31 +22,50 @@ import cache
 
 DEFAULT = "6.12"
 
-# Debian's headers name the compiler that built the kernel; ours is another,
-# and there is no vmlinux to take type information from.
-OVERRIDES = ["CC=gcc", "HOSTCC=gcc", "CONFIG_DEBUG_INFO_BTF_MODULES=",
-             "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
+# There is no vmlinux to take type information from, and a compiler older than the
+# one that built the kernel may lack an option. Ftrace of arm64 needs that one.
+OVERRIDES = ["CONFIG_DEBUG_INFO_BTF_MODULES="]
+OLDER_COMPILER = ["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
 
-Kernel = collections.namedtuple("Kernel", "line arch release image modules headers")
+# toolchain is None, or (release of Debian, gcc) that modules are built with.
+Kernel = collections.namedtuple(
+    "Kernel", "line arch release image modules headers toolchain", defaults=[None])
 
 
 def make_arguments(kernel):
     """Arguments for make that build modules for a kernel."""
-    cross = arches.make_arguments(kernel.arch)
-    compiler = [f"CC={arches.ALL[kernel.arch].triplet}-gcc"] if cross else []
-    return ["-C", str(kernel.headers), *OVERRIDES, *cross, *compiler]
+    _, gcc = kernel.toolchain or (None, "gcc")
+    return ["-C", str(kernel.headers), *OVERRIDES,
+            *([] if kernel.toolchain else OLDER_COMPILER),
+            *gcc_arguments(kernel.arch, gcc)]
+
+
+def gcc_arguments(arch, gcc):
+    """Arguments for make that name the compiler."""
+    cross = arches.make_arguments(arch)
+    prefix = f"{arches.ALL[arch].triplet}-" if cross else ""
+    return [*cross, f"CC={prefix}{gcc}", f"HOSTCC={gcc}"]
 
 
 def offers(source):
-    """The newest kernels that an archive has headers of, as {line: {flavour:
-    release}}, flavours as Debian names them: amd64, cloud-amd64, rt-amd64."""
+    """The kernels that an archive lists headers of, as {line: {flavour: releases}},
+    the newest first; flavours as Debian names them: amd64, cloud-amd64, rt-amd64."""
     pattern = re.compile(r"linux-headers-((\d+\.\d+)\.\d\S*?"
                          rf"-((?:[a-z]+-)?{source.arch}(?:-\w+)?))")
-    found = collections.defaultdict(dict)
+    found = collections.defaultdict(lambda: collections.defaultdict(list))
     for match in filter(None, map(pattern.fullmatch, source.names())):
         release, line, flavour = match.groups()
-        found[line][flavour] = max(release, found[line].get(flavour, ""), key=age)
+        found[line][flavour].append(release)
+        found[line][flavour].sort(key=age, reverse=True)
     return found
+
+
+def newest(source, line):
+    """The newest kernels of a line that can be had: {flavour: release}."""
+    found = {flavour: next((release for release in releases
+                            if source.serves(f"linux-headers-{release}")), None)
+             for flavour, releases in sorted(offers(source)[line].items())}
+    return {flavour: release for flavour, release in found.items() if release}
 
 
 def age(release):
@@ -66,8 +86,12 @@ def find(name, arch="amd64"):
             archive.releases(arch)
         _fetch(*_search(line, arch, sources), root)
     facts = json.loads((root / "kernel.json").read_text())
+    if not codename and arch != arches.HOST and \
+       facts["origin"] != archive.host_release():
+        codename = facts["origin"]
     return Kernel(line, arch, facts["release"],
-                  *(root / facts[name] for name in ("image", "modules", "headers")))
+                  *(root / facts[name] for name in ("image", "modules", "headers")),
+                  (codename, facts["gcc"]) if codename else None)
 
 
 def _search(line, arch, sources):
@@ -75,7 +99,7 @@ def _search(line, arch, sources):
     flavour for virtual machines where there is one."""
     for source in sources:
         print(f"# looking for a {line} kernel in {source.release}", file=sys.stderr)
-        found = offers(source).get(line, {})
+        found = newest(source, line)
         for flavour in (f"cloud-{arch}", arch):
             if flavour in found:
                 return source, found[flavour]
@@ -117,6 +141,7 @@ def _fetch(source, release, root):
         _fix_programs(root, archive.Archive(source.release, arches.HOST))
         subprocess.run(["depmod", "-b", root / facts["modules"].split("lib/")[0],
                         release], check=True)
+        facts.update(origin=source.release, gcc=compiler(source, release))
         (root / "kernel.json").write_text(json.dumps(facts))
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -131,7 +156,7 @@ def compiler(source, release):
 def headers(source, line):
     """The headers of all flavours of a line that an archive has, fetched if they are
     not cached: {flavour: directory}. They are for a toolchain of that release."""
-    found = offers(source)[line]
+    found = newest(source, line)
     root = cache.directory() / "kernels" / f"{line}-{source.release}-{source.arch}-headers"
     stamp = root / "releases.json"
     if not stamp.exists() or json.loads(stamp.read_text()) != found:

@@ -16,7 +16,6 @@ import threading
 import arches
 import archive
 import build
-import cache
 import kernels
 import results
 import run
@@ -26,6 +25,9 @@ import toolchain
 # Beside other guests, emulated, everything takes long; so repeat less.
 ENVIRONMENT = {"QUICK": "1", "SLOW": "5"}
 
+# One row builds at a time, as rows share toolchains, kernels and programs.
+BUILDING = threading.Lock()
+
 
 def lines():
     """{(line, arch): archive}, the newest kernel of each line in any release."""
@@ -34,17 +36,17 @@ def lines():
         for source in archive.releases(arch):
             for line, flavours in kernels.offers(source).items():
                 known = found.get((line, arch))
-                if known is None or newest(flavours) > newest(kernels.offers(known)[line]):
+                if known is None or age(flavours) > age(kernels.offers(known)[line]):
                     found[line, arch] = source
     return found
 
 
-def newest(flavours):
-    return max(map(kernels.age, flavours.values()))
+def age(flavours):
+    return max(kernels.age(releases[0]) for releases in flavours.values())
 
 
 def wanted():
-    """The lines that KERNEL= and ARCH= ask for, all without them, oldest first."""
+    """The lines that KERNEL= and ARCH= ask for, all without them, newest first."""
     names = os.environ.get("KERNEL", "").split(",")
     archs = os.environ.get("ARCH") or ",".join(arches.ALL)
     every = lines()
@@ -53,7 +55,8 @@ def wanted():
     if not chosen:
         raise archive.ArchiveError("Debian has " + ", ".join(
             f"{line} for {arch}" for line, arch in sorted(every)))
-    return dict(sorted(chosen.items(), key=lambda item: kernels.age(item[0][0])))
+    return dict(sorted(chosen.items(), key=lambda item: kernels.age(item[0][0]),
+                       reverse=True))
 
 
 class Line:
@@ -66,7 +69,9 @@ class Line:
 
     def run(self):
         try:
-            self._build()
+            with BUILDING:
+                self._build()
+                self._prepare()
             self._boot()
         except run.ERRORS as error:
             self.writer.fail(self.name, str(error))
@@ -75,17 +80,15 @@ class Line:
     def _build(self):
         """Build for every flavour, by both compilers."""
         headers = kernels.headers(self.source, self.line)
-        release = kernels.offers(self.source)[self.line][self.source.arch]
+        release = next(iter(headers.values())).name[len("linux-headers-"):]
         gcc = kernels.compiler(self.source, release)
-        tools = toolchain.Toolchain(self.source.release, gcc,
-                                    [build.TOP, cache.directory()])
+        tools = toolchain.Toolchain(self.source.release, gcc)
         self.row.gcc, self.row.clang = tools.version(gcc), tools.version("clang")
-        cross = arches.make_arguments(self.source.arch)
-        prefix = f"{arches.ALL[self.source.arch].triplet}-" if cross else ""
-        for flavour, directory in sorted(headers.items()):
-            for name, arguments in (("gcc", [f"CC={prefix}{gcc}"]), ("clang", build.CLANG)):
-                problems = self._compile(tools, directory, f"{flavour}-{name}",
-                                         f"HOSTCC={gcc}", *cross, *arguments)
+        for flavour, directory in headers.items():
+            for name, arguments in (("gcc", []), ("clang", build.CLANG)):
+                problems = self._compile(
+                    tools, directory, f"{flavour}-{name}",
+                    *kernels.gcc_arguments(self.source.arch, gcc), *arguments)
                 self.row.built(flavour, name, not problems)
                 self.writer.point(f"{self.line} {flavour}", tap.Point(
                     not problems, f"built by {name} {getattr(self.row, name)}, "
@@ -101,6 +104,11 @@ class Line:
             *arguments, "W=1", f"M={directory}", "modules")
         found = output.splitlines()
         return build.warnings(found, headers) or (found[-20:] if status else [])
+
+    def _prepare(self):
+        """Have what guests of this line run; some tests want both architectures."""
+        for arch in arches.ALL:
+            build.module(kernels.find(f"{self.line}/{self.source.release}", arch))
 
     def _boot(self):
         """The guest suite, as make check runs it."""
@@ -133,23 +141,20 @@ class Counter(tap.Reader):
         return point
 
 
-def prepare(rows):
-    """Have all that several rows share, so that they do not make it at once."""
+def prepare():
+    """Build the programs that all rows share."""
     build.targets(["build/ivshmem-server"])
     names = ["static/ivshmemctl", *(f"guest/{test.name}" for test in run.guest_tests()
                                     if test.compiled)]
     for arch in arches.ALL:
         build.programs(names, arch)
-    for row in rows:
-        for arch in arches.ALL:
-            build.module(kernels.find(f"{row.line}/{row.source.release}", arch))
 
 
 def main():
     writer = tap.Writer()
     try:
         rows = [Line(line, source, writer) for (line, _), source in wanted().items()]
-        prepare(rows)
+        prepare()
     except (*run.ERRORS, ValueError) as error:
         writer.fail("kernels", str(error))
         return writer.finish()

@@ -3,6 +3,7 @@
 release in the cache directory, in which make runs."""
 
 import os
+import pathlib
 import re
 import shlex
 import shutil
@@ -26,13 +27,15 @@ exec chroot {root} "$@"
 """
 
 
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
 class Toolchain:
     """gcc and clang of a release, for this architecture and the others."""
 
-    def __init__(self, release, gcc, shared):
+    def __init__(self, release, gcc):
         self.release = release
         self.gcc = gcc                  # gcc-14
-        self.shared = shared            # directories of the host to have inside
         self.root = cache.directory() / f"toolchain-{release}-{gcc}"
         if not self.root.exists():
             self._create()
@@ -65,7 +68,7 @@ class Toolchain:
     def run(self, *command):
         """Run a command in the root: (exit status, output)."""
         script = SCRIPT.format(root=shlex.quote(str(self.root)),
-                               shared=shlex.join(map(str, self.shared)))
+                               shared=shlex.join([str(TOP), str(cache.directory())]))
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         done = subprocess.run(
             ["unshare", "--mount", *user, "sh", "-c", script, "sh",
