@@ -189,10 +189,9 @@ def boots(release):
     """A test: installed in a chroot, the driver is there at the first boot of a
     release's own kernel."""
     def test(directory, checks, devices):
-        offers = kernels.offers(archive.Archive(release, "amd64"))
-        # Newer ones are backports.
-        kernel = min((line["cloud-amd64"] for line in offers.values()
-                      if "cloud-amd64" in line), key=kernels.age)
+        source = archive.Archive(release, "amd64")
+        own = min(kernels.offers(source), key=kernels.age)      # newer ones are backports
+        kernel = kernels.newest(source, own)["cloud-amd64"]
         tree = roots.Tree(roots.base(release, [f"linux-image-{kernel}",
                                                f"linux-headers-{kernel}"]), directory / "tree")
         tree.copy_in(products.directory("deb", products.version()).glob(
