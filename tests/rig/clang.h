@@ -4,6 +4,12 @@
  * can compile a module against its headers.
  */
 #undef CONFIG_CC_IS_GCC
+#define CONFIG_CC_IS_CLANG 1
+
+/* Address spaces for per-CPU data: what 7.x has settled by now must stay so, as
+ * it is known to clang; earlier kernels leave them to gcc.
+ */
+#ifndef __percpu_seg_override
 #undef CONFIG_CC_HAS_NAMED_AS
 #undef CONFIG_USE_X86_SEG_SUPPORT
-#define CONFIG_CC_IS_CLANG 1
+#endif
