@@ -2,8 +2,9 @@
 # How user space is built, installed and tested on the host. Included by the
 # top Makefile; works alone as well: make -f tools/build.mk tools
 #
-# The same sources are built in two variants: the product in build/, and for the
-# tests, with the address and undefined-behaviour sanitizers, in build/san/.
+# The same sources are built in three variants: the product in build/, and for the
+# tests, with the address and undefined-behaviour sanitizers, in build/san/; for
+# tests whose names end in _race, with the thread sanitizer, in build/tsan/.
 
 user-version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
@@ -28,6 +29,8 @@ user-flags = -std=gnu11 -O2 -g -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 	-fPIC -fvisibility=hidden -pthread -MMD -MP
 san-flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
+# It does not know fences; those there are order doorbells, not memory.
+tsan-flags := -fsanitize=thread -Wno-unknown-warning-option -Wno-tsan
 ctl-libs = $(shell $(PKG_CONFIG) $(1) --libs jansson libxxhash) -lm
 
 # $(call objects,VARIANT,SOURCES)
@@ -55,6 +58,7 @@ endef
 
 $(eval $(call variant,build))
 $(eval $(call variant,build/san,$(san-flags)))
+$(eval $(call variant,build/tsan,$(tsan-flags)))
 .SECONDARY:
 
 # For guests, which may have no libraries at all.
@@ -101,12 +105,20 @@ install-tools: tools
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; \
 	done
 
-build/san/tests/%: build/san/obj/tests/host/%.o $(call objects,build/san,$(common-sources)) \
-		build/san/libivshmem.a
-	@mkdir -p $(@D)
-	$(CC) $(san-flags) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+# $(call test_program,VARIANT,FLAGS)
+define test_program
+$(1)/tests/%: $(1)/obj/tests/host/%.o $(call objects,$(1),$(common-sources)) \
+		$(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CC) $(2) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^
+endef
 
-host-programs := $(patsubst tests/host/%.c,build/san/tests/%,$(test-sources)) \
+$(eval $(call test_program,build/san,$(san-flags)))
+$(eval $(call test_program,build/tsan,$(tsan-flags)))
+
+race-tests := $(filter %_race.c,$(test-sources))
+host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
+	$(patsubst tests/host/%.c,build/san/tests/%,$(filter-out $(race-tests),$(test-sources))) \
 	$(addprefix build/san/,ivshmem-server ivshmemctl)
 
 check-host: $(host-programs) ## run the tests of user space; TESTS=pattern some

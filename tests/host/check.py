@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the host's tests and prints one TAP for all of them.
 
-NAME.c was built to build/san/tests/NAME; any other executable here is a test.
+NAME.c was built to build/san/tests/NAME, NAME_race.c to build/tsan/tests/NAME_race;
+any other executable here is a test.
 """
 
 import os
@@ -23,7 +24,8 @@ import tap  # noqa: E402
 
 def program(path):
     """What to run for a test's file."""
-    return TOP / "build" / "san" / "tests" / path.stem if path.suffix == ".c" else path
+    variant = "tsan" if path.stem.endswith("_race") else "san"
+    return TOP / "build" / variant / "tests" / path.stem if path.suffix == ".c" else path
 
 
 def run_test(name, command, writer):
