@@ -368,7 +368,7 @@ void ivshmem_channel_flush(struct ivshmem_channel *channel)
 {
 	struct lane *lane = &channel->lanes[OUT];
 
-	if (!lane->out.held)
+	if (!lane_has_ring(lane) || !lane->out.held)
 		return;
 	ring_show(&lane->out);
 	lane_wake(lane);
@@ -428,7 +428,7 @@ int ivshmem_channel_release(struct ivshmem_channel *channel)
 {
 	struct lane *lane = &channel->lanes[IN];
 
-	if (!lane->in.record)
+	if (!lane_has_ring(lane) || !lane->in.record)
 		return -EINVAL;
 	release(lane);
 	return 0;

@@ -508,7 +508,7 @@ int ivshmem_lane_await(struct lane *lane, int64_t deadline)
 	int result;
 
 	/* Who waits holds nothing back. */
-	if (lane->producer && lane->out.held) {
+	if (lane->producer && lane_has_ring(lane) && lane->out.held) {
 		ring_show(&lane->out);
 		lane_wake(lane);
 	}

@@ -108,6 +108,13 @@ static inline bool lane_is_open(const struct lane *lane)
 	       LANE_OPEN;
 }
 
+/* While the ends meet, another thread may set up the ring; else it is ours. */
+static inline bool lane_has_ring(const struct lane *lane)
+{
+	return atomic_load_explicit(&lane->state, memory_order_acquire) !=
+	       LANE_MEETING;
+}
+
 /* Tell the producer how far the ring is free. */
 static inline void lane_free(struct lane *lane, memory_order order)
 {
