@@ -14,6 +14,10 @@
 #include "session.h"
 
 #define ATTACH_NAP_NS	INT64_C(10000000)
+#define FIRST_LOOKS	256	/* before all that longer waiting takes */
+
+/* What each message needs shall be one piece of code, without calls in it. */
+#define FAST		static inline __attribute__((always_inline))
 
 _Static_assert(CHANNEL_CONTROL == IVSHMEM_CHANNEL_CONTROL, "one layout");
 _Static_assert(RING_OVERHEAD == IVSHMEM_CHANNEL_OVERHEAD, "one layout");
@@ -313,8 +317,8 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 
 /* Sending */
 
-static int reserve(struct lane *lane, uint64_t size, void **message,
-		   int64_t deadline)
+FAST int reserve(struct lane *lane, uint64_t size, void **message,
+		 int64_t deadline)
 {
 	int error;
 
@@ -332,7 +336,7 @@ static int reserve(struct lane *lane, uint64_t size, void **message,
 	return error;
 }
 
-static void commit(struct lane *lane, uint64_t size, unsigned int flags)
+FAST void commit(struct lane *lane, uint64_t size, unsigned int flags)
 {
 	bool hold = flags & IVSHMEM_MORE;
 
@@ -395,17 +399,25 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
 
 /* Receiving */
 
-/* Make the ring's record and size those of the next message. */
-static int peek(struct lane *lane, int64_t deadline)
+/*
+ * Make the ring's record and size those of the next message. Where the other end
+ * is busy it comes soon: the first looks are for that.
+ */
+FAST int peek(struct lane *lane, int64_t deadline)
 {
-	if (lane_is_open(lane) &&
-	    (lane->in.record ||
-	     ring_look(&lane->in, memory_order_acquire) == RING_MESSAGE))
+	int looks = deadline && lane->channel->spin_ns ? FIRST_LOOKS : 1;
+
+	if (!lane_is_open(lane))
+		return ivshmem_lane_await(lane, deadline);
+	if (lane->in.record)
 		return 0;
+	while (looks--)
+		if (ring_look(&lane->in, memory_order_acquire) == RING_MESSAGE)
+			return 0;
 	return ivshmem_lane_await(lane, deadline);
 }
 
-static void release(struct lane *lane)
+FAST void release(struct lane *lane)
 {
 	ring_consume(&lane->in);
 	lane_free(lane, memory_order_release);
