@@ -56,9 +56,6 @@ class Checks:
         self.writer.point(self.name, tap.Point(passed, what, None,
                                                details.splitlines()[-40:]))
 
-    def equal(self, what, found, wanted):
-        self.ok(what, found == wanted, f"found:  {found!r}\nwanted: {wanted!r}")
-
 
 def perform(name, writer, devices_of_all, top):
     """One test, in a directory of its own."""

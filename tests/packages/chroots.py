@@ -5,6 +5,7 @@ import build
 import products
 import roots
 import upgrades
+from place import Place
 
 # A package manager that is at peace: nothing half installed or unconfigured.
 PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
@@ -12,25 +13,19 @@ INSTALL = "apt-get -q -y install --no-install-recommends"
 OURS = "/repository"
 
 
-class Chroot:
+class Chroot(Place):
     """A tree of the host's usual release with our packages and a repository."""
 
     def __init__(self, directory, checks, release="bookworm"):
         lower = roots.base(release, upgrades.KERNEL)
-        store = upgrades.fetch(lower, directory / "fetch", f"{release}-backports")
-        self.checks = checks
+        store = upgrades.fetch(lower, directory / "fetch", release)
         self.tree = roots.Tree(lower, directory / "tree")
+        super().__init__(checks, self.tree.run)
         self.tree.copy_in([*store.glob("*.deb"), *deb_files()], "repository")
         upgrades.index(self.tree.upper / "repository")
         self.tree.must("rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] "
                        "file:/repository ./' > /etc/apt/sources.list; apt-get -q update")
         self.kernel = self.tree.must("ls /lib/modules").strip()
-
-    def holds(self, name, command):
-        """Check that a command succeeds; what it printed."""
-        status, output = self.tree.run(command)
-        self.checks.ok(name, status == 0, output)
-        return output
 
     def says(self, name, output, *wanted):
         """Check that users were told something."""

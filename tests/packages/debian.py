@@ -10,6 +10,7 @@ import products
 import roots
 import upgrades
 from machine import Machine
+from place import Place
 
 OPTION = "/etc/modprobe.d/local.conf"
 GROUP_AND_MODE = "root:ivshmem 660"
@@ -31,23 +32,13 @@ def packages_disk(directory, repository=None):
     return directory / "media.disk"
 
 
-class Life:
+class Life(Place):
     """The steps, each of which checks what it did."""
 
     def __init__(self, machine, checks, version):
+        super().__init__(checks, machine.run)
         self.machine = machine
-        self.checks = checks
         self.version = version
-
-    def equal(self, name, command, wanted):
-        """Check what a command prints."""
-        _, output = self.machine.run(command)
-        self.checks.equal(name, output.strip(), wanted)
-
-    def holds(self, name, command):
-        """Check that a command succeeds."""
-        status, output = self.machine.run(command)
-        self.checks.ok(name, status == 0, output)
 
     def settings(self):
         """What the owner wants: an option, and two users."""
@@ -57,14 +48,12 @@ class Life:
                           "echo 'deb [trusted=yes] file:/media/repository ./' "
                           "> /etc/apt/sources.list && apt-get -q update")
 
-    def install(self, number, more=""):
+    def install(self, number):
         """apt install ./*.deb, all but the development package."""
-        status, output = self.machine.run(
-            f"cd /media/{number} && apt-get -q -y install --no-install-recommends {more} "
-            f"./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb")
-        self.checks.ok(f"apt install of {number}", status == 0, output)
         self.version = number
-        return output
+        return self.holds(f"apt install of {number}",
+                          f"cd /media/{number} && apt-get -q -y install --no-install-recommends "
+                          "./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb")
 
     def present(self, when):
         """The node is there as it should be."""
@@ -82,12 +71,13 @@ class Life:
         """Every kernel has this version's module and no other, in DKMS's tree
         and where modules are loaded from."""
         self.equal(f"{when}: DKMS has it for {count} kernels",
-                   "dkms status 2>/dev/null | sed -n 's/^ivshmem.\\([^,]*\\),.*: installed.*/\\1/p'",
-                   "\n".join([self.version] * count))
+                   "dkms status 2>/dev/null | "
+                   "sed -n 's/^ivshmem.\\([^,]*\\),.*: installed.*/\\1/p'",
+                   *[self.version] * count)
         self.equal(f"{when}: one module for each kernel, of this version",
                    "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done; "
                    "find /lib/modules/ -name 'ivshmem*.ko*' | wc -l",
-                   "\n".join([self.version] * count + [str(count)]))
+                   *[self.version] * count, str(count))
         self.equal(f"{when}: DKMS keeps no other version",
                    "find /var/lib/dkms/ivshmem -maxdepth 1 -name '[0-9]*' -printf '%f\\n'",
                    self.version)
@@ -120,8 +110,7 @@ class Life:
     def upgrade_kernel(self, count):
         """Through apt; DKMS has to notice by itself."""
         self.machine.must("echo ivshmem >> /etc/initramfs-tools/modules && update-initramfs -u")
-        status, output = self.machine.run("apt-get -q -y full-upgrade", 1800)
-        self.checks.ok("apt full-upgrade brings a kernel", status == 0, output)
+        self.holds("apt full-upgrade brings a kernel", "apt-get -q -y full-upgrade")
         self.built("kernel upgraded", count)
 
     def reboot(self):
@@ -139,11 +128,12 @@ class Life:
 
     def initramfs(self, when):
         """Every initramfs that has the module has this version of it."""
-        _, output = self.machine.run(
+        self.equal(
+            f"{when}: what is in the initramfs",
             "rm -rf /tmp/i; for image in /boot/initrd.img-*; do mkdir -p /tmp/i; "
             "unmkinitramfs $image /tmp/i; find /tmp/i -name 'ivshmem.ko*' "
-            "-exec modinfo -F version {} +; rm -rf /tmp/i; done | sort -u")
-        self.checks.equal(f"{when}: what is in the initramfs", output.strip(), self.version)
+            "-exec modinfo -F version {} +; rm -rf /tmp/i; done | sort -u",
+            self.version)
 
     def upgrade_idle(self):
         """Nobody uses the module: the new one takes over at once."""
@@ -166,23 +156,22 @@ class Life:
 
     def purge(self):
         """Nothing of ours is left; the group is."""
-        status, output = self.machine.run(
-            "apt-get -q -y purge ivshmem-dkms ivshmem-tools libivshmem0")
-        self.checks.ok("apt purge", status == 0, output)
+        self.holds("apt purge", "apt-get -q -y purge ivshmem-dkms ivshmem-tools libivshmem0")
         self.gone()
         self.equal("purged: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
     def gone(self):
         self.equal("purged: no file is left",
                    f"find / -xdev -iname '*ivshmem*' | {OTHERS}; ls -d /dev/ivshmem* /run/ivshmem* "
-                   "2>/dev/null", "")
-        self.equal("purged: no module is loaded", "lsmod | grep ivshmem", "")
-        self.equal("purged: DKMS knows nothing", "dkms status | grep ivshmem", "")
+                   "2>/dev/null")
+        self.equal("purged: no module is loaded", "lsmod | grep ivshmem")
+        self.equal("purged: DKMS knows nothing", "dkms status 2>/dev/null | grep ivshmem")
         self.equal("purged: no unit is left",
                    "systemctl list-units --all --no-legend '*ivshmem*'; "
-                   "systemctl list-unit-files --no-legend '*ivshmem*'", "")
+                   "systemctl list-unit-files --no-legend '*ivshmem*'")
         self.equal("purged: no initramfs has anything of it",
-                   "for image in /boot/initrd.img-*; do lsinitramfs $image; done | grep ivshmem", "")
+                   "for image in /boot/initrd.img-*; do lsinitramfs $image; done | "
+                   "grep ivshmem")
 
 
 def boots(release):
@@ -217,7 +206,7 @@ def life(release, used):
     """A test: used says whether a program holds the device during the upgrade."""
     def test(directory, checks, devices):
         tree = roots.Tree(roots.base(release, upgrades.KERNEL), directory / "tree")
-        store = upgrades.fetch(tree.lower, directory / "fetch", f"{release}-backports")
+        store = upgrades.fetch(tree.lower, directory / "fetch", release)
         disk = directory / "disk"
         tree.disk(disk)
         machine = Machine(directory, disk, packages_disk(directory, store), devices)

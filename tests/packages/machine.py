@@ -9,8 +9,8 @@ import klog
 import qemu
 import roots
 
-BOOT_SECONDS = 400
-COMMAND_SECONDS = 900
+BOOT_SECONDS = 600
+COMMAND_SECONDS = 2400
 MEMORY = "1024"
 
 Kernel = collections.namedtuple("Kernel", "image arch")
@@ -52,11 +52,12 @@ class Machine:
         except qemu.GuestError as error:
             log = self.guest.console.read_text(errors="replace")[-3000:]
             raise qemu.GuestError(f"no boot: {error}\n{log}") from error
+        self.run("mountpoint -q /media || mount /media")
 
-    def run(self, command, seconds=COMMAND_SECONDS):
+    def run(self, command):
         """Run a shell command: (exit status, output)."""
         lines = []
-        status = self.guest.run(command, seconds, lines.append)
+        status = self.guest.run(command, qemu.patience(COMMAND_SECONDS), lines.append)
         return status, "\n".join(line for line in lines if line)
 
     def must(self, command):

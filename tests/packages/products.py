@@ -43,8 +43,9 @@ def _renumber(tree, number, release):
     _edit(tree / "rpm/ivshmem.spec", r"^%changelog$",
           f"%changelog\n{STAR} - {number}-{release}\n- Next.\n")
     if number != version():
-        _edit(tree / "debian/changelog", r"\A", f"ivshmem ({number}) unstable; urgency=medium"
-              f"\n\n  * Next.\n\n -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n")
+        _edit(tree / "debian/changelog", r"\A",
+              f"ivshmem ({number}) unstable; urgency=medium\n\n  * Next.\n\n"
+              f" -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n")
 
 
 def directory(kind, number, release=1):

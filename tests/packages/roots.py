@@ -76,16 +76,23 @@ def base(release, packages):
     return root
 
 
-def _make(release, packages, root):
+def sources(release):
+    """The lines of sources.list for a release."""
     source = archive.Archive(release, "amd64")
-    source.names()          # writes the list of sources
+    source.names()          # writes them
+    return (source.root / "sources.list").read_text().splitlines()
+
+
+def _make(release, packages, root):
+    # Old releases have lost theirs.
+    lines = [line for line in sources(release) if f" {release}-backports " not in line]
     work = root.with_name(f"{root.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     work.parent.mkdir(parents=True, exist_ok=True)
     run(["mmdebstrap", "--mode=root", "--variant=apt", "--format=directory",
          "--aptopt=Acquire::Check-Valid-Until \"false\"",
          "--dpkgopt=force-unsafe-io", f"--include={','.join(packages)}",
-         release, work, source.root / "sources.list"], f"no root of {release}")
+         release, work, *lines], f"no root of {release}")
     _furnish(work)
     work.rename(root)
 

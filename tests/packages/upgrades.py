@@ -11,20 +11,23 @@ KERNEL = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"]
 LIBRARIES = ["libc6-dev", "libjansson4", "libxxhash0", "pkgconf"]
 
 
-def fetch(lower, directory, suite):
-    """Have apt download the kernel of a suite, and what it and our packages need
-    on a root, into a directory of the cache that apt can read."""
+def fetch(lower, directory, release):
+    """Have apt download the kernel of a release's backports, and what it and our
+    packages need on a root, into a directory of the cache that apt can read."""
+    suite = f"{release}-backports"
     store = roots.kept(suite, lower.name, KERNEL, LIBRARIES)
     with roots.LOCK:
         if not (store / "Packages").exists():
             print(f"# fetching what {suite} has for {lower.name}", flush=True)
-            _fetch(roots.Tree(lower, directory), suite, store)
+            line = next(line for line in roots.sources(release) if f" {suite} " in line)
+            _fetch(roots.Tree(lower, directory), suite, line, store)
             shutil.rmtree(directory)
     return store
 
 
-def _fetch(tree, suite, store):
-    tree.must("apt-get -q update && apt-get -q -y --download-only install "
+def _fetch(tree, suite, line, store):
+    tree.must(f"echo '{line}' > /etc/apt/sources.list.d/backports.list && "
+              "apt-get -q update && apt-get -q -y --download-only install "
               f"--no-install-recommends -t {suite} {' '.join(KERNEL + LIBRARIES)}")
     shutil.rmtree(store, ignore_errors=True)
     shutil.copytree(tree.upper / "var/cache/apt/archives", store)
