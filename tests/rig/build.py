@@ -27,7 +27,8 @@ CLANG = ["CC=clang", *kernels.OLDER_COMPILER, "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS
          "CONFIG_UBSAN_BOUNDS_STRICT=", "CONFIG_STACKPROTECTOR_PER_TASK=",
          "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO=",
          "KCFLAGS=-Wno-unknown-warning-option -Wno-unused-command-line-argument "
-         f"-fno-stack-protector -include {CLANG_HEADER}"]
+         "-Wno-duplicate-decl-specifier -fno-stack-protector "
+         f"-include {CLANG_HEADER}"]
 
 
 class BuildError(Exception):

@@ -100,8 +100,8 @@ class Line:
         shutil.rmtree(directory, ignore_errors=True)
         build.link_sources(directory)
         status, output = tools.run(
-            "make", "-C", headers, f"-j{os.cpu_count()}", *kernels.OVERRIDES,
-            *arguments, "W=1", f"M={directory}", "modules")
+            "make", "-C", headers, *kernels.OVERRIDES, *arguments, "W=1",
+            f"M={directory}", "modules")
         found = output.splitlines()
         return build.warnings(found, headers) or (found[-20:] if status else [])
 
