@@ -178,8 +178,10 @@ int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline)
 {
 	struct sync_wait wait = { .deadline = deadline };
 	uint32_t word = atomic_load(&mutex->sync.area->word);
-	int error = is_mine(mutex) ? -EDEADLK : 0;
+	int error = 0;
 
+	if (is_mine(mutex) && mutex->held == acquisition(word))
+		return -EDEADLK;
 	while (!error) {
 		if (word & USELESS)
 			return -ENOTRECOVERABLE;
