@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The README's program compiles and does what the README says."""
+"""The programs in README.md and docs/library.md do what is said of them."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -13,53 +14,86 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 SAN = TOP / "build" / "san"
 FLAGS = ["-Wall", "-Wextra", "-Werror", "-pthread", "-fsanitize=address,undefined"]
 TEXT = "Hello from guest 1"
-SECONDS = 20
+WORDS = ["one", "two", "three"]
+SECONDS = 60
+
+points = failures = 0
 
 
-def program(directory):
-    """Compile what stands between the marks; where the program is."""
-    readme = (TOP / "README.md").read_text()
-    source = re.search(r"<!-- program -->\n```c\n(.*?)```", readme, re.S).group(1)
-    (directory / "hello.c").write_text(source)
-    subprocess.run(["gcc", *FLAGS, f"-I{TOP}/tools/lib", "-o", directory / "hello",
-                    directory / "hello.c", SAN / "libivshmem.a"], check=True)
-    return directory / "hello"
+def check(passed, name, *details):
+    """One point; @details explain a failure."""
+    global points, failures
+    points += 1
+    failures += not passed
+    for detail in () if passed else details:
+        print(f"# {detail!r}")
+    print(f"{'' if passed else 'not '}ok {points} - {name}", flush=True)
 
 
-def converse(hello, socket, server):
-    """One waits, the other says something; what the first printed."""
-    with subprocess.Popen([hello, socket], text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE) as listener:
+def programs(document, directory):
+    """What stands between the marks, as {name: command}; C is compiled."""
+    commands = {}
+    for name, language, source in re.findall(
+            r"<!-- program ?(\w*) -->\n```(\w+)\n(.*?)```", document.read_text(), re.S):
+        path = directory / f"{name or 'hello'}.{'c' if language == 'c' else 'py'}"
+        path.write_text(source)
+        commands[path.stem] = [sys.executable, path]
+        if language == "c":
+            subprocess.run(["gcc", *FLAGS, f"-I{TOP}/tools/lib", "-o", path.with_suffix(""),
+                            path, SAN / "libivshmem.a"], check=True)
+            commands[path.stem] = [path.with_suffix("")]
+    check(commands, f"{document.relative_to(TOP)}: the programs compile without a warning")
+    return commands
+
+
+def converse(listener, speaker, server, join):
+    """One waits; when it has joined, the other says something. Gives what the
+    first printed and how it ended."""
+    env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
+    with subprocess.Popen(listener, text=True, stdin=subprocess.DEVNULL, env=env,
+                          stdout=subprocess.PIPE) as process:
         try:
             for line in server.stderr:
-                if "event=join peer=0" in line:
+                if join in line:
                     break
-            subprocess.run([hello, socket, "0", TEXT], check=True)
-            return listener.communicate(timeout=SECONDS)[0].strip()
+            subprocess.run(speaker, check=True, timeout=SECONDS)
+            return process.communicate(timeout=SECONDS)[0].strip(), process.returncode
         finally:
-            listener.kill()
+            process.kill()
+
+
+def run_all(directory, socket, server):
+    hello = programs(TOP / "README.md", directory)["hello"]
+    heard = converse([*hello, socket], [*hello, socket, "0", TEXT], server,
+                     "event=join peer=0")
+    check(heard == (TEXT, 0), "one hears what the other said", heard)
+    library = programs(TOP / "docs" / "library.md", directory)
+    for name in ("receiver", "loop", "python"):
+        heard = converse([*library[name], socket], [*library["sender"], socket, *WORDS],
+                         server, "event=join peer=0")
+        status = heard == ("\n".join(WORDS), 0)
+        check(status, f"{name}: gets all messages and the end", heard)
+    counts = [subprocess.run([*library["counter"], socket], text=True, timeout=SECONDS,
+                             stdout=subprocess.PIPE).stdout.strip() for _ in range(3)]
+    first = int(counts[0] or 0)
+    check(counts == [str(first + n) for n in range(3)], "counter: counts", counts)
 
 
 def main():
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         socket = directory / "socket"
-        hello = program(directory)
-        print("ok 1 - the program compiles without a warning", flush=True)
         with subprocess.Popen([SAN / "ivshmem-server", "-v", "-F", "-S", socket,
-                               "--memfd", "-l", "1M"], text=True,
+                               "--memfd", "-l", "1M", "-n", "2"], text=True,
                               stderr=subprocess.PIPE) as server:
             try:
                 while not socket.exists():
                     time.sleep(0.05)
-                heard = converse(hello, socket, server)
+                run_all(directory, socket, server)
             finally:
                 server.terminate()
-    passed = heard == TEXT
-    if not passed:
-        print(f"# heard {heard!r}")
-    print(f"{'' if passed else 'not '}ok 2 - one hears what the other said\n1..2")
-    return not passed
+    print(f"1..{points}")
+    return failures != 0
 
 
 if __name__ == "__main__":
