@@ -73,9 +73,10 @@ class Line:
                 self._build()
                 self._prepare()
             self._boot()
-        except run.ERRORS as error:
-            self.writer.fail(self.name, str(error))
-            self.row.guests = str(error).splitlines()[0]
+        except Exception as error:  # whatever it is, it is no pass
+            reason = str(error) or repr(error)
+            self.writer.fail(self.name, reason)
+            self.row.guests = reason.splitlines()[0]
 
     def _build(self):
         """Build for every flavour, by both compilers."""
@@ -163,7 +164,8 @@ def main():
         for row in rows:
             if row.source.arch == arch:
                 row.run()
-                results.write(row.row)
+                if not os.environ.get("TESTS"):     # a part is no result
+                    results.write(row.row)
 
     threads = [threading.Thread(target=work, args=(arch,)) for arch in arches.ALL]
     for thread in threads:
