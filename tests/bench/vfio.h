@@ -57,22 +57,21 @@ static inline void *vfio_map(int device, uint32_t bar, size_t length)
 	return p;
 }
 
-/* Tie the first interrupt vector to an eventfd. */
+/* Tie the first interrupt vector to an eventfd, which stands behind the set. */
 static inline void vfio_eventfd(int device, int efd)
 {
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = {
-		.set = {
-			.argsz = sizeof(irq), .count = 1,
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_MSIX_IRQ_INDEX,
-		},
-		.fd = efd,
+	_Alignas(struct vfio_irq_set)
+	char buffer[sizeof(struct vfio_irq_set) + sizeof(int32_t)];
+	struct vfio_irq_set set = {
+		.argsz = sizeof(buffer), .count = 1,
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 	};
+	int32_t fd = efd;
 
-	must(ioctl(device, VFIO_DEVICE_SET_IRQS, &irq));
+	memcpy(buffer, &set, sizeof(set));
+	memcpy(buffer + sizeof(set), &fd, sizeof(fd));
+	must(ioctl(device, VFIO_DEVICE_SET_IRQS, buffer));
 }
 
 #endif
