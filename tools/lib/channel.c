@@ -15,9 +15,14 @@
 
 #define ATTACH_NAP_NS	INT64_C(10000000)
 #define FIRST_LOOKS	256	/* before all that longer waiting takes */
+#define SHORT		64	/* bytes of messages that are copied in line */
 
-/* What each message needs shall be one piece of code, without calls in it. */
+/*
+ * A short message takes one piece of code without calls in it; all else is kept
+ * out of that.
+ */
 #define FAST		static inline __attribute__((always_inline))
+#define REST		static __attribute__((noinline))
 
 _Static_assert(CHANNEL_CONTROL == IVSHMEM_CHANNEL_CONTROL, "one layout");
 _Static_assert(RING_OVERHEAD == IVSHMEM_CHANNEL_OVERHEAD, "one layout");
@@ -144,6 +149,7 @@ static void set_lane(struct ivshmem_channel *channel, int which, int ring)
 								 RING_PRODUCER],
 		.data = data + (ring ? channel->capacity[0] : 0),
 		.capacity = channel->capacity[ring],
+		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
 	};
 }
 
@@ -315,25 +321,55 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 	return channel->fd;
 }
 
+/* Two blocks of that size that overlap, if need be. */
+FAST void copy_ends(char *to, const char *from, size_t size, size_t block)
+{
+	memcpy(to, from, block);
+	memcpy(to + size - block, from + size - block, block);
+}
+
+/* Up to SHORT bytes; each call of memcpy() is a move or two. */
+FAST void copy_short(void *to, const void *from, size_t size)
+{
+	if (size > 32)
+		copy_ends(to, from, size, 32);
+	else if (size > 16)
+		copy_ends(to, from, size, 16);
+	else if (size >= 8)
+		copy_ends(to, from, size, 8);
+	else if (size >= 4)
+		copy_ends(to, from, size, 4);
+	else if (size >= 2)
+		copy_ends(to, from, size, 2);
+	else if (size)
+		memcpy(to, from, 1);
+}
+
 /* Sending */
 
-FAST int reserve(struct lane *lane, uint64_t size, void **message,
-		 int64_t deadline)
+REST int reserve_later(struct lane *lane, uint64_t size, void **message,
+		       int64_t deadline)
 {
 	int error;
 
 	if (size > lane->capacity - RING_OVERHEAD)
 		return -EMSGSIZE;
-	if (lane_is_open(lane)) {
-		*message = ring_reserve(&lane->out, size);
-		if (*message)
-			return 0;
-	}
 	lane->need = size;
 	error = ivshmem_lane_await(lane, deadline);
 	if (!error)
 		*message = ring_reserve(&lane->out, size);
 	return error;
+}
+
+FAST int reserve(struct lane *lane, uint64_t size, void **message,
+		 int64_t deadline)
+{
+	if (lane_is_open(lane)) {
+		*message = ring_reserve(&lane->out, size);
+		if (*message)
+			return 0;
+	}
+	return reserve_later(lane, size, message, deadline);
 }
 
 FAST void commit(struct lane *lane, uint64_t size, unsigned int flags)
@@ -378,10 +414,9 @@ void ivshmem_channel_flush(struct ivshmem_channel *channel)
 	lane_wake(lane);
 }
 
-int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
-			 size_t size, unsigned int flags, int64_t deadline)
+REST int send_any(struct lane *lane, const void *data, size_t size,
+		  unsigned int flags, int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[OUT];
 	void *message;
 	int error;
 
@@ -397,29 +432,50 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
 	return 0;
 }
 
+int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
+			 size_t size, unsigned int flags, int64_t deadline)
+{
+	struct lane *lane = &channel->lanes[OUT];
+	void *message = NULL;
+
+	if (size <= SHORT && !(flags & ~IVSHMEM_MORE) && lane_is_open(lane))
+		message = ring_reserve(&lane->out, size);
+	if (!message)
+		return send_any(lane, data, size, flags, deadline);
+	copy_short(message, data, size);
+	lane->reserved = LANE_NOTHING;
+	commit(lane, size, flags);
+	return 0;
+}
+
 /* Receiving */
 
-/*
- * Make the ring's record and size those of the next message. Where the other end
- * is busy it comes soon: the first looks are for that.
- */
+/* The next header. If the other end is busy it comes soon: look for that first. */
+FAST uint64_t look_for_header(const struct lane *lane, int64_t deadline)
+{
+	uint64_t header = ring_load(&lane->in);
+	unsigned int looks;
+
+	if (!deadline)
+		return header;
+	for (looks = lane->looks; looks && header == RING_EMPTY; looks--)
+		header = ring_load(&lane->in);
+	return header;
+}
+
+/* Make the ring's record and size those of the next message. */
 FAST int peek(struct lane *lane, int64_t deadline)
 {
-	int looks = deadline && lane->channel->spin_ns ? FIRST_LOOKS : 1;
-
-	if (!lane_is_open(lane))
-		return ivshmem_lane_await(lane, deadline);
-	if (lane->in.record)
+	if (lane_is_open(lane) &&
+	    (lane->in.record || (look_for_header(lane, deadline) != RING_EMPTY &&
+				 ring_look(&lane->in) == RING_MESSAGE)))
 		return 0;
-	while (looks--)
-		if (ring_look(&lane->in, memory_order_acquire) == RING_MESSAGE)
-			return 0;
 	return ivshmem_lane_await(lane, deadline);
 }
 
-FAST void release(struct lane *lane)
+FAST void release(struct lane *lane, uint64_t record)
 {
-	ring_consume(&lane->in);
+	ring_skip(&lane->in, record);
 	lane_free(lane, memory_order_release);
 }
 
@@ -442,14 +498,13 @@ int ivshmem_channel_release(struct ivshmem_channel *channel)
 
 	if (!lane_has_ring(lane) || !lane->in.record)
 		return -EINVAL;
-	release(lane);
+	release(lane, lane->in.record);
 	return 0;
 }
 
-int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
-			     size_t room, int64_t deadline)
+REST int64_t receive_any(struct lane *lane, void *buffer, size_t room,
+			 int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[IN];
 	int error = peek(lane, deadline);
 	uint64_t size;
 
@@ -460,6 +515,23 @@ int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
 		return -EMSGSIZE;
 	if (size)
 		memcpy(buffer, ring_message(&lane->in), size);
-	release(lane);
+	release(lane, lane->in.record);
 	return (int64_t)size;
+}
+
+int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
+			     size_t room, int64_t deadline)
+{
+	struct lane *lane = &channel->lanes[IN];
+	uint64_t header = RING_EMPTY;
+
+	if (lane_is_open(lane) && !lane->in.record)
+		header = look_for_header(lane, deadline);
+	/* What is no message is in no way short: it underflows, or is huge. */
+	if (header - 1 > SHORT || header - 1 > room ||
+	    !ring_is_message(&lane->in, header))
+		return receive_any(lane, buffer, room, deadline);
+	copy_short(buffer, ring_message(&lane->in), header - 1);
+	release(lane, ring_record(header - 1));
+	return (int64_t)(header - 1);
 }

@@ -78,8 +78,8 @@ struct ivshmem_channel_options {
 	uint64_t reserved_too[3];	/* 0 */
 };
 
-/* About what a sleep and a doorbell cost. */
-#define IVSHMEM_CHANNEL_SPIN	100000
+/* More than a sleep and a doorbell cost, even under emulation. */
+#define IVSHMEM_CHANNEL_SPIN	200000
 
 /*
  * ivshmem_channel_create - make a channel, or the creator's end of it anew

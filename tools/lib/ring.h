@@ -91,16 +91,28 @@ static inline uint64_t ring_record(uint64_t size)
 	       ~(uint64_t)(RING_HEADER - 1);
 }
 
-/* The producer's own view. */
+/*
+ * The producer's own view. Positions are split into the one where the ring's
+ * begin is in this round, and an offset.
+ */
 struct ring_producer {
 	unsigned char *data;
+	uint64_t offset;	/* where the next record will be */
+	uint64_t stop;		/* where it must end at the latest */
 	uint64_t capacity;
-	uint64_t head;		/* position of the next record */
-	uint64_t offset;	/* its place in the ring */
+	uint64_t base;		/* position of the ring's begin */
 	uint64_t limit;		/* positions before this are free */
 	_Atomic uint64_t *held;	/* first header of a batch not shown yet, or NULL */
 	uint64_t held_value;
 };
+
+/* The 0 behind the record wants room as well, be it in the next round. */
+static inline void ring_set_stop(struct ring_producer *ring)
+{
+	uint64_t free = ring->limit - ring->base - RING_HEADER;
+
+	ring->stop = free < ring->capacity ? free : ring->capacity;
+}
 
 static inline void ring_producer_start(struct ring_producer *ring,
 				       unsigned char *data, uint64_t capacity)
@@ -108,49 +120,21 @@ static inline void ring_producer_start(struct ring_producer *ring,
 	*ring = (struct ring_producer){
 		.data = data, .capacity = capacity, .limit = capacity,
 	};
+	ring_set_stop(ring);
 }
 
 /* Where a message of this size can be written, or NULL if that has to wait. */
 static inline void *ring_reserve(const struct ring_producer *ring, uint64_t size)
 {
-	uint64_t record = ring_record(size);
+	uint64_t room = ring->stop - ring->offset;
 
-	if (record > ring->capacity - ring->offset ||
-	    record + RING_HEADER > ring->limit - ring->head)
+	/* Any size may be asked for: without the first check it could wrap. */
+	if (size >= room || ring_record(size) > room)
 		return NULL;
 	return ring->data + ring->offset + RING_HEADER;
 }
 
-/*
- * Add a record. It is shown at once, with all that was held, or held for later.
- * Whoever shows must look whether the consumer is asleep.
- */
-static inline void ring_add(struct ring_producer *ring, uint64_t header,
-			    uint64_t record, bool hold)
-{
-	_Atomic uint64_t *place = ring_header(ring->data, ring->offset);
-	uint64_t next = ring->offset + record;
-
-	if (next == ring->capacity)
-		next = 0;
-	atomic_store_explicit(ring_header(ring->data, next), RING_EMPTY,
-			      memory_order_relaxed);
-	ring->offset = next;
-	ring->head += record;
-	if (ring->held) {
-		/* Not visible before the one that is held. */
-		atomic_store_explicit(place, header, memory_order_relaxed);
-	} else {
-		ring->held = place;
-		ring->held_value = header;
-	}
-	if (hold)
-		return;
-	atomic_store_explicit(ring->held, ring->held_value,
-			      memory_order_seq_cst);
-	ring->held = NULL;
-}
-
+/* Show all that is held. Whoever shows must look whether the consumer is asleep. */
 static inline void ring_show(struct ring_producer *ring)
 {
 	atomic_store_explicit(ring->held, ring->held_value,
@@ -158,20 +142,45 @@ static inline void ring_show(struct ring_producer *ring)
 	ring->held = NULL;
 }
 
-/* The next record: the message's, or a pad if that does not fit to the end. */
-static inline uint64_t ring_next(const struct ring_producer *ring, uint64_t size)
+/* Add a record, and show it with all that was held, or hold it for later. */
+static inline void ring_add(struct ring_producer *ring, uint64_t header,
+			    uint64_t record, bool hold)
 {
-	uint64_t record = ring_record(size);
-	uint64_t rest = ring->capacity - ring->offset;
+	_Atomic uint64_t *place = ring_header(ring->data, ring->offset);
+	uint64_t next = ring->offset + record;
 
-	return record > rest ? rest : record;
+	if (next == ring->capacity) {
+		next = 0;
+		ring->base += ring->capacity;
+		ring_set_stop(ring);
+	}
+	atomic_store_explicit(ring_header(ring->data, next), RING_EMPTY,
+			      memory_order_relaxed);
+	ring->offset = next;
+	if (!hold && !ring->held) {
+		atomic_store_explicit(place, header, memory_order_seq_cst);
+		return;
+	}
+	if (ring->held) {
+		/* Not visible before the one that is held. */
+		atomic_store_explicit(place, header, memory_order_relaxed);
+	} else {
+		ring->held = place;
+		ring->held_value = header;
+	}
+	if (!hold)
+		ring_show(ring);
 }
 
 /* What the consumer's position must reach, so that reserving can go on. */
 static inline uint64_t ring_wanted(const struct ring_producer *ring, uint64_t size)
 {
-	uint64_t end = ring->head + ring_next(ring, size) + RING_HEADER;
+	uint64_t end = ring->offset + ring_record(size);
 
+	/* If it does not fit before the ring's end, a pad comes first. */
+	if (end > ring->capacity)
+		end = ring->capacity;
+	end += ring->base + RING_HEADER;
 	return end > ring->capacity ? end - ring->capacity : 0;
 }
 
@@ -180,8 +189,7 @@ static inline bool ring_pad(struct ring_producer *ring, uint64_t size)
 {
 	uint64_t rest = ring->capacity - ring->offset;
 
-	if (ring_record(size) <= rest ||
-	    rest + RING_HEADER > ring->limit - ring->head)
+	if (ring_record(size) <= rest || ring->stop != ring->capacity)
 		return false;
 	ring_add(ring, RING_PAD, rest, false);
 	return true;
@@ -192,18 +200,19 @@ static inline bool ring_freed(struct ring_producer *ring, uint64_t position)
 {
 	uint64_t known = ring->limit - ring->capacity;
 
-	if (position - known > ring->head - known)
+	if (position - known > ring->base + ring->offset - known)
 		return false;
 	ring->limit = position + ring->capacity;
+	ring_set_stop(ring);
 	return true;
 }
 
 /* The consumer's own view. */
 struct ring_consumer {
 	unsigned char *data;
+	uint64_t offset;	/* where the next record is */
 	uint64_t capacity;
-	uint64_t tail;		/* position of the next record */
-	uint64_t offset;	/* its place in the ring */
+	uint64_t base;		/* position of the ring's begin */
 	uint64_t record;	/* what the message looked at takes, or 0 */
 	uint64_t size;		/* its bytes */
 };
@@ -217,33 +226,26 @@ static inline void ring_consumer_start(struct ring_consumer *ring,
 			      memory_order_relaxed);
 }
 
-enum ring_look { RING_NOTHING, RING_MESSAGE, RING_SKIPPED, RING_NONSENSE };
-
-/*
- * Look at the next record. After RING_MESSAGE, record and size are set; after
- * RING_SKIPPED the tail has moved, and the producer wants to know.
- */
-static inline enum ring_look ring_look(struct ring_consumer *ring,
-				       memory_order order)
+/* All before this is free. */
+static inline uint64_t ring_position(const struct ring_consumer *ring)
 {
-	uint64_t header = atomic_load_explicit(
-		ring_header(ring->data, ring->offset), order);
-	uint64_t room = ring->capacity - ring->offset;
+	return ring->base + ring->offset;
+}
 
-	if (header == RING_EMPTY)
-		return RING_NOTHING;
-	/* Room for the message, and for the 0 if the ring is full of it. */
-	if (header - 1 <= room - RING_HEADER &&
-	    header - 1 <= ring->capacity - RING_OVERHEAD) {
-		ring->size = header - 1;
-		ring->record = ring_record(ring->size);
-		return RING_MESSAGE;
-	}
-	if (header != RING_PAD || !ring->offset)
-		return RING_NONSENSE;
-	ring->tail += room;
-	ring->offset = 0;
-	return RING_SKIPPED;
+static inline uint64_t ring_load(const struct ring_consumer *ring)
+{
+	return atomic_load_explicit(ring_header(ring->data, ring->offset),
+				    memory_order_acquire);
+}
+
+/* Whether that is the header of a message which fits. */
+static inline bool ring_is_message(const struct ring_consumer *ring,
+				   uint64_t header)
+{
+	/* The largest that can be sent leaves the 0 behind it some room. */
+	uint64_t before = ring->offset ? ring->offset : RING_HEADER;
+
+	return header - 1 <= ring->capacity - RING_HEADER - before;
 }
 
 static inline void *ring_message(const struct ring_consumer *ring)
@@ -251,14 +253,35 @@ static inline void *ring_message(const struct ring_consumer *ring)
 	return ring->data + ring->offset + RING_HEADER;
 }
 
-/* Done with the message looked at. */
-static inline void ring_consume(struct ring_consumer *ring)
+/* Done with a record of that many bytes. */
+static inline void ring_skip(struct ring_consumer *ring, uint64_t record)
 {
-	ring->tail += ring->record;
-	ring->offset += ring->record;
-	if (ring->offset == ring->capacity)
-		ring->offset = 0;
 	ring->record = 0;
+	ring->offset += record;
+	if (ring->offset != ring->capacity)
+		return;
+	ring->offset = 0;
+	ring->base += ring->capacity;
+}
+
+enum ring_look { RING_NOTHING, RING_MESSAGE, RING_NONSENSE };
+
+/* Look at the next message; then record and size are set. */
+static inline enum ring_look ring_look(struct ring_consumer *ring)
+{
+	uint64_t header = ring_load(ring);
+
+	if (header == RING_PAD && ring->offset) {
+		ring_skip(ring, ring->capacity - ring->offset);
+		header = ring_load(ring);
+	}
+	if (header == RING_EMPTY)
+		return RING_NOTHING;
+	if (!ring_is_message(ring, header))
+		return RING_NONSENSE;
+	ring->size = header - 1;
+	ring->record = ring_record(ring->size);
+	return RING_MESSAGE;
 }
 
 #endif /* IVSHMEM_RING_H */

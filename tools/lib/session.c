@@ -107,7 +107,7 @@ void ivshmem_lane_wake(struct lane *lane)
 	int open = LANE_OPEN;
 
 	if (!lane->producer && asleep &&
-	    lane->in.tail < atomic_load(&lane->other->want))
+	    ring_position(&lane->in) < atomic_load(&lane->other->want))
 		return;
 	lane->known = asleep;
 	if (!asleep)
@@ -348,9 +348,7 @@ static int lane_look(struct lane *lane)
 	}
 	if (lane->in.record)
 		return 1;
-	do
-		look = ring_look(&lane->in, memory_order_acquire);
-	while (look == RING_SKIPPED);
+	look = ring_look(&lane->in);
 	if (look == RING_NOTHING)
 		lane_free(lane, memory_order_seq_cst);
 	return look == RING_NONSENSE ? -EPROTO : look == RING_MESSAGE;

@@ -37,6 +37,7 @@ struct lane {
 	_Alignas(CHANNEL_ALIGN)
 	_Atomic int state;	/* enum lane_state */
 	uint32_t known;		/* the other's "asleep" we have dealt with */
+	unsigned int looks;	/* before anything else is tried */
 	bool producer;
 	struct ring_half *mine;
 	struct ring_half *other;
@@ -118,7 +119,8 @@ static inline bool lane_has_ring(const struct lane *lane)
 /* Tell the producer how far the ring is free. */
 static inline void lane_free(struct lane *lane, memory_order order)
 {
-	atomic_store_explicit(&lane->mine->position, lane->in.tail, order);
+	atomic_store_explicit(&lane->mine->position, ring_position(&lane->in),
+			      order);
 	lane_wake(lane);
 }
 
