@@ -13,7 +13,7 @@ import cache
 
 # The program that init is, what tests name in "programs=", and the libraries
 # that ours are linked with statically.
-PACKAGES = ["busybox-static", "udev", "libjansson-dev", "libxxhash-dev"]
+PACKAGES = ["busybox-static", "dash", "kmod", "udev", "libjansson-dev", "libxxhash-dev"]
 
 
 class UserlandError(Exception):
