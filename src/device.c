@@ -24,6 +24,7 @@ static void ivshmem_device_release(struct device *dev)
 	ivshmem_peers_free(idev);
 	iput(idev->inode);
 	cleanup_srcu_struct(&idev->srcu);
+	kfree(idev->name);
 	kfree(idev);
 }
 
@@ -78,6 +79,20 @@ err_free:
 	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_alloc);
+
+/**
+ * ivshmem_device_set_name() - give a device the name that its owner knows it by
+ * @idev: not registered yet
+ * @name: for sysfs and udev; it is copied
+ *
+ * Return: 0 or -ENOMEM
+ */
+int ivshmem_device_set_name(struct ivshmem_device *idev, const char *name)
+{
+	idev->name = kstrdup(name, GFP_KERNEL);
+	return idev->name ? 0 : -ENOMEM;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_name);
 
 /**
  * ivshmem_device_map() - give a device its region

@@ -56,7 +56,23 @@ static ssize_t cache_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(cache);
 
+static ssize_t name_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%s\n", to_idev(dev)->name);
+}
+static DEVICE_ATTR_RO(name);
+
+/* Devices of a bus have none. */
+static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
+{
+	if (attr == &dev_attr_name.attr && !to_idev(kobj_to_dev(kobj))->name)
+		return 0;
+	return attr->mode;
+}
+
 static struct attribute *device_attrs[] = {
+	&dev_attr_name.attr,
 	&dev_attr_size.attr,
 	&dev_attr_id.attr,
 	&dev_attr_vectors.attr,
@@ -66,6 +82,7 @@ static struct attribute *device_attrs[] = {
 
 static const struct attribute_group device_group = {
 	.attrs = device_attrs,
+	.is_visible = device_attr_mode,
 };
 
 static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr,

@@ -5,12 +5,13 @@
  * A device is one shared region, with or without doorbells. It comes from a
  * transport, which finds the memory and says how to ring; everything above is
  * the same code for all of them, and knows nothing of where a device came from.
- * pci.c is the transport of PCI devices; others are modules of their own, which
- * use what is declared here and nothing else.
+ * pci.c is the transport of PCI devices. soft_window.c and soft_memory.c are a
+ * module of their own, which uses what is declared here and nothing else.
  *
  * Life of a device, seen from its transport:
  *
  *	idev = ivshmem_device_alloc(...);
+ *	ivshmem_device_set_name()		if its owner has given it one
  *	ivshmem_device_map() or ivshmem_device_map_pages()
  *	ivshmem_device_set_vectors()
  *	... request_irq(ivshmem_interrupt, ivshmem_device_vector()) ...
@@ -63,6 +64,7 @@ struct ivshmem_transport {
  * @cdev: the node /dev/ivshmemN
  * @transport: operations of the layer below (constant)
  * @priv: the transport's own (constant)
+ * @name: what its owner calls it, or NULL
  * @minor: N (constant after registration)
  * @state: enum ivshmem_state; written under the transport's lock, read inside
  *	the device or with READ_ONCE() as a hint
@@ -85,7 +87,7 @@ struct ivshmem_transport {
  * @vector_group: the directory "interrupts" in sysfs
  * @groups: all that sysfs shows
  *
- * Everything from @phys to the end is set before ivshmem_device_register() and
+ * @name and everything from @phys to the end is set before ivshmem_device_register() and
  * constant from then on, but for the counts in @counters.
  */
 struct ivshmem_device {
@@ -93,6 +95,7 @@ struct ivshmem_device {
 	struct cdev cdev;
 	const struct ivshmem_transport *transport;
 	void *priv;
+	char *name;
 	int minor;
 
 	int state;
@@ -121,6 +124,7 @@ struct ivshmem_device {
 struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 					    const struct ivshmem_transport *transport,
 					    void *priv);
+int ivshmem_device_set_name(struct ivshmem_device *idev, const char *name);
 int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		       resource_size_t size);
 int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
