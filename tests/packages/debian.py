@@ -76,7 +76,7 @@ class Life(Place):
                    *[self.version] * count)
         self.equal(f"{when}: one module for each kernel, of this version",
                    "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done; "
-                   "find /lib/modules/ -name 'ivshmem*.ko*' | wc -l",
+                   "find /lib/modules/ -name 'ivshmem.ko*' | wc -l",
                    *[self.version] * count, str(count))
         self.equal(f"{when}: DKMS keeps no other version",
                    "find /var/lib/dkms/ivshmem -maxdepth 1 -name '[0-9]*' -printf '%f\\n'",

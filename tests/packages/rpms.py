@@ -75,7 +75,7 @@ class Dnf(chroots.Chroot):
         self.equal(f"{name}: each kernel has this version's module",
                    "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done",
                    *[version] * count)
-        self.equal(f"{name}: and no other", "find /lib/modules/ -name 'ivshmem*.ko*' | wc -l",
+        self.equal(f"{name}: and no other", "find /lib/modules/ -name 'ivshmem.ko*' | wc -l",
                    str(count))
         self.equal(f"{name}: DKMS has nothing else",
                    "dkms status ivshmem 2>/dev/null | sed 's/,.*: /:/'; ls /usr/src | grep ivshmem",

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that the administrator describes, in configfs; documented in
+ * docs/ABI/configfs-ivshmem
+ *
+ *	mkdir /sys/kernel/config/ivshmem/cam0
+ *	echo 0x80000000 > address; echo 16M > size; echo 1 > enable
+ *
+ * A directory is a description, and holds a device while "enable" is 1. rmdir
+ * ends both, whatever programs do with the device at that moment.
+ */
+#include <linux/capability.h>
+#include <linux/configfs.h>
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include "soft.h"
+
+/**
+ * struct config_device - a directory
+ * @item: the directory itself
+ * @lock: protects all below, and is the transport's lock of @idev
+ * @spec: what was written so far
+ * @irq: what @spec has as irqs
+ * @idev: while it is enabled, or NULL
+ */
+struct config_device {
+	struct config_item item;
+	struct mutex lock;	/* see above */
+	struct soft_spec spec;
+	unsigned int irq;
+	struct ivshmem_device *idev;
+};
+
+static struct config_device *to_config(struct config_item *item)
+{
+	return container_of(item, struct config_device, item);
+}
+
+/* Set one number of a description that no device stands on. */
+static ssize_t store_number(struct config_item *item, const char *text, size_t count,
+		     u64 max, void (*set)(struct config_device *config, u64 value))
+{
+	struct config_device *config = to_config(item);
+	ssize_t ret;
+	u64 value;
+
+	ret = soft_number(text, &value);
+	if (ret)
+		return ret;
+	if (value > max)
+		return -ERANGE;
+	ret = count;
+	mutex_lock(&config->lock);
+	if (config->idev)
+		ret = -EBUSY;
+	else
+		set(config, value);
+	mutex_unlock(&config->lock);
+	return ret;
+}
+
+static void set_address(struct config_device *config, u64 value)
+{
+	config->spec.address = value;
+	config->spec.has_address = true;
+}
+
+static void set_size(struct config_device *config, u64 value)
+{
+	config->spec.size = value;
+}
+
+static void set_irq(struct config_device *config, u64 value)
+{
+	config->irq = value;
+	config->spec.nr_irqs = value != 0;
+}
+
+static void set_doorbell(struct config_device *config, u64 value)
+{
+	config->spec.doorbell = value;
+	config->spec.has_doorbell = value != 0;
+}
+
+static void set_vectors(struct config_device *config, u64 value)
+{
+	config->spec.vectors = value;
+}
+
+#define DEVICE_NUMBER(name, format, value, max)					\
+static ssize_t device_##name##_show(struct config_item *item, char *page)	\
+{										\
+	struct config_device *config = to_config(item);				\
+										\
+	return sprintf(page, format "\n", value);				\
+}										\
+static ssize_t device_##name##_store(struct config_item *item,			\
+				     const char *page, size_t count)		\
+{										\
+	return store_number(item, page, count, max, set_##name);			\
+}										\
+CONFIGFS_ATTR(device_, name)
+
+DEVICE_NUMBER(address, "0x%llx", config->spec.address, U64_MAX);
+DEVICE_NUMBER(size, "%llu", config->spec.size, U64_MAX);
+DEVICE_NUMBER(irq, "%u", config->irq, UINT_MAX);
+DEVICE_NUMBER(doorbell, "0x%llx", config->spec.doorbell, U64_MAX);
+DEVICE_NUMBER(vectors, "%u", config->spec.vectors, IVSHMEM_MAX_VECTORS);
+
+static int config_enable(struct config_device *config)
+{
+	struct ivshmem_device *idev;
+
+	lockdep_assert_held(&config->lock);
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (config->idev)
+		return 0;
+	idev = soft_create(NULL, &config->spec);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	config->idev = idev;
+	return 0;
+}
+
+static void config_disable(struct config_device *config)
+{
+	lockdep_assert_held(&config->lock);
+	if (config->idev)
+		soft_destroy(config->idev);
+	config->idev = NULL;
+}
+
+static ssize_t device_enable_show(struct config_item *item, char *page)
+{
+	return sprintf(page, "%d\n", !!READ_ONCE(to_config(item)->idev));
+}
+
+static ssize_t device_enable_store(struct config_item *item, const char *page,
+				   size_t count)
+{
+	struct config_device *config = to_config(item);
+	bool wanted;
+	int ret = kstrtobool(page, &wanted);
+
+	if (ret)
+		return ret;
+	mutex_lock(&config->lock);
+	if (wanted)
+		ret = config_enable(config);
+	else
+		config_disable(config);
+	mutex_unlock(&config->lock);
+	return ret ? ret : count;
+}
+CONFIGFS_ATTR(device_, enable);
+
+static ssize_t device_device_show(struct config_item *item, char *page)
+{
+	struct config_device *config = to_config(item);
+	ssize_t length;
+
+	mutex_lock(&config->lock);
+	length = sprintf(page, "%s\n", config->idev ? dev_name(&config->idev->dev) : "");
+	mutex_unlock(&config->lock);
+	return length;
+}
+CONFIGFS_ATTR_RO(device_, device);
+
+static ssize_t device_reason_show(struct config_item *item, char *page)
+{
+	struct config_device *config = to_config(item);
+	ssize_t length;
+
+	mutex_lock(&config->lock);
+	length = sprintf(page, "%s\n", config->spec.reason);
+	mutex_unlock(&config->lock);
+	return length;
+}
+CONFIGFS_ATTR_RO(device_, reason);
+
+static struct configfs_attribute *device_attrs[] = {
+	&device_attr_address,
+	&device_attr_size,
+	&device_attr_irq,
+	&device_attr_doorbell,
+	&device_attr_vectors,
+	&device_attr_enable,
+	&device_attr_device,
+	&device_attr_reason,
+	NULL
+};
+
+/* The last reference to a directory: its name goes with it. */
+static void device_release(struct config_item *item)
+{
+	kfree(to_config(item));
+}
+
+static struct configfs_item_operations device_item_ops = {
+	.release = device_release,
+};
+
+static const struct config_item_type device_type = {
+	.ct_owner = THIS_MODULE,
+	.ct_item_ops = &device_item_ops,
+	.ct_attrs = device_attrs,
+};
+
+/* mkdir */
+static struct config_item *make_directory(struct config_group *group, const char *name)
+{
+	struct config_device *config;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return ERR_PTR(-EPERM);
+	config = kzalloc(sizeof(*config), GFP_KERNEL);
+	if (!config)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&config->lock);
+	config_item_init_type_name(&config->item, name, &device_type);
+	config->spec.name = config_item_name(&config->item);
+	config->spec.vectors = SOFT_DEFAULT_VECTORS;
+	config->spec.irqs = &config->irq;
+	return &config->item;
+}
+
+/* rmdir; a file of the directory that is open keeps no more than the description. */
+static void drop_directory(struct config_group *group, struct config_item *item)
+{
+	struct config_device *config = to_config(item);
+
+	mutex_lock(&config->lock);
+	config_disable(config);
+	mutex_unlock(&config->lock);
+	config_item_put(item);
+}
+
+static struct configfs_group_operations devices_group_ops = {
+	.make_item = make_directory,
+	.drop_item = drop_directory,
+};
+
+static const struct config_item_type devices_type = {
+	.ct_owner = THIS_MODULE,
+	.ct_group_ops = &devices_group_ops,
+};
+
+static struct configfs_subsystem soft_subsystem = {
+	.su_group.cg_item = {
+		.ci_namebuf = "ivshmem",
+		.ci_type = &devices_type,
+	},
+};
+
+int __init soft_config_init(void)
+{
+	config_group_init(&soft_subsystem.su_group);
+	mutex_init(&soft_subsystem.su_mutex);
+	return configfs_register_subsystem(&soft_subsystem);
+}
+
+void soft_config_exit(void)
+{
+	configfs_unregister_subsystem(&soft_subsystem);
+	mutex_destroy(&soft_subsystem.su_mutex);
+}

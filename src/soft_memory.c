@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device in software: memory of the kernel's own, and doorbells between the
+ * programs that have it open
+ *
+ * Every open file is a peer with its own id and vectors. No hypervisor is needed
+ * to try a program; and where this kernel is the host, its node can be the memory
+ * of an ivshmem-plain device (memory-backend-file), whose guest then has the same
+ * bytes as the programs here.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "soft.h"
+
+#define HUGE_ORDER	(PMD_SHIFT - PAGE_SHIFT)
+
+/**
+ * struct memory - a device of its own
+ * @nr: pages
+ * @pages: each of them, as many as could be had are in huge pieces
+ */
+struct memory {
+	unsigned long nr;
+	struct page **pages;
+};
+
+static void memory_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+{
+	ivshmem_peer_ring(idev, peer, vector);
+}
+
+static const struct ivshmem_transport memory_transport = {
+	.owner = THIS_MODULE,
+	.peer_per_file = true,
+	.ring = memory_ring,
+};
+
+static void memory_free(struct memory *memory)
+{
+	while (memory->nr)
+		__free_page(memory->pages[--memory->nr]);
+	kvfree(memory->pages);
+	kfree(memory);
+}
+
+/*
+ * Add 2^order pages at once, or none. They are split, so that each is freed by
+ * itself. No effort is made for large pieces, and no other program is killed.
+ */
+static bool memory_add(struct memory *memory, unsigned int order)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
+		    (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+	struct page *page = alloc_pages(gfp, order);
+	unsigned long i;
+
+	if (!page)
+		return false;
+	if (order)
+		split_page(page, order);
+	for (i = 0; i < 1UL << order; i++)
+		memory->pages[memory->nr++] = page + i;
+	return true;
+}
+
+static int memory_fill(struct memory *memory, unsigned long wanted)
+{
+	unsigned int order = HUGE_ORDER;
+
+	while (memory->nr < wanted) {
+		if (wanted - memory->nr < 1UL << order)
+			order = 0;
+		if (!memory_add(memory, order)) {
+			if (!order)
+				return -ENOMEM;
+			order = 0;
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static struct memory *memory_alloc(struct soft_spec *spec)
+{
+	unsigned long wanted = spec->size >> PAGE_SHIFT;
+	struct memory *memory;
+	int ret;
+
+	if (spec->size >> PAGE_SHIFT > totalram_pages() / 2) {
+		soft_refuse(spec, -ENOMEM,
+			    "size is %llu MiB, more than half of this machine's memory",
+			    spec->size >> 20);
+		return ERR_PTR(-ENOMEM);
+	}
+	memory = kzalloc(sizeof(*memory), GFP_KERNEL);
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
+	memory->pages = kvmalloc_array(wanted, sizeof(*memory->pages), GFP_KERNEL);
+	ret = memory->pages ? memory_fill(memory, wanted) : -ENOMEM;
+	if (!ret)
+		return memory;
+	memory_free(memory);
+	soft_refuse(spec, ret, "no memory for %llu bytes", spec->size);
+	return ERR_PTR(ret);
+}
+
+/**
+ * soft_memory_create() - make a device in software
+ * @parent: NULL
+ * @spec: without has_address
+ *
+ * Return: the device, registered, or an ERR_PTR()
+ */
+struct ivshmem_device *soft_memory_create(struct device *parent,
+					  struct soft_spec *spec)
+{
+	struct ivshmem_device *idev;
+	struct memory *memory;
+	int ret;
+
+	if (spec->nr_irqs || spec->has_doorbell)
+		return ERR_PTR(soft_refuse(spec, -EINVAL,
+					   "an interrupt or a doorbell wants an address"));
+	if (spec->vectors > IVSHMEM_MAX_VECTORS)
+		return ERR_PTR(soft_refuse(spec, -EINVAL, "%u vectors: at most %u",
+					   spec->vectors, IVSHMEM_MAX_VECTORS));
+	memory = memory_alloc(spec);
+	if (IS_ERR(memory))
+		return ERR_CAST(memory);
+	idev = ivshmem_device_alloc(parent, &memory_transport, memory);
+	if (IS_ERR(idev)) {
+		memory_free(memory);
+		return idev;
+	}
+	idev->can_ring = spec->vectors;
+	ret = ivshmem_device_set_name(idev, spec->name);
+	if (ret)
+		goto err_put;
+	ret = ivshmem_device_map_pages(idev, memory->pages, memory->nr);
+	if (ret)
+		goto err_put;
+	ret = ivshmem_device_set_vectors(idev, spec->vectors);
+	if (ret)
+		goto err_unmap;
+	ret = ivshmem_device_register(idev);
+	if (ret)
+		goto err_unmap;
+	return idev;
+
+err_unmap:
+	ivshmem_device_unmap(idev);
+err_put:
+	put_device(&idev->dev);
+	memory_free(memory);
+	return ERR_PTR(ret);
+}
+
+/**
+ * soft_memory_destroy() - end such a device
+ * @idev: the device; its memory is the kernel's again when this returns
+ */
+void soft_memory_destroy(struct ivshmem_device *idev)
+{
+	struct memory *memory = idev->priv;
+
+	ivshmem_device_gone(idev);
+	ivshmem_device_unmap(idev);
+	put_device(&idev->dev);
+	memory_free(memory);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that the firmware describes: a device tree, or ACPI (PRP0001); the
+ * binding is docs/devicetree-ivshmem
+ *
+ * The kernel makes no device of a node in /reserved-memory by itself, so the
+ * module does when it is loaded.
+ */
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <linux/of_platform.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include "soft.h"
+
+static const struct of_device_id platform_ids[] = {
+	{ .compatible = "ivshmem,shared-memory" },
+	{ }
+};
+MODULE_DEVICE_TABLE(of, platform_ids);
+
+static void set_region(struct soft_spec *spec, const struct resource *resource)
+{
+	spec->has_address = true;
+	spec->address = resource->start;
+	spec->size = resource_size(resource);
+}
+
+/* The region may stand elsewhere, and then the first register is the doorbell. */
+static int find_memory(struct platform_device *pdev, struct soft_spec *spec)
+{
+	struct device_node *node = of_parse_phandle(pdev->dev.of_node, "memory-region", 0);
+	struct resource region, *resource;
+	unsigned int index = 0;
+	int ret;
+
+	if (node) {
+		ret = of_address_to_resource(node, 0, &region);
+		of_node_put(node);
+		if (ret)
+			return ret;
+		set_region(spec, &region);
+	} else {
+		resource = platform_get_resource(pdev, IORESOURCE_MEM, index++);
+		if (!resource)
+			return -ENODEV;
+		set_region(spec, resource);
+	}
+	resource = platform_get_resource(pdev, IORESOURCE_MEM, index);
+	if (resource) {
+		spec->has_doorbell = true;
+		spec->doorbell = resource->start;
+	}
+	return 0;
+}
+
+static int find_irqs(struct platform_device *pdev, struct soft_spec *spec)
+{
+	int i, irq, count = platform_irq_count(pdev);
+	unsigned int *irqs;
+
+	if (count <= 0)
+		return count;
+	irqs = devm_kcalloc(&pdev->dev, count, sizeof(*irqs), GFP_KERNEL);
+	if (!irqs)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		irq = platform_get_irq(pdev, i);
+		if (irq < 0)
+			return irq;
+		irqs[i] = irq;
+	}
+	spec->irqs = irqs;
+	spec->nr_irqs = count;
+	return 0;
+}
+
+/* The driver core calls it when the device is unbound, under its device_lock. */
+static void platform_end(void *idev)
+{
+	soft_destroy(idev);
+}
+
+static int platform_probe(struct platform_device *pdev)
+{
+	struct soft_spec spec = { .name = dev_name(&pdev->dev) };
+	struct ivshmem_device *idev;
+	int ret;
+
+	ret = find_memory(pdev, &spec);
+	if (ret) {
+		dev_err(&pdev->dev, "no memory is described: reg or memory-region\n");
+		return ret;
+	}
+	ret = find_irqs(pdev, &spec);
+	if (ret)
+		return ret;
+	idev = soft_create(&pdev->dev, &spec);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	return devm_add_action_or_reset(&pdev->dev, platform_end, idev);
+}
+
+static struct platform_driver platform_driver = {
+	.probe = platform_probe,
+	.driver = {
+		.name = "ivshmem_soft",
+		.of_match_table = platform_ids,
+	},
+};
+
+/* Do something with each of our nodes in /reserved-memory. */
+static void for_each_reserved(void (*what)(struct device_node *node))
+{
+	struct device_node *parent = of_find_node_by_path("/reserved-memory"), *node;
+
+	if (!parent)
+		return;
+	for_each_available_child_of_node(parent, node)
+		if (of_match_node(platform_ids, node))
+			what(node);
+	of_node_put(parent);
+}
+
+static void make_node_device(struct device_node *node)
+{
+	if (!of_platform_device_create(node, NULL, NULL))
+		pr_err("ivshmem_soft: %pOF: no device can be made of it\n", node);
+}
+
+static void drop_node_device(struct device_node *node)
+{
+	struct platform_device *pdev = of_find_device_by_node(node);
+
+	if (!pdev)
+		return;
+	of_platform_device_destroy(&pdev->dev, NULL);
+	put_device(&pdev->dev);
+}
+
+int __init soft_platform_init(void)
+{
+	int ret = platform_driver_register(&platform_driver);
+
+	if (!ret)
+		for_each_reserved(make_node_device);
+	return ret;
+}
+
+void soft_platform_exit(void)
+{
+	for_each_reserved(drop_node_device);
+	platform_driver_unregister(&platform_driver);
+}
