@@ -19,7 +19,8 @@ from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  #
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
-VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "doctor"]
+VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "add", "remove",
+         "doctor"]
 
 
 def test_help():
@@ -48,6 +49,13 @@ def test_usage():
     check_exit(run("wait", "x"), USAGE, "a vector is a number", "not a number")
     check_exit(run("ping", "0", "-t", "-1"), USAGE, "a time is not negative", "seconds")
     check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "at most")
+    check_exit(run("add"), USAGE, "add without a name", "which device")
+    check_exit(run("add", "a/b"), USAGE, "a name that is a path", "can be no name")
+    check_exit(run("add", "cam0"), USAGE, "add without a size", "which size")
+    check_exit(run("add", "cam0", "--size", "x"), USAGE, "a size is a number", "not a number")
+    check_exit(run("add", "cam0", "--size", "4K", "--vectors", "257"), USAGE,
+               "add: too many vectors", "at most 256")
+    check_exit(run("remove"), USAGE, "remove without a name", "which device")
     check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "1 or more")
     check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "not both")
     check_exit(run("read", "--json", "--raw"), USAGE, "JSON or bytes", "not both")

@@ -71,6 +71,7 @@ static void test_properties(void)
 	tap_eq(properties.id, 0, "id");
 	tap_eq(properties.vectors, 3, "vectors");
 	tap_eq(properties.transport, IVSHMEM_TRANSPORT_SERVER, "transport");
+	tap_ok(properties.can_ring, "others can be rung");
 	tap_ok(!properties.mapped_registers, "no registers");
 	tap_eq(properties.page_size, sysconf(_SC_PAGESIZE), "page size");
 	tap_eq(ivshmem_properties(b, &properties), 0, "so does the second");

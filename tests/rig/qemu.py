@@ -12,7 +12,7 @@ import arches
 import cache
 import qmp
 
-BOOT_SECONDS = 90
+BOOT_SECONDS = 40
 PROBE_SECONDS = 15
 FIRST_SLOT = 0x10       # ivshmem devices are at 00:10.0, 00:11.0 and so on
 FIRST_PORT_SLOT = 0x18  # all but pc: root ports for what is plugged in later

@@ -70,7 +70,7 @@ int verb_ring(int argc, char **argv)
 	code = device_open(&device, 0);
 	if (code)
 		return code;
-	code = device_need_doorbells(&device);
+	code = device_need_ringing(&device);
 	for (uint64_t i = 0; !code && !error && i < option.count; i++)
 		error = ivshmem_ring(device.handle, option.peer, option.vector);
 	if (error)
@@ -222,7 +222,7 @@ static enum exit_code wait_for_vectors(const struct device *device)
 	static struct listener listener;
 	sigset_t signals, awake;
 	int64_t start = now_ns();
-	enum exit_code code = device_need_doorbells(device);
+	enum exit_code code = device_need_vectors(device);
 	int error;
 
 	for (uint32_t v = 0; !code && v < IVSHMEM_MAX_VECTORS; v++)

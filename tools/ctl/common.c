@@ -75,6 +75,10 @@ static const struct argp help_argp = {
 	.parser = parse_common,
 };
 
+const struct argp_child with_help[] = {
+	{ .argp = &help_argp }, { 0 }
+};
+
 const struct argp_child with_device[] = {
 	{ .argp = &help_argp }, { .argp = &device_argp }, { 0 }
 };

@@ -39,9 +39,12 @@ int verb_wait(int argc, char **argv);
 int verb_ping(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_recv(int argc, char **argv);
+int verb_add(int argc, char **argv);
+int verb_remove(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 
 /* The options that several verbs have; a verb names one of these in its argp. */
+extern const struct argp_child with_help[];
 extern const struct argp_child with_device[];
 extern const struct argp_child with_json[];
 extern const struct argp_child with_device_and_json[];
@@ -91,8 +94,9 @@ enum exit_code complain_none(enum exit_code code, const char *name);
 enum exit_code device_complain(const struct device *device, int error,
 			       const char *action);
 
-/* Checks that the device has doorbells, and for @vector if it is its own. */
-enum exit_code device_need_doorbells(const struct device *device);
+/* Checks that others can be rung; that it has vectors; that it has @vector. */
+enum exit_code device_need_ringing(const struct device *device);
+enum exit_code device_need_vectors(const struct device *device);
 enum exit_code device_need_vector(const struct device *device, uint32_t vector);
 
 /* As device_complain() for ringing @peer: -ENXIO says who is there instead. */

@@ -181,18 +181,27 @@ enum exit_code device_complain(const struct device *device, int error,
 	}
 }
 
-enum exit_code device_need_doorbells(const struct device *device)
+enum exit_code device_need_ringing(const struct device *device)
 {
-	if (device->properties.vectors)
+	if (device->properties.can_ring)
 		return EXIT_OK;
 	return complain(EXIT_FAILED,
 			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell",
 			device->name);
 }
 
+enum exit_code device_need_vectors(const struct device *device)
+{
+	if (device->properties.vectors || !device->properties.can_ring)
+		return device_need_ringing(device);
+	return complain(EXIT_FAILED,
+			"%s can ring but has no interrupts of its own: nobody can ring it",
+			device->name);
+}
+
 enum exit_code device_need_vector(const struct device *device, uint32_t vector)
 {
-	enum exit_code code = device_need_doorbells(device);
+	enum exit_code code = device_need_vectors(device);
 
 	if (code || vector < device->properties.vectors)
 		return code;

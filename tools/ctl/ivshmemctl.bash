@@ -16,7 +16,7 @@ _ivshmemctl()
 	local verb=${COMP_WORDS[1]} options
 
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv doctor help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove doctor help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -28,12 +28,14 @@ _ivshmemctl()
 		[[ $verb == ping ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-c | -s | -t | -v | -O | -S | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+	-c | -s | -t | -v | -O | -S | --address | --irq | --doorbell | --vectors | --count | --spin | --timeout | --vector | --interval | --offset | --size)
 		return
 		;;
 	esac
 	options="--help --usage --device"
 	case $verb in
+	add) options="--help --usage --json --address --size --irq --doorbell --vectors" ;;
+	remove) options="--help --usage" ;;
 	list | doctor) options="--help --usage --json" ;;
 	info) options+=" --json" ;;
 	read) options+=" --json --raw --output" ;;
@@ -45,6 +47,9 @@ _ivshmemctl()
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ $verb == remove ]]; then
+		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
+			compgen -d -- "$word")
 	elif [[ $verb == send || $verb == recv ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	fi

@@ -27,6 +27,8 @@ static const struct verb {
 	{ "ivshmemctl ping", "measure doorbell round trips", verb_ping },
 	{ "ivshmemctl send", "stream a file to the other side", verb_send },
 	{ "ivshmemctl recv", "receive what the other side sends", verb_recv },
+	{ "ivshmemctl add", "make a device that no bus finds", verb_add },
+	{ "ivshmemctl remove", "take such a device away", verb_remove },
 	{ "ivshmemctl doctor", "say what is wrong, and what to do", verb_doctor },
 };
 

@@ -174,9 +174,9 @@ static void info_text(const struct device *device,
 	if (p->vectors)
 		printf("vectors       %u\n", p->vectors);
 	else
-		printf("vectors       0 (no doorbells)\n");
+		printf("vectors       0 (nobody can ring here)\n");
 	printf("cache         %s\n", cache_name(p->cache));
-	printf("ringing       %s\n", !p->vectors ? "not possible" :
+	printf("ringing       %s\n", !p->can_ring ? "not possible" :
 	       p->mapped_registers ? "by mapped register" : "by system call");
 	if (entry && *entry->pci)
 		printf("pci           %s\n", entry->pci);

@@ -59,6 +59,7 @@ static int device_properties(struct ivshmem *handle,
 		.transport = IVSHMEM_TRANSPORT_DEVICE,
 		.cache = info.cache,
 		.page_size = handle->page,
+		.can_ring = !!(info.flags & IVSHMEM_INFO_DOORBELL),
 		.mapped_registers = to_device(handle)->registers != NULL,
 	};
 	return 0;

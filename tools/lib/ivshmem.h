@@ -48,12 +48,13 @@ struct ivshmem_properties {
 	uint64_t size;			/* bytes in the region */
 	uint32_t id;			/* own peer number or IVSHMEM_NO_ID */
 	/*
-	 * Own interrupt vectors; 0: no doorbells. A server does not say how
+	 * Own interrupt vectors; 0: nobody can ring here. A server does not say how
 	 * many there will be: late ones still count when they come.
 	 */
 	uint32_t vectors;
 	enum ivshmem_transport transport;
 	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
+	int can_ring;			/* peers have doorbells */
 	int mapped_registers;		/* ringing needs no system call */
 	size_t page_size;		/* what ivshmem_map() offsets are multiples of */
 };

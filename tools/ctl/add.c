@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl add, remove: devices that no bus finds, by the module ivshmem_soft
+ * and its directory in configfs (docs/ABI/configfs-ivshmem).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/ivshmem.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "textfile.h"
+
+#define CONFIG		"/sys/kernel/config/ivshmem"
+#define NOT_GIVEN	UINT64_MAX
+
+enum { ADDRESS, SIZE, IRQ, DOORBELL, VECTORS, NUMBERS };
+
+static const char *const attributes[NUMBERS] = {
+	"address", "size", "irq", "doorbell", "vectors"
+};
+
+static struct {
+	const char *name;
+	uint64_t numbers[NUMBERS];
+} option;
+
+static const char *config_path(const char *attribute)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), CONFIG "/%s%s%s", option.name,
+		 *attribute ? "/" : "", attribute);
+	return path;
+}
+
+/* The directory is there once the module is; give it a chance to be. */
+static bool has_config(void)
+{
+	char *const command[] = { "modprobe", "-q", "ivshmem_soft", NULL };
+	int status;
+	pid_t pid;
+
+	if (access(CONFIG, F_OK) && !geteuid() &&
+	    !posix_spawn(&pid, "/sbin/modprobe", NULL, NULL, command, environ))
+		waitpid(pid, &status, 0);
+	return !access(CONFIG, F_OK);
+}
+
+static enum exit_code complain_config(void)
+{
+	if (geteuid())
+		return complain(EXIT_DENIED, "only root can do this: sudo ivshmemctl ...");
+	return complain(EXIT_FAILED,
+			"there is no " CONFIG ": sudo modprobe ivshmem_soft (which comes with the driver), and, if nothing is mounted there, sudo mount -t configfs configfs /sys/kernel/config");
+}
+
+static int write_attribute(const char *attribute, const char *format, uint64_t value)
+{
+	int fd = open(config_path(attribute), O_WRONLY | O_CLOEXEC), error = 0;
+	char text[32];
+	int length = snprintf(text, sizeof(text), format, value);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, (size_t)length) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+/* The driver knows best why not. */
+static enum exit_code complain_refused(int error)
+{
+	char reason[256];
+
+	if (error == -EPERM && geteuid())
+		return complain_config();
+	if (read_line(config_path("reason"), reason, sizeof(reason)))
+		snprintf(reason, sizeof(reason), "%s", strerror(-error));
+	return complain(EXIT_FAILED, "%s cannot be added: %s", option.name, reason);
+}
+
+static enum exit_code describe_and_enable(void)
+{
+	int error;
+
+	for (int i = 0; i < NUMBERS; i++) {
+		if (option.numbers[i] == NOT_GIVEN)
+			continue;
+		error = write_attribute(attributes[i], "%" PRIu64, option.numbers[i]);
+		if (error)
+			return complain(EXIT_FAILED, "%s cannot be added: %s %" PRIu64 ": %s",
+					option.name, attributes[i], option.numbers[i],
+					strerror(-error));
+	}
+	error = write_attribute("enable", "%" PRIu64, 1);
+	return error ? complain_refused(error) : EXIT_OK;
+}
+
+static error_t parse_name(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num)
+			argp_error(state, "too many arguments");
+		if (!*argument || *argument == '.' || strchr(argument, '/'))
+			argp_error(state, "'%s' can be no name: no '/', and no '.' in front",
+				   argument);
+		option.name = argument;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which device? Give it a name, such as cam0");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse_add(int key, char *argument, struct argp_state *state)
+{
+	static const uint64_t limits[NUMBERS] = {
+		UINT64_MAX - 1, UINT64_MAX - 1, UINT32_MAX, UINT64_MAX - 1,
+		IVSHMEM_MAX_VECTORS
+	};
+
+	switch (key) {
+	case 'a' ... 'a' + NUMBERS - 1:
+		option.numbers[key - 'a'] = argument_size(state, attributes[key - 'a'],
+							  argument, limits[key - 'a']);
+		return 0;
+	case ARGP_KEY_END:
+		if (option.numbers[SIZE] == NOT_GIVEN)
+			argp_error(state, "which size? Give --size, such as --size 16M");
+		return 0;
+	default:
+		return parse_name(key, argument, state);
+	}
+}
+
+static const struct argp_option add_options[] = {
+	{ "address", 'a' + ADDRESS, "ADDRESS", 0,
+	  "Memory at this physical address (without: memory of the kernel's own)", 0 },
+	{ "size", 'a' + SIZE, "SIZE", 0, "Its size, such as 16M", 0 },
+	{ "irq", 'a' + IRQ, "N", 0, "This interrupt rings vector 0", 0 },
+	{ "doorbell", 'a' + DOORBELL, "ADDRESS", 0,
+	  "Physical address of the Doorbell register that rings others", 0 },
+	{ "vectors", 'a' + VECTORS, "N", 0,
+	  "Vectors of each program, without --address (default: 4)", 0 },
+	{ 0 }
+};
+
+static const struct argp add_argp = {
+	.options = add_options,
+	.parser = parse_add,
+	.args_doc = "NAME",
+	.doc = "Make a device that no bus finds: memory at a physical address, or, without one, memory of the kernel's own, in which every program that opens the device is a peer.",
+	.children = with_json,
+};
+
+static enum exit_code report(void)
+{
+	char device[NAME_MAX + 1];
+	int error = read_line(config_path("device"), device, sizeof(device));
+
+	if (error)
+		return complain(EXIT_NO_DEVICE, "%s went away at once", option.name);
+	if (common.json)
+		return print_json(stdout, json_pack("{s:s, s:s}", "name", option.name,
+						    "device", device), false);
+	printf("%s is /dev/%s\n", option.name, device);
+	return EXIT_OK;
+}
+
+int verb_add(int argc, char **argv)
+{
+	enum exit_code code;
+
+	for (int i = 0; i < NUMBERS; i++)
+		option.numbers[i] = NOT_GIVEN;
+	argp_parse(&add_argp, argc, argv, 0, NULL, NULL);
+	if (!has_config())
+		return complain_config();
+	if (mkdir(config_path(""), 0755)) {
+		if (errno == EEXIST)
+			return complain(EXIT_FAILED,
+					"there is a device %s already: ivshmemctl remove %s takes it away",
+					option.name, option.name);
+		if (errno == EACCES || errno == EPERM)
+			return complain_config();
+		return complain(EXIT_FAILED, "%s cannot be made: %s", option.name,
+				strerror(errno));
+	}
+	code = describe_and_enable();
+	if (code) {
+		rmdir(config_path(""));
+		return code;
+	}
+	return report();
+}
+
+static const struct argp remove_argp = {
+	.parser = parse_name,
+	.args_doc = "NAME",
+	.doc = "Take away a device that 'add' made, whoever uses it.",
+	.children = with_help,
+};
+
+int verb_remove(int argc, char **argv)
+{
+	argp_parse(&remove_argp, argc, argv, 0, NULL, NULL);
+	if (!rmdir(config_path("")))
+		return EXIT_OK;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return complain(EXIT_NO_DEVICE,
+				"'ivshmemctl add' made no device %s: those there are stand in " CONFIG,
+				option.name);
+	if (errno == EACCES || errno == EPERM)
+		return complain_config();
+	return complain(EXIT_FAILED, "%s cannot be removed: %s", option.name,
+			strerror(errno));
+}
