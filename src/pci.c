@@ -53,12 +53,8 @@ static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 static u32 pci_id(struct ivshmem_device *idev)
 {
 	struct ivshmem_pci *ip = idev->priv;
-	u32 id;
+	u32 id = readl(ip->registers + REG_IVPOSITION);
 
-	/* ivshmem-plain has the register too, but nobody has given it an id. */
-	if (!idev->can_ring)
-		return IVSHMEM_ID_UNKNOWN;
-	id = readl(ip->registers + REG_IVPOSITION);
 	return id > IVSHMEM_MAX_PEER ? IVSHMEM_ID_UNKNOWN : id;
 }
 

@@ -124,6 +124,9 @@ u32 ivshmem_peer_id(struct ivshmem_peer *peer)
 {
 	const struct ivshmem_transport *transport = peer->idev->transport;
 
+	/* ivshmem-plain has the register too, but nobody has given it an id. */
+	if (!peer->idev->can_ring)
+		return IVSHMEM_ID_UNKNOWN;
 	return transport->peer_per_file ? peer->id : transport->id(peer->idev);
 }
 

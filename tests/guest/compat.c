@@ -3,7 +3,7 @@
  * A 32-bit program's ioctls: the same structures by the compat entry of the
  * kernel, which int 0x80 reaches from a 64-bit program too.
  */
-/* rig: devices=doorbell vectors=2 size=1M */
+/* rig: devices=doorbell vectors=2 size=1M over=pci,memory */
 #include "dev.h"
 
 #define SYS32_IOCTL 54

@@ -81,6 +81,15 @@ static inline int dev_ring_self(int fd, uint32_t vector)
 	return dev_ring(fd, dev_info(fd).id, vector);
 }
 
+/* Ring all files that are open: they are one peer, or each is one of its own. */
+#define DEV_PEERS 32
+
+static inline void dev_ring_files(int fd, uint32_t vector)
+{
+	for (uint32_t peer = 0; peer < DEV_PEERS; peer++)
+		dev_ring(fd, peer, vector);
+}
+
 static inline int dev_wait(int fd, struct ivshmem_wait *w)
 {
 	return result(ioctl(fd, IVSHMEM_IOC_WAIT, w));

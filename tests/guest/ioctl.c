@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every ioctl: its success, and each way in which it refuses. */
-/* rig: devices=doorbell,plain vectors=4 size=16M */
+/* rig: devices=doorbell,plain vectors=4 size=16M over=pci,memory */
 #include <sys/eventfd.h>
 
 #include "dev.h"

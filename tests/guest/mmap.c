@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What mappings allow, refuse, and keep to through fork, mremap and madvise. */
-/* rig: devices=plain size=16M */
+/* rig: devices=plain size=16M over=pci,window,memory */
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -3,7 +3,7 @@
  * Everybody who waits for a doorbell gets it: poll, epoll, SIGIO, eventfds,
  * and several processes at once.
  */
-/* rig: devices=doorbell vectors=4 size=1M */
+/* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -47,7 +47,7 @@ static void test_poll(int fd)
 	tap_eq(poll_now(fd), POLLOUT, "nothing rang: writable only");
 	tap_eq(poll_now(ro), 0, "a read-only file is not even that");
 	tap_ok(!readable(fd, 50), "poll times out");
-	dev_ring_self(fd, 2);
+	dev_ring_files(fd, 2);
 	tap_ok(readable(fd, 5000), "a doorbell ends poll with POLLIN");
 	tap_ok(readable(other, 5000), "another open file sees it too");
 	tap_eq(dev_wait_vector(fd, 2, 0), 1, "WAIT takes it");
@@ -101,7 +101,7 @@ static void test_eventfds(int fd)
 
 	dev_eventfd(fd, 3, a);
 	dev_eventfd(other, 3, b);
-	dev_ring_self(fd, 3);
+	dev_ring_files(fd, 3);
 	tap_ok(readable(a, 5000), "one file's eventfd is signalled");
 	tap_ok(readable(b, 5000), "so is another's, for the same vector");
 	eventfd_read(a, &value);
@@ -141,7 +141,7 @@ static void test_many(int fd)
 	}
 	/* Whoever was not asleep yet finds the ring counted, or the next one. */
 	sleep_ms(300);
-	dev_ring_self(fd, 1);
+	dev_ring_files(fd, 1);
 	for (int i = 0; i < WAITERS / 2; i++) {
 		pthread_join(threads[i], &count);
 		woken += (intptr_t)count > 0;

@@ -33,6 +33,14 @@ static inline int rig_guests(void)
 	return rig_number("RIG_GUESTS");
 }
 
+/* Is the device from this transport: pci, window or memory? */
+static inline bool rig_over(const char *transport)
+{
+	const char *value = getenv("RIG_OVER");
+
+	return value && !strcmp(value, transport);
+}
+
 /* How often to repeat what is better repeated many times: a twentieth of that if
  * the rig is in a hurry.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* WAIT: the futex between machines, its timeouts, sets, spinning and signals. */
-/* rig: devices=doorbell vectors=4 size=1M */
+/* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <pthread.h>
 #include <signal.h>
 

@@ -48,8 +48,10 @@ class Setup:
         """Write the initramfs of a topology's guests with some tests in it. Return
         the names of the kernel's modules to load, in order."""
         arch = self.kernel.arch
+        modules = [*topology.modules.split(","),
+                   "" if topology.over == "pci" else "configfs"]
         extra = build.kernel_modules(
-            self.kernel, filter(None, topology.modules.split(",")),
+            self.kernel, filter(None, modules),
             path.with_suffix(".modules"))
         files = dict(self.programs)
         for name in filter(None, topology.programs.split(",")):
@@ -114,6 +116,8 @@ class Boot:
             commands = [f"insmod /lib/{name}" for name in modules[arch]]
             if topology.insmod == "yes":
                 commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
+            if topology.over != "pci":
+                commands.append(f"soften {topology.over}")
             failure = NoBoot
             try:
                 guest.wait_ready()
@@ -196,7 +200,8 @@ class Boot:
             writer.take(name, reader, line)
             return None
 
-        command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)}; "
+        command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
+                   f"RIG_OVER={self.topology.over}; "
                    f"export RIG_QUICK={os.environ.get('QUICK', '')}; "
                    f"exec /tests/{test.name}")
         try:

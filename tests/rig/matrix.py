@@ -145,8 +145,8 @@ class Counter(tap.Reader):
 def prepare():
     """Build the programs that all rows share."""
     build.targets(["build/ivshmem-server"])
-    names = ["static/ivshmemctl", *(f"guest/{test.name}" for test in run.guest_tests()
-                                    if test.compiled)]
+    names = ["static/ivshmemctl", *{f"guest/{test.path.stem}" for test in run.guest_tests()
+                                    if test.compiled}]
     for arch in arches.ALL:
         build.programs(names, arch)
 

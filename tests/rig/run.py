@@ -36,11 +36,12 @@ class Test(collections.namedtuple("Test", "path topology timeout kernel")):
 
     @property
     def name(self):
-        return self.path.stem
+        over = self.topology.over
+        return self.path.stem if over == "pci" else f"{self.path.stem}-{over}"
 
     def program(self, arch):
         """What runs in a guest."""
-        return build.program(f"guest/{self.name}", arch) if self.compiled else self.path
+        return build.program(f"guest/{self.path.stem}", arch) if self.compiled else self.path
 
     @property
     def compiled(self):
@@ -61,7 +62,8 @@ def guest_tests():
         if path.suffix not in (".c", ".sh") or path.name == "lib.sh":
             continue
         if selected(path.stem):
-            yield Test(path, *topology.parse(path))
+            for wants in topology.parse(path):
+                yield Test(path, *wants)
 
 
 def host_tests():
@@ -123,10 +125,11 @@ def obstacle(test, kernel):
 def setup_for(kernel, tests, others=()):
     """Build everything that guests of a kernel's architecture run."""
     arch = kernel.arch
-    build.programs(["static/ivshmemctl", *(f"guest/{test.name}" for test in tests
-                                           if test.compiled)], arch)
+    build.programs(["static/ivshmemctl", *{f"guest/{test.path.stem}" for test in tests
+                                           if test.compiled}], arch)
     return boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
+        "bin/soften": build.TOP / "tests/rig/soften.sh",
         "tests/lib.sh": GUEST_TESTS / "lib.sh",
         **{str(path.relative_to(build.TOP)): path
            for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)

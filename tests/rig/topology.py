@@ -13,6 +13,7 @@ import shlex
 import arches
 import qemu
 
+TRANSPORTS = ("pci", "window", "memory")
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
     "devices": "doorbell",  # comma list of plain, doorbell; or none
@@ -31,6 +32,7 @@ DEFAULTS = {
     "qemu": "",             # more arguments for QEMU, see Boot._hardware()
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
+    "over": "pci",          # comma list of transports, one run each: see soften.sh
 }
 
 Topology = collections.namedtuple("Topology", DEFAULTS)
@@ -44,7 +46,7 @@ class TopologyError(Exception):
 
 
 def parse(path):
-    """What a test file asks for: Wants(topology, timeout, kernel)."""
+    """What a test file asks for, a Wants for each transport."""
     words = {**DEFAULTS, "timeout": "60"}
     kernel = None
     with open(path, encoding="utf-8") as file:
@@ -64,7 +66,8 @@ def parse(path):
         words["alone"] = path.stem
     topology = Topology(**words)
     _check(path, topology)
-    return Wants(topology, timeout, kernel)
+    return [Wants(topology._replace(over=over), timeout, kernel)
+            for over in topology.over.split(",")]
 
 
 def _check(path, topology):
@@ -75,6 +78,8 @@ def _check(path, topology):
     if set(names) - set(arches.ALL) or len(names) not in (0, int(topology.guests)):
         raise TopologyError(f"{path}: arches are {' and '.join(arches.ALL)}, "
                             "one for each guest")
+    if set(topology.over.split(",")) - set(TRANSPORTS):
+        raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
     if set(devices(topology)) - {"plain", "doorbell"}:

@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# soften window|memory: give each PCI device of a guest up, and have a device of
+# ivshmem_soft with the same number in its place: its memory and its doorbell
+# register by their addresses, or a device in software of the same size.
+set -e
+config=/sys/kernel/config/ivshmem
+
+# value NAME: what the device was
+value() {
+	cat "$device/$1"
+}
+
+# bar N: where a BAR begins
+bar() {
+	sed -n "$(($1 + 1))s/ .*//p" "$pci/resource"
+}
+
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+insmod /lib/ivshmem_soft.ko
+for device in /sys/class/ivshmem/ivshmem*; do
+	pci=$(readlink -f "$device/device")
+	size=$(value size) vectors=$(value vectors)
+	echo "${pci##*/}" >"$pci/driver/unbind"
+	mkdir $config/"${device##*/}"
+	cd $config/"${device##*/}"
+	echo "$size" >size
+	case $1 in
+	window)
+		echo 1 >"$pci/enable"
+		bar 2 >address
+		[ "$vectors" -eq 0 ] || echo $(($(bar 0) + 12)) >doorbell
+		;;
+	memory) echo "$vectors" >vectors ;;
+	esac
+	echo 1 >enable
+done
