@@ -43,9 +43,9 @@ demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in e
 bench: prerequisites-bench ## measure speed beside the alternatives, in two guests
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
 
-guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
+guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
-arm64-packages := gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
+arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
 	@tests/rig/prerequisites.sh $(guest-packages) \

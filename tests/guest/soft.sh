@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Devices by their address and in software, as configfs and the module's option
 # make them; and each way in which one is refused.
-# rig: devices=plain size=1M modules=configfs append=memmap=16M$0xa000000
+# rig: arches=amd64 devices=plain size=1M modules=configfs append=memmap=16M$0xa000000
 . /tests/lib.sh
 
 config=/sys/kernel/config/ivshmem

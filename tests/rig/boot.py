@@ -10,6 +10,7 @@ import threading
 
 import build
 import devices
+import firmware
 import initramfs
 import klog
 import qemu
@@ -105,9 +106,11 @@ class Boot:
                                        build.BUILD / "ivshmem-server")
         for index, arch in enumerate(arches):
             own = setup.of(arch)
+            hardware = [*self.devices.arguments(), *self._hardware(index),
+                        *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch),
+                                            self.directory)]
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
-                               images[arch], own.accel,
-                               [*self.devices.arguments(), *self._hardware(index)],
+                               images[arch], own.accel, hardware,
                                topology.append, topology.machine, topology.mem,
                                topology.smp, topology.turns)
             self.guests.append(guest)

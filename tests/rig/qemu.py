@@ -32,8 +32,9 @@ class GuestError(Exception):
     """The guest died or did not answer in time."""
 
 
-def binary(arch):
+def binary(name):
     """The emulator of an architecture; QEMU= names another one for x86-64."""
+    arch = arches.ALL[name]
     name = arch.qemu
     if arch is arches.AMD64:
         name = os.environ.get("QEMU", name)
@@ -121,7 +122,7 @@ class Guest:
         """Start QEMU. It dies with the thread that calls this."""
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", binary(self.arch), *self.arguments],
+                ["setpriv", "--pdeathsig", "KILL", binary(self.arch.name), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:
             self.control, _ = self.listeners["control"].accept()

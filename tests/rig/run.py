@@ -19,6 +19,7 @@ import archive
 import boot
 import build
 import devices
+import firmware
 import kernels
 import qemu
 import tap
@@ -28,7 +29,7 @@ import userland
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          qemu.GuestError, topology.TopologyError, userland.UserlandError)
+          firmware.FirmwareError, qemu.GuestError, topology.TopologyError, userland.UserlandError)
 
 
 class Test(collections.namedtuple("Test", "path topology timeout kernel")):
@@ -119,6 +120,9 @@ def obstacle(test, kernel):
                 shutil.which(arch.qemu) and shutil.which(f"{arch.triplet}-gcc") and
                 os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")):
             return f"needs a compiler and QEMU for {name}: make check-kernels has them"
+    for name in firmware.programs(test.topology.firmware):
+        if not shutil.which(name):
+            return f"needs {name}: apt-get install acpica-tools device-tree-compiler"
     return None
 
 

@@ -30,6 +30,7 @@ DEFAULTS = {
     "modules": "",          # comma list of the kernel's modules to load before
     "programs": "",         # comma list of the host's programs to have in the guest
     "qemu": "",             # more arguments for QEMU, see Boot._hardware()
+    "firmware": "",         # an overlay or table in tests/guest, see firmware.py
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
     "over": "pci",          # comma list of transports, one run each: see soften.sh
