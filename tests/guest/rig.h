@@ -51,14 +51,16 @@ static inline int rig_times(int times)
 	return quick && *quick ? times / 20 : times;
 }
 
-/* One line from the host, a byte at a time: the next line is not ours yet. */
+/* One line from the host, a byte at a time: the next line is not ours yet. It
+ * sends zeros between lines, to see whether we are there.
+ */
 static inline void rig_read_line(char *line, size_t size)
 {
 	size_t length = 0;
 	char c;
 
 	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
-		if (length + 1 < size)
+		if (c && length + 1 < size)
 			line[length++] = c;
 	line[length] = '\0';
 }

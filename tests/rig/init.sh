@@ -21,6 +21,7 @@ mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 dmesg -n 8
 
+# read passes over the zeros that the rig sends to see whether we are there.
 exec 3<>"/dev/${rig_port:?}"
 stty raw -echo <&3
 echo "@rig-ready" >&3
