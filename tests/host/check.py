@@ -15,7 +15,7 @@ import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-LIMIT = 300  # seconds for one test
+LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 
 sys.path.insert(0, str(HERE.parent / "rig"))
 import run  # noqa: E402

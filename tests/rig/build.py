@@ -18,6 +18,7 @@ import userland
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
+STACK_LIMIT = 512       # bytes a function of the driver may use
 
 # What clang lacks of the configuration that gcc left in the headers.
 CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
@@ -75,18 +76,20 @@ def link_sources(directory):
     return identity
 
 
-def module(kernel, arguments=()):
-    """Build the driver for a kernel, if anything changed. Return its modules."""
+def module(kernel):
+    """Build the driver for a kernel, if anything changed. Return its modules. Beside
+    them the compiler leaves how much stack each function uses, in *.su."""
     directory = BUILD / "kmod" / kernel.release
-    identity = [link_sources(directory), kernels.make_arguments(kernel), list(arguments)]
+    arguments = [*kernels.make_arguments(kernel), "KCFLAGS=-fstack-usage"]
+    identity = [link_sources(directory), arguments]
     stamp = directory / "stamp"
     strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
         print(f"# building the module for {kernel.release}", flush=True)
-        _run_for(kernel, ["make", f"-j{os.cpu_count()}", *kernels.make_arguments(kernel),
-                          f"M={directory}", *arguments, "modules"])
+        _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments,
+                          f"M={directory}", "modules"])
         for built in directory.glob("*.ko"):
             subprocess.run([strip, "--strip-debug", built], check=True)
         stamp.write_text(digest)

@@ -17,7 +17,6 @@ import tap
 
 # The driver compiles for all of these without a warning.
 LINES = ("5.10", "6.1", "6.12", "7.3")
-STACK_LIMIT = 512       # bytes a function of the driver may use
 
 
 def output_of(*command):
@@ -48,7 +47,8 @@ def compile_module(line, name, *arguments):
 def check_module():
     for line in LINES:
         yield (f"module for {line}, gcc W=1",
-               compile_module(line, "gcc", f"KCFLAGS=-Wframe-larger-than={STACK_LIMIT}"))
+               compile_module(line, "gcc",
+                              f"KCFLAGS=-Wframe-larger-than={build.STACK_LIMIT}"))
     yield "module, sparse", compile_module(kernels.DEFAULT, "sparse", "C=2")
     yield "module, clang", compile_module(kernels.DEFAULT, "clang", *build.CLANG)
 
