@@ -256,7 +256,6 @@ void ivshmem_device_pause(struct ivshmem_device *idev)
 	ivshmem_device_quiesce(idev, IVSHMEM_PAUSED);
 	trace_ivshmem_pause(idev->minor);
 }
-EXPORT_SYMBOL_IVSHMEM(ivshmem_device_pause);
 
 /**
  * ivshmem_device_resume() - the memory is back, doorbells may have been lost
@@ -272,7 +271,21 @@ void ivshmem_device_resume(struct ivshmem_device *idev)
 	wake_up_all(&idev->changed);
 	ivshmem_peers_fire_all(idev);
 }
-EXPORT_SYMBOL_IVSHMEM(ivshmem_device_resume);
+
+/*
+ * The machine has slept, and programs with it, and what is below has been brought
+ * back. Doorbells that came in the meantime are lost: wake everybody to look.
+ */
+static int __maybe_unused ivshmem_device_woken(struct device *dev)
+{
+	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
+
+	trace_ivshmem_resume(idev->minor);
+	ivshmem_peers_fire_all(idev);
+	return 0;
+}
+
+SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_woken);
 
 /**
  * ivshmem_device_gone() - the device goes away, now

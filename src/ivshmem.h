@@ -121,6 +121,9 @@ void ivshmem_minor_put(int minor);
 struct inode *ivshmem_inode_new(void);
 
 /* device.c */
+extern const struct dev_pm_ops ivshmem_pm_ops;
+void ivshmem_device_pause(struct ivshmem_device *idev);
+void ivshmem_device_resume(struct ivshmem_device *idev);
 int ivshmem_enter(struct ivshmem_device *idev, int *idx);
 int ivshmem_try_enter(struct ivshmem_device *idev, int *idx);
 void ivshmem_exit(struct ivshmem_device *idev, int idx);

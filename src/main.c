@@ -57,6 +57,7 @@ MODULE_PARM_DESC(map_registers, "Let programs that open a device for writing map
 
 struct class ivshmem_class = {
 	.name = "ivshmem",
+	.pm = &ivshmem_pm_ops,
 };
 
 dev_t ivshmem_first_devt;

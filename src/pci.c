@@ -298,21 +298,6 @@ static const struct pci_error_handlers ivshmem_pci_err_handler = {
 	.reset_done = ivshmem_pci_reset_done,
 };
 
-/*
- * The PCI core saves and restores the device itself. Programs are frozen in
- * the meantime, but doorbells that came while the machine slept are lost: wake
- * everybody to look.
- */
-static int __maybe_unused ivshmem_pci_resume(struct device *dev)
-{
-	struct ivshmem_pci *ip = dev_get_drvdata(dev);
-
-	ivshmem_device_resume(ip->idev);
-	return 0;
-}
-
-static SIMPLE_DEV_PM_OPS(ivshmem_pci_pm_ops, NULL, ivshmem_pci_resume);
-
 static const struct pci_device_id ivshmem_pci_ids[] = {
 	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE) },
 	{ }
@@ -325,7 +310,6 @@ static struct pci_driver ivshmem_pci_driver = {
 	.probe = ivshmem_pci_probe,
 	.remove = ivshmem_pci_remove,
 	.err_handler = &ivshmem_pci_err_handler,
-	.driver.pm = &ivshmem_pci_pm_ops,
 };
 
 int __init ivshmem_pci_init(void)

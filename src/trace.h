@@ -36,7 +36,7 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_pause,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A reset has ended. */
+/* A reset has ended, or the machine has slept. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));

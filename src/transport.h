@@ -16,7 +16,6 @@
  *	ivshmem_device_set_vectors()
  *	... request_irq(ivshmem_interrupt, ivshmem_device_vector()) ...
  *	ivshmem_device_register()		a node appears
- *	ivshmem_device_pause(), _resume()	around a reset
  *	ivshmem_device_gone()			the node goes
  *	... free_irq() ...
  *	ivshmem_device_unmap()
@@ -130,8 +129,6 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 			     unsigned long nr);
 int ivshmem_device_register(struct ivshmem_device *idev);
-void ivshmem_device_pause(struct ivshmem_device *idev);
-void ivshmem_device_resume(struct ivshmem_device *idev);
 void ivshmem_device_gone(struct ivshmem_device *idev);
 void ivshmem_device_unmap(struct ivshmem_device *idev);
 

@@ -33,9 +33,6 @@ LIMITS = {
     "ivshmem_soft": Limits("soft", 24000, 3650),
 }
 
-# What pci.c alone calls so far: no other transport has a reset.
-NOT_IMPORTED = {"ivshmem_device_pause", "ivshmem_device_resume"}
-
 # Floating point and vectors, as objdump writes them: registers, and the
 # instructions that name none.
 FLOAT = {
@@ -184,9 +181,8 @@ def check_exports(kernel, modules):
     check("what is exported is ivshmem's, GPL-only, in the namespace IVSHMEM",
           export_problems(found))
     check("it is what transport.h declares", differences(declared(), set(found)))
-    print(f"# ivshmem_soft does without {', '.join(sorted(NOT_IMPORTED))}")
-    check("all of it is used by ivshmem_soft, but for resets",
-          differences(set(found) - NOT_IMPORTED, imported(kernel.arch, soft)))
+    check("all of it is used by ivshmem_soft",
+          differences(set(found), imported(kernel.arch, soft)))
 
 
 def arm64_kernel():
