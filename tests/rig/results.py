@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tables of docs/kernels.md: one row for each line of kernels and architecture,
-replaced whenever that row was run again."""
+replaced whenever that row was run again; and what README.md shows of them."""
 
 import datetime
 import re
@@ -10,6 +10,10 @@ import build
 
 DOCUMENT = build.TOP / "docs" / "kernels.md"
 BEGIN = "<!-- from here on written by make check-kernels -->"
+README = build.TOP / "README.md"
+README_TABLE = re.compile("(<!-- kernels -->\n).*?(<!-- end of kernels -->)", re.S)
+ARCHES = {"amd64": "x86-64", "arm64": "arm64"}
+FLAVOURS = ("plain", "cloud", "rt", "16k")
 LOCK = threading.Lock()
 HEAD = f"""{BEGIN}
 
@@ -95,5 +99,23 @@ def write(row):
                 if not line.startswith(f"| {row.line} | {row.arch} |")]
         main = [line for line in kept if line.count(" | ") == row.main().count(" | ")]
         notes = [line for line in kept if line not in main]
-        DOCUMENT.write_text(text[:start] + _tables([*main, row.main()],
-                                                   [*notes, *row.notes()]))
+        main.append(row.main())
+        DOCUMENT.write_text(text[:start] + _tables(main, [*notes, *row.notes()]))
+        README.write_text(README_TABLE.sub(
+            lambda found: found[1] + _short(main) + found[2], README.read_text()))
+
+
+def _short(main):
+    """The table of README.md, the newest kernels first."""
+    lines = [f"| kernel | built for {' | tests in guests | built for '.join(ARCHES.values())}"
+             " | tests in guests |", "|---" * (2 * len(ARCHES) + 1) + "|"]
+    cells = {}
+    for row in sorted(main, key=_key, reverse=True):
+        line, arch, _, _, *built, _, passed, failed, skipped, _ = row[2:-2].split(" | ")
+        flavours = ", ".join(flavour for flavour, how in zip(FLAVOURS, built)
+                             if how == "gcc, clang")
+        cells.setdefault(line, {})[arch] = \
+            f"{flavours} | {passed} passed, {failed} failed, {skipped} skipped"
+    lines += [f"| {line} | " + " | ".join(found.get(arch, " | ") for arch in ARCHES) + " |"
+              for line, found in cells.items()]
+    return "\n".join(lines) + "\n"
