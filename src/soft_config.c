@@ -40,8 +40,9 @@ static struct config_device *to_config(struct config_item *item)
 }
 
 /* Set one number of a description that no device stands on. */
-static ssize_t store_number(struct config_item *item, const char *text, size_t count,
-		     u64 max, void (*set)(struct config_device *config, u64 value))
+static ssize_t store_number(struct config_item *item, const char *text,
+			    size_t count, u64 max,
+			    void (*set)(struct config_device *config, u64 value))
 {
 	struct config_device *config = to_config(item);
 	ssize_t ret;
@@ -90,25 +91,44 @@ static void set_vectors(struct config_device *config, u64 value)
 	config->spec.vectors = value;
 }
 
-#define DEVICE_NUMBER(name, format, value, max)					\
+#define DEVICE_SHOW(name, format, value)					\
 static ssize_t device_##name##_show(struct config_item *item, char *page)	\
 {										\
 	struct config_device *config = to_config(item);				\
+	ssize_t length;								\
 										\
-	return sprintf(page, format "\n", value);				\
-}										\
+	mutex_lock(&config->lock);						\
+	length = sprintf(page, format "\n", value);				\
+	mutex_unlock(&config->lock);						\
+	return length;								\
+}
+
+#define DEVICE_STORE(name, max)						\
 static ssize_t device_##name##_store(struct config_item *item,			\
 				     const char *page, size_t count)		\
 {										\
-	return store_number(item, page, count, max, set_##name);			\
-}										\
-CONFIGFS_ATTR(device_, name)
+	return store_number(item, page, count, max, set_##name);		\
+}
 
-DEVICE_NUMBER(address, "0x%llx", config->spec.address, U64_MAX);
-DEVICE_NUMBER(size, "%llu", config->spec.size, U64_MAX);
-DEVICE_NUMBER(irq, "%u", config->irq, UINT_MAX);
-DEVICE_NUMBER(doorbell, "0x%llx", config->spec.doorbell, U64_MAX);
-DEVICE_NUMBER(vectors, "%u", config->spec.vectors, IVSHMEM_MAX_VECTORS);
+DEVICE_SHOW(address, "0x%llx", config->spec.address)
+DEVICE_STORE(address, U64_MAX)
+CONFIGFS_ATTR(device_, address);
+
+DEVICE_SHOW(size, "%llu", config->spec.size)
+DEVICE_STORE(size, U64_MAX)
+CONFIGFS_ATTR(device_, size);
+
+DEVICE_SHOW(irq, "%u", config->irq)
+DEVICE_STORE(irq, UINT_MAX)
+CONFIGFS_ATTR(device_, irq);
+
+DEVICE_SHOW(doorbell, "0x%llx", config->spec.doorbell)
+DEVICE_STORE(doorbell, U64_MAX)
+CONFIGFS_ATTR(device_, doorbell);
+
+DEVICE_SHOW(vectors, "%u", config->spec.vectors)
+DEVICE_STORE(vectors, IVSHMEM_MAX_VECTORS)
+CONFIGFS_ATTR(device_, vectors);
 
 static int config_enable(struct config_device *config)
 {
@@ -134,11 +154,6 @@ static void config_disable(struct config_device *config)
 	config->idev = NULL;
 }
 
-static ssize_t device_enable_show(struct config_item *item, char *page)
-{
-	return sprintf(page, "%d\n", !!READ_ONCE(to_config(item)->idev));
-}
-
 static ssize_t device_enable_store(struct config_item *item, const char *page,
 				   size_t count)
 {
@@ -156,30 +171,14 @@ static ssize_t device_enable_store(struct config_item *item, const char *page,
 	mutex_unlock(&config->lock);
 	return ret ? ret : count;
 }
+
+DEVICE_SHOW(enable, "%d", !!config->idev)
 CONFIGFS_ATTR(device_, enable);
 
-static ssize_t device_device_show(struct config_item *item, char *page)
-{
-	struct config_device *config = to_config(item);
-	ssize_t length;
-
-	mutex_lock(&config->lock);
-	length = sprintf(page, "%s\n", config->idev ? dev_name(&config->idev->dev) : "");
-	mutex_unlock(&config->lock);
-	return length;
-}
+DEVICE_SHOW(device, "%s", config->idev ? dev_name(&config->idev->dev) : "")
 CONFIGFS_ATTR_RO(device_, device);
 
-static ssize_t device_reason_show(struct config_item *item, char *page)
-{
-	struct config_device *config = to_config(item);
-	ssize_t length;
-
-	mutex_lock(&config->lock);
-	length = sprintf(page, "%s\n", config->spec.reason);
-	mutex_unlock(&config->lock);
-	return length;
-}
+DEVICE_SHOW(reason, "%s", config->spec.reason)
 CONFIGFS_ATTR_RO(device_, reason);
 
 static struct configfs_attribute *device_attrs[] = {

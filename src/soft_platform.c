@@ -112,8 +112,11 @@ static struct platform_driver platform_driver = {
 	},
 };
 
-/* Do something with each of our nodes in /reserved-memory. */
-static void for_each_reserved(void (*what)(struct device_node *node))
+/* Parent of the devices that are made here. */
+static struct device *reserved_root;
+
+/* Make a device of each of our nodes in /reserved-memory that is none yet. */
+static void make_reserved(void)
 {
 	struct device_node *parent = of_find_node_by_path("/reserved-memory"), *node;
 
@@ -121,37 +124,28 @@ static void for_each_reserved(void (*what)(struct device_node *node))
 		return;
 	for_each_available_child_of_node(parent, node)
 		if (of_match_node(platform_ids, node))
-			what(node);
+			of_platform_device_create(node, NULL, reserved_root);
 	of_node_put(parent);
-}
-
-static void make_node_device(struct device_node *node)
-{
-	if (!of_platform_device_create(node, NULL, NULL))
-		pr_err("ivshmem_soft: %pOF: no device can be made of it\n", node);
-}
-
-static void drop_node_device(struct device_node *node)
-{
-	struct platform_device *pdev = of_find_device_by_node(node);
-
-	if (!pdev)
-		return;
-	of_platform_device_destroy(&pdev->dev, NULL);
-	put_device(&pdev->dev);
 }
 
 int __init soft_platform_init(void)
 {
-	int ret = platform_driver_register(&platform_driver);
+	int ret;
 
-	if (!ret)
-		for_each_reserved(make_node_device);
+	reserved_root = root_device_register("ivshmem_soft");
+	if (IS_ERR(reserved_root))
+		return PTR_ERR(reserved_root);
+	ret = platform_driver_register(&platform_driver);
+	if (ret)
+		root_device_unregister(reserved_root);
+	else
+		make_reserved();
 	return ret;
 }
 
 void soft_platform_exit(void)
 {
-	for_each_reserved(drop_node_device);
+	device_for_each_child(reserved_root, NULL, of_platform_device_destroy);
 	platform_driver_unregister(&platform_driver);
+	root_device_unregister(reserved_root);
 }

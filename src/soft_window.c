@@ -61,8 +61,8 @@ static const struct ivshmem_transport window_transport = {
 };
 
 /* Is the range one that can be looked at, and nobody else's? */
-static int window_check_range(struct soft_spec *spec, const char *what, u64 start,
-		       u64 size, u64 align)
+static int window_check_range(struct soft_spec *spec, const char *what,
+			      u64 start, u64 size, u64 align)
 {
 	u64 limit = min_t(u64, PHYS_MASK, iomem_resource.end);
 	u64 end = start + size - 1;
@@ -86,8 +86,8 @@ static int window_check_range(struct soft_spec *spec, const char *what, u64 star
 	return 0;
 }
 
-static struct resource *window_claim(struct soft_spec *spec, const char *what, u64 start,
-			      u64 size)
+static struct resource *window_claim(struct soft_spec *spec, const char *what,
+				     u64 start, u64 size)
 {
 	struct resource *resource = request_mem_region(start, size, "ivshmem_soft");
 
