@@ -136,9 +136,9 @@ def test_list(directory):
           "list shows a table, sorted", "\n".join(lines))
     check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [
         {"name": "ivshmem9", "size": 64 << 20, "id": 2, "vectors": 2, "cache": "wb",
-         "pci": "0000:00:05.0", "interrupts": 7},
+         "pci": "0000:00:05.0", "label": None, "interrupts": 7},
         {"name": "ivshmem10", "size": 4096, "id": None, "vectors": 0, "cache": "uc",
-         "pci": "0000:00:05.0", "interrupts": 0}], "list --json")
+         "pci": "0000:00:05.0", "label": None, "interrupts": 0}], "list --json")
 
 
 def test_info(device):

@@ -52,12 +52,12 @@ static const char *text_id(uint32_t id, char text[16])
 
 static json_t *list_entry(const struct sysfs_device *device)
 {
-	return json_pack("{s:s, s:I, s:o, s:i, s:s, s:o, s:I}",
+	return json_pack("{s:s, s:I, s:o, s:i, s:s, s:o, s:o, s:I}",
 			 "name", device->name, "size", (json_int_t)device->size,
 			 "id", json_id(device->id),
 			 "vectors", (int)device->vectors,
 			 "cache", device->cache, "pci", json_text(device->pci),
-			 "interrupts", (json_int_t)sysfs_total(device));
+			 "label", json_text(device->label), "interrupts", (json_int_t)sysfs_total(device));
 }
 
 static void list_line(const struct sysfs_device *device)
@@ -67,7 +67,7 @@ static void list_line(const struct sysfs_device *device)
 	printf("%-12s %10s %8s %8u %6s %11" PRIu64 "  %s\n", device->name,
 	       format_size(size, (double)device->size),
 	       text_id(device->id, id), device->vectors, device->cache,
-	       sysfs_total(device), device->pci);
+	       sysfs_total(device), *device->pci ? device->pci : device->label);
 }
 
 static const struct argp list_argp = {
@@ -91,7 +91,7 @@ int verb_list(int argc, char **argv)
 		complain_none(EXIT_OK, "ivshmem device");
 	if (count && !common.json)
 		printf("%-12s %10s %8s %8s %6s %11s  %s\n", "NAME", "SIZE", "ID",
-		       "VECTORS", "CACHE", "INTERRUPTS", "PCI");
+		       "VECTORS", "CACHE", "INTERRUPTS", "FROM");
 	array = json_array();
 	for (int i = 0; i < count; i++) {
 		/* One that goes away meanwhile is no device any more. */
@@ -145,6 +145,7 @@ static json_t *info_json(const struct device *device,
 				(json_int_t)entry->interrupts[v]));
 		json_object_set_new(info, "name", json_string(entry->name));
 		json_object_set_new(info, "pci", json_text(entry->pci));
+		json_object_set_new(info, "label", json_text(entry->label));
 		json_object_set_new(info, "interrupts", counts);
 	}
 	if (info && npeers >= 0) {
@@ -180,6 +181,8 @@ static void info_text(const struct device *device,
 	       p->mapped_registers ? "by mapped register" : "by system call");
 	if (entry && *entry->pci)
 		printf("pci           %s\n", entry->pci);
+	if (entry && *entry->label)
+		printf("label         %s\n", entry->label);
 	for (uint32_t v = 0; entry && v < entry->vectors; v++)
 		printf("interrupts %-3u%" PRIu64 "\n", v, entry->interrupts[v]);
 	if (npeers >= 0)

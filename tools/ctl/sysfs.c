@@ -93,6 +93,8 @@ int sysfs_read(const char *name, struct sysfs_device *device)
 		device->interrupts[v] = value;
 	}
 	read_pci_address(name, device->pci, sizeof(device->pci));
+	if (read_text(name, "name", device->label, sizeof(device->label)))
+		device->label[0] = '\0';
 	return 0;
 }
 

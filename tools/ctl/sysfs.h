@@ -15,6 +15,7 @@
 struct sysfs_device {
 	char name[NAME_MAX + 1];
 	char pci[16];		/* 0000:00:05.0; empty if not a PCI device */
+	char label[256];	/* what its owner named it; empty if nothing */
 	uint64_t size;
 	uint32_t id;		/* IVSHMEM_ID_UNKNOWN */
 	uint32_t vectors;	/* at most IVSHMEM_MAX_VECTORS */
