@@ -248,7 +248,14 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	return len;
 }
 
+/* There is nothing to undo; this is for whoever traces. */
+static void mapping_close(struct vm_area_struct *vma)
+{
+	trace_ivshmem_unmap(vma_device(vma)->minor, vma);
+}
+
 static const struct vm_operations_struct region_vm_ops = {
+	.close = mapping_close,
 	.fault = region_fault,
 #ifdef IVSHMEM_HUGE_FAULT
 	.huge_fault = region_huge_fault,
@@ -272,6 +279,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 }
 
 static const struct vm_operations_struct registers_vm_ops = {
+	.close = mapping_close,
 	.fault = registers_fault,
 };
 
