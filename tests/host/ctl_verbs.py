@@ -20,7 +20,7 @@ from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  #
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
 VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "add", "remove",
-         "doctor"]
+         "trace", "doctor"]
 
 
 def test_help():
