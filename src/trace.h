@@ -169,6 +169,19 @@ TRACE_EVENT(ivshmem_fault,
 		      __entry->result)
 );
 
+/* A touch of a device that is gone, or a program killed while it waits: SIGBUS. */
+TRACE_EVENT(ivshmem_fault_refused,
+	    TP_PROTO(int device, unsigned long address),
+	    TP_ARGS(device, address),
+	    TP_STRUCT__entry(__field(int, device)
+			     __field(unsigned long, address)
+	    ),
+	    TP_fast_assign(__entry->device = device;
+			   __entry->address = address;
+	    ),
+	    TP_printk("device=%d address=0x%lx", __entry->device, __entry->address)
+);
+
 /* A doorbell of ours goes out (mapped registers leave no trace). */
 TRACE_EVENT(ivshmem_ring,
 	    TP_PROTO(int device, u32 peer, u32 vector),

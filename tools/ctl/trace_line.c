@@ -49,25 +49,19 @@ static bool parse_task(char *text, char *end, struct trace_line *line)
 	return true;
 }
 
-/* " d.h1.  5724.664823: ivshmem_open: device=0 writable=1" */
+/* " d.h1.  5724.664823: ivshmem_open: device=0"; if it is none, nothing is cut. */
 static bool parse_rest(char *text, struct trace_line *line)
 {
-	char *colon;
+	char *flags = text + strspn(text, " ");
+	char *after = flags + strcspn(flags, " ");
+	char *event = parse_time(after, &line->time_ns), *colon;
 
-	text += strspn(text, " ");
-	line->flags = text;
-	text += strcspn(text, " ");
-	if (!*text)
-		return false;
-	*text++ = '\0';
-	text = parse_time(text, &line->time_ns);
-	if (!text || strncmp(text, ": ", 2))
-		return false;
-	line->event = text + 2;
-	colon = strchr(line->event, ':');
+	colon = event && !strncmp(event, ": ", 2) ? strchr(event + 2, ':') : NULL;
 	if (!colon)
 		return false;
-	*colon = '\0';
+	*after = *colon = '\0';
+	line->flags = flags;
+	line->event = event + 2;
 	line->fields = colon + 1 + strspn(colon + 1, " ");
 	return true;
 }
@@ -78,10 +72,10 @@ bool trace_parse_event(char *text, struct trace_line *line)
 		char *end;
 
 		line->cpu = (int)strtol(open + 1, &end, 10);
-		if (end == open + 1 || strncmp(end, "] ", 2))
+		if (end == open + 1 || strncmp(end, "] ", 2) || !parse_rest(end + 1, line))
 			continue;
-		line->duration = end + strlen(end);
-		return parse_task(text, open, line) && parse_rest(end + 1, line);
+		line->duration = line->fields + strlen(line->fields);
+		return parse_task(text, open, line);
 	}
 	return false;
 }

@@ -31,18 +31,19 @@ static double seconds(const struct trace_line *line)
 }
 
 /*
- * The kernel notes the names of tasks only now and then. A task that still runs
- * has its name.
+ * The kernel notes the names of tasks only now and then, so that a program may still
+ * be called by what started it. A task that is still there knows better, but for
+ * workers, which add what they do by now.
  */
 static const char *task_name(const struct trace_line *line)
 {
 	static char name[64];
 	char path[64];
 
-	if (strcmp(line->task, "<...>"))
+	if (!strncmp(line->task, "kworker/", 8))
 		return line->task;
 	snprintf(path, sizeof(path), "/proc/%d/comm", line->pid);
-	return read_line(path, name, sizeof(name)) ? "?" : name;
+	return read_line(path, name, sizeof(name)) ? line->task : name;
 }
 
 static void print_event(const struct trace_line *line)
@@ -107,13 +108,13 @@ static json_t *json_of_step(const struct trace_step *step)
 static json_t *json_of_event(const struct trace_line *line)
 {
 	const struct trace_step *step = trace_step_of(line->event, line->fields);
-	json_t *json = json_pack("{s:s, s:i, s:s, s:b}", "task", task_name(line),
+	json_t *json = json_pack("{s:s, s:i, s:s, s:b, s:s}", "task", task_name(line),
 				 "pid", line->pid, "context", trace_context(line),
-				 "interrupts_off", trace_interrupts_off(line));
+				 "interrupts_off", trace_interrupts_off(line),
+				 "text", line->fields);
 
 	if (!step) {
 		json_object_set_new(json, "event", json_string("mark"));
-		json_object_set_new(json, "text", json_string(line->fields));
 		return json;
 	}
 	json_object_update_new(json, json_of_step(step));

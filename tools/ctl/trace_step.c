@@ -32,6 +32,8 @@ const struct trace_step trace_steps[] = {
 	  "a first touch: pages are put into the mapping" },
 	{ "ivshmem_fault", NULL, "src/mmap.c", "region_huge_fault", FAULT,
 	  "a first touch: one huge page is put into the mapping" },
+	{ "ivshmem_fault_refused", NULL, "src/mmap.c", "enter_fault", FAULT,
+	  "a touch of a device that is gone: SIGBUS" },
 	{ "ivshmem_unmap", NULL, "src/mmap.c", "mapping_close",
 	  "mmap_lock (older kernels: nothing, if the program ends)",
 	  "a program's mapping ends" },
