@@ -42,12 +42,12 @@ order() {
 	shift
 	sed -n "/ mark  *$what\$/,\$p" /tmp/text | sed '1d; / mark /,$d' |
 		sed 's/.* ivshmem_\([a-z_]*\) .*/\1/' >/tmp/events
-	left=$*
+	left="$* "
 	while read -r event; do
-		[ "${left%% *}" != "$event" ] || left=$(echo "$left " | cut -d ' ' -f 2-)
+		[ "${left%% *}" != "$event" ] || left=${left#* }
 	done </tmp/events
-	[ -z "$(echo $left)" ] || sed 's/^/# /' /tmp/text
-	tap_eq "after $what: $*" "$(echo $left)" ""
+	[ -z "$left" ] || sed 's/^/# /' /tmp/text
+	tap_eq "after $what: $*" "$left" ""
 }
 
 # is WHERE MARK EVENT: it is in that context
@@ -87,7 +87,7 @@ ivshmemctl trace --timeout 0.2 -- sleep 30
 tap_eq "it does not wait for the command then" $? 5
 for signal in INT TERM; do
 	ivshmemctl trace >/tmp/text 2>/tmp/errors &
-	until ls $tracing/instances | grep -q .; do
+	while [ -z "$(ls $tracing/instances)" ]; do
 		sleep 0.1
 	done
 	sleep 0.5

@@ -196,9 +196,9 @@ class Stories:
             thread.start()
         for thread in threads:
             thread.join()
-        for trace in traces:
-            if isinstance(trace, Exception):
-                raise trace
+        failures = [str(trace) for trace in traces if isinstance(trace, Exception)]
+        if failures:
+            raise CallsError("\n".join(failures))
         write_ring(*traces)
 
 
@@ -330,9 +330,9 @@ def main():
         write("machine", f"Traced on {datetime.date.today().isoformat()} in guests with "
               f"Linux {setup.kernel.release}, {emulator(machines)} with "
               f"{setup.accel.upper()}.")
+        stories.ring()
         for name in ("probe", "open", "unplug"):
             stories.alone(name)
-        stories.ring()
         return 0
     except (CallsError, *ERRORS) as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
