@@ -36,6 +36,9 @@ check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
+what-is-called-when: prerequisites ## trace a device in guests and write it into docs/
+	@python3 -B tests/rig/calls.py
+
 # INTERACTIVE reaches the demo through the environment, as make passes it on.
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
@@ -74,5 +77,5 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels demo bench lint prerequisites \
-	prerequisites-kernels prerequisites-lint prerequisites-bench install clean help
+.PHONY: all module check check-kernels what-is-called-when demo bench lint \
+	prerequisites prerequisites-kernels prerequisites-lint prerequisites-bench install clean help

@@ -17,10 +17,17 @@
 #include "ivshmem.h"
 #include "trace.h"
 
+/* Where a device comes from, to tell people; "" if no bus has it. */
+static const char *parent_name(const struct device *parent)
+{
+	return parent ? dev_name(parent) : "";
+}
+
 static void ivshmem_device_release(struct device *dev)
 {
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
 
+	trace_ivshmem_free(idev->minor);
 	ivshmem_peers_free(idev);
 	iput(idev->inode);
 	cleanup_srcu_struct(&idev->srcu);
@@ -70,6 +77,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->dev.class = &ivshmem_class;
 	idev->dev.parent = parent;
 	idev->dev.release = ivshmem_device_release;
+	trace_ivshmem_alloc(parent_name(parent));
 	return idev;
 
 err_srcu:
@@ -128,6 +136,7 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		return -ENOMEM;
 	idev->phys = phys;
 	idev->size = size;
+	trace_ivshmem_region_map(phys, size);
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map);
@@ -155,6 +164,7 @@ int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 	idev->cache = IVSHMEM_CACHE_WB;
 	idev->pages = pages;
 	idev->size = (size_t)nr << PAGE_SHIFT;
+	trace_ivshmem_region_map(0, idev->size);
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map_pages);
@@ -167,6 +177,7 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 {
 	if (!idev->mem)
 		return;
+	trace_ivshmem_region_unmap(idev->minor);
 	if (idev->pages)
 		vunmap(idev->mem);
 	else if (idev->cache == IVSHMEM_CACHE_WB)
@@ -193,10 +204,8 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 /* Say what is there now, to the log and to whoever traces. */
 static void report(struct ivshmem_device *idev)
 {
-	const char *parent = idev->dev.parent ? dev_name(idev->dev.parent) : "";
-
-	trace_ivshmem_probe(idev->minor, parent, idev->phys, idev->size,
-			    idev->nr_vectors);
+	trace_ivshmem_probe(idev->minor, parent_name(idev->dev.parent), idev->phys,
+			    idev->size, idev->nr_vectors);
 	if (idev->pages)
 		dev_info(&idev->dev, "%zu bytes of memory, %u vectors\n",
 			 idev->size, idev->nr_vectors);
@@ -230,6 +239,7 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 		goto err_minor;
 	cdev_init(&idev->cdev, &ivshmem_fops);
 	idev->cdev.owner = idev->transport->owner;
+	trace_ivshmem_register(idev->minor);
 	ret = cdev_device_add(&idev->cdev, &idev->dev);
 	if (ret)
 		goto err_gone;
@@ -296,6 +306,7 @@ SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_woken);
  */
 void ivshmem_device_gone(struct ivshmem_device *idev)
 {
+	trace_ivshmem_remove(idev->minor);
 	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
 	trace_ivshmem_gone(idev->minor);
 	cdev_device_del(&idev->cdev, &idev->dev);

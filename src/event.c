@@ -21,6 +21,19 @@ struct ivshmem_eventfd_binding {
 	struct eventfd_ctx *ctx;
 };
 
+static unsigned int vector_number(const struct ivshmem_vector *vec)
+{
+	return vec - vec->peer->vectors;
+}
+
+/* Under vec->lock. */
+static void eventfd_signal_one(struct ivshmem_vector *vec,
+			       struct ivshmem_eventfd_binding *b)
+{
+	trace_ivshmem_eventfd(vec->peer->idev->minor, vector_number(vec));
+	ivshmem_eventfd_signal(b->ctx);
+}
+
 /**
  * ivshmem_vector_fire() - a doorbell rang
  * @vec: which
@@ -35,21 +48,26 @@ void ivshmem_vector_fire(struct ivshmem_vector *vec)
 {
 	struct ivshmem_peer *peer = vec->peer;
 	struct ivshmem_eventfd_binding *b;
+	int minor = peer->idev->minor;
 	unsigned long flags;
 
 	atomic64_inc(&vec->count);
-	atomic64_inc(&peer->idev->counters[vec - peer->vectors].count);
+	atomic64_inc(&peer->idev->counters[vector_number(vec)].count);
 
-	if (wq_has_sleeper(&vec->queue))
+	if (wq_has_sleeper(&vec->queue)) {
+		trace_ivshmem_wake(minor, vector_number(vec));
 		wake_up_all(&vec->queue);
+	}
 	/* All of them: exclusive ones (EPOLLEXCLUSIVE) may be on other files. */
-	if (wq_has_sleeper(&peer->any))
+	if (wq_has_sleeper(&peer->any)) {
+		trace_ivshmem_wake_any(minor, vector_number(vec));
 		__wake_up(&peer->any, TASK_NORMAL, 0,
 			  poll_to_key(EPOLLIN | EPOLLRDNORM));
+	}
 
 	spin_lock_irqsave(&vec->lock, flags);
 	list_for_each_entry(b, &vec->eventfds, node)
-		ivshmem_eventfd_signal(b->ctx);
+		eventfd_signal_one(vec, b);
 	spin_unlock_irqrestore(&vec->lock, flags);
 
 	kill_fasync(&peer->fasync, SIGIO, POLL_IN);
@@ -69,7 +87,7 @@ irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
 	struct ivshmem_vector *vec = vector;
 
-	trace_ivshmem_interrupt(vec->peer->idev->minor, vec - vec->peer->vectors);
+	trace_ivshmem_interrupt(vec->peer->idev->minor, vector_number(vec));
 	ivshmem_vector_fire(vec);
 	return IRQ_HANDLED;
 }
@@ -136,7 +154,7 @@ eventfd_exchange(struct ivshmem_file *file, struct ivshmem_vector *vec,
 		list_del(&old->node);
 	/* Too late for the signal that the device is gone? */
 	if (b && READ_ONCE(file->idev->state) == IVSHMEM_GONE)
-		ivshmem_eventfd_signal(b->ctx);
+		eventfd_signal_one(vec, b);
 	spin_unlock_irq(&vec->lock);
 	return old;
 }

@@ -44,9 +44,14 @@ static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 	return page_pfn(vma_device(vma), region_page(vma, addr));
 }
 
-static vm_fault_t enter_fault(struct ivshmem_device *idev, int *idx)
+static vm_fault_t enter_fault(const struct vm_fault *vmf, int *idx)
 {
-	return ivshmem_enter(idev, idx) ? VM_FAULT_SIGBUS : 0;
+	struct ivshmem_device *idev = vma_device(vmf->vma);
+
+	if (!ivshmem_enter(idev, idx))
+		return 0;
+	trace_ivshmem_fault_refused(idev->minor, vmf->address);
+	return VM_FAULT_SIGBUS;
 }
 
 /* The range of @addr's page table that the mapping covers. */
@@ -123,7 +128,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	ret = enter_fault(idev, &idx);
+	ret = enter_fault(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
@@ -180,7 +185,7 @@ static vm_fault_t region_huge_fault(struct vm_fault *vmf, unsigned int order)
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return VM_FAULT_FALLBACK;
 
-	ret = enter_fault(idev, &idx);
+	ret = enter_fault(vmf, &idx);
 	if (ret)
 		return ret;
 	if (is_huge(idev, region_page(vma, addr), order))
@@ -248,7 +253,14 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	return len;
 }
 
+/* There is nothing to undo; this is for whoever traces. */
+static void mapping_close(struct vm_area_struct *vma)
+{
+	trace_ivshmem_unmap(vma_device(vma)->minor, vma);
+}
+
 static const struct vm_operations_struct region_vm_ops = {
+	.close = mapping_close,
 	.fault = region_fault,
 #ifdef IVSHMEM_HUGE_FAULT
 	.huge_fault = region_huge_fault,
@@ -262,7 +274,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	ret = enter_fault(idev, &idx);
+	ret = enter_fault(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
@@ -272,6 +284,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 }
 
 static const struct vm_operations_struct registers_vm_ops = {
+	.close = mapping_close,
 	.fault = registers_fault,
 };
 

@@ -26,6 +26,11 @@ DECLARE_EVENT_CLASS(ivshmem_device_class,
 		    TP_printk("device=%d", __entry->device)
 );
 
+/* The node is about to appear; "device" is known from here on. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_register,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
 /* A file was closed for the last time. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_release,
 	     TP_PROTO(int device),
@@ -41,10 +46,47 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
+/* The device is going away: from now on operations fail. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_remove,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
 /* The device went away: nobody is inside, all mappings are empty. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_gone,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
+
+/* The kernel's own mapping of the region ends. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_region_unmap,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
+/* Nobody refers to the device any more: its memory is freed. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_free,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
+/* A device begins; it has no number yet. */
+TRACE_EVENT(ivshmem_alloc,
+	    TP_PROTO(const char *parent),
+	    TP_ARGS(parent),
+	    TP_STRUCT__entry(__array(char, parent, 32)),
+	    TP_fast_assign(strscpy(__entry->parent, parent, 32);),
+	    TP_printk("parent=%s", __entry->parent)
+);
+
+/* The kernel has mapped the region; phys is 0 if it is pages of the kernel's own. */
+TRACE_EVENT(ivshmem_region_map,
+	    TP_PROTO(u64 phys, u64 size),
+	    TP_ARGS(phys, size),
+	    TP_STRUCT__entry(__field(u64, phys)
+			     __field(u64, size)
+	    ),
+	    TP_fast_assign(__entry->phys = phys;
+			   __entry->size = size;
+	    ),
+	    TP_printk("phys=0x%llx size=%llu", __entry->phys, __entry->size)
+);
 
 TRACE_EVENT(ivshmem_probe,
 	    TP_PROTO(int device, const char *parent, u64 phys, u64 size,
@@ -79,23 +121,33 @@ TRACE_EVENT(ivshmem_open,
 	    TP_printk("device=%d writable=%d", __entry->device, __entry->writable)
 );
 
-TRACE_EVENT(ivshmem_map,
-	    TP_PROTO(int device, const struct vm_area_struct *vma),
-	    TP_ARGS(device, vma),
-	    TP_STRUCT__entry(__field(int, device)
-			     __field(unsigned long, start)
-			     __field(unsigned long, end)
-			     __field(u64, offset)
-	    ),
-	    TP_fast_assign(__entry->device = device;
-			   __entry->start = vma->vm_start;
-			   __entry->end = vma->vm_end;
-			   __entry->offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	    ),
-	    TP_printk("device=%d start=0x%lx end=0x%lx offset=0x%llx",
-		      __entry->device, __entry->start, __entry->end,
-		      __entry->offset)
+DECLARE_EVENT_CLASS(ivshmem_mapping_class,
+		    TP_PROTO(int device, const struct vm_area_struct *vma),
+		    TP_ARGS(device, vma),
+		    TP_STRUCT__entry(__field(int, device)
+				     __field(unsigned long, start)
+				     __field(unsigned long, end)
+				     __field(u64, offset)
+		    ),
+		    TP_fast_assign(__entry->device = device;
+				   __entry->start = vma->vm_start;
+				   __entry->end = vma->vm_end;
+				   __entry->offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+		    ),
+		    TP_printk("device=%d start=0x%lx end=0x%lx offset=0x%llx",
+			      __entry->device, __entry->start, __entry->end,
+			      __entry->offset)
 );
+
+/* A program has mapped the region, or the register page. */
+DEFINE_EVENT(ivshmem_mapping_class, ivshmem_map,
+	     TP_PROTO(int device, const struct vm_area_struct *vma),
+	     TP_ARGS(device, vma));
+
+/* A program's mapping ends, or a part of it, or a copy that a fork has made. */
+DEFINE_EVENT(ivshmem_mapping_class, ivshmem_unmap,
+	     TP_PROTO(int device, const struct vm_area_struct *vma),
+	     TP_ARGS(device, vma));
 
 /* order: 2^order pages are mapped at once; result: VM_FAULT_* */
 TRACE_EVENT(ivshmem_fault,
@@ -117,6 +169,19 @@ TRACE_EVENT(ivshmem_fault,
 		      __entry->result)
 );
 
+/* A touch of a device that is gone, or a program killed while it waits: SIGBUS. */
+TRACE_EVENT(ivshmem_fault_refused,
+	    TP_PROTO(int device, unsigned long address),
+	    TP_ARGS(device, address),
+	    TP_STRUCT__entry(__field(int, device)
+			     __field(unsigned long, address)
+	    ),
+	    TP_fast_assign(__entry->device = device;
+			   __entry->address = address;
+	    ),
+	    TP_printk("device=%d address=0x%lx", __entry->device, __entry->address)
+);
+
 /* A doorbell of ours goes out (mapped registers leave no trace). */
 TRACE_EVENT(ivshmem_ring,
 	    TP_PROTO(int device, u32 peer, u32 vector),
@@ -133,18 +198,37 @@ TRACE_EVENT(ivshmem_ring,
 		      __entry->peer, __entry->vector)
 );
 
-/* A doorbell came in, in the interrupt handler. */
-TRACE_EVENT(ivshmem_interrupt,
-	    TP_PROTO(int device, unsigned int vector),
-	    TP_ARGS(device, vector),
-	    TP_STRUCT__entry(__field(int, device)
-			     __field(unsigned int, vector)
-	    ),
-	    TP_fast_assign(__entry->device = device;
-			   __entry->vector = vector;
-	    ),
-	    TP_printk("device=%d vector=%u", __entry->device, __entry->vector)
+DECLARE_EVENT_CLASS(ivshmem_vector_class,
+		    TP_PROTO(int device, unsigned int vector),
+		    TP_ARGS(device, vector),
+		    TP_STRUCT__entry(__field(int, device)
+				     __field(unsigned int, vector)
+		    ),
+		    TP_fast_assign(__entry->device = device;
+				   __entry->vector = vector;
+		    ),
+		    TP_printk("device=%d vector=%u", __entry->device, __entry->vector)
 );
+
+/* A doorbell came in, in the interrupt handler. */
+DEFINE_EVENT(ivshmem_vector_class, ivshmem_interrupt,
+	     TP_PROTO(int device, unsigned int vector),
+	     TP_ARGS(device, vector));
+
+/* Who sleeps for this vector alone is woken. */
+DEFINE_EVENT(ivshmem_vector_class, ivshmem_wake,
+	     TP_PROTO(int device, unsigned int vector),
+	     TP_ARGS(device, vector));
+
+/* Who sleeps for several vectors, or polls, is woken. */
+DEFINE_EVENT(ivshmem_vector_class, ivshmem_wake_any,
+	     TP_PROTO(int device, unsigned int vector),
+	     TP_ARGS(device, vector));
+
+/* An eventfd that is tied to this vector is signalled. */
+DEFINE_EVENT(ivshmem_vector_class, ivshmem_eventfd,
+	     TP_PROTO(int device, unsigned int vector),
+	     TP_ARGS(device, vector));
 
 TRACE_EVENT(ivshmem_wait_begin,
 	    TP_PROTO(int device, const struct ivshmem_wait *w),

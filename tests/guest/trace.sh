@@ -16,10 +16,14 @@ ivshmemctl ping -d /dev/ivshmem0 --count 1 --timeout 1 0 >/dev/null
 ivshmemctl write -d /dev/ivshmem0 0 text
 echo 0 >$tracing/events/ivshmem/enable
 
-for event in probe open map fault ring interrupt wait_begin wait_end release gone; do
+for event in register probe open map fault ring interrupt wait_begin wait_end unmap release \
+	remove gone region_unmap free; do
 	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=0" $tracing/trace
 done
-for event in pause resume; do
+for event in alloc region_map; do
+	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: p" $tracing/trace
+done
+for event in pause resume wake wake_any eventfd; do
 	tap_ok "ivshmem:ivshmem_$event exists" [ -d $tracing/events/ivshmem/ivshmem_$event ]
 done
 rmmod ivshmem

@@ -20,7 +20,7 @@ from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  #
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
 VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "add", "remove",
-         "doctor"]
+         "trace", "doctor"]
 
 
 def test_help():
@@ -49,6 +49,7 @@ def test_usage():
     check_exit(run("wait", "x"), USAGE, "a vector is a number", "not a number")
     check_exit(run("ping", "0", "-t", "-1"), USAGE, "a time is not negative", "seconds")
     check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "at most")
+    check_exit(run("trace", "--timeout", "x"), USAGE, "trace: a time is a number", "seconds")
     check_exit(run("add"), USAGE, "add without a name", "which device")
     check_exit(run("add", "a/b"), USAGE, "a name that is a path", "can be no name")
     check_exit(run("add", "cam0"), USAGE, "add without a size", "which size")
@@ -92,6 +93,7 @@ def test_denied(directory):
         return
     check_exit(run("info", "-d", closed / "socket", prefix=prefix), DENIED,
                "permission denied", "ls -l")
+    check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
 def in_fake_sysfs(directory, *arguments):

@@ -57,7 +57,7 @@ static bool has_config(void)
 static enum exit_code complain_config(void)
 {
 	if (geteuid())
-		return complain(EXIT_DENIED, "only root can do this: sudo ivshmemctl ...");
+		return complain_not_root();
 	return complain(EXIT_FAILED,
 			"there is no " CONFIG ": sudo modprobe ivshmem_soft (which comes with the driver), and, if nothing is mounted there, sudo mount -t configfs configfs /sys/kernel/config");
 }

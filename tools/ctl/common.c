@@ -27,6 +27,11 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 	return code;
 }
 
+enum exit_code complain_not_root(void)
+{
+	return complain(EXIT_DENIED, "only root can do this: sudo ivshmemctl ...");
+}
+
 static error_t parse_common(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {

@@ -29,6 +29,9 @@ enum exit_code {
 enum exit_code complain(enum exit_code code, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Says that only root can do this. */
+enum exit_code complain_not_root(void);
+
 /* Verbs: main.c has the table. Each gives an enum exit_code. */
 int verb_list(int argc, char **argv);
 int verb_info(int argc, char **argv);
@@ -41,6 +44,7 @@ int verb_send(int argc, char **argv);
 int verb_recv(int argc, char **argv);
 int verb_add(int argc, char **argv);
 int verb_remove(int argc, char **argv);
+int verb_trace(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 
 /* The options that several verbs have; a verb names one of these in its argp. */

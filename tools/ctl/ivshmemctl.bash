@@ -16,7 +16,7 @@ _ivshmemctl()
 	local verb=${COMP_WORDS[1]} options
 
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove doctor help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove trace doctor help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -43,6 +43,7 @@ _ivshmemctl()
 	ring) options+=" --count" ;;
 	wait) options+=" --json --count --timeout" ;;
 	ping) options+=" --json --answer --count --interval --timeout --vector --spin" ;;
+	trace) options="--help --usage --json --graph --list --timeout" ;;
 	send | recv) options+=" --json --offset --size --timeout" ;;
 	esac
 	if [[ $word == -* ]]; then
@@ -50,6 +51,8 @@ _ivshmemctl()
 	elif [[ $verb == remove ]]; then
 		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
 			compgen -d -- "$word")
+	elif [[ $verb == trace ]]; then
+		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 	elif [[ $verb == send || $verb == recv ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	fi

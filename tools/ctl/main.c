@@ -29,6 +29,7 @@ static const struct verb {
 	{ "ivshmemctl recv", "receive what the other side sends", verb_recv },
 	{ "ivshmemctl add", "make a device that no bus finds", verb_add },
 	{ "ivshmemctl remove", "take such a device away", verb_remove },
+	{ "ivshmemctl trace", "show what the driver does, step by step", verb_trace },
 	{ "ivshmemctl doctor", "say what is wrong, and what to do", verb_doctor },
 };
 

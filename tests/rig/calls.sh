@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# What make what-is-called-when has a guest do: one story of a device, traced.
+# "calls.sh NAME" leaves the trace in /tmp/trace; it comes back here as "calls.sh
+# do-NAME" for the story itself. A mark tells who does what to whom:
+#
+#	program > QEMU: device_add
+#
+# which the tracepoints, all of them in the driver, can't.
+. /tests/lib.sh
+
+device=/dev/ivshmem1	# is plugged in and pulled out; ivshmem0 stays
+limit=60
+
+mark() {
+	echo "$*" >"${IVSHMEM_TRACE:?}/trace_marker"
+}
+
+# The node comes, or goes, a moment after.
+until_there() {
+	while [ ! -c $device ]; do
+		sleep 0.01
+	done
+}
+
+do_probe() {
+	mark "host > QEMU: device_add ivshmem-plain"
+	rig_ask plug plain hot 4M
+	until_there
+	mark "kernel > program: $device is there"
+}
+
+do_open() {
+	mark "shell > program: ivshmemctl write 0 hello"
+	ivshmemctl write -d $device 0 hello
+	mark "program > shell: it has ended"
+}
+
+do_unplug() {
+	mkfifo /tmp/input
+	# It maps the device and reads from its input straight into the mapping.
+	ivshmemctl write -d $device 0 </tmp/input 2>/tmp/said &
+	exec 4>/tmp/input
+	echo before >&4
+	sleep 1
+	mark "host > QEMU: device_del"
+	rig_ask unplug hot
+	mark "QEMU > host: DEVICE_DELETED"
+	sleep 0.2
+	mark "shell > program: more input"
+	echo after >&4
+	exec 4>&-
+	wait
+	mark "program > shell: $(sed 's/ivshmemctl: //' /tmp/said)"
+}
+
+# Pings there and back give pairs of time stamps by which to set the clocks.
+do_ring0() {
+	ivshmemctl ping -d /dev/ivshmem0 1 --count "$1" --interval 0.02
+}
+
+do_ring1() {
+	ivshmemctl ping -d /dev/ivshmem0 0 --answer --count "$1" --timeout 30
+}
+
+case $1 in
+do-*)
+	story=$1
+	shift
+	"do_${story#do-}" "$@" >/tmp/printed
+	;;
+ring*)
+	ivshmemctl trace --json --timeout $limit -- sh "$0" "do-$1" "$2" >/tmp/trace
+	;;
+*)
+	ivshmemctl trace --json --graph --timeout $limit -- sh "$0" "do-$1" >/tmp/trace
+	;;
+esac

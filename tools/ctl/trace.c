@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl trace: each step of the driver as it happens, and where in the sources
+ * that is. Here: the options, the command that is watched, and the order of things.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trace_print.h"
+#include "trace_queue.h"
+#include "tracefs.h"
+
+/* Poll on trace_pipe waits for half a buffer, so it is looked at that often. */
+#define LOOK_MS		50
+
+#define SIGNALLED	128	/* and the signal's number, as shells have it */
+
+static struct {
+	bool graph;
+	bool list;
+	int64_t timeout_ns;
+	char **command;
+} option = { .timeout_ns = IVSHMEM_FOREVER };
+
+struct session {
+	struct tracefs events, graph;
+	struct trace_source sources[2];
+	int count;
+	struct trace_queue queue;
+	bool abstime;		/* was switched on by us */
+	pid_t command;		/* -1: there is none, or it has ended */
+	int code;
+};
+
+static enum exit_code add_source(struct session *s, struct tracefs *instance,
+				 bool (*parse)(char *text, struct trace_line *line))
+{
+	enum exit_code code = tracefs_open_pipe(instance);
+
+	if (code)
+		return code;
+	s->sources[s->count].fd = instance->pipe;
+	s->sources[s->count++].parse = parse;
+	return EXIT_OK;
+}
+
+/* The driver's functions, without what the compiler makes of a tracepoint. */
+static bool set_graph(struct session *s)
+{
+	if (!tracefs_has(&s->graph, "available_tracers", "function_graph") ||
+	    tracefs_write(&s->graph, "set_ftrace_filter", "*:mod:ivshmem"))
+		return false;
+	tracefs_write(&s->graph, "set_ftrace_notrace", "__traceiter_ivshmem_*");
+	if (tracefs_write(&s->graph, "current_tracer", "function_graph"))
+		return false;
+	/* Some kernels have this option once for all instances. */
+	s->abstime = tracefs_has(&s->graph, "options/funcgraph-abstime", "0");
+	return !tracefs_write(&s->graph, "options/funcgraph-abstime", "1");
+}
+
+static void stop_graph(struct session *s)
+{
+	if (s->abstime)
+		tracefs_write(&s->graph, "options/funcgraph-abstime", "0");
+	s->abstime = false;
+	tracefs_remove(&s->graph);
+}
+
+/*
+ * Only recent kernels have the tracer in an instance, and the one of the machine is
+ * not ours to take.
+ */
+static enum exit_code start_graph(struct session *s)
+{
+	enum exit_code code = tracefs_make(&s->graph, "-graph");
+
+	if (code)
+		return code;
+	if (set_graph(s))
+		return add_source(s, &s->graph, trace_parse_call);
+	stop_graph(s);
+	return complain(EXIT_OK, "note: no function graph here: that takes a kernel 6.11 or later with CONFIG_FUNCTION_GRAPH_TRACER; going on without");
+}
+
+static enum exit_code session_start(struct session *s)
+{
+	enum exit_code code = tracefs_make(&s->events, "");
+	int error;
+
+	if (!code)
+		code = add_source(s, &s->events, trace_parse_event);
+	if (!code && option.graph)
+		code = start_graph(s);
+	if (code)
+		return code;
+	error = tracefs_write(&s->events, "events/ivshmem/enable", "1");
+	if (error)
+		return complain(EXIT_FAILED, "can't enable the events of the driver: %s",
+				strerror(-error));
+	return EXIT_OK;
+}
+
+/* An instance that stays costs memory, so nothing may come between. */
+static void session_end(struct session *s)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	stop_graph(s);
+	tracefs_remove(&s->events);
+	trace_queue_free(&s->queue);
+}
+
+/*
+ * The command finds the instance in IVSHMEM_TRACE, to leave marks. With fork() it
+ * would hold the pipe until it has become another program, and the instance with it.
+ */
+static enum exit_code start_command(struct session *s)
+{
+	posix_spawnattr_t attributes;
+	sigset_t signals;
+	int error;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGPIPE);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	setenv("IVSHMEM_TRACE", s->events.path, 1);
+	error = posix_spawnp(&s->command, *option.command, NULL, &attributes,
+			     option.command, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (!error)
+		return EXIT_OK;
+	s->command = -1;
+	return complain(EXIT_USAGE, "can't run %s: %s", *option.command, strerror(error));
+}
+
+/* Has the command ended, if there is one? Takes its exit status. */
+static bool has_ended(struct session *s)
+{
+	int status;
+
+	if (s->command <= 0 || waitpid(s->command, &status, WNOHANG) != s->command)
+		return false;
+	s->command = -1;
+	s->code = WIFSIGNALED(status) ? SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
+	return true;
+}
+
+/* Show what happened until now; later lines may still be missing some before them. */
+static enum exit_code show(struct session *s, bool all)
+{
+	int64_t now = all ? INT64_MAX : now_ns();
+
+	for (int i = 0; i < s->count; i++) {
+		int lost = trace_read(&s->sources[i], &s->queue);
+
+		if (lost < 0)
+			return complain(EXIT_FAILED, "can't read the trace: %s",
+					strerror(-lost));
+		if (lost)
+			complain(EXIT_OK, "note: too much happened at once; some of it is lost");
+	}
+	trace_take(&s->queue, now, trace_print);
+	return flush_output();
+}
+
+static enum exit_code watch(struct session *s)
+{
+	int64_t start = now_ns();
+	enum exit_code code = EXIT_OK;
+
+	while (!code && !stopped && !has_ended(s)) {
+		if (option.timeout_ns >= 0 && now_ns() - start >= option.timeout_ns) {
+			s->code = s->command > 0 ? EXIT_TIMEOUT : EXIT_OK;
+			break;
+		}
+		poll(NULL, 0, LOOK_MS);
+		code = show(s, false);
+	}
+	if (s->command > 0)
+		kill(s->command, SIGTERM);
+	return code ? code : show(s, true);
+}
+
+static enum exit_code trace(struct session *s)
+{
+	int64_t start = now_ns();
+	enum exit_code code = session_start(s);
+
+	if (code)
+		return code;
+	trace_print_begin(start);
+	if (option.command)
+		code = start_command(s);
+	if (!code)
+		code = watch(s);
+	return code;
+}
+
+static error_t parse_trace(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'g':
+		option.graph = true;
+		return 0;
+	case 'l':
+		option.list = true;
+		return 0;
+	case 't':
+		option.timeout_ns = argument_seconds(state, "--timeout", argument);
+		return 0;
+	case ARGP_KEY_ARG:
+		option.command = &state->argv[state->next - 1];
+		state->next = state->argc;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option trace_options[] = {
+	{ "graph", 'g', NULL, 0, "Show the calls of the driver's functions as well", 0 },
+	{ "list", 'l', NULL, 0, "Say what steps there are, and trace nothing", 0 },
+	{ "timeout", 't', "SECONDS", 0, "End after that", 0 },
+	{ 0 }
+};
+
+static const struct argp trace_argp = {
+	.options = trace_options,
+	.parser = parse_trace,
+	.args_doc = "[COMMAND [ARGUMENT...]]",
+	.doc = "Show each step of the driver as it happens: when, in which task and context, where in the sources that is, and what is held there.\vIt ends with COMMAND, and gives its exit code; without, by SIGINT. COMMAND can leave marks: echo TEXT >$IVSHMEM_TRACE/trace_marker.",
+	.children = with_json,
+};
+
+int verb_trace(int argc, char **argv)
+{
+	static struct session session = {
+		.events.pipe = -1, .graph.pipe = -1, .command = -1,
+	};
+	enum exit_code code;
+
+	argp_parse(&trace_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
+	if (option.list)
+		return trace_print_steps();
+	if (geteuid())
+		return complain_not_root();
+	stop_on_signals();
+	/* A reader that has gone away is noticed, and all is put right. */
+	signal(SIGPIPE, SIG_IGN);
+	code = trace(&session);
+	session_end(&session);
+	return code ? (int)code : session.code;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How ivshmemctl trace shows what happened.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "textfile.h"
+#include "trace_print.h"
+#include "trace_step.h"
+
+#define NAME	20	/* the longest name of an event */
+#define SECOND	1e9
+
+static int64_t start_ns;
+
+void trace_print_begin(int64_t start)
+{
+	start_ns = start;
+	if (!common.json)
+		printf("%10s cpu %-20s %-30s %s\n", "seconds", "task", "context",
+		       "event; where that is; what is held");
+}
+
+static double seconds(const struct trace_line *line)
+{
+	return (double)(line->time_ns - start_ns) / SECOND;
+}
+
+/*
+ * The kernel notes the names of tasks only now and then, so that a program may still
+ * be called by what started it. A task that is still there knows better, but for
+ * workers, which add what they do by now.
+ */
+static const char *task_name(const struct trace_line *line)
+{
+	static char name[64];
+	char path[64];
+
+	if (!strncmp(line->task, "kworker/", 8))
+		return line->task;
+	snprintf(path, sizeof(path), "/proc/%d/comm", line->pid);
+	return read_line(path, name, sizeof(name)) ? line->task : name;
+}
+
+static void print_event(const struct trace_line *line)
+{
+	const struct trace_step *step = trace_step_of(line->event, line->fields);
+	char task[96], context[64];
+
+	snprintf(task, sizeof(task), "%s-%d", task_name(line), line->pid);
+	snprintf(context, sizeof(context), "%s%s", trace_context(line),
+		 trace_interrupts_off(line) ? ", interrupts off" : "");
+	printf("%10.6f %3d %-20s %-30s ", seconds(line), line->cpu, task, context);
+	if (step)
+		printf("%-*s %s; %s: %s(); held: %s\n", NAME, line->event, line->fields,
+		       step->file, step->function, step->held);
+	else
+		printf("%-*s %s\n", NAME, "mark", line->fields);
+}
+
+static void print_call(const struct trace_line *line)
+{
+	printf("%10.6f %3d %20s %30s %s\n", seconds(line), line->cpu, line->duration, "",
+	       line->fields);
+}
+
+static json_t *value_of(const char *text)
+{
+	long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoll(text, &end, 0);
+	if (errno || end == text || *end)
+		return json_string(text);
+	return json_integer(number);
+}
+
+/* "device=0 vector=1" */
+static json_t *fields_of(const char *text)
+{
+	json_t *fields = json_object();
+	char *copy = strdup(text), *rest = copy, *word;
+
+	while ((word = strsep(&rest, " "))) {
+		char *value = strchr(word, '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		json_object_set_new(fields, word, value_of(value));
+	}
+	free(copy);
+	return fields;
+}
+
+static json_t *json_of_step(const struct trace_step *step)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "event", step->event,
+			 "file", step->file, "function", step->function,
+			 "held", step->held, "meaning", step->meaning);
+}
+
+static json_t *json_of_event(const struct trace_line *line)
+{
+	const struct trace_step *step = trace_step_of(line->event, line->fields);
+	json_t *json = json_pack("{s:s, s:i, s:s, s:b, s:s}", "task", task_name(line),
+				 "pid", line->pid, "context", trace_context(line),
+				 "interrupts_off", trace_interrupts_off(line),
+				 "text", line->fields);
+
+	if (!step) {
+		json_object_set_new(json, "event", json_string("mark"));
+		return json;
+	}
+	json_object_update_new(json, json_of_step(step));
+	json_object_set_new(json, "fields", fields_of(line->fields));
+	return json;
+}
+
+static void print_as_json(const struct trace_line *line)
+{
+	json_t *json = line->event ? json_of_event(line) :
+		       json_pack("{s:s, s:s}", "call", line->fields,
+				 "duration", line->duration);
+
+	json_object_set_new(json, "time", json_real(seconds(line)));
+	json_object_set_new(json, "monotonic", json_real((double)line->time_ns / SECOND));
+	json_object_set_new(json, "cpu", json_integer(line->cpu));
+	json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	json_decref(json);
+	putchar('\n');
+}
+
+void trace_print(const struct trace_line *line)
+{
+	if (common.json)
+		print_as_json(line);
+	else if (line->event)
+		print_event(line);
+	else
+		print_call(line);
+}
+
+enum exit_code trace_print_steps(void)
+{
+	for (size_t i = 0; i < trace_nr_steps; i++) {
+		const struct trace_step *step = &trace_steps[i];
+		enum exit_code code = EXIT_OK;
+
+		if (common.json)
+			code = print_json(stdout, json_of_step(step), true);
+		else
+			printf("%-*s %s; %s: %s(); held: %s\n", NAME, step->event,
+			       step->meaning, step->file, step->function, step->held);
+		if (code)
+			return code;
+	}
+	return EXIT_OK;
+}

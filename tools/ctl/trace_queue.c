@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The lines of several traces, in the order in which things happened.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "trace_queue.h"
+
+static int make_room(struct trace_queue *queue)
+{
+	size_t room = queue->room ? 2 * queue->room : 256;
+	struct trace_entry *entries;
+
+	if (queue->count < queue->room)
+		return 0;
+	entries = reallocarray(queue->entries, room, sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	queue->entries = entries;
+	queue->room = room;
+	return 0;
+}
+
+/* Gives 1 if it says that events were lost: "CPU:0 [LOST 17 EVENTS]" */
+static int take_line(const struct trace_source *source, struct trace_queue *queue,
+		     const char *text)
+{
+	struct trace_entry *entry;
+
+	if (!strncmp(text, "CPU:", 4) && strstr(text, "[LOST"))
+		return 1;
+	if (make_room(queue))
+		return -ENOMEM;
+	entry = &queue->entries[queue->count];
+	entry->text = strdup(text);
+	if (!entry->text)
+		return -ENOMEM;
+	if (!source->parse(entry->text, &entry->line)) {
+		free(entry->text);
+		return 0;
+	}
+	entry->number = queue->taken++;
+	queue->count++;
+	return 0;
+}
+
+static int take_lines(struct trace_source *source, struct trace_queue *queue)
+{
+	char *line = source->text, *end;
+	int lost = 0;
+
+	source->text[source->length] = '\0';
+	while ((end = strchr(line, '\n'))) {
+		int ret;
+
+		*end = '\0';
+		ret = take_line(source, queue, line);
+		if (ret < 0)
+			return ret;
+		lost += ret;
+		line = end + 1;
+	}
+	source->length = strlen(line);
+	memmove(source->text, line, source->length);
+	/* No line is that long. */
+	if (source->length == sizeof(source->text) - 1)
+		source->length = 0;
+	return lost;
+}
+
+int trace_read(struct trace_source *source, struct trace_queue *queue)
+{
+	int lost = 0;
+
+	for (;;) {
+		ssize_t got = read(source->fd, source->text + source->length,
+				   sizeof(source->text) - 1 - source->length);
+		int ret;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno != EAGAIN)
+			return -errno;
+		if (got <= 0)
+			return lost;
+		source->length += (size_t)got;
+		ret = take_lines(source, queue);
+		if (ret < 0)
+			return ret;
+		lost += ret;
+	}
+}
+
+static int compare(const void *one, const void *other)
+{
+	const struct trace_entry *a = one, *b = other;
+
+	if (a->line.time_ns != b->line.time_ns)
+		return a->line.time_ns < b->line.time_ns ? -1 : 1;
+	return a->number < b->number ? -1 : 1;
+}
+
+void trace_take(struct trace_queue *queue, int64_t time_ns,
+		void (*show)(const struct trace_line *line))
+{
+	size_t shown = 0;
+
+	if (queue->count)
+		qsort(queue->entries, queue->count, sizeof(*queue->entries), compare);
+	while (shown < queue->count && queue->entries[shown].line.time_ns <= time_ns) {
+		show(&queue->entries[shown].line);
+		free(queue->entries[shown++].text);
+	}
+	queue->count -= shown;
+	if (shown)
+		memmove(queue->entries, queue->entries + shown,
+			queue->count * sizeof(*queue->entries));
+}
+
+void trace_queue_free(struct trace_queue *queue)
+{
+	while (queue->count)
+		free(queue->entries[--queue->count].text);
+	free(queue->entries);
+	memset(queue, 0, sizeof(*queue));
+}
