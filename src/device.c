@@ -290,7 +290,7 @@ static int __maybe_unused ivshmem_device_woken(struct device *dev)
 {
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
 
-	trace_ivshmem_resume(idev->minor);
+	trace_ivshmem_woken(idev->minor);
 	ivshmem_peers_fire_all(idev);
 	return 0;
 }

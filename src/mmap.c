@@ -66,6 +66,7 @@ static void table_range(struct vm_area_struct *vma, unsigned long addr,
 /* What fill_around() tells fill_pte(). */
 struct fill {
 	struct vm_area_struct *vma;
+	unsigned long pfn;	/* of the next page, where they follow each other */
 	pgprot_t prot;
 };
 
@@ -82,8 +83,10 @@ static int take_prot(pte_t *pte, unsigned long addr, void *data)
 static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 {
 	struct fill *fill = data;
-	unsigned long pfn = region_pfn(fill->vma, addr);
+	unsigned long pfn = fill->pfn++;
 
+	if (vma_device(fill->vma)->pages)
+		pfn = region_pfn(fill->vma, addr);
 	if (pte_none(ptep_get(pte)))
 		set_pte_at(fill->vma->vm_mm, addr, pte,
 			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
@@ -102,6 +105,7 @@ static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 	unsigned long first, last;
 
 	table_range(vma, addr, &first, &last);
+	fill.pfn = region_pfn(vma, first);
 	if (!apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, take_prot, &fill))
 		apply_to_page_range(vma->vm_mm, first, last + 1 - first,
 				    fill_pte, &fill);

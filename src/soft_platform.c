@@ -128,6 +128,13 @@ static void make_reserved(void)
 	of_node_put(parent);
 }
 
+static int drop_reserved(struct device *dev, void *data)
+{
+	of_node_clear_flag(dev->of_node, OF_POPULATED);
+	platform_device_unregister(to_platform_device(dev));
+	return 0;
+}
+
 int __init soft_platform_init(void)
 {
 	int ret;
@@ -145,7 +152,7 @@ int __init soft_platform_init(void)
 
 void soft_platform_exit(void)
 {
-	device_for_each_child(reserved_root, NULL, of_platform_device_destroy);
+	device_for_each_child(reserved_root, NULL, drop_reserved);
 	platform_driver_unregister(&platform_driver);
 	root_device_unregister(reserved_root);
 }

@@ -41,8 +41,13 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_pause,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A reset has ended, or the machine has slept. */
+/* A reset has ended. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
+/* The machine has slept: everybody who waits is about to be woken. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_woken,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 

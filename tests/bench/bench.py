@@ -25,6 +25,7 @@ import kernels
 import qemu
 
 REPETITIONS = 7
+MAPPING_REPETITIONS = 5         # they take long
 KERNEL, OLD_KERNEL = "6.12", "6.1"
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
           machines.MeasureError, qemu.GuestError)
@@ -213,7 +214,7 @@ def mapping(setup, found):
         for policy in ("always", "madvise", "never"):
             say(f"mapping, {setup.kernel.line}, huge pages {policy}")
             guests.shell(0, f"echo {policy} >/sys/kernel/mm/transparent_hugepage/enabled")
-            mapping_rows(found, setup.kernel.line, policy, interleaved(guests, plan))
+            mapping_rows(found, setup.kernel.line, policy, interleaved(guests, plan, MAPPING_REPETITIONS))
 
 
 # Instructions.

@@ -57,6 +57,8 @@ const struct trace_step trace_steps[] = {
 	  "a reset begins: nobody is inside, mappings are empty" },
 	{ "ivshmem_resume", NULL, "src/device.c", "ivshmem_device_resume", TRANSPORT,
 	  "a reset has ended" },
+	{ "ivshmem_woken", NULL, "src/device.c", "ivshmem_device_woken", "the device_lock",
+	  "the machine has slept: all who wait look again" },
 	{ "ivshmem_remove", NULL, "src/device.c", "ivshmem_device_gone", TRANSPORT,
 	  "the device is being taken away" },
 	{ "ivshmem_gone", NULL, "src/device.c", "ivshmem_device_gone", TRANSPORT,
