@@ -66,6 +66,7 @@ int main(void)
 	tap_eq(file_write("/sys/bus/platform/drivers/ivshmem_soft/unbind", "9010004.match"),
 	       0, "unbind a device");
 	refused(pread(match, text, 1, 0), ENODEV, "it is gone");
+	close(match);
 	tap_eq(file_write("/sys/bus/platform/drivers/ivshmem_soft/bind", "9010004.match"),
 	       0, "bind it again");
 	match = dev_open_at(node_of("9010004.match"), O_RDWR);
