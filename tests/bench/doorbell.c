@@ -17,6 +17,7 @@
 #define MESSAGE 64
 #define VECTOR 0
 #define SPIN_NS 1000000
+#define LOOKS 256		/* between two looks at the clock */
 #define CHANNEL_RING 4096
 
 /* A pair of guests tells each other its ids, and counts rounds in a word. */
@@ -136,31 +137,56 @@ static void ring_wait(void)
 /* Adaptive: tell by the word, and ring only for somebody who sleeps. */
 static void word_ring(void)
 {
-	word_next();
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&shared->word, ++turn, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&shared->sleeps[!me], __ATOMIC_RELAXED))
 		ring_mapped();
 }
 
-/* Spin in the kernel for a while; only then say that doorbells are wanted. */
+static struct ivshmem_wait for_word(int64_t timeout, uint64_t spin)
+{
+	return (struct ivshmem_wait){
+		.flags = IVSHMEM_WAIT_WORD, .vector = VECTOR, .expected = turn,
+		.offset = offsetof(struct shared, word), .spin_ns = spin,
+		.timeout_ns = timeout,
+	};
+}
+
+/* Say that doorbells are wanted, and sleep until one tells of another word. */
+static void word_sleep(void)
+{
+	struct ivshmem_wait w = for_word(-1, 0);
+
+	__atomic_store_n(&shared->sleeps[me], 1, __ATOMIC_SEQ_CST);
+	while (word_same())
+		must(ioctl(fd, IVSHMEM_IOC_WAIT, &w));
+	__atomic_store_n(&shared->sleeps[me], 0, __ATOMIC_RELAXED);
+}
+
+/* Look in the kernel for a while, which lets others have the processor. */
 static void word_wait(void)
 {
-	struct ivshmem_wait w = {
-		.flags = IVSHMEM_WAIT_WORD, .vector = VECTOR, .expected = turn,
-		.offset = offsetof(struct shared, word), .spin_ns = SPIN_NS,
-		.timeout_ns = SPIN_NS,
-	};
+	struct ivshmem_wait w = for_word(SPIN_NS, SPIN_NS);
 
 	while (word_same() && dev_wait(fd, &w) != -ETIMEDOUT)
 		;
-	if (word_same()) {
-		__atomic_store_n(&shared->sleeps[me], 1, __ATOMIC_SEQ_CST);
-		w.timeout_ns = -1;
-		w.spin_ns = 0;
-		while (word_same())
-			must(ioctl(fd, IVSHMEM_IOC_WAIT, &w));
-		__atomic_store_n(&shared->sleeps[me], 0, __ATOMIC_RELAXED);
+	if (word_same())
+		word_sleep();
+	turn++;
+}
+
+/* Look in the program for a while. */
+static void word_look_wait(void)
+{
+	int64_t end = 0;
+
+	while (word_same() && (!end || now_ns() < end)) {
+		for (int looks = 0; looks < LOOKS && word_same(); looks++)
+			bench_pause();
+		if (!end)
+			end = now_ns() + SPIN_NS;
 	}
+	if (word_same())
+		word_sleep();
 	turn++;
 }
 
@@ -275,6 +301,7 @@ static const struct way {
 	{ "channel", open_channel, channel_send, channel_receive, NULL },
 	{ "poll", open_device, word_next, word_poll, NULL },
 	{ "adaptive-wait", open_device, word_ring, word_wait, NULL },
+	{ "look-wait", open_device, word_ring, word_look_wait, NULL },
 };
 
 static void exchange(const struct way *way)

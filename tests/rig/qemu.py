@@ -133,20 +133,20 @@ class Guest:
 
     def wait_ready(self, seconds=BOOT_SECONDS):
         deadline = time.monotonic() + patience(seconds)
-        while self.read_line(deadline) != "@rig-ready":
+        while self.read_line(deadline, poke=False) != "@rig-ready":
             pass
 
-    def read_line(self, deadline):
+    def read_line(self, deadline, poke=True):
         """The guest's next line. Emulated at once with others, its serial port loses
         an interrupt now and then, and then says nothing until it is sent something:
-        a 0, which everybody there passes over."""
+        a 0, which everybody there passes over, once the port does not echo any more."""
         while b"\n" not in self.buffer:
             left = max(deadline - time.monotonic(), 0.001)
-            self.control.settimeout(min(left, POKE_SECONDS))
+            self.control.settimeout(min(left, POKE_SECONDS) if poke else left)
             try:
                 data = self.control.recv(65536)
             except socket.timeout as error:
-                if left <= POKE_SECONDS:
+                if not poke or left <= POKE_SECONDS:
                     raise GuestError("timed out") from error
                 self._send(b"\0")
                 continue
