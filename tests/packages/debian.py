@@ -43,7 +43,7 @@ class Life(Place):
     def settings(self):
         """What the owner wants: an option, and two users."""
         self.machine.must(f"mkdir -p /etc/modprobe.d; echo 'options ivshmem cache=wc' > {OPTION};"
-                          "useradd member; useradd stranger; "
+                          "useradd member && useradd stranger && "
                           "rm -f /etc/apt/sources.list.d/* && "
                           "echo 'deb [trusted=yes] file:/media/repository ./' "
                           "> /etc/apt/sources.list && apt-get -q update")

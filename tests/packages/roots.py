@@ -17,7 +17,7 @@ import cache
 
 # What a machine has that runs a distribution's kernel and can build modules.
 SYSTEM = ["dbus", "debian-archive-keyring", "dkms", "gcc", "initramfs-tools", "kmod",
-          "lz4", "make", "openssl", "systemd", "systemd-sysv", "udev"]
+          "lz4", "make", "openssl", "passwd", "systemd", "systemd-sysv", "udev"]
 DISK_SIZE = "6G"
 # One test makes what others wait for.
 LOCK = threading.RLock()
