@@ -57,23 +57,36 @@ class Checks:
                                                details.splitlines()[-40:]))
 
 
-def perform(name, writer, devices_of_all, top, again=True):
+def hardware(directory):
+    """Devices for the guests of one test: what other guests do must not touch them."""
+    own = directory / "devices"
+    own.mkdir()
+    return devices.Devices(own, topology.Topology(**{
+        key: TOPOLOGY[key] for key in topology.Topology._fields}),
+        build.BUILD / "ivshmem-server")
+
+
+def perform(name, writer, top, again=True):
     """One test, in a directory of its own. QEMU 7.2 corrupts its own memory now and
-    then where a driver lets go of the device: then all of it once more."""
+    then: then all of it once more."""
     start = time.monotonic()
     directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
     print(f"# {name}", flush=True)
+    own = None
     try:
-        TESTS[name](directory, Checks(name, writer), devices_of_all)
+        own = hardware(directory)
+        TESTS[name](directory, Checks(name, writer), own)
     except ERRORS as error:
         if again and "QEMU was killed by signal" in str(error):
             print("# once more:", " ".join(str(error).split()), flush=True)
-            perform(name, writer, devices_of_all, top, again=False)
+            perform(name, writer, top, again=False)
         else:
             writer.fail(name, str(error))
     except Exception:       # whatever it is, it is no pass
         writer.fail(name, traceback.format_exc())
     finally:
+        if own:
+            own.stop()
         shutil.rmtree(directory, ignore_errors=True)
     print(f"# {name}: {time.monotonic() - start:.0f} s", flush=True)
 
@@ -82,15 +95,9 @@ def perform_all(names, writer, top):
     for number in (products.version(), products.next_version()):
         products.make("deb", number)
     build.targets(["build/ivshmem-server"])
-    shared = devices.Devices(top, topology.Topology(**{
-        key: TOPOLOGY[key] for key in topology.Topology._fields}),
-        build.BUILD / "ivshmem-server")
-    try:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            for name in names:
-                pool.submit(perform, name, writer, shared, top)
-    finally:
-        shared.stop()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name in names:
+            pool.submit(perform, name, writer, top)
 
 
 def main():

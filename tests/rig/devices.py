@@ -25,7 +25,7 @@ class Devices:
     def __init__(self, directory, topology, server):
         self.directory = pathlib.Path(directory)
         self.topology = topology
-        self.name = f"ivshmem-rig-{os.getpid()}"
+        self.name = f"ivshmem-rig-{os.getpid()}-{self.directory.name}"
         self.socket = self.directory / "server"
         self.plain = self.directory / "plain"
         self.server = None
