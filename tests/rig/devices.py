@@ -12,6 +12,7 @@ import qemu
 import topology as topo
 
 SHM = pathlib.Path("/dev/shm")
+NUMBERS = itertools.count()
 
 
 class DeviceError(Exception):
@@ -25,7 +26,7 @@ class Devices:
     def __init__(self, directory, topology, server):
         self.directory = pathlib.Path(directory)
         self.topology = topology
-        self.name = f"ivshmem-rig-{os.getpid()}-{self.directory.name}"
+        self.name = f"ivshmem-rig-{os.getpid()}-{next(NUMBERS)}"
         self.socket = self.directory / "server"
         self.plain = self.directory / "plain"
         self.server = None
