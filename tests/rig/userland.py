@@ -59,7 +59,8 @@ def program(name, arch):
     triplet = arches.ALL[arch].triplet
     directories = [f"{base}/{sub}" for base in ("lib", "usr/lib")
                    for sub in (triplet, f"{triplet}/systemd", "systemd", "")]
-    path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin"), name)
+    path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin", f"usr/lib/{triplet}/qemu"),
+                 name)
     files = {f"bin/{name}": path}
     pending = [path]
     while pending:
