@@ -87,10 +87,9 @@ ivshmemctl trace --timeout 0.2 -- sleep 30
 tap_eq "it does not wait for the command then" $? 5
 for signal in INT TERM; do
 	ivshmemctl trace >/tmp/text 2>/tmp/errors &
-	while [ -z "$(ls $tracing/instances)" ]; do
+	until grep -q 1 $tracing/instances/*/events/ivshmem/enable 2>/dev/null; do
 		sleep 0.1
 	done
-	sleep 0.5
 	ivshmemctl write -d /dev/ivshmem0 0 text
 	kill -$signal $!
 	wait $!
