@@ -489,8 +489,7 @@ static int lane_wait(struct lane *lane, int64_t deadline)
 			result = lane_check(lane, slept);
 		if (result || lane->state != LANE_OPEN)
 			continue;
-		/* Who has slept looked long enough before that. */
-		if (!slept && lane_spin(lane, deadline)) {
+		if (lane_spin(lane, deadline)) {
 			if (!(turn % TURNS) &&
 			    ivshmem_is_over(deadline, ivshmem_now()))
 				result = -ETIMEDOUT;
