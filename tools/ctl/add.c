@@ -20,6 +20,7 @@
 
 #define CONFIG		"/sys/kernel/config/ivshmem"
 #define NOT_GIVEN	UINT64_MAX
+#define FIRST_KEY	0x100		/* no letters: these have long names only */
 
 enum { ADDRESS, SIZE, IRQ, DOORBELL, VECTORS, NUMBERS };
 
@@ -132,9 +133,9 @@ static error_t parse_add(int key, char *argument, struct argp_state *state)
 	};
 
 	switch (key) {
-	case 'a' ... 'a' + NUMBERS - 1:
-		option.numbers[key - 'a'] = argument_size(state, attributes[key - 'a'],
-							  argument, limits[key - 'a']);
+	case FIRST_KEY ... FIRST_KEY + NUMBERS - 1:
+		option.numbers[key - FIRST_KEY] = argument_size(state, attributes[key - FIRST_KEY],
+							  argument, limits[key - FIRST_KEY]);
 		return 0;
 	case ARGP_KEY_END:
 		if (option.numbers[SIZE] == NOT_GIVEN)
@@ -146,13 +147,13 @@ static error_t parse_add(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option add_options[] = {
-	{ "address", 'a' + ADDRESS, "ADDRESS", 0,
+	{ "address", FIRST_KEY + ADDRESS, "ADDRESS", 0,
 	  "Memory at this physical address (without: memory of the kernel's own)", 0 },
-	{ "size", 'a' + SIZE, "SIZE", 0, "Its size, such as 16M", 0 },
-	{ "irq", 'a' + IRQ, "N", 0, "This interrupt rings vector 0", 0 },
-	{ "doorbell", 'a' + DOORBELL, "ADDRESS", 0,
+	{ "size", FIRST_KEY + SIZE, "SIZE", 0, "Its size, such as 16M", 0 },
+	{ "irq", FIRST_KEY + IRQ, "N", 0, "This interrupt rings vector 0", 0 },
+	{ "doorbell", FIRST_KEY + DOORBELL, "ADDRESS", 0,
 	  "Physical address of the Doorbell register that rings others", 0 },
-	{ "vectors", 'a' + VECTORS, "N", 0,
+	{ "vectors", FIRST_KEY + VECTORS, "N", 0,
 	  "Vectors of each program, without --address (default: 4)", 0 },
 	{ 0 }
 };
