@@ -20,6 +20,7 @@ import userland
 import verbs
 
 MODULE_SECONDS = 60
+BOOTS_AGAIN = 2
 
 
 class Setup:
@@ -73,12 +74,13 @@ class NoBoot(qemu.GuestError):
 
 def start(setup, topology, tests):
     """A Boot. An emulated guest crashes now and then while its kernel patches
-    itself at boot, long before the driver is there: then once more."""
-    try:
-        return Boot(setup, topology, tests)
-    except NoBoot as error:
-        print("# booting again:", str(error).splitlines()[0], flush=True)
-        return Boot(setup, topology, tests)
+    itself at boot, long before the driver is there: then again, twice at most."""
+    for _ in range(BOOTS_AGAIN):
+        try:
+            return Boot(setup, topology, tests)
+        except NoBoot as error:
+            print("# booting again:", str(error).splitlines()[0], flush=True)
+    return Boot(setup, topology, tests)
 
 
 class Boot:
