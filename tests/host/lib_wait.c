@@ -208,6 +208,29 @@ static void test_eventfd(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_wait(b, &options, NULL), 0, "closing it ends nothing");
 }
 
+static int64_t processor_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+	return time.tv_sec * SECOND + time.tv_nsec;
+}
+
+/* Somebody leaves and the vector rings: both are there when the wait begins. */
+static void test_ring_and_departure(struct ivshmem *a, struct ivshmem *b)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = SECOND };
+	int64_t start;
+
+	ivshmem_close(must_open(0));
+	settle(a);
+	ivshmem_ring(a, 1, 0);
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a ring and a departure");
+	start = processor_time();
+	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "then it is quiet");
+	tap_ok(processor_time() - start < SECOND / 2, "and the waiter sleeps");
+}
+
 static void on_alarm(int signal)
 {
 	(void)signal;
@@ -401,6 +424,7 @@ int main(void)
 	test_timeouts(b);
 	test_word(a, b);
 	test_eventfd(a, b);
+	test_ring_and_departure(a, b);
 	test_signal(b);
 	test_two_handles(a, b);
 	test_one_handle(b);

@@ -76,16 +76,28 @@ static void spin(const struct waiter *waiter)
 
 /* Waking the other threads; all but the last with the lock held. */
 
+static void end_kick(struct connection *connection)
+{
+	uint64_t kicks;
+
+	(void)!read(connection->kick, &kicks, sizeof(kicks));
+	pthread_cond_broadcast(&connection->kicked);
+}
+
 static void kick(struct connection *connection, uint32_t waiters)
 {
+	bool kicked = connection->unkicked;
 	uint64_t one = 1;
 
 	connection->epoch++;
 	connection->unkicked = waiters;
-	if (!waiters)
-		return;
-	(void)!write(connection->kick, &one, sizeof(one));
-	pthread_cond_broadcast(&connection->kicked);
+	if (waiters) {
+		(void)!write(connection->kick, &one, sizeof(one));
+		pthread_cond_broadcast(&connection->kicked);
+	} else if (kicked) {
+		/* The one that had not noticed yet is the caller. */
+		end_kick(connection);
+	}
 }
 
 static void kick_others(struct waiter *waiter)
@@ -105,15 +117,12 @@ void ivshmem_connection_kick(struct connection *connection)
 static void notice_kick(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
-	uint64_t kicks;
 
 	if (waiter->epoch == connection->epoch)
 		return;
 	waiter->epoch = connection->epoch;
-	if (--connection->unkicked)
-		return;
-	(void)!read(connection->kick, &kicks, sizeof(kicks));
-	pthread_cond_broadcast(&connection->kicked);
+	if (!--connection->unkicked)
+		end_kick(connection);
 }
 
 static void let_others_notice(struct waiter *waiter)
