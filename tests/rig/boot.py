@@ -11,6 +11,7 @@ import threading
 import build
 import devices
 import firmware
+import harvest
 import initramfs
 import klog
 import qemu
@@ -20,6 +21,7 @@ import userland
 import verbs
 
 MODULE_SECONDS = 60
+HARVEST_SECONDS = 120
 BOOTS_AGAIN = 2
 
 
@@ -113,7 +115,8 @@ class Boot:
                                             self.directory)]
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
                                images[arch], own.accel, hardware,
-                               topology.append, topology.machine, topology.mem,
+                               topology.append, topology.machine,
+                               own.kernel.memory(topology.mem),
                                topology.smp, topology.turns)
             self.guests.append(guest)
             guest.start()
@@ -230,6 +233,16 @@ class Boot:
             writer.fail(self._name(index, test),
                         "\n".join(["the kernel complained", *found]))
         return not found
+
+    def finish(self, name, writer):
+        """After the last test of healthy guests: what a kernel that watches has to
+        say about all of them."""
+        for guest in self.guests:
+            if guest.watches:
+                try:
+                    harvest.take(guest, name, writer, qemu.patience(HARVEST_SECONDS))
+                except qemu.GuestError as error:
+                    writer.fail(name, f"at the end: {error}")
 
     def stop(self):
         for guest in self.guests:

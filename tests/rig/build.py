@@ -83,17 +83,43 @@ def module(kernel):
     arguments = [*kernels.make_arguments(kernel), "KCFLAGS=-fstack-usage"]
     identity = [link_sources(directory), arguments]
     stamp = directory / "stamp"
-    strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
         print(f"# building the module for {kernel.release}", flush=True)
-        _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments,
-                          f"M={directory}", "modules"])
-        for built in directory.glob("*.ko"):
-            subprocess.run([strip, "--strip-debug", built], check=True)
+        _compile(kernel, directory, arguments)
         stamp.write_text(digest)
     return sorted(directory.glob("*.ko"))
+
+
+def broken_module(kernel, name, changes):
+    """Build the driver with pieces of its text replaced: {(file, old): new}. Return
+    its modules."""
+    directory = BUILD / "broken" / kernel.release
+    link_sources(directory)
+    texts = {}
+    for (file, old), new in changes.items():
+        text = texts.get(file) or (SOURCE / file).read_text()
+        if text.count(old) != 1:
+            raise BuildError(f"{name}: {file} does not have once:\n{old}")
+        texts[file] = text.replace(old, new)
+    for file, text in texts.items():
+        (directory / file).unlink()
+        (directory / file).write_text(text)
+    try:
+        _compile(kernel, directory, kernels.make_arguments(kernel))
+    finally:
+        for file in texts:      # the next one starts from what is whole
+            (directory / file).unlink()
+    return sorted(directory.glob("*.ko"))
+
+
+def _compile(kernel, directory, arguments):
+    _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments, f"M={directory}",
+                      "modules"])
+    strip = f"{arches.ALL[kernel.arch].triplet}-strip"
+    for built in directory.glob("*.ko"):
+        subprocess.run([strip, "--strip-debug", built], check=True)
 
 
 def warnings(lines, headers):

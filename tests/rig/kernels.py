@@ -5,7 +5,8 @@ The kernel comes from the first release of Debian that carries that line, unpack
 in the cache directory and fixed up so that modules build against it with the
 host's compiler. KERNEL=6.12/trixie is that of the named release, and modules for
 it are built by that release's compiler, as are all of another architecture and
-release than the host's. Run as a program, prints how to build against one.
+release than the host's. KERNEL=kasan is a kernel of our own: see debugkernel.py. Run
+as a program, prints how to build against one.
 """
 
 import collections
@@ -19,6 +20,7 @@ import sys
 import arches
 import archive
 import cache
+import debugkernel
 
 DEFAULT = "6.12"
 
@@ -27,9 +29,16 @@ DEFAULT = "6.12"
 OVERRIDES = ["CONFIG_DEBUG_INFO_BTF_MODULES="]
 OLDER_COMPILER = ["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
 
-# toolchain is None, or (release of Debian, gcc) that modules are built with.
-Kernel = collections.namedtuple(
-    "Kernel", "line arch release image modules headers toolchain", defaults=[None])
+
+class Kernel(collections.namedtuple(
+        "Kernel", "line arch release image modules headers toolchain instruments",
+        defaults=[None, ()])):
+    """toolchain is None, or (release of Debian, gcc) that modules are built with;
+    instruments are more arguments for make, for a kernel that watches."""
+
+    def memory(self, mib):
+        """What a guest gets that is to have so much: watching takes some itself."""
+        return str(int(mib) + debugkernel.MEMORY) if self.instruments else mib
 
 
 def make_arguments(kernel):
@@ -37,7 +46,7 @@ def make_arguments(kernel):
     _, gcc = kernel.toolchain or (None, "gcc")
     return ["-C", str(kernel.headers), *OVERRIDES,
             *([] if kernel.toolchain else OLDER_COMPILER),
-            *gcc_arguments(kernel.arch, gcc)]
+            *gcc_arguments(kernel.arch, gcc), *kernel.instruments]
 
 
 def gcc_arguments(arch, gcc):
@@ -75,10 +84,15 @@ def age(release):
 
 def find(name, arch="amd64"):
     """The kernel of a line such as "6.12", fetched if it is not cached."""
+    if name in debugkernel.NAMES and arch == debugkernel.ARCH:
+        tree = debugkernel.find(name, DEFAULT)
+        return Kernel(DEFAULT, arch, debugkernel.release(tree), tree / debugkernel.IMAGE,
+                      tree, tree, None, debugkernel.INSTRUMENTS)
     wanted = re.fullmatch(r"(\d+\.\d+)(?:/(\w+))?", name)
     if not wanted:
         raise archive.ArchiveError(
-            f"KERNEL={name}: give a line such as {DEFAULT}, or {DEFAULT}/trixie")
+            f"KERNEL={name}: give a line such as {DEFAULT}, or {DEFAULT}/trixie, "
+            f"or for amd64 {' or '.join(debugkernel.NAMES)}")
     line, codename = wanted.groups()
     root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
     if not (root / "kernel.json").exists():

@@ -77,6 +77,7 @@ class Guest:
                  machine="pc", mem="256", smp="2", turns=""):
         self.name = name
         self.arch = arches.ALL[kernel.arch]
+        self.watches = bool(kernel.instruments)
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
         self.errors = self.directory / f"{name}.qemu"

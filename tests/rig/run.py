@@ -20,6 +20,7 @@ import boot
 import build
 import devices
 import firmware
+import harvest
 import kernels
 import qemu
 import tap
@@ -106,6 +107,8 @@ def run_group(setup, wanted, tests, writer):
                 start = time.monotonic()
                 healthy = machines.run(test, writer)
                 print(f"# {test.name}: {time.monotonic() - start:.1f} s", flush=True)
+            if healthy:
+                machines.finish(test.name, writer)
         finally:
             machines.stop()
 
@@ -134,6 +137,7 @@ def setup_for(kernel, tests, others=()):
     return boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
         "bin/soften": build.TOP / "tests/rig/soften.sh",
+        "bin/harvest": harvest.SCRIPT,
         "tests/lib.sh": GUEST_TESTS / "lib.sh",
         **{str(path.relative_to(build.TOP)): path
            for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels that watch what the driver does: KERNEL=kasan and KERNEL=kcsan.
+
+They are built from Debian's linux-source by the host's compiler, and kept in the
+cache directory: tinyconfig, what guests need (debug/guest.config) and what watches
+(debug/NAME.config). All is built in, so there are no modules but ours.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+
+import archive
+import cache
+
+CONFIGS = pathlib.Path(__file__).with_name("debug")
+COMMON = CONFIGS / "guest.config"
+NAMES = sorted({path.stem for path in CONFIGS.glob("*.config")} - {COMMON.stem})
+ARCH = "amd64"
+MEMORY = 256            # MiB that a guest has more
+IMAGE = "arch/x86/boot/bzImage"
+
+# The driver tells kcov and gcov, where the kernel has them, what of it was run.
+INSTRUMENTS = ("KCOV_INSTRUMENT=y", "GCOV_PROFILE=y")
+
+
+def find(name, line):
+    """The directory that the kernel of this name was built in. Module.symvers and
+    all that modules need is there as well."""
+    tree = cache.directory() / "debug" / name
+    tree.mkdir(parents=True, exist_ok=True)
+    with (tree.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build(name, line, tree)
+    return tree
+
+
+def release(tree):
+    return (tree / "include/config/kernel.release").read_text().strip()
+
+
+def _build(name, line, tree):
+    stamp = tree / "stamp"
+    compiler = subprocess.run(["gcc", "-dumpfullversion"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+    fragments = [COMMON, CONFIGS / f"{name}.config"]
+    identity = json.dumps([line, compiler, *(path.read_text() for path in fragments)])
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    stamp.unlink(missing_ok=True)
+    source = _source(line, tree.parent)
+    print(f"# building a {line} kernel with {name}: some ten minutes, once", flush=True)
+    _make(source, tree, "tinyconfig")
+    _run([source / "scripts/kconfig/merge_config.sh", "-m", ".config", *fragments], tree)
+    _make(source, tree, "olddefconfig")
+    _check(tree / ".config", fragments)
+    _make(source, tree, f"-j{os.cpu_count()}", "bzImage", "modules")
+    (tree / "modules.dep").touch()
+    stamp.write_text(digest)
+
+
+def _source(line, root):
+    """The unpacked source of a line, fetched if it is not there."""
+    package = f"linux-source-{line}"
+    source = root / package
+    if not source.exists():
+        offers = [release for release in archive.releases(ARCH)
+                  if package in release.names()]
+        if not offers:
+            raise archive.ArchiveError(f"no release of Debian has {package}")
+        print(f"# fetching {package}", flush=True)
+        offers[0].unpack([package], root)
+        tarball = root / "usr/src" / f"{package}.tar.xz"
+        _run(["tar", "xf", tarball], root)
+        tarball.unlink()
+    return source
+
+
+def _check(config, fragments):
+    """What a fragment asks for must not be dropped for want of something else."""
+    have = config.read_text().splitlines()
+    missing = [line for path in fragments for line in path.read_text().splitlines()
+               if line.startswith("CONFIG_") and line not in have]
+    if missing:
+        raise archive.ArchiveError(f"this kernel cannot have {', '.join(missing)}")
+
+
+def _make(source, tree, *words):
+    _run(["make", "-s", "-C", source, f"O={tree}", *words], tree)
+
+
+def _run(command, directory):
+    done = subprocess.run([str(word) for word in command], cwd=directory, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, errors="replace")
+    if done.returncode:
+        raise archive.ArchiveError(f"{command[0]} failed:\n{done.stdout[-3000:]}")

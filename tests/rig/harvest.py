@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a kernel that watches has to say at the end of a boot: memory that nobody
+refers to any more, and which lines of the driver were run.
+
+The first is a failure. The second is put below build/coverage, one file for each boot:
+see coverage.py.
+"""
+
+import base64
+import binascii
+import itertools
+import json
+import pathlib
+import subprocess
+import tempfile
+
+import build
+
+DIRECTORY = build.BUILD / "coverage"
+SCRIPT = pathlib.Path(__file__).with_name("harvest.sh")
+
+
+def take(guest, name, writer, seconds):
+    """Ask a guest after its last test, which is named."""
+    found = {"leak": [], "file": []}    # what lines begin with: paragraphs
+    paragraph = []
+
+    def on_line(line):
+        nonlocal paragraph
+        kind = {"unreferenced object": "leak", "file /": "file"}
+        for start, where in kind.items():
+            if line.startswith(start):
+                paragraph = []
+                found[where].append(paragraph)
+        paragraph.append(line)
+
+    if guest.run("harvest", seconds, on_line):
+        writer.fail(name, "\n".join(["harvest.sh failed", *paragraph[-20:]]))
+    for lines in found["leak"]:
+        if any("ivshmem" in line for line in lines):
+            writer.fail(name, "\n".join(["memory was lost", *lines]))
+    counts = {}
+    for first, *text in found["file"]:
+        try:
+            data = base64.b64decode("".join(text), validate=True)
+        except binascii.Error:
+            continue            # a line was lost on the way
+        _count(pathlib.Path(first.split()[1]), data, counts)
+    if counts:
+        _keep(counts)
+
+
+def _count(path, data, counts):
+    """Add what gcov says of one object to {source: {line: times}}. What the compiler
+    left about the object is beside it."""
+    with tempfile.TemporaryDirectory() as directory:
+        target = pathlib.Path(directory) / path.name
+        target.write_bytes(data)
+        target.with_suffix(".gcno").symlink_to(path.with_suffix(".gcno"))
+        done = subprocess.run(["gcov", "--json-format", "--stdout", target.name],
+                              cwd=directory, text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for text in done.stdout.splitlines():
+        for file in json.loads(text)["files"]:
+            name = pathlib.Path(file["file"]).name
+            # The events of trace.h are unrolled by the kernel's headers.
+            if name == "trace.h" or not (build.SOURCE / name).is_file():
+                continue
+            lines = counts.setdefault(name, {})
+            for line in file["lines"]:
+                number = str(line["line_number"])
+                lines[number] = lines.get(number, 0) + line["count"]
+
+
+def _keep(counts):
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        try:
+            with (DIRECTORY / f"{number}.json").open("x") as file:
+                json.dump(counts, file)
+            return
+        except FileExistsError:
+            continue
