@@ -22,7 +22,10 @@ class Qmp:
         return self.send({"execute": name, "arguments": arguments or {}}, timeout)
 
     def send(self, request, timeout=20):
-        self.connection.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            self.connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise QmpError(f"QEMU does not listen: {error}") from error
         deadline = time.monotonic() + timeout
         while True:
             message = self._receive(deadline)

@@ -103,7 +103,8 @@ class Verbs:
         if kind is None:
             raise ValueError(f"no {name} was plugged")
         guest.qmp.command("device_del", {"id": name})
-        guest.qmp.wait_event("DEVICE_DELETED", device=name)
+        # A native slot blinks for five seconds first.
+        guest.qmp.wait_event("DEVICE_DELETED", qemu.patience(20), device=name)
         if port:
             guest.ports.append(port)
         if kind == "plain":
