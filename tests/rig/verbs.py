@@ -11,6 +11,7 @@ import threading
 
 import klog
 import peer
+import qemu
 import qmp
 import topology as topo
 
