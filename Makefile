@@ -33,6 +33,9 @@ check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
 
+check-debug: prerequisites-debug ## all in kernels that find bugs; KERNEL=kasan, kcsan one
+	@python3 -B tests/rig/debug.py
+
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
@@ -58,6 +61,10 @@ prerequisites:
 prerequisites-kernels:
 	@tests/rig/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap
 
+prerequisites-debug:
+	@tests/rig/prerequisites.sh $(guest-packages) bc bison flex libelf-dev libssl-dev \
+		xz-utils
+
 prerequisites-lint:
 	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
 
@@ -77,5 +84,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels what-is-called-when demo bench lint \
-	prerequisites prerequisites-kernels prerequisites-lint prerequisites-bench install clean help
+.PHONY: all module check check-kernels check-debug what-is-called-when demo bench lint \
+	prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
+	prerequisites-bench install clean help

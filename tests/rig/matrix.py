@@ -9,7 +9,6 @@ into docs/kernels.md.
 
 import os
 import shutil
-import subprocess
 import sys
 import threading
 
@@ -19,6 +18,7 @@ import build
 import kernels
 import results
 import run
+import suite
 import tap
 import toolchain
 
@@ -113,33 +113,11 @@ class Line:
 
     def _boot(self):
         """The guest suite, as make check runs it."""
-        reader = Counter()
         environment = {**ENVIRONMENT, **os.environ, "ARCH": self.source.arch,
                        "KERNEL": f"{self.line}/{self.source.release}"}
-        command = ["nice", sys.executable, "-B", build.TOP / "tests/rig/run.py", "guests"]
-        with subprocess.Popen(command, text=True, env=environment,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT) as process:
-            for line in process.stdout:
-                if line.startswith("# kernel "):
-                    self.row.release = line.split()[2].rstrip(",")
-                self.writer.take(self.name, reader, line.rstrip("\n"))
-        self.writer.judge(self.name, reader, process.returncode)
+        reader = suite.run(self.name, environment, self.writer)
+        self.row.release = reader.release or self.row.release
         self.row.points = reader.points
-
-
-class Counter(tap.Reader):
-    """Remembers the points that pass by."""
-
-    def __init__(self):
-        super().__init__()
-        self.points = []
-
-    def feed(self, line):
-        point = super().feed(line)
-        if point:
-            self.points.append(point)
-        return point
 
 
 def prepare():

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""make check-debug: the guest suite in kernels that watch, and whether they do.
+
+Each kernel of debugkernel.py runs the whole suite. Then the driver is broken on
+purpose, once for each detector, which has to find it: see mutants.py. KERNEL=kasan
+takes one kernel, TESTS= some of the tests, and mutants whose test that is. With the
+argument "mutants" only the second half runs.
+"""
+
+import os
+import re
+import sys
+
+import boot
+import build
+import coverage
+import debugkernel
+import kernels
+import mutants
+import run
+import suite
+import tap
+
+# These kernels take their time.
+ENVIRONMENT = {"SLOW": "4"}
+
+
+class Listener:
+    """Takes what a test writes, to be searched. Has the methods of tap.Writer."""
+
+    def __init__(self):
+        self.lines = []
+
+    def take(self, _test, _reader, line):
+        self.lines.append(line)
+
+    def judge(self, *_):
+        """How the test itself ends does not matter."""
+
+    def point(self, _test, point):
+        self.lines += [point.name, *point.details]
+
+    def fail(self, _test, reason):
+        self.lines += reason.splitlines()
+
+
+def try_mutant(mutant, test, writer):
+    """Does the detector speak of what was broken?"""
+    tests = [test]
+    kernel = kernels.find(mutant.kernel)
+    setup = run.setup_for(kernel, tests)
+    setup.modules = build.broken_module(kernel, mutant.detector, mutant.changes)
+    listener = Listener()
+    try:
+        machines = boot.start(setup, test.topology, tests)
+        try:
+            if machines.run(test, listener):
+                machines.finish(test.name, listener)
+            log = machines.guests[0].console.read_text(errors="replace").splitlines()
+        finally:
+            machines.stop()
+    finally:
+        setup.close()
+    found = [line for line in [*listener.lines, *log] if re.search(mutant.report, line)]
+    writer.point(mutant.detector, tap.Point(bool(found), mutant.slip, None,
+                                            listener.lines[-40:]))
+    if found:
+        print(f"# {found[0].strip()}", flush=True)
+
+
+def main():
+    writer = tap.Writer()
+    chosen = os.environ.get("KERNEL", "")
+    wanted = [name for name in debugkernel.NAMES if chosen in ("", name)]
+    slow = {**ENVIRONMENT, **os.environ}
+    try:
+        for name in wanted if "mutants" not in sys.argv[1:] else ():
+            kernels.find(name)
+            coverage.clear()
+            suite.run(name, {**slow, "KERNEL": name}, writer)
+            coverage.report()
+        os.environ.update(slow)
+        tests = {test.name: test for test in run.guest_tests()}
+        for mutant in mutants.ALL:
+            if mutant.kernel in wanted and mutant.test in tests:
+                try_mutant(mutant, tests[mutant.test], writer)
+    except (*run.ERRORS, ValueError) as error:
+        writer.fail("rig", str(error))
+    return writer.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

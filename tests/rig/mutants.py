@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver broken on purpose, once for each detector of the kernels that watch: a
+silence proves something only if they would have spoken.
+
+Each of these is a slip that somebody could make, in the driver's own text, and a test
+of the suite that comes by there.
+"""
+
+import collections
+
+# changes is {(file, text that is there once): what to put there}; report is what the
+# kernel has to say when the test has run.
+Mutant = collections.namedtuple("Mutant", "detector slip kernel test changes report")
+
+ALL = (
+    Mutant("PROVE_LOCKING", "interrupts are let in while a lock of their handler is held",
+           "kasan", "poll", {
+               ("event.c", "	spin_lock_irq(&vec->lock);\n	old ="):
+                   "	spin_lock(&vec->lock);\n	old =",
+               ("event.c", "	spin_unlock_irq(&vec->lock);\n	return old;"):
+                   "	spin_unlock(&vec->lock);\n	return old;",
+           }, r"WARNING: inconsistent lock state"),
+    Mutant("DEBUG_ATOMIC_SLEEP", "memory is asked for, and waited for, with a lock held",
+           "kasan", "poll", {
+               ("event.c", "		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);\n"):
+                   "		spin_lock_irq(&vec->lock);\n"
+                   "		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);\n"
+                   "		spin_unlock_irq(&vec->lock);\n",
+           }, r"BUG: sleeping function called from invalid context"),
+    Mutant("KASAN", "an eventfd that is given back stays in the list of its vector",
+           "kasan", "poll", {
+               ("event.c", "	else if (old)\n		list_del(&old->node);\n"): "",
+           }, r"BUG: KASAN: slab-use-after-free"),
+    Mutant("DEBUG_KMEMLEAK", "closing a file forgets to free it",
+           "kasan", "poll", {
+               ("file.c", "	kvfree(file);\n	put_device(&idev->dev);"):
+                   "	put_device(&idev->dev);",
+           }, r"unreferenced object"),
+    Mutant("UBSAN", "a loop over an array takes one step too many",
+           "kasan", "wait", {
+               ("wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
+           }, r"UBSAN: array-index-out-of-bounds"),
+    Mutant("DEBUG_OBJECTS", "a peer is handed to RCU for freeing twice",
+           "kasan", "poll-memory", {
+               ("peer.c", "	kvfree_rcu(file->peer, rcu);"):
+                   "	kvfree_rcu(file->peer, rcu);\n	kvfree_rcu(file->peer, rcu);",
+           }, r"Double-freed call|ODEBUG"),
+    Mutant("DMA_API_DEBUG", "a mapping for DMA is not undone when the device goes",
+           "kasan", "rebind", {
+               ("pci.c", "	pci_set_drvdata(pdev, ip);\n	ret ="):
+                   "	dma_map_single(&pdev->dev, ip, sizeof(*ip), DMA_TO_DEVICE);\n"
+                   "	pci_set_drvdata(pdev, ip);\n	ret =",
+           }, r"DMA-API: .*device driver has pending DMA allocations"),
+    Mutant("FAULT_INJECTION", "nobody looks whether there was memory for an eventfd",
+           "kasan", "faults", {
+               ("event.c", "		if (!b)\n			return -ENOMEM;\n"): "",
+           }, r"KASAN: null-ptr-deref|NULL pointer dereference"),
+    Mutant("KCSAN", "an interrupt counts as if nobody else looked at the count",
+           "kcsan", "wait", {
+               ("event.c", "	atomic64_inc(&vec->count);"): "	vec->count.counter++;",
+           }, r"BUG: KCSAN: data-race"),
+)
