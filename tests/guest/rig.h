@@ -51,6 +51,16 @@ static inline int rig_times(int times)
 	return quick && *quick ? times / 20 : times;
 }
 
+/* How often devices come and go, usually: CYCLES= of the rig says another number. */
+static inline int rig_cycles(int usual)
+{
+	const char *cycles = getenv("RIG_CYCLES");
+
+	if (cycles && *cycles)
+		return atoi(cycles);
+	return usual < 100 ? usual : rig_times(usual);
+}
+
 /* One line from the host, a byte at a time: the next line is not ours yet. It
  * sends zeros between lines, to see whether we are there.
  */
