@@ -33,6 +33,11 @@ check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
 
+# What is given reaches the rig through the environment, as make passes it on.
+check-unplug: prerequisites ## devices come and go CYCLES=1000 times under all users
+	@CYCLES=$${CYCLES:-1000} SLOW=$${SLOW:-5} TESTS=$${TESTS:-unplug,remove,storm} \
+		python3 -B tests/rig/run.py guests
+
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
@@ -77,5 +82,5 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels what-is-called-when demo bench lint \
+.PHONY: all module check check-kernels check-unplug what-is-called-when demo bench lint \
 	prerequisites prerequisites-kernels prerequisites-lint prerequisites-bench install clean help

@@ -91,6 +91,36 @@ static inline const char *rig_vask(bool must, const char *fmt, va_list args)
 	return NULL;
 }
 
+/* Does the machine have S3, from which the host can wake it? */
+static inline bool rig_can_sleep(void)
+{
+	FILE *f = fopen("/sys/power/mem_sleep", "r");
+	char line[64] = "";
+
+	if (f && !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	return strstr(line, "deep");
+}
+
+/* Sleep until the host wakes the machine; 0, or what went wrong is noted. */
+static inline int rig_sleep(void)
+{
+	FILE *state = fopen("/sys/power/state", "w");
+	char line[128];
+	bool slept;
+
+	printf("@rig suspended-wakeup\n");
+	fflush(stdout);
+	slept = state && fputs("mem", state) >= 0 && !fclose(state);
+	rig_read_line(line, sizeof(line));
+	if (slept && !strcmp(line, "ok"))
+		return 0;
+	tap_note("%s, host: %s", slept ? "slept" : "did not sleep", line);
+	return -1;
+}
+
 /* Ask the host; ends the test if it refuses. Gives the result ("" if none),
  * valid until the next request.
  */

@@ -532,6 +532,7 @@ static const struct {
 /* A crowd on one device. */
 struct users {
 	struct seat *seats;
+	bool killed;
 };
 
 static inline void user_main(struct user *u, int kind)
@@ -554,6 +555,7 @@ static inline void users_start(struct users *users, const char *path)
 	int ready[2], go[2];
 	char byte;
 
+	users->killed = false;
 	users->seats = mmap(NULL, sizeof(struct seat[USERS]), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	/* Who has lost its parent is ours. */
@@ -626,7 +628,7 @@ static inline int users_end(struct users *users)
 
 		while (!waitpid(pid, &status, WNOHANG) && now_ns() < end)
 			sleep_ms(1);
-		if (status) {
+		if (status != (users->killed ? SIGKILL : 0)) {
 			tap_note("the %s %s, status 0x%x", user_kinds[i].name,
 				 status < 0 ? "does not end" : "ended", status);
 			kill(pid, SIGKILL);
@@ -637,9 +639,10 @@ static inline int users_end(struct users *users)
 	return failed;
 }
 
-/* Make an end of all of them, at once. */
+/* Make an end of all of them at once; users_end() is still to come. */
 static inline void users_kill(struct users *users)
 {
+	users->killed = true;
 	for (int i = 0; i < USERS; i++)
 		kill(users->seats[i].pid, SIGKILL);
 }
