@@ -635,6 +635,9 @@ static inline int users_end(struct users *users)
 			failed++;
 		}
 	}
+	/* The children of who was killed are ours now. */
+	while (users->killed && waitpid(-1, NULL, 0) > 0)
+		;
 	munmap(users->seats, sizeof(struct seat[USERS]));
 	return failed;
 }
