@@ -3,7 +3,7 @@
  * Unbind and bind, load and unload: refused where they must be, right
  * afterwards, and device numbers come back.
  */
-/* rig: devices=doorbell,plain vectors=4 size=4M */
+/* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
 #include <sys/stat.h>
 
 #include "module.h"

@@ -3,7 +3,7 @@
  * A device in software is made and removed 200 times, under all kinds of users, and
  * gives its memory back.
  */
-/* rig: devices=none modules=configfs mem=384 timeout=200 */
+/* rig: devices=none modules=configfs mem=384 timeout=400 */
 #include <sys/mount.h>
 #include <sys/stat.h>
 

@@ -4,7 +4,7 @@
  * of user at it all the time. What it lives through, they live through; after the
  * rest it comes again, and they with it. SEED= repeats an order.
  */
-/* rig: alone=yes turns=yes bridges=yes devices=doorbell size=4M timeout=600 */
+/* rig: alone=yes turns=yes bridges=yes devices=doorbell size=4M timeout=1200 */
 #include "module.h"
 #include "users.h"
 
