@@ -36,6 +36,11 @@ check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm
 check-debug: prerequisites-debug ## all in kernels that find bugs; KERNEL=kasan, kcsan one
 	@python3 -B tests/rig/debug.py
 
+# What is given reaches the rig through the environment, as make passes it on.
+check-unplug: prerequisites ## devices come and go CYCLES=1000 times under all users
+	@CYCLES=$${CYCLES:-1000} SLOW=$${SLOW:-5} TESTS=$${TESTS:-unplug,remove,turmoil} \
+		python3 -B tests/rig/run.py guests
+
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
@@ -84,6 +89,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels check-debug what-is-called-when demo bench lint \
+.PHONY: all module check check-kernels check-debug check-unplug what-is-called-when demo bench lint \
 	prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
 	prerequisites-bench install clean help

@@ -126,6 +126,19 @@ static inline void sleep_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+/* Which node belongs to a PCI device? -1 if none. */
+static inline int dev_number_of(const char *pci)
+{
+	char path[128];
+
+	for (int n = 0; n < 10; n++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "%s/ivshmem/ivshmem%d", pci, n);
+		if (!access(path, F_OK))
+			return n;
+	}
+	return -1;
+}
+
 /* Write a word to a file of sysfs or proc; 0 or a negative errno. */
 static inline int file_write(const char *path, const char *text)
 {

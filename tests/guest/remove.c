@@ -1,37 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A doorbell device is removed from the bus and found again 200 times, under
- * mappings, pollers and sleepers, while the host rings it all the time.
+ * A doorbell device is removed from the bus and found again 200 times, under all
+ * kinds of users, while the host rings it all the time.
  */
 /* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=400 */
-#include "unplug.h"
+#include "module.h"
+#include "users.h"
 
 int main(void)
 {
-	const int cycles = rig_times(200);
+	const int cycles = rig_cycles(200);
 	int failed = 0, missing = 0, left = 0;
 	int fd = dev_open();
 	uint32_t id = dev_info(fd).id;
-	pid_t users[USERS];
+	struct users users;
 
 	close(fd);
 	for (int i = 0; i < cycles; i++) {
 		rig_ask("peer-ring %u %d 3", id, i % 4);
 		missing += !file_comes(RIG_DEVICE, true);
-		users_start(RIG_DEVICE, users);
+		users_start(&users, RIG_DEVICE);
 		rig_ask("peer-ring %u 1 2", id);
 		file_write(PCI_DEVICES "0000:00:10.0/remove", "1");
-		failed += users_end(users);
+		failed += users_end(&users);
 		left += !file_comes(RIG_DEVICE, false);
 		file_write("/sys/bus/pci/rescan", "1");
 	}
-	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(failed, 0, "all users saw the device go");
+	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(left, 0, "the node went each time");
 
 	fd = dev_open();
 	rig_ask("peer-ring %u 3", id);
 	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true,
 	       "doorbells work after the last cycle");
+	close(fd);
+	module_clean();
 	return tap_done();
 }

@@ -51,6 +51,16 @@ static inline int rig_times(int times)
 	return quick && *quick ? times / 20 : times;
 }
 
+/* How often devices come and go, usually: CYCLES= of the rig says another number. */
+static inline int rig_cycles(int usual)
+{
+	const char *cycles = getenv("RIG_CYCLES");
+
+	if (cycles && *cycles)
+		return atoi(cycles);
+	return usual < 100 ? usual : rig_times(usual);
+}
+
 /* One line from the host, a byte at a time: the next line is not ours yet. It
  * sends zeros between lines, to see whether we are there.
  */
@@ -79,6 +89,36 @@ static inline const char *rig_vask(bool must, const char *fmt, va_list args)
 	if (must)
 		tap_bail("%s: %s", request, line);
 	return NULL;
+}
+
+/* Does the machine have S3, from which the host can wake it? */
+static inline bool rig_can_sleep(void)
+{
+	FILE *f = fopen("/sys/power/mem_sleep", "r");
+	char line[64] = "";
+
+	if (f && !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	return strstr(line, "deep");
+}
+
+/* Sleep until the host wakes the machine; 0, or what went wrong is noted. */
+static inline int rig_sleep(void)
+{
+	FILE *state = fopen("/sys/power/state", "w");
+	char line[128];
+	bool slept;
+
+	printf("@rig suspended-wakeup\n");
+	fflush(stdout);
+	slept = state && fputs("mem", state) >= 0 && !fclose(state);
+	rig_read_line(line, sizeof(line));
+	if (slept && !strcmp(line, "ok"))
+		return 0;
+	tap_note("%s, host: %s", slept ? "slept" : "did not sleep", line);
+	return -1;
 }
 
 /* Ask the host; ends the test if it refuses. Gives the result ("" if none),

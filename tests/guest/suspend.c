@@ -24,41 +24,20 @@ static pid_t start_waiter(void)
 	return pid;
 }
 
-/* Does the machine have S3, from which the host can wake it? */
-static bool can_sleep(void)
-{
-	FILE *f = fopen("/sys/power/mem_sleep", "r");
-	char line[64] = "";
-
-	if (f && !fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	if (f)
-		fclose(f);
-	return strstr(line, "deep");
-}
-
 int main(void)
 {
-	if (!can_sleep()) {
+	if (!rig_can_sleep()) {
 		tap_skip("suspend", "this machine or kernel has no S3");
 		return tap_done();
 	}
 
-	int fd = dev_open(), ret, status = -1;
+	int fd = dev_open(), status = -1;
 	volatile uint32_t *p = dev_map(fd, 4 << 20);
 	uint32_t id = dev_info(fd).id;
 	pid_t waiter = start_waiter();
 
 	p[1000] = 0x12345678;
-	printf("@rig suspended-wakeup\n");
-	fflush(stdout);
-	ret = file_write("/sys/power/state", "mem");
-
-	char line[128];
-
-	rig_read_line(line, sizeof(line));
-	tap_eq(ret, 0, "the machine sleeps");
-	tap_ok(!strcmp(line, "ok"), "the host saw the machine sleep: %s", line);
+	tap_eq(rig_sleep(), 0, "the machine sleeps, and the host sees it");
 	tap_ok(p[1000] == 0x12345678, "a mapping still shows the memory");
 	p[1001] = 1;
 	tap_eq(dev_info(fd).id, id, "the id is the same");

@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plain device is unplugged 200 times under mappings, pollers and readers.
+ * A plain device is unplugged 200 times under all kinds of users.
  * Without ACPI the kernel gives the operator five seconds each time to change
  * his mind, so it is less often there.
  */
 /* rig: alone=yes turns=yes devices=none timeout=400 */
-#include "unplug.h"
+#include "module.h"
+#include "users.h"
 
 #ifdef __x86_64__
-#define CYCLES 200
+#define USUAL 200
 #else
-#define CYCLES 10
+#define USUAL 10
 #endif
 
 int main(void)
 {
-	const int cycles = CYCLES > 10 ? rig_times(CYCLES) : CYCLES;
+	const int cycles = rig_cycles(USUAL);
 	int failed = 0, missing = 0, left = 0;
-	pid_t users[USERS];
+	struct users users;
 
 	for (int i = 0; i < cycles; i++) {
 		rig_ask("plug plain hot 4M");
 		missing += !file_comes(RIG_DEVICE, true);
-		users_start(RIG_DEVICE, users);
+		users_start(&users, RIG_DEVICE);
 		rig_ask("unplug hot");
-		failed += users_end(users);
+		failed += users_end(&users);
 		left += !file_comes(RIG_DEVICE, false);
 	}
-	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(failed, 0, "all users saw the device go");
+	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(left, 0, "the node went each time");
+	module_clean();
 	return tap_done();
 }

@@ -208,9 +208,11 @@ class Boot:
             writer.take(name, reader, line)
             return None
 
+        settings = [f"RIG_{name}={os.environ.get(name, '')}"
+                    for name in ("QUICK", "CYCLES", "SEED")]
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
                    f"RIG_OVER={self.topology.over}; "
-                   f"export RIG_QUICK={os.environ.get('QUICK', '')}; "
+                   f"export {' '.join(settings)}; "
                    f"exec /tests/{test.name}")
         try:
             status = self.guests[index].run(command, test.timeout, on_line)

@@ -13,6 +13,7 @@ import topology as topo
 
 SHM = pathlib.Path("/dev/shm")
 NUMBERS = itertools.count()
+BRIDGE_CHASSIS = 100    # and on; root ports have the numbers from 1
 
 
 class DeviceError(Exception):
@@ -68,6 +69,10 @@ class Devices:
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
         for index, (kind, name) in enumerate(zip(topo.devices(self.topology), names)):
             place = f"addr={qemu.FIRST_SLOT + index:#x}"
+            if self.topology.bridges:
+                result += ["-device", f"pci-bridge,id=bridge{index},"
+                           f"chassis_nr={BRIDGE_CHASSIS + index},{place}"]
+                place = f"bus=bridge{index},addr=1"
             if name.isdigit():
                 place += f",acpi-index={name}"
             elif name:

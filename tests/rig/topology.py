@@ -19,6 +19,7 @@ DEFAULTS = {
     "devices": "doorbell",  # comma list of plain, doorbell; or none
     "vectors": "4",         # of each doorbell device
     "names": "",            # comma list: the firmware's name or number of each device
+    "bridges": "",          # yes: each device is behind one, which can reset it
     "size": "16M",          # of each shared region
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
