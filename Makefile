@@ -16,6 +16,7 @@ confdir ?= $(prefix)/lib
 include tools/build.mk
 include tests/rig/guest.mk
 include tests/bench/bench.mk
+include tests/soak/soak.mk
 include tools/package.mk
 
 all: module tools ## build the module for KVER and user space (the default)
@@ -45,6 +46,9 @@ demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in e
 
 bench: prerequisites-bench ## measure speed beside the alternatives, in two guests
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
+
+soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
+	@SECONDS=$${SECONDS:-3600} python3 -B tests/soak/soak.py
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux \
@@ -78,5 +82,5 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels what-is-called-when demo bench lint \
+.PHONY: all module check check-kernels what-is-called-when demo bench soak lint \
 	prerequisites prerequisites-kernels prerequisites-lint prerequisites-bench install clean help
