@@ -43,7 +43,7 @@ TOPOLOGY = dict(topology.DEFAULTS, guests="3", size="16M", vectors="8", mem="192
 SAMPLE_SECONDS = 2
 SLAB_KB = 2048          # more than these, and it is not the same any more
 AVAILABLE_KB = 8192
-SERVER_KB = 256
+PROCESS_KB = 256
 SECONDS = 120           # for what must come, on a busy machine
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError)
 
@@ -52,8 +52,8 @@ FILE = "-O 10M -S 1M -t 60"
 SEND = f"while ivshmemctl send {FILE} /tmp/file; do :; done; echo @failed to send"
 RECEIVE = (f"while ivshmemctl recv {FILE} /tmp/copy && cmp /tmp/file /tmp/copy; do "
            "echo @file; done; echo @failed to receive")
-SAMPLE = (f"while sleep {SAMPLE_SECONDS}; do echo @memory $(sed -n "
-          "'s/^\\(MemAvailable\\|SUnreclaim\\): *\\([0-9]*\\) kB/\\2/p' /proc/meminfo); done")
+SAMPLE = (f"while sleep {SAMPLE_SECONDS}; do echo @memory $(awk "
+          "'/MemAvailable|SUnreclaim/ { print $2 }' /proc/meminfo); done")
 BESIDE = {0: SEND, 1: RECEIVE}
 
 
@@ -66,6 +66,7 @@ class Guest:
         self.files = 0
         self.memory = []        # (available, slab) in kB
         self.failures = []
+        self.said = ""          # last, apart from that
         self.thread = None
 
     def script(self):
@@ -87,13 +88,15 @@ class Guest:
             self.failures.append(str(error))
 
     def _take(self, line):
-        word, *rest = line.split()
+        word, *rest = line.split() or [""]
         if word == "@file":
             self.files += 1
         elif word == "@memory" and len(rest) == 2:
             self.memory.append(tuple(map(int, rest)))
         elif word.startswith("@failed"):
-            self.failures.append(line)
+            self.failures.append(f"guest {self.index}: {line[1:]}, after: {self.said}")
+        else:
+            self.said = line
 
     def growth(self, column):
         """How much more there is in the end than when all had settled, in kB."""
@@ -115,7 +118,9 @@ class Soak:
              machines.devices.socket, str(part), str(pair.index(HOST))])
             for part, pair in enumerate(PAIRS) if HOST in pair]
         self.kills = 0
-        self.server = []        # (descriptors, kB) whenever all are there
+        self.processes = {"the server": machines.devices.server.pid,
+                          "a program on the host": self.loads[0].pid}
+        self.looks = {name: [] for name in self.processes}
         self.logs = []          # what the kernels complained of
 
     def figures(self, part, side):
@@ -144,11 +149,13 @@ class Soak:
         print(f"# no progress at (part, side) {sorted(set(behind))}", flush=True)
         return False
 
-    def look_at_server(self):
-        process = pathlib.Path("/proc") / str(self.machines.devices.server.pid)
-        status = (process / "status").read_text()
-        self.server.append((len(list((process / "fd").iterdir())),
-                            int(status.partition("RssAnon:")[2].split()[0])))
+    def look_at_host(self):
+        """Descriptors and kB of processes, when all are there."""
+        for name, pid in self.processes.items():
+            process = pathlib.Path("/proc") / str(pid)
+            status = (process / "status").read_text()
+            self.looks[name].append((len(list((process / "fd").iterdir())),
+                                     int(status.partition("RssAnon:")[2].split()[0])))
 
     def judge_log(self, index):
         lines = klog.between(self.machines.guests[index].console, 0, None)
@@ -156,7 +163,7 @@ class Soak:
 
     def kill(self):
         """The guest goes, in the middle of everything, and comes again."""
-        self.look_at_server()
+        self.look_at_host()
         self.judge_log(VICTIM)
         victim = self.guests[VICTIM]
         victim.guest.kill()
@@ -179,7 +186,7 @@ class Soak:
         self.check(alive and self.wait_for_progress(),
                    "each end goes on with the other, also after the last of "
                    f"{self.kills} kills")
-        self.look_at_server()
+        self.look_at_host()
         self.region[0] = 1
 
     def finish(self):
@@ -220,13 +227,14 @@ class Soak:
     def judge_memory(self):
         for guest in self.guests[:VICTIM]:
             less, slab = -guest.growth(0), guest.growth(1)
-            self.check(slab <= SLAB_KB and less <= AVAILABLE_KB,
+            self.check(len(guest.memory) > 4 and slab <= SLAB_KB and less <= AVAILABLE_KB,
                        f"guest {guest.index}: {slab:+.0f} kB of slab, {less:+.0f} kB "
                        f"in use, in {len(guest.memory)} samples")
-        first, last = self.server[0], self.server[-1]
-        self.check(first[0] == last[0] and last[1] <= first[1] + SERVER_KB,
-                   f"the server: {first[0]} and {last[0]} descriptors, "
-                   f"{first[1]} and {last[1]} kB")
+        for name, looks in self.looks.items():
+            (before, kb), (after, last_kb) = looks[0], looks[-1]
+            self.check(before == after and last_kb <= kb + PROCESS_KB,
+                       f"{name}: {before} and {after} descriptors, "
+                       f"{kb} and {last_kb} kB")
 
     def show(self, figures):
         rows = [("", *SHOWN)]
@@ -269,6 +277,8 @@ def main():
         soak(writer)
     except ERRORS as error:
         writer.fail("soak", str(error))
+    except KeyboardInterrupt:
+        writer.fail("soak", "interrupted")
     print(f"# {time.monotonic() - begin:.0f} s")
     return writer.finish()
 
