@@ -24,6 +24,8 @@
 #include "pattern.h"
 
 #define SECOND		INT64_C(1000000000)
+#define RING_EXPECTED	(5 * SECOND)
+#define RING_LATE	(30 * SECOND)	/* on a machine that does more */
 #define PART_SIZE	(2 << 20)	/* the first is not used but for word 0 */
 #define CHANNEL		(64 << 10)	/* where it is in a part */
 #define CHANNEL_SIZE	(256 << 10)
@@ -51,6 +53,7 @@ struct store {
 };
 
 static struct ivshmem *shm;
+static struct ivshmem *bell;	/* its own, which nothing else wakes */
 static unsigned char *region;
 static struct part *part;
 static struct figures *own, *other;
@@ -203,46 +206,57 @@ static void *talk(void *argument)
 static void look_for_ring(void)
 {
 	struct ivshmem_wait_options options = {
-		.vector = turn_vector, .timeout_ns = 30 * SECOND,
+		.vector = turn_vector, .timeout_ns = RING_LATE,
 	};
 	struct store *store = (void *)(region + offset + STORES + !side * STORE_SIZE);
 	uint64_t number = store->number;
 	uint32_t starts = other->starts;
 
 	own->late++;
-	if (!ivshmem_wait(shm, &options, NULL) || over())
+	if (!ivshmem_wait(bell, &options, NULL) || over())
 		return;
 	/* Who died before ringing has lost nothing. */
 	if (store->number != number && other->starts == starts)
 		own->lost++;
 }
 
-static void *hand_over(void *argument)
+/* Sleep until the turn is ours, having rung the other if it was. */
+static void wait_for_turn(uint32_t turn, bool rings)
 {
 	struct ivshmem_wait_options options = {
 		.flags = IVSHMEM_WAIT_FOR_WORD, .vector = turn_vector,
 		.offset = offset + offsetof(struct part, turn),
-		.timeout_ns = 5 * SECOND,
+		.expected = turn, .timeout_ns = RING_EXPECTED,
 	};
-	int error;
+	struct ivshmem_wait_result result = { 0 };
+	int64_t end = ivshmem_after(RING_EXPECTED);
+	int error = -ENXIO;
+
+	if (rings)
+		error = ivshmem_ring_wait(bell, other->id, turn_vector, &options,
+					  &result);
+	/* On the host: there is nobody to ring, for now. */
+	if (error == -ENXIO)
+		error = ivshmem_wait(bell, &options, &result);
+	if (error && error != -ETIMEDOUT && error != -EINTR)
+		complain("wait: %s", strerror(-error));
+	else if (part->turn != turn && !result.count && ivshmem_after(0) >= end)
+		look_for_ring();
+}
+
+static void *hand_over(void *argument)
+{
+	uint32_t turn;
 
 	while (!over()) {
-		options.expected = part->turn;
-		if (options.expected % 2 != side) {
-			error = ivshmem_wait(shm, &options, NULL);
-		} else {
-			part->turn = ++options.expected;
+		turn = part->turn;
+		if (turn % 2 == side) {
+			part->turn = turn + 1;
 			own->handovers++;
-			error = ivshmem_ring_wait(shm, other->id, turn_vector,
-						  &options, NULL);
-			/* On the host: it is not there, for now. */
-			if (error == -ENXIO)
-				error = ivshmem_wait(shm, &options, NULL);
+			wait_for_turn(turn + 1, true);
+		} else {
+			wait_for_turn(turn, false);
 		}
-		if (error == -ETIMEDOUT && part->turn != options.expected)
-			look_for_ring();
-		else if (error && error != -ETIMEDOUT && error != -EINTR)
-			complain("wait: %s", strerror(-error));
 	}
 	return argument;
 }
@@ -305,6 +319,8 @@ int main(int argc, char **argv)
 	turn_vector = 2 * number + 1;
 	error = ivshmem_open(&shm, argv[1], 0);
 	if (!error)
+		error = ivshmem_open(&bell, argv[1], 0);
+	if (!error)
 		error = ivshmem_map(shm, 0, 0, (void **)&region);
 	if (error) {
 		fprintf(stderr, "%s: %s\n", argv[1], strerror(-error));
@@ -313,7 +329,7 @@ int main(int argc, char **argv)
 	part = (void *)(region + offset);
 	own = &part->side[side];
 	other = &part->side[!side];
-	ivshmem_properties(shm, &properties);
+	ivshmem_properties(bell, &properties);
 	own->id = properties.id;
 	own->starts++;
 	pthread_create(&talker, NULL, talk, NULL);
@@ -321,6 +337,7 @@ int main(int argc, char **argv)
 	store_all();
 	pthread_join(talker, NULL);
 	pthread_join(hander, NULL);
+	ivshmem_close(bell);
 	ivshmem_close(shm);
 	return own->wrong || own->lost;
 }
