@@ -139,7 +139,8 @@ class Soak:
                 for part in range(len(PAIRS)) for side in (0, 1)}
 
     def check(self, passed, name, *details):
-        self.writer.point("three guests", tap.Point(bool(passed), name, None, list(details)))
+        self.writer.point("three guests",
+                          tap.Point(bool(passed), name, None, list(details)))
 
     def wait_for_progress(self):
         """Until each end has moved on in everything it does: none hangs."""
