@@ -16,6 +16,7 @@ confdir ?= $(prefix)/lib
 include tools/build.mk
 include tests/rig/guest.mk
 include tests/bench/bench.mk
+include tests/soak/soak.mk
 include tools/package.mk
 
 all: module tools ## build the module for KVER and user space (the default)
@@ -54,8 +55,12 @@ demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in e
 bench: prerequisites-bench ## measure speed beside the alternatives, in two guests
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
 
+soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
+	@SECONDS=$${SECONDS:-3600} python3 -B tests/soak/soak.py
+
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
+	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux \
+	valgrind
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
@@ -89,6 +94,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels check-debug check-unplug what-is-called-when demo bench lint \
-	prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
+.PHONY: all module check check-kernels check-debug check-unplug what-is-called-when \
+	demo bench soak lint prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
 	prerequisites-bench install clean help

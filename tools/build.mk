@@ -119,7 +119,8 @@ $(eval $(call test_program,build/tsan,$(tsan-flags)))
 race-tests := $(filter %_race.c,$(test-sources))
 host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
 	$(patsubst tests/host/%.c,build/san/tests/%,$(filter-out $(race-tests),$(test-sources))) \
-	$(addprefix build/san/,ivshmem-server ivshmemctl) build/libivshmem.so.0
+	$(addprefix build/san/,ivshmem-server ivshmemctl) build/libivshmem.so.0 \
+	build/ivshmem-server
 
 check-host: $(host-programs) ## run the tests of user space; TESTS=pattern some
 	@python3 -B tests/host/check.py

@@ -16,9 +16,7 @@ import verbs
 OTHER = "0000:00:11.0"          # the second device, which vfio-pci gets
 PROGRAMS = ("doorbell", "idle", "instructions", "mapping", "stream")
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
-# An emulated guest counts timer interrupts against instructions at boot, and
-# panics where a busy host brings the two out of step.
-APPEND = "intel_iommu=on no_timer_check "
+APPEND = "intel_iommu=on "
 
 # What stands between the two guests beside us, in the order of the guests' eth0,
 # eth1 and so on.

@@ -15,10 +15,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../guest/pattern.h"
 #include "common/harness.h"
 #include "ivshmem.h"
 
 #define MAX_FLOOD	200
+#define NONSENSE	1000
 
 /* What a server does once somebody has connected. */
 typedef void (*script)(int client);
@@ -251,9 +253,20 @@ static void too_many_vectors(int client)
 	linger(client);
 }
 
-static void dies_after_memory(int client)
+static void own_id_twice(int client)
 {
-	begin(client);
+	put(client, 0, NONE);
+	put(client, 3, NONE);
+	put(client, 3, NONE);
+	linger(client);
+}
+
+static void id_after_memory(int client)
+{
+	put(client, 0, NONE);
+	put(client, -1, memory(4096));
+	put(client, 3, NONE);
+	linger(client);
 }
 
 static void says_nothing(int client)
@@ -329,9 +342,51 @@ static void test_introductions(void)
 	CHECK(negative_peer, -EPROTO);
 	CHECK(we_left, -EPROTO);
 	CHECK(too_many_vectors, -EPROTO);
-	CHECK(dies_after_memory, -ECONNRESET);
+	CHECK(own_id_twice, -EPROTO);
+	CHECK(id_after_memory, -EPROTO);
 	CHECK(says_nothing, -ETIMEDOUT);
 	CHECK(never_ends, -ETIMEDOUT);
+}
+
+/*
+ * A whole introduction up to that byte: two vectors of our own, two of a peer,
+ * and one that left. The last vector's bytes matter no more.
+ */
+static int cut;
+
+static void put_until_cut(int client, int *sent, int64_t value, int fd)
+{
+	int bytes = cut - *sent < 8 ? cut - *sent : 8;
+
+	if (bytes > 0)
+		put_part(client, value, 0, bytes, fd, fd != NONE);
+	*sent += 8;
+	if (fd != NONE)
+		close(fd);
+}
+
+static void ends_anywhere(int client)
+{
+	int sent = 0;
+
+	put_until_cut(client, &sent, 0, NONE);
+	put_until_cut(client, &sent, 3, NONE);
+	put_until_cut(client, &sent, -1, memory(4096));
+	put_until_cut(client, &sent, 2, bell());
+	put_until_cut(client, &sent, 2, bell());
+	put_until_cut(client, &sent, 1, NONE);
+	put_until_cut(client, &sent, 3, bell());
+	put_until_cut(client, &sent, 3, bell());
+}
+
+static void test_ends(void)
+{
+	char what[64];
+
+	for (cut = 0; cut < 64; cut++) {
+		snprintf(what, sizeof(what), "ends after %d bytes", cut);
+		check(what, ends_anywhere, -ECONNRESET);
+	}
 }
 
 /* In small pieces and with a leave of nobody, but right. */
@@ -375,6 +430,84 @@ static void test_dribble(void)
 	       "nobody left but nobody");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
+}
+
+/* The vectors of all in turns, the highest id first; a peer that leaves twice. */
+static void out_of_order(int client)
+{
+	static const int64_t ids[] = { 9, 3, 2, 9, 2, 3, 7 };
+	size_t n;
+
+	begin(client);
+	for (n = 0; n < sizeof(ids) / sizeof(ids[0]); n++)
+		put(client, ids[n], bell());
+	put(client, 9, NONE);
+	put(client, 9, NONE);
+	put(client, 9, bell());
+	linger(client);
+}
+
+static void test_out_of_order(void)
+{
+	pthread_t thread = run_script(out_of_order);
+	uint32_t peers[4] = { 0 };
+	struct ivshmem *handle;
+
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
+	       "ids and vectors in any order are understood");
+	tap_ok(eventually(ivshmem_ring(handle, 9, 1) == -ENXIO),
+	       "one that left twice and came again has one vector");
+	tap_ok(ivshmem_peers(handle, peers, 4) == 3 && peers[0] == 2 &&
+	       peers[1] == 7 && peers[2] == 9, "and all are known, in order");
+	tap_eq(ivshmem_ring(handle, 9, 0), 0, "it can be rung");
+	tap_eq(ivshmem_ring(handle, 7, 1), -ENXIO, "not where it has no vector");
+	ivshmem_close(handle);
+	pthread_join(thread, NULL);
+}
+
+/* Anything, and then the end. */
+static uint64_t noise;
+
+static void talks_nonsense(int client)
+{
+	static const int64_t likely[] = { 0, 3, -1, 3, 3, 2, 2, 65535, -2 };
+	uint64_t state = pattern_seed(noise), number;
+	int n, fd, place;
+
+	for (n = 0; n < 40; n++) {
+		number = pattern_next(&state) >> 8;
+		/* Mostly as it should begin, so that it gets somewhere. */
+		place = n < 3 && number % 8 ? n : (int)(number / 8 % 9);
+		fd = likely[place] < 0 ? memory(4096) : bell();
+		put_part(client, number % 64 ? likely[place] : (int64_t)number, 0,
+			 number / 128 % 32 ? 8 : 5, fd,
+			 place < 2 ? 0 : number / 4096 % 16 ? 1 :
+			 number / 65536 % 3);
+		close(fd);
+	}
+}
+
+static void test_nonsense(void)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = 0 };
+	int before = open_descriptors(0), opened = 0, lost = 0;
+	struct ivshmem *handle;
+	pthread_t thread;
+
+	for (noise = 0; noise < NONSENSE; noise++) {
+		thread = run_script(talks_nonsense);
+		if (!ivshmem_open(&handle, scratch("socket"), 0)) {
+			opened++;
+			ivshmem_wait(handle, &options, NULL);
+			ivshmem_ring(handle, 2, 0);
+			ivshmem_peers(handle, NULL, 0);
+			ivshmem_close(handle);
+		}
+		pthread_join(thread, NULL);
+		lost += open_descriptors(0) - before;
+	}
+	tap_eq(lost, 0, "%d servers talk nonsense, %d of them well enough: no descriptor is lost",
+	       NONSENSE, opened);
 }
 
 static void no_doorbells(int client)
@@ -479,7 +612,10 @@ int main(void)
 	    listen(listener, 1) < 0)
 		tap_bail("no socket: %m");
 	test_introductions();
+	test_ends();
 	test_dribble();
+	test_out_of_order();
+	test_nonsense();
 	test_no_doorbells();
 	test_later();
 	test_out_of_descriptors();

@@ -74,15 +74,21 @@ class NoBoot(qemu.GuestError):
     """A guest did not come up; nothing of ours has run in it yet."""
 
 
-def start(setup, topology, tests):
-    """A Boot. An emulated guest crashes now and then while its kernel patches
-    itself at boot, long before the driver is there: then again, twice at most."""
+def again(boots, *arguments):
+    """Do what boots guests. An emulated one crashes now and then while its kernel
+    patches itself at boot, long before the driver is there: then again, twice at
+    most."""
     for _ in range(BOOTS_AGAIN):
         try:
-            return Boot(setup, topology, tests)
+            return boots(*arguments)
         except NoBoot as error:
             print("# booting again:", str(error).splitlines()[0], flush=True)
-    return Boot(setup, topology, tests)
+    return boots(*arguments)
+
+
+def start(setup, topology, tests):
+    """A Boot."""
+    return again(Boot, setup, topology, tests)
 
 
 class Boot:
@@ -92,6 +98,7 @@ class Boot:
         self.topology = topology
         self.count = 0
         self.guests = []
+        self.modules = []       # of the kernel, in each guest
         self.devices = None
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
         try:
@@ -121,20 +128,31 @@ class Boot:
             self.guests.append(guest)
             guest.start()
         for guest, arch in zip(self.guests, arches):
-            commands = [f"insmod /lib/{name}" for name in modules[arch]]
-            if topology.insmod == "yes":
-                commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
-            if topology.over != "pci":
-                commands.append(f"soften {topology.over}")
-            failure = NoBoot
-            try:
-                guest.wait_ready()
-                failure = qemu.GuestError
-                self._commands(guest, commands)
-            except qemu.GuestError as error:
-                log = guest.console.read_text(errors="replace")[-3000:]
-                raise failure(f"{guest.name} did not come up: {error}\n{log}") \
-                    from error
+            self.modules.append(modules[arch])
+            self._prepare(guest, modules[arch])
+
+    def _prepare(self, guest, modules):
+        """Wait until a guest is up, and load what it shall have."""
+        topology = self.topology
+        commands = [f"insmod /lib/{name}" for name in modules]
+        if topology.insmod == "yes":
+            commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
+        if topology.over != "pci":
+            commands.append(f"soften {topology.over}")
+        failure = NoBoot
+        try:
+            guest.wait_ready()
+            failure = qemu.GuestError
+            self._commands(guest, commands)
+        except qemu.GuestError as error:
+            log = guest.console.read_text(errors="replace")[-3000:]
+            raise failure(f"{guest.name} did not come up: {error}\n{log}") from error
+
+    def restart(self, index):
+        """Kill one guest as a loss of power would, and boot it again."""
+        self.guests[index].kill()
+        self.guests[index].start()
+        self._prepare(self.guests[index], self.modules[index])
 
     def _hardware(self, index):
         """What the topology wants of QEMU for one guest: {guest} and {other} are the

@@ -69,7 +69,8 @@ def make_variable(name):
 
 def check_user_space():
     tops = {"tools": "user-flags", "tests/host": "user-flags",
-            "tests/guest": "GUEST_CFLAGS", "tests/bench": "BENCH_CFLAGS"}
+            "tests/guest": "GUEST_CFLAGS", "tests/bench": "BENCH_CFLAGS",
+            "tests/soak": "SOAK_CFLAGS"}
     for compiler in ("gcc", "clang"):
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = [pool.submit(failing, compiler, *flags, "-Werror", "-c",

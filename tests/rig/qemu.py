@@ -19,8 +19,10 @@ FIRST_SLOT = 0x10       # ivshmem devices are at 00:10.0, 00:11.0 and so on
 FIRST_PORT_SLOT = 0x18  # all but pc: root ports for what is plugged in later
 PORTS = 4
 
-# The kernel gives init what it does not know itself as environment: rig_port.
-APPEND = ("console={arch.console} rig_port={arch.port} quiet panic=-1 "
+# The kernel gives init what it does not know itself as environment: rig_port. An
+# emulated guest counts timer interrupts against instructions at boot, and panics
+# where a busy host brings the two out of step, unless told not to: no_timer_check.
+APPEND = ("console={arch.console} rig_port={arch.port} quiet panic=-1 no_timer_check "
           "printk.devkmsg=on rcupdate.rcu_cpu_stall_timeout=60 ")
 
 
@@ -97,9 +99,9 @@ class Guest:
             "-append", APPEND.format(arch=self.arch) + append,
             "-chardev", f"file,id=console,path={self.console}",
             "-serial", "chardev:console",
-            "-chardev", f"socket,id=control,path={self._listen('control')}",
+            "-chardev", f"socket,id=control,path={self._path('control')}",
             *self.arch.port_device,
-            "-chardev", f"socket,id=monitor,path={self._listen('monitor')}",
+            "-chardev", f"socket,id=monitor,path={self._path('monitor')}",
             "-mon", "chardev=monitor,mode=control", *devices]
         self.ports = []
         if self.arch.machine or machine != "pc":
@@ -110,18 +112,23 @@ class Guest:
                                    f"addr={FIRST_PORT_SLOT + index:#x},"
                                    "pref64-reserve=64M"]
 
+    def _path(self, purpose):
+        return self.directory / f"{self.name}.{purpose}"
+
     def _listen(self, purpose):
         """QEMU connects to us, so nothing that it says is lost."""
-        path = self.directory / f"{self.name}.{purpose}"
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
+        self._path(purpose).unlink(missing_ok=True)
+        listener.bind(str(self._path(purpose)))
         listener.listen(1)
-        listener.settimeout(10)
+        listener.settimeout(patience(10))
         self.listeners[purpose] = listener
-        return path
 
     def start(self):
-        """Start QEMU. It dies with the thread that calls this."""
+        """Start QEMU, also anew after kill(). It dies with the thread that calls this."""
+        self.buffer = b""
+        for purpose in ("control", "monitor"):
+            self._listen(purpose)
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", binary(self.arch.name), *self.arguments],

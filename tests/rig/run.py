@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""make check: unit tests on the host, then the suite in guests.
+"""make check: unit tests on the host, a short soak, then the suite in guests.
 
 TESTS=pattern picks tests by name, KERNEL=6.12 the kernel that guests run, ARCH=arm64
 their architecture. QUICK=1 repeats less what is repeated many times, SLOW=3 allows
@@ -29,6 +29,7 @@ import userland
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
+SOAK_SECONDS = "60"     # instead of an hour
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
           firmware.FirmwareError, qemu.GuestError, topology.TopologyError, userland.UserlandError)
 
@@ -76,18 +77,17 @@ def host_tests():
             yield path
 
 
-def run_host_tests(writer):
-    """The tests of user space: make check-host prints the TAP of each."""
-    if not list(host_tests()):
-        return
-    print("# host tests", flush=True)
+def run_make(writer, target, **environment):
+    """Run what prints TAP itself."""
+    print(f"# {target}", flush=True)
     reader = tap.Reader()
-    with subprocess.Popen(["make", "-s", "--no-print-directory", "check-host"],
+    with subprocess.Popen(["make", "-s", "--no-print-directory", target],
                           cwd=build.TOP, stdin=subprocess.DEVNULL, text=True,
+                          env={**os.environ, **environment},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         for line in process.stdout:
-            writer.take("host", reader, line.rstrip("\n"))
-    writer.judge("host", reader, process.returncode)
+            writer.take(target, reader, line.rstrip("\n"))
+    writer.judge(target, reader, process.returncode)
 
 
 def run_group(setup, wanted, tests, writer):
@@ -173,7 +173,10 @@ def main():
     writer = tap.Writer()
     try:
         if "guests" not in sys.argv[1:]:
-            run_host_tests(writer)
+            if list(host_tests()):
+                run_make(writer, "check-host")
+            if selected("soak"):
+                run_make(writer, "soak", SECONDS=SOAK_SECONDS)
         run_guest_tests(writer)
     except (*ERRORS, ValueError) as error:
         writer.fail("rig", str(error))

@@ -20,11 +20,13 @@
 
 #include "harness.h"
 
-#define PROGRAM		"build/san/ivshmem-server"
 #define MAX_OPTIONS	32
 #define MAX_SCRATCH	16
 #define PATIENCE_MS	20000
 
+static const char *const sanitized[] = { "build/san/ivshmem-server", NULL };
+
+const char *const *server_command = sanitized;
 unsigned int server_nofile;
 bool server_limited;
 
@@ -108,16 +110,19 @@ static void run_child(char **arguments)
 	}
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
-	execv(PROGRAM, arguments);
+	execvp(arguments[0], arguments);
 	_exit(127);
 }
 
 static pid_t spawn(const char **head, const char *option, va_list options)
 {
-	char *arguments[MAX_OPTIONS + 1] = { PROGRAM };
-	int count = 1;
+	char *arguments[MAX_OPTIONS + 1] = { NULL };
+	const char *const *word;
+	int count = 0;
 	pid_t pid;
 
+	for (word = server_command; *word; word++)
+		arguments[count++] = (char *)*word;
 	for (; *head; head++)
 		arguments[count++] = (char *)*head;
 	for (; option && count < MAX_OPTIONS; count++) {
@@ -177,7 +182,7 @@ int run_server(const char *option, ...)
 
 const char *server_said(void)
 {
-	static char text[65536];
+	static char text[8 << 20];
 	int log = open(scratch("log"), O_RDONLY | O_CLOEXEC);
 	ssize_t got = 0;
 

@@ -24,6 +24,9 @@ const char *scratch(const char *name);
 /* How many descriptors a process (0: this one) has open. */
 int open_descriptors(pid_t pid);
 
+/* What is started: the program with the sanitizers, or other words and NULL. */
+extern const char *const *server_command;
+
 /* The limit of descriptors for servers started from now on; 0: leave it. */
 extern unsigned int server_nofile;
 
