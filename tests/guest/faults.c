@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "dev.h"
+#include "leaks.h"
 
 #define DEBUG "/sys/kernel/debug/"
 #define DEVICE "0000:00:10.0"
@@ -593,23 +593,6 @@ static void setup_failures(void)
 	fail_nth = dev_open_at("/proc/self/fail-nth", O_RDWR);
 }
 
-/* How often does a file have a word, in lines or parts of them? */
-static int mentions(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "re");
-	char line[1024];
-	int found = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, word)) {
-			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
-			found++;
-		}
-	if (file)
-		fclose(file);
-	return found;
-}
-
 static int descriptors(void)
 {
 	int open_ones = 0;
@@ -617,23 +600,6 @@ static int descriptors(void)
 	for (int i = 0; i < 256; i++)
 		open_ones += fcntl(i, F_GETFD) >= 0;
 	return open_ones;
-}
-
-/* What is allocated by this program and no longer known to anybody. */
-static void test_leaks(void)
-{
-	static const char leaks[] = DEBUG "kmemleak";
-
-	if (access(leaks, F_OK)) {
-		tap_skip("nothing is lost", "the kernel has no kmemleak");
-		return;
-	}
-	/* It does not look at what is younger, nor believe what it sees once. */
-	sleep_ms(6000);
-	if (file_write(leaks, "scan") || file_write(leaks, "scan"))
-		tap_bail("kmemleak: %s", strerror(errno));
-	tap_eq(mentions(leaks, "ivshmem") + mentions(leaks, "comm \"faults\""), 0,
-	       "nothing is lost");
 }
 
 int main(void)
@@ -646,7 +612,7 @@ int main(void)
 	}
 	setup_failures();
 	before = descriptors();
-	file_write(DEBUG "kmemleak", "clear");
+	leaks_begin();
 	file_write(PCI_DEVICES DEVICE "/driver_override", "none");
 	FAIL_ALL(loading);
 	if (core_load())
@@ -655,7 +621,7 @@ int main(void)
 	test_device();
 	test_soft();
 	tap_eq(descriptors(), before, "no descriptor is left");
-	test_leaks();
+	leaks_end("faults");
 	unload("ivshmem_soft");
 	unload("ivshmem");
 	tap_eq(mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed");
