@@ -50,7 +50,7 @@ bench: prerequisites-bench ## measure speed beside the alternatives, in two gues
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux
+	libxxhash-dev make pkgconf python3 qemu-system-x86 stress-ng trinity udev util-linux
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
