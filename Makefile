@@ -30,6 +30,14 @@ module: ## build the module for KVER (the running kernel)
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
 
+# What is said here is the default; TESTS and SLOW reach the rig like the rest.
+fuzz: export TESTS = fuzz
+fuzz: export KERNEL ?= kasan
+fuzz: export OPERATIONS ?= 10000000
+fuzz: export SLOW ?= 60
+fuzz: prerequisites ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNEL=kasan
+	@python3 -B tests/rig/run.py guests
+
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
 
@@ -84,6 +92,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels check-debug what-is-called-when demo bench lint \
+.PHONY: all module check fuzz check-kernels check-debug what-is-called-when demo bench lint \
 	prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
 	prerequisites-bench install clean help
