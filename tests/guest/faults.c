@@ -430,14 +430,23 @@ static int read_attribute(void)
 	return ret;
 }
 
+/* A name that configfs cannot keep in the item itself. */
+#define LONG CONFIG "name-of-more-than-twenty-letters"
+
 static int make_directory(void)
 {
-	return result(mkdir(CONFIG "made", 0755));
+	return result(mkdir(LONG, 0755));
+}
+
+static bool directory_check(void)
+{
+	return !file_write(LONG "/size", "4096") && !file_write(LONG "/enable", "1") &&
+	       !access("/dev/ivshmem1", F_OK);
 }
 
 static void remove_directory(void)
 {
-	rmdir(CONFIG "made");
+	rmdir(LONG);
 }
 
 static int enable(void)
@@ -514,7 +523,7 @@ static const struct operation soft_loading[] = {
 };
 
 static const struct operation configuring[] = {
-	{ "make a directory in configfs", make_directory, NULL, remove_directory, 0 },
+	{ "make a directory in configfs", make_directory, directory_check, remove_directory, 0 },
 };
 
 static const struct operation memory[] = {
@@ -534,6 +543,7 @@ static const struct operation soft_using[] = {
 static void test_device(void)
 {
 	bind_fd = dev_open_at(PCI_DRIVER "bind", O_WRONLY);
+	unbind();
 	FAIL_ALL(probing);
 	if (probe())
 		tap_bail("probe: %s", strerror(errno));
