@@ -35,7 +35,7 @@ fuzz: export TESTS = fuzz
 fuzz: export KERNEL ?= kasan
 fuzz: export OPERATIONS ?= 10000000
 fuzz: export SLOW ?= 60
-fuzz: prerequisites ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNEL=kasan
+fuzz: prerequisites-debug ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNEL=kasan
 	@python3 -B tests/rig/run.py guests
 
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
