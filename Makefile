@@ -31,6 +31,14 @@ module: ## build the module for KVER (the running kernel)
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
 
+# What is said here is the default; TESTS and SLOW reach the rig like the rest.
+fuzz: export TESTS = fuzz
+fuzz: export KERNEL ?= kasan
+fuzz: export OPERATIONS ?= 10000000
+fuzz: export SLOW ?= 60
+fuzz: prerequisites-debug ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNEL=kasan
+	@python3 -B tests/rig/run.py guests
+
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
 
@@ -59,8 +67,8 @@ soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@SECONDS=$${SECONDS:-3600} python3 -B tests/soak/soak.py
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 qemu-system-x86 udev util-linux \
-	valgrind
+	libxxhash-dev make pkgconf python3 qemu-system-x86 stress-ng trinity udev \
+	util-linux valgrind
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
@@ -94,6 +102,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
 		expand -t 20
 
-.PHONY: all module check check-kernels check-debug check-unplug what-is-called-when \
-	demo bench soak lint prerequisites prerequisites-debug prerequisites-kernels prerequisites-lint \
-	prerequisites-bench install clean help
+.PHONY: all module check check-kernels check-debug check-unplug fuzz soak \
+	what-is-called-when demo bench lint prerequisites prerequisites-kernels \
+	prerequisites-debug prerequisites-lint prerequisites-bench install clean help

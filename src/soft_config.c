@@ -222,6 +222,10 @@ static struct config_item *make_directory(struct config_group *group, const char
 	mutex_init(&config->lock);
 	config_item_init_type_name(&config->item, name, &device_type);
 	config->spec.name = config_item_name(&config->item);
+	if (!config->spec.name) {	/* a long one is allocated */
+		kfree(config);
+		return ERR_PTR(-ENOMEM);
+	}
 	config->spec.vectors = SOFT_DEFAULT_VECTORS;
 	config->spec.irqs = &config->irq;
 	return &config->item;

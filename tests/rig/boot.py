@@ -206,6 +206,12 @@ class Boot:
     def _name(self, index, test):
         return test.name if len(self.guests) == 1 else f"{test.name}[{index}]"
 
+    @staticmethod
+    def _settings():
+        """What was said to the rig that tests want to know, as RIG_NAME."""
+        return "".join(f"export RIG_{name}={shlex.quote(os.environ.get(name, ''))}; "
+                       for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED"))
+
     def _mark(self, guest, word):
         """Put a mark into the kernel log; the place right after it."""
         mark = f"rig: {word} {self.count}"
@@ -226,11 +232,9 @@ class Boot:
             writer.take(name, reader, line)
             return None
 
-        settings = [f"RIG_{name}={os.environ.get(name, '')}"
-                    for name in ("QUICK", "CYCLES", "SEED")]
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
                    f"RIG_OVER={self.topology.over}; "
-                   f"export {' '.join(settings)}; "
+                   f"{self._settings()}"
                    f"exec /tests/{test.name}")
         try:
             status = self.guests[index].run(command, test.timeout, on_line)

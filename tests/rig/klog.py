@@ -10,7 +10,9 @@ REPORTS = re.compile("|".join((
     r"INFO: rcu", r"rcu: .*detected stall", r"self-detected stall", r"Call Trace",
     r"soft lockup", r"hard LOCKUP", r"unreferenced object", r"general protection fault",
     r"Kernel panic", r"unable to handle", r"refcount_t:", r"scheduling while atomic",
-    r"sleeping function called", r"list_(add|del) corruption", r"irq .*nobody cared")))
+    r"sleeping function called", r"list_(add|del) corruption", r"irq .*nobody cared",
+    r"vmalloc error:")))
+TRACE_END = re.compile(r"end trace|</TASK>")
 EXCERPT_LINES = 25
 
 
@@ -37,7 +39,7 @@ def reports(lines, expected=()):
     end of its trace belongs to it."""
     inside = False
     for index, line in enumerate(lines):
-        inside = inside and "end trace" not in line
+        inside = inside and not TRACE_END.search(line)
         if inside or not REPORTS.search(line):
             continue
         if not any(re.search(pattern, line) for pattern in expected):

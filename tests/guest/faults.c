@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each allocation fails once: loading the modules, probing, opening, mapping and
+ * every other operation are repeated, and the first, the second, the third...
+ * allocation fails in them, wherever in the kernel it is made for them, until the
+ * operation comes to its end before the failure does. What it was refused it must
+ * have given back, so that it works right afterwards, and at the end nothing is left.
+ */
+/* rig: arches=amd64 devices=doorbell vectors=4 size=4M mem=384 insmod=no */
+/* rig: modules=configfs append=memmap=16M$0xa000000 alone=yes timeout=900 */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "leaks.h"
+
+#define DEBUG "/sys/kernel/debug/"
+#define DEVICE "0000:00:10.0"
+#define CONFIG "/sys/kernel/config/ivshmem/"
+#define CLASS "/sys/class/ivshmem/"
+#define RESERVED "0xa000000"
+#define VECTORS 4
+#define SIZE (4 << 20)
+#define LAST 100
+
+/*
+ * Something that is done with a failure in it. What run() did, if it gave 0,
+ * check() looks at and undo() ends. Where the kernel makes many allocations before it
+ * comes to the driver, as when it loads a module, only the @last fail. What is @slow is
+ * not done once more without a failure each time, as the next failure is beyond this one.
+ */
+struct operation {
+	const char *name;
+	int (*run)(void);
+	bool (*check)(void);
+	void (*undo)(void);
+	bool slow;
+	unsigned int last;	/* 0: all fail */
+	int also;		/* an errno that is right beside ENOMEM */
+};
+
+static int fail_nth, fd = -1, made = -1, bind_fd, enable_fd, event_fd;
+static void *map;
+
+/* Have the Nth allocation from now on fail; 0 ends that. */
+static void arm(unsigned int nth)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%u", nth);
+
+	if (pwrite(fail_nth, text, length, 0) != length)
+		tap_bail("fail-nth: %s", strerror(errno));
+}
+
+/* How many were missing to the one that fails? Nothing fails any more. */
+static unsigned int disarm(void)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
+		tap_bail("fail-nth: %s", strerror(errno));
+	arm(0);
+	return atoi(text);
+}
+
+static bool completes(const struct operation *op)
+{
+	bool good = !op->check || op->check();
+
+	if (op->undo)
+		op->undo();
+	return good;
+}
+
+/* The first allocation that is to fail. */
+static unsigned int first_failure(const struct operation *op)
+{
+	unsigned int many = 1000000, points;
+
+	if (!op->last)
+		return 1;
+	arm(many);
+	if (op->run())
+		tap_bail("%s: it fails without a failure", op->name);
+	points = many - disarm();
+	completes(op);
+	return points > op->last ? points - op->last : 1;
+}
+
+static void fail_each(const struct operation *op)
+{
+	unsigned int nth, failed = 0, survived = 0, wrong = 0;
+	unsigned int first = first_failure(op);
+
+	for (nth = first;; nth++) {
+		bool fired;
+		int ret;
+
+		arm(nth);
+		ret = op->run();
+		fired = !disarm();
+		if (!fired && ret)
+			tap_bail("%s: %s without a failure", op->name, strerror(-ret));
+		if (ret && ret != -ENOMEM && ret != -op->also) {
+			tap_note("%s: failure %u gives %s", op->name, nth, strerror(-ret));
+			wrong++;
+		}
+		if (!ret && !completes(op)) {
+			tap_note("%s: not all is there after failure %u", op->name, nth);
+			wrong++;
+		}
+		if (!fired)
+			break;
+		failed += ret != 0;
+		survived += ret == 0;
+		if (op->slow && nth % 16)
+			continue;
+		ret = op->run();
+		if (ret || !completes(op)) {
+			tap_note("%s: %s after failure %u", op->name, strerror(-ret), nth);
+			wrong++;
+		}
+	}
+	tap_eq(wrong, 0, "%s: %u points, %u failed cleanly, %u survived", op->name,
+	       nth - first, failed, survived);
+}
+
+static int insert(const char *path, const char *parameters)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (file < 0)
+		return -errno;
+	ret = result(syscall(SYS_finit_module, file, parameters, 0));
+	close(file);
+	return ret;
+}
+
+static void unload(const char *name)
+{
+	if (syscall(SYS_delete_module, name, O_NONBLOCK))
+		tap_bail("%s does not go: %s", name, strerror(errno));
+}
+
+static int core_load(void)
+{
+	return insert("/lib/ivshmem.ko", "");
+}
+
+static bool core_check(void)
+{
+	return !access(CLASS, F_OK) && !access(PCI_DRIVER "bind", F_OK);
+}
+
+static void core_unload(void)
+{
+	unload("ivshmem");
+}
+
+static int soft_load(void)
+{
+	return insert("/lib/ivshmem_soft.ko",
+		      "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
+}
+
+static bool soft_check(void)
+{
+	return !access("/dev/ivshmem1", F_OK) && !access("/dev/ivshmem2", F_OK);
+}
+
+static void soft_unload(void)
+{
+	unload("ivshmem_soft");
+}
+
+static int write_fd(int to, const char *text)
+{
+	return result(write(to, text, strlen(text))) < 0 ? -errno : 0;
+}
+
+static int probe(void)
+{
+	return write_fd(bind_fd, DEVICE);
+}
+
+/*
+ * All that a device can, but for interrupts the kernel had no memory for: it has
+ * fewer then, and says so.
+ */
+static bool works(const char *path, unsigned int vectors)
+{
+	int file = dev_open_at(path, O_RDWR);
+	struct ivshmem_info info = dev_info(file);
+	bool good = info.vectors <= vectors;
+	volatile char *p = dev_map(file, info.size);
+
+	p[0] = p[info.size - 1] = 1;
+	munmap((void *)p, info.size);
+	for (unsigned int v = 0; v < info.vectors; v++)
+		good = good && !dev_ring(file, info.id, v) &&
+		       dev_wait_vector(file, v, 60 * SECOND) > 0;
+	close(file);
+	return good;
+}
+
+static bool probe_check(void)
+{
+	return works(RIG_DEVICE, VECTORS);
+}
+
+static void unbind(void)
+{
+	if (file_write(PCI_DRIVER "unbind", DEVICE))
+		tap_bail("the device cannot be unbound");
+}
+
+static int file_open(void)
+{
+	made = open(RIG_DEVICE, O_RDWR | O_CLOEXEC);
+	return result(made) < 0 ? -errno : 0;
+}
+
+static int soft_open(void)
+{
+	made = open("/dev/ivshmem1", O_RDWR | O_CLOEXEC);
+	return result(made) < 0 ? -errno : 0;
+}
+
+static bool open_check(void)
+{
+	return dev_info(made).vectors == VECTORS;
+}
+
+static void close_made(void)
+{
+	close(made);
+}
+
+/* Map and touch both ends; a page table that cannot be had is asked for again. */
+static int map_at(off_t offset, size_t length)
+{
+	volatile char *p;
+
+	map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	if (map == MAP_FAILED)
+		return -errno;
+	p = map;
+	(void)p[0];
+	(void)p[length - 1];
+	return 0;
+}
+
+static int map_page(void)
+{
+	return map_at(4096, 4096);
+}
+
+static void unmap_page(void)
+{
+	munmap(map, 4096);
+}
+
+static int map_all(void)
+{
+	return map_at(0, SIZE);
+}
+
+static void unmap_all(void)
+{
+	munmap(map, SIZE);
+}
+
+static int map_registers(void)
+{
+	return map_at(dev_info(fd).registers_offset, 4096);
+}
+
+static int fork_mapped(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		return -errno;
+	if (!child)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	return 0;
+}
+
+/* Between two places where nothing else is. */
+static void *places[2];
+
+static int move_mapping(void)
+{
+	void *target = places[map == places[0]];
+	void *moved = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+
+	if (moved == MAP_FAILED)
+		return -errno;
+	map = moved;
+	return 0;
+}
+
+static int ioctl_info(void)
+{
+	struct ivshmem_info info;
+
+	return result(ioctl(fd, IVSHMEM_IOC_INFO, &info));
+}
+
+static int ioctl_ring(void)
+{
+	return dev_ring(fd, 0, 0);
+}
+
+static int ioctl_wait(void)
+{
+	int ret = dev_ring(fd, 0, 1);
+
+	return ret ? ret : dev_wait_vector(fd, 1, 60 * SECOND) > 0 ? 0 : -EIO;
+}
+
+static int ioctl_wait_out(void)
+{
+	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0xf },
+				  .timeout_ns = 1000000 };
+	int ret;
+
+	while ((ret = dev_wait(fd, &w)) == 0)
+		;
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static int ioctl_ring_wait(void)
+{
+	struct ivshmem_ring_wait rw = { .ring = { .vector = 2 },
+		.wait = { .vector = 2, .timeout_ns = 60 * SECOND, .spin_ns = 1000 } };
+
+	return result(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+}
+
+static int ioctl_eventfd(void)
+{
+	return dev_eventfd(fd, 3, event_fd);
+}
+
+static bool eventfd_check(void)
+{
+	struct pollfd p = { .fd = event_fd, .events = POLLIN };
+	eventfd_t value;
+
+	return !dev_ring_self(fd, 3) && poll(&p, 1, 60000) == 1 &&
+	       !eventfd_read(event_fd, &value);
+}
+
+static void eventfd_undo(void)
+{
+	dev_eventfd(fd, 3, -1);
+}
+
+static char buffer[SIZE];
+
+static int all_or_error(ssize_t done, size_t wanted)
+{
+	return done < 0 ? -errno : (size_t)done == wanted ? 0 : -EIO;
+}
+
+static int read_page(void)
+{
+	return all_or_error(pread(fd, buffer, 4096, 8192), 4096);
+}
+
+static int read_all(void)
+{
+	return all_or_error(pread(fd, buffer, SIZE, 0), SIZE);
+}
+
+static int write_page(void)
+{
+	return all_or_error(pwrite(fd, buffer, 4096, 8192), 4096);
+}
+
+static int write_all(void)
+{
+	return all_or_error(pwrite(fd, buffer, SIZE, 0), SIZE);
+}
+
+static int poll_it(void)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT ? 0 : -errno;
+}
+
+static int epoll_it(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), ret;
+
+	if (epoll < 0)
+		return -errno;
+	ret = result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+	if (!ret)
+		ret = epoll_wait(epoll, &event, 1, 0) == 1 ? 0 : -EIO;
+	close(epoll);
+	return ret;
+}
+
+static int fasync_on(void)
+{
+	return result(fcntl(fd, F_SETFL, O_RDWR | O_ASYNC));
+}
+
+static void fasync_off(void)
+{
+	fcntl(fd, F_SETFL, O_RDWR);
+}
+
+static int read_attribute(void)
+{
+	int file = open(CLASS "ivshmem0/interrupts/0", O_RDONLY | O_CLOEXEC), ret;
+
+	if (file < 0)
+		return -errno;
+	ret = read(file, buffer, 4096) > 1 ? 0 : -errno;
+	close(file);
+	return ret;
+}
+
+/* A name that configfs cannot keep in the item itself. */
+#define LONG CONFIG "name-of-more-than-twenty-letters"
+
+static int make_directory(void)
+{
+	return result(mkdir(LONG, 0755));
+}
+
+static bool directory_check(void)
+{
+	return !file_write(LONG "/size", "4096") && !file_write(LONG "/enable", "1") &&
+	       !access("/dev/ivshmem1", F_OK);
+}
+
+static void remove_directory(void)
+{
+	rmdir(LONG);
+}
+
+static int enable(void)
+{
+	int ret;
+
+	/* What was written is what configfs has, from where the file stands. */
+	lseek(enable_fd, 0, SEEK_SET);
+	ret = write_fd(enable_fd, "1");
+	return ret;
+}
+
+static bool memory_check(void)
+{
+	return works("/dev/ivshmem1", VECTORS);
+}
+
+static bool window_check(void)
+{
+	return works("/dev/ivshmem1", 0);
+}
+
+static void disable(void)
+{
+	lseek(enable_fd, 0, SEEK_SET);
+	if (write_fd(enable_fd, "0"))
+		tap_bail("cannot be disabled: %s", strerror(errno));
+}
+
+static void fail_all(const struct operation *ops, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		fail_each(&ops[i]);
+}
+
+#define FAIL_ALL(ops) fail_all(ops, sizeof(ops) / sizeof(*(ops)))
+
+static const struct operation loading[] = {
+	{ "load ivshmem", core_load, core_check, core_unload, true, LAST, 0 },
+};
+
+/* The kernel says that memory is claimed by others when it cannot note who claims it. */
+static const struct operation probing[] = {
+	{ "probe", probe, probe_check, unbind, true, 0, EBUSY },
+};
+
+static const struct operation using[] = {
+	{ "open", file_open, open_check, close_made, false, 0, 0 },
+	{ "map a page", map_page, NULL, unmap_page, false, 0, 0 },
+	{ "map all", map_all, NULL, unmap_all, false, 0, 0 },
+	{ "map the registers", map_registers, NULL, unmap_page, false, 0, 0 },
+	{ "INFO", ioctl_info, NULL, NULL, false, 0, 0 },
+	{ "RING", ioctl_ring, NULL, NULL, false, 0, 0 },
+	{ "WAIT", ioctl_wait, NULL, NULL, false, 0, 0 },
+	{ "WAIT that times out", ioctl_wait_out, NULL, NULL, false, 0, 0 },
+	{ "RING_WAIT", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
+	{ "EVENTFD", ioctl_eventfd, eventfd_check, eventfd_undo, false, 0, 0 },
+	{ "read a page", read_page, NULL, NULL, false, 0, 0 },
+	{ "read all", read_all, NULL, NULL, false, 0, 0 },
+	{ "write a page", write_page, NULL, NULL, false, 0, 0 },
+	{ "write all", write_all, NULL, NULL, false, 0, 0 },
+	{ "poll", poll_it, NULL, NULL, false, 0, 0 },
+	{ "epoll", epoll_it, NULL, NULL, false, 0, 0 },
+	{ "O_ASYNC", fasync_on, NULL, fasync_off, false, 0, 0 },
+	{ "read an attribute", read_attribute, NULL, NULL, false, 0, 0 },
+};
+
+static const struct operation mapped[] = {
+	{ "move a mapping", move_mapping, NULL, NULL, false, 0, 0 },
+	{ "fork with a mapping", fork_mapped, NULL, NULL, false, 0, 0 },
+};
+
+static const struct operation soft_loading[] = {
+	{ "load ivshmem_soft with two devices", soft_load, soft_check, soft_unload, true, LAST, 0 },
+};
+
+static const struct operation configuring[] = {
+	{ "make a directory in configfs", make_directory, directory_check, remove_directory, false, 0, 0 },
+};
+
+static const struct operation memory[] = {
+	{ "enable a device in software", enable, memory_check, disable, false, 0, 0 },
+};
+
+static const struct operation window[] = {
+	{ "enable a device by its address", enable, window_check, disable, false, 0, EBUSY },
+};
+
+static const struct operation soft_using[] = {
+	{ "open a device in software", soft_open, open_check, close_made, false, 0, 0 },
+	{ "map it", map_all, NULL, unmap_all, false, 0, 0 },
+	{ "ring in it", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
+};
+
+static void test_device(void)
+{
+	bind_fd = dev_open_at(PCI_DRIVER "bind", O_WRONLY);
+	unbind();
+	FAIL_ALL(probing);
+	if (probe())
+		tap_bail("probe: %s", strerror(errno));
+	close(bind_fd);
+	fd = dev_open();
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FAIL_ALL(using);
+	if (map_all())
+		tap_bail("mmap: %s", strerror(errno));
+	for (int i = 0; i < 2; i++)
+		places[i] = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	FAIL_ALL(mapped);
+	unmap_all();
+	close(event_fd);
+	close(fd);
+}
+
+/* Describe a device in configfs, and make ready to enable it. */
+static void describe(const char *name, const char *attribute, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CONFIG "%s", name);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), CONFIG "%s/size", name);
+	file_write(path, "4M");
+	snprintf(path, sizeof(path), CONFIG "%s/%s", name, attribute);
+	if (file_write(path, value))
+		tap_bail("%s: %s", path, strerror(errno));
+	snprintf(path, sizeof(path), CONFIG "%s/enable", name);
+	enable_fd = dev_open_at(path, O_WRONLY);
+}
+
+static void forget(const char *name)
+{
+	char path[128];
+
+	close(enable_fd);
+	snprintf(path, sizeof(path), CONFIG "%s", name);
+	tap_eq(result(rmdir(path)), 0, "%s goes", name);
+}
+
+static void test_soft(void)
+{
+	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
+	if (insert("/lib/ivshmem_soft.ko", ""))
+		tap_bail("ivshmem_soft: %s", strerror(errno));
+	FAIL_ALL(configuring);
+	describe("memory", "vectors", "4");
+	FAIL_ALL(memory);
+	enable();
+	fd = dev_open_at("/dev/ivshmem1", O_RDWR);
+	FAIL_ALL(soft_using);
+	close(fd);
+	forget("memory");
+	describe("window", "address", RESERVED);
+	FAIL_ALL(window);
+	forget("window");
+}
+
+/* The kernel's modules beneath do nothing by themselves. */
+static void setup_failures(void)
+{
+	static const char * const settings[][2] = {
+		{ DEBUG "failslab/ignore-gfp-wait", "N" },
+		{ DEBUG "failslab/cache-filter", "N" },
+		{ DEBUG "failslab/verbose", "0" },
+		{ DEBUG "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ DEBUG "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ DEBUG "fail_page_alloc/min-order", "0" },
+		{ DEBUG "fail_page_alloc/verbose", "0" },
+	};
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (file_write(settings[i][0], settings[i][1]))
+			tap_bail("%s: %s", settings[i][0], strerror(errno));
+	fail_nth = dev_open_at("/proc/self/fail-nth", O_RDWR);
+}
+
+static int descriptors(void)
+{
+	int open_ones = 0;
+
+	for (int i = 0; i < 256; i++)
+		open_ones += fcntl(i, F_GETFD) >= 0;
+	return open_ones;
+}
+
+/* A driver that is loaded succeeds even if a probe fails: no device is there then. */
+static void test_loading(void)
+{
+	soft_unload();
+	FAIL_ALL(soft_loading);
+	leaks_end("faults");
+	core_unload();
+	file_write(PCI_DEVICES DEVICE "/driver_override", "none");
+	FAIL_ALL(loading);
+	file_write(PCI_DEVICES DEVICE "/driver_override", "\n");
+}
+
+/* The kernel itself complains that it has no memory for a mapping of its own. */
+static void expect_complaint(void)
+{
+	rig_try("expect-log vmalloc error:.* failed");
+}
+
+int main(void)
+{
+	int before;
+
+	if (access("/proc/self/fail-nth", F_OK)) {
+		tap_skip("allocations that fail", "the kernel cannot inject failures");
+		return tap_done();
+	}
+	setup_failures();
+	before = descriptors();
+	leaks_begin();
+	if (core_load())
+		tap_bail("ivshmem: %s", strerror(errno));
+	test_device();
+	test_soft();
+	tap_eq(descriptors(), before, "no descriptor is left");
+	test_loading();
+	tap_eq(mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed");
+	expect_complaint();
+	return tap_done();
+}

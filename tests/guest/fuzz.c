@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A fuzzer of the driver's interface. It makes up short programs of operations on
+ * the nodes of three devices and their files in sysfs and configfs, keeps those that
+ * reach code of the driver that none has reached before (told by KCOV, where the
+ * kernel has it), and goes on from them. Two processes do so at once; in the second
+ * one another thread disturbs it, and a device goes away and comes back now and then.
+ *
+ * OPERATIONS= is how many, SEED= begins the same programs as another run.
+ */
+/* rig: devices=doorbell,plain vectors=4 size=4M modules=configfs mem=384 timeout=300 */
+#include <pthread.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "fuzz_ops.h"
+#include "leaks.h"
+
+#define KCOV "/sys/kernel/debug/kcov"
+#define KCOV_INIT_TRACE _IOR('c', 1, unsigned long)
+#define KCOV_ENABLE _IO('c', 100)
+#define TRACE_WORDS (1 << 16)
+
+#define PROCESSES 2
+#define LENGTH 16		/* operations of a program at most */
+#define CORPUS 1024
+#define PLACES (1 << 14)	/* of a table, far more than the driver has */
+
+struct program {
+	unsigned int count;
+	struct op ops[LENGTH];
+};
+
+/* What the processes tell. */
+static struct {
+	unsigned long operations[PROCESSES];
+	unsigned int corpus[PROCESSES];
+	uint64_t places[PROCESSES][PLACES];
+} *shared;
+
+static unsigned long goal;
+
+static void run_op(const struct op *o)
+{
+	kinds[o->kind].run(o);
+	__atomic_fetch_add(&shared->operations[process], 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * Programs
+ */
+
+static unsigned int draw_kind(void)
+{
+	unsigned int kind = 0, left, all = 0;
+
+	for (unsigned int i = 0; i < KINDS; i++)
+		all += kinds[i].often;
+	for (left = below(all); left >= kinds[kind].often; kind++)
+		left -= kinds[kind].often;
+	return kind;
+}
+
+/* A request that will mostly be served. */
+static void make_wait(struct ivshmem_wait *w)
+{
+	w->flags = below(8);
+	if (w->flags & IVSHMEM_WAIT_SET)
+		w->set[0] = below(16);
+	else
+		w->vector = below(4);
+	if (w->flags & IVSHMEM_WAIT_WORD) {
+		w->offset = below(SIZE / 4) * 4;
+		w->expected = once_in(2) ? 0 : draw();
+	}
+	w->timeout_ns = once_in(4) ? SHORT_NS : 0;
+	w->spin_ns = once_in(8) ? SHORT_NS / 2 : 0;
+	if (once_in(3)) {
+		w->counts = 1 + below(32);
+		w->ncounts = 1 + below(6);
+	}
+}
+
+static void make_data(struct op *o)
+{
+	memset(&o->data, 0, sizeof(o->data));
+	switch (o->bits % 6) {
+	case 1:
+		o->data.ring = (struct ivshmem_ring){ below(6), below(5), 0, 0 };
+		break;
+	case 2:
+		make_wait(&o->data.wait);
+		break;
+	case 3:
+		o->data.ring_wait.ring = (struct ivshmem_ring){ below(6), below(4), 0, 0 };
+		make_wait(&o->data.ring_wait.wait);
+		break;
+	case 4:
+		o->data.eventfd = (struct ivshmem_eventfd){ below(4), (int)below(6) - 1, 0, 0 };
+		break;
+	}
+	if (once_in(6))
+		o->data.words[below(40)] = number();
+}
+
+static void make_op(struct op *o, unsigned int kind)
+{
+	o->kind = kind;
+	o->slot = below(3) ? 0 : below(SLOTS);
+	o->other = below(SLOTS);
+	o->place = draw() >> 24;
+	o->bits = draw() >> 16;
+	o->offset = number();
+	o->length = number();
+	make_data(o);
+	/* One that can do something, and a mapping of all of it. */
+	if (kinds[kind].run == op_open && below(4))
+		o->bits = O_RDWR;
+	if (kinds[kind].run == op_map && below(4)) {
+		o->bits = PROT_READ | PROT_WRITE;
+		o->place = 0;
+		if (below(2))
+			o->offset = 0, o->length = SIZE;
+	}
+}
+
+static void make_program(struct program *p)
+{
+	p->count = 2 + below(LENGTH - 1);
+	make_op(&p->ops[0], 0);
+	make_op(&p->ops[1], below(2) ? 4 : draw_kind());
+	for (unsigned int i = 2; i < p->count; i++)
+		make_op(&p->ops[i], draw_kind());
+}
+
+/* Change one thing. */
+static void mutate(struct program *p, const struct program *with)
+{
+	struct op *o = &p->ops[below(p->count)];
+
+	switch (below(8)) {
+	case 0:
+		make_op(o, draw_kind());
+		break;
+	case 1:
+		if (p->count < LENGTH)
+			make_op(&p->ops[p->count++], draw_kind());
+		break;
+	case 2:
+		if (p->count > 1)
+			*o = p->ops[--p->count];
+		break;
+	case 3:
+		*o = with->ops[below(with->count)];
+		break;
+	case 4:
+		o->offset = number();
+		break;
+	case 5:
+		o->length = number();
+		break;
+	case 6:
+		o->bits ^= 1u << below(32);
+		break;
+	default:
+		if (below(2))
+			o->data.words[below(40)] ^= 1u << below(32);
+		else
+			o->data.words[below(40)] = number();
+	}
+}
+
+static void run_program(const struct program *p)
+{
+	for (unsigned int i = 0; i < p->count; i++)
+		run_op(&p->ops[i]);
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		op_close(&(struct op){ .slot = i });
+		op_unmap(&(struct op){ .slot = i, .bits = 1 });
+	}
+}
+
+/*
+ * What is reached
+ */
+
+/* Add a place to a table; was it new? */
+static bool add_place(uint64_t *table, uint64_t place)
+{
+	unsigned int i = place * 0x9e3779b97f4a7c15ULL >> 50;
+
+	while (table[i] && table[i] != place)
+		i = (i + 1) % PLACES;
+	if (table[i])
+		return false;
+	table[i] = place;
+	return true;
+}
+
+static bool reached_new(const uint64_t *trace)
+{
+	bool any = false;
+
+	for (uint64_t i = 1; i <= trace[0]; i++)
+		any |= add_place(shared->places[process], trace[i]);
+	return any;
+}
+
+static unsigned int count_places(void)
+{
+	static uint64_t all[PLACES];
+	unsigned int count = 0;
+
+	for (int i = 0; i < PROCESSES; i++)
+		for (int j = 0; j < PLACES; j++)
+			if (shared->places[i][j])
+				count += add_place(all, shared->places[i][j]);
+	return count;
+}
+
+/* Where the kernel tells what this thread reaches in the driver, or NULL. */
+static uint64_t *trace_start(void)
+{
+	int fd = open(KCOV, O_RDWR | O_CLOEXEC);
+	uint64_t *trace;
+
+	if (fd < 0 || ioctl(fd, KCOV_INIT_TRACE, TRACE_WORDS))
+		return NULL;
+	trace = mmap(NULL, TRACE_WORDS * sizeof(*trace), PROT_READ | PROT_WRITE,
+		     MAP_SHARED, fd, 0);
+	return trace == MAP_FAILED || ioctl(fd, KCOV_ENABLE, 0) ? NULL : trace;
+}
+
+/*
+ * Processes
+ */
+
+static void thread_start(uint64_t seed)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	struct itimerspec often = { { .tv_nsec = 20000000 }, { .tv_nsec = 20000000 } };
+	timer_t timer;
+
+	random_state = seed * 2 + 1;
+	for (int i = 0; i < 8; i++)
+		draw();
+	buffer = mmap(NULL, BUFFER + PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(buffer + BUFFER, PAGE, PROT_NONE);
+	event._sigev_un._tid = gettid();
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	timer_settime(timer, 0, &often, NULL);
+}
+
+static void *disturb(void *seed)
+{
+	struct op o;
+
+	for (thread_start((uintptr_t)seed);;) {
+		make_op(&o, draw_kind());
+		run_op(&o);
+	}
+	return NULL;
+}
+
+static void fuzz(void)
+{
+	static struct program corpus[CORPUS];
+	uint64_t *trace = trace_start();
+	unsigned int kept = 0;
+	struct program p;
+
+	while (__atomic_load_n(&shared->operations[process], __ATOMIC_RELAXED) < goal) {
+		if (!kept || once_in(8)) {
+			make_program(&p);
+		} else {
+			p = corpus[below(kept)];
+			for (unsigned int i = below(4) + 1; i; i--)
+				mutate(&p, &corpus[below(kept)]);
+		}
+		if (trace)
+			__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
+		run_program(&p);
+		if (trace && reached_new(trace))
+			corpus[kept < CORPUS ? kept++ : below(CORPUS)] = p;
+	}
+	shared->corpus[process] = kept;
+}
+
+static void fuzz_process(uint64_t seed)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS };
+	struct sigaction fault = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+	struct sigaction alarm = { .sa_handler = on_alarm };
+	pthread_t other;
+
+	for (int i = 0; i < 2; i++)
+		sigaction(faults[i], &fault, NULL);
+	sigaction(SIGALRM, &alarm, NULL);
+	signal(SIGIO, SIG_IGN);
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	own_memory = dev_open_at("/proc/self/mem", O_RDWR);
+	for (int i = 0; i < 4; i++)
+		eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	for (int i = 0; i < SLOTS; i++)
+		fds[i] = -1;
+	thread_start(seed + process);
+	if (process && pthread_create(&other, NULL, disturb, (void *)(uintptr_t)~seed))
+		tap_bail("pthread_create: %s", strerror(errno));
+	fuzz();
+	_exit(0);
+}
+
+static void setup(void)
+{
+	int fd = dev_open();
+
+	registers_offset = dev_info(fd).registers_offset;
+	close(fd);
+	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
+	if (system("insmod /lib/ivshmem_soft.ko") || mkdir(CONFIG "idle", 0755) ||
+	    mkdir(CONFIG "soft", 0755) || file_write(CONFIG "soft/size", "4M") ||
+	    file_write(CONFIG "soft/enable", "1"))
+		tap_bail("no device in software: %s", strerror(errno));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* All is as if nothing had happened. */
+static void check_devices(void)
+{
+	for (int i = 0; i < DEVICES; i++) {
+		char path[32];
+		struct ivshmem_info info;
+		void *p;
+		int fd;
+
+		snprintf(path, sizeof(path), "/dev/ivshmem%d", i);
+		fd = dev_open_at(path, O_RDWR);
+		info = dev_info(fd);
+		p = dev_map(fd, info.size);
+		memset(p, 0, info.size);
+		tap_eq(munmap(p, info.size), 0, "%s can be mapped", path);
+		if (info.vectors)
+			tap_ok(!dev_ring(fd, info.id, 3) && dev_wait_vector(fd, 3, 60 * SECOND) > 0,
+			       "%s can be rung", path);
+		close(fd);
+	}
+}
+
+static void setting(const char *name, unsigned long *value)
+{
+	const char *text = getenv(name);
+
+	if (text && *text)
+		*value = strtoul(text, NULL, 0);
+}
+
+int main(void)
+{
+	unsigned long operations = rig_times(50000), seed = now_ns() % 1000000, done = 0;
+	int64_t start = now_ns();
+	pid_t pids[PROCESSES];
+	int status, died = 0;
+
+	setting("RIG_OPERATIONS", &operations);
+	setting("RIG_SEED", &seed);
+	setup();
+	leaks_begin();
+	goal = operations / PROCESSES;
+	for (process = 0; process < PROCESSES; process++) {
+		pids[process] = fork();
+		if (!pids[process])
+			fuzz_process(seed);
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		waitpid(pids[i], &status, 0);
+		if (status)
+			tap_note("seed %lu: process %d ended with 0x%x", seed, i, status);
+		died += status != 0;
+		done += shared->operations[i];
+	}
+	tap_eq(died, 0, "seed %lu: %lu operations, %lld a second", seed, done,
+	       done * SECOND / (long long)(now_ns() - start));
+	if (access(KCOV, F_OK))
+		tap_skip("new places of the driver are found", "the kernel has no KCOV");
+	else
+		tap_ok(count_places() > 100, "%u places of the driver reached, %u programs kept",
+		       count_places(), shared->corpus[0] + shared->corpus[1]);
+	check_devices();
+	leaks_end("fuzz");
+	tap_ok(!rmdir(CONFIG "soft") && !rmdir(CONFIG "idle"), "the device in software goes");
+	tap_eq(system("rmmod ivshmem_soft && rmmod ivshmem"), 0, "nothing holds the modules");
+	tap_eq(system("insmod /lib/ivshmem.ko"), 0, "they can be loaded again");
+	return tap_done();
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is left behind: words in the kernel's lists, and what kmemleak finds. */
+#ifndef LEAKS_H
+#define LEAKS_H
+
+#include "dev.h"
+
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
+
+/* How many lines of a file have a word? They are shown if the next point fails. */
+static inline int mentions(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[1024];
+	int found = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strstr(line, word)) {
+			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
+			found++;
+		}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static inline void leaks_begin(void)
+{
+	file_write(KMEMLEAK, "clear");
+}
+
+/*
+ * Of all that was allocated since leaks_begin(), is anything lost that the driver
+ * or this program asked for? To be called while the modules are there, as their
+ * functions are named then.
+ */
+static inline void leaks_end(const char *program)
+{
+	char comm[64];
+
+	if (access(KMEMLEAK, F_OK)) {
+		tap_skip("nothing is lost", "the kernel has no kmemleak");
+		return;
+	}
+	/* It does not look at what is younger, nor believe what it sees once. */
+	sleep_ms(6000);
+	if (file_write(KMEMLEAK, "scan") || file_write(KMEMLEAK, "scan"))
+		tap_bail("kmemleak: %s", strerror(errno));
+	snprintf(comm, sizeof(comm), "comm \"%s\"", program);
+	tap_eq(mentions(KMEMLEAK, "ivshmem") + mentions(KMEMLEAK, comm), 0,
+	       "nothing is lost");
+}
+
+#endif
