@@ -151,6 +151,23 @@ static inline int file_write(const char *path, const char *text)
 	return ret;
 }
 
+/* How many lines of a file contain a word? They are noted. */
+static inline int file_mentions(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[1024];
+	int found = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strstr(line, word)) {
+			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
+			found++;
+		}
+	if (file)
+		fclose(file);
+	return found;
+}
+
 /* Wait up to ten seconds for a file to come (or to go); was it so in time? */
 static inline bool file_comes(const char *path, bool come)
 {

@@ -669,7 +669,7 @@ int main(void)
 	test_soft();
 	tap_eq(descriptors(), before, "no descriptor is left");
 	test_loading();
-	tap_eq(mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed");
 	expect_complaint();
 	return tap_done();
 }

@@ -349,23 +349,14 @@ static void check_devices(void)
 	}
 }
 
-static void setting(const char *name, unsigned long *value)
-{
-	const char *text = getenv(name);
-
-	if (text && *text)
-		*value = strtoul(text, NULL, 0);
-}
-
 int main(void)
 {
-	unsigned long operations = rig_times(50000), seed = now_ns() % 1000000, done = 0;
+	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(50000));
+	unsigned long seed = rig_said("RIG_SEED", now_ns() % 1000000), done = 0;
 	int64_t start = now_ns();
 	pid_t pids[PROCESSES];
 	int status, died = 0;
 
-	setting("RIG_OPERATIONS", &operations);
-	setting("RIG_SEED", &seed);
 	setup();
 	leaks_begin();
 	goal = operations / PROCESSES;

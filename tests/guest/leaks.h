@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is left behind: words in the kernel's lists, and what kmemleak finds. */
+/* What kmemleak finds of what a test has left behind. */
 #ifndef LEAKS_H
 #define LEAKS_H
 
 #include "dev.h"
 
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
-
-/* How many lines of a file have a word? They are shown if the next point fails. */
-static inline int mentions(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "re");
-	char line[1024];
-	int found = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, word)) {
-			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
-			found++;
-		}
-	if (file)
-		fclose(file);
-	return found;
-}
 
 static inline void leaks_begin(void)
 {
@@ -47,7 +30,7 @@ static inline void leaks_end(const char *program)
 	if (file_write(KMEMLEAK, "scan") || file_write(KMEMLEAK, "scan"))
 		tap_bail("kmemleak: %s", strerror(errno));
 	snprintf(comm, sizeof(comm), "comm \"%s\"", program);
-	tap_eq(mentions(KMEMLEAK, "ivshmem") + mentions(KMEMLEAK, comm), 0,
+	tap_eq(file_mentions(KMEMLEAK, "ivshmem") + file_mentions(KMEMLEAK, comm), 0,
 	       "nothing is lost");
 }
 

@@ -21,23 +21,6 @@ static inline int module_load(void)
 	return ret;
 }
 
-/* How many lines of a file contain a word; their last one is noted. */
-static inline int module_lines(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "r");
-	char line[256];
-	int found = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, word)) {
-			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
-			found++;
-		}
-	if (file)
-		fclose(file);
-	return found;
-}
-
 /* How often the module is held, -1 if it is not there. */
 static inline int module_references(void)
 {
@@ -56,8 +39,8 @@ static inline void module_clean(void)
 {
 	tap_eq(module_references(), 0, "nobody holds the module");
 	tap_eq(module_unload(), 0, "it can be unloaded");
-	tap_eq(module_lines("/proc/iomem", "ivshmem"), 0, "no memory is claimed any more");
-	tap_eq(module_lines("/proc/interrupts", "ivshmem"), 0, "nor any interrupt");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed any more");
+	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "nor any interrupt");
 	tap_eq(module_load(), 0, "it can be loaded again");
 }
 

@@ -51,14 +51,18 @@ static inline int rig_times(int times)
 	return quick && *quick ? times / 20 : times;
 }
 
+/* A number that was said to the rig, as NAME=..., or else another. */
+static inline long rig_said(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtol(text, NULL, 0) : otherwise;
+}
+
 /* How often devices come and go, usually: CYCLES= of the rig says another number. */
 static inline int rig_cycles(int usual)
 {
-	const char *cycles = getenv("RIG_CYCLES");
-
-	if (cycles && *cycles)
-		return atoi(cycles);
-	return usual < 100 ? usual : rig_times(usual);
+	return rig_said("RIG_CYCLES", usual < 100 ? usual : rig_times(usual));
 }
 
 /* One line from the host, a byte at a time: the next line is not ours yet. It

@@ -160,8 +160,7 @@ static const struct {
 
 int main(void)
 {
-	const char *given = getenv("RIG_SEED");
-	const unsigned int seed = given && *given ? atoi(given) : now_ns() / 1000;
+	const unsigned int seed = rig_said("RIG_SEED", now_ns() / 1000 % 1000000);
 	const int rounds = rig_cycles(200);
 	int times[EVENTS] = { 0 }, failed;
 
