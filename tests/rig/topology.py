@@ -29,6 +29,7 @@ DEFAULTS = {
     "append": "",           # more kernel command line
     "modules": "",          # comma list of the kernel's modules to load before
     "programs": "",         # comma list of the host's programs to have in the guest
+    "newqemu": "",          # yes: QEMU 11, see emulator.py; there "fake" works, too
     "qemu": "",             # more arguments for QEMU, see Boot._hardware()
     "firmware": "",         # an overlay or table in tests/guest, see firmware.py
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
