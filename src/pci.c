@@ -172,6 +172,11 @@ static int check_device(struct pci_dev *pdev)
 			BAR_MEMORY);
 		return -ENODEV;
 	}
+	if (pci_resource_len(pdev, BAR_MEMORY) < PAGE_SIZE) {
+		pci_err(pdev, "BAR %d (%pR) is smaller than a page\n", BAR_MEMORY,
+			&pdev->resource[BAR_MEMORY]);
+		return -ENODEV;
+	}
 	return 0;
 }
 

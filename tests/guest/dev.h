@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "rig.h"
@@ -136,6 +137,21 @@ static inline int file_write(const char *path, const char *text)
 	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
 	close(fd);
 	return ret;
+}
+
+/* Load the driver, or unload it; 0 or a negative errno. */
+static inline int module_load(void)
+{
+	int fd = dev_open_at("/lib/ivshmem.ko", O_RDONLY);
+	int ret = result(syscall(SYS_finit_module, fd, "", 0));
+
+	close(fd);
+	return ret;
+}
+
+static inline int module_unload(void)
+{
+	return result(syscall(SYS_delete_module, "ivshmem", O_NONBLOCK));
 }
 
 /* Wait up to ten seconds for a file to come (or to go); was it so in time? */

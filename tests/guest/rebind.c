@@ -5,26 +5,11 @@
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M */
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "unplug.h"
 
 #define DOORBELL "0000:00:10.0"
 #define PLAIN "0000:00:11.0"
-
-static int unload(void)
-{
-	return result(syscall(SYS_delete_module, "ivshmem", O_NONBLOCK));
-}
-
-static int load(void)
-{
-	int fd = dev_open_at("/lib/ivshmem.ko", O_RDONLY);
-	int ret = result(syscall(SYS_finit_module, fd, "", 0));
-
-	close(fd);
-	return ret;
-}
 
 /* Which node belongs to a PCI device? -1 if none. */
 static int number_of(const char *pci)
@@ -81,17 +66,17 @@ static void test_unload(void)
 	int fd = dev_open(), other;
 	void *p;
 
-	tap_eq(unload(), -EWOULDBLOCK, "no unloading while a file is open");
+	tap_eq(module_unload(), -EWOULDBLOCK, "no unloading while a file is open");
 	p = dev_map(fd, 4096);
 	close(fd);
-	tap_eq(unload(), -EWOULDBLOCK, "nor while a mapping lives");
+	tap_eq(module_unload(), -EWOULDBLOCK, "nor while a mapping lives");
 	munmap(p, 4096);
-	tap_eq(unload(), 0, "then the module goes");
+	tap_eq(module_unload(), 0, "then the module goes");
 	tap_ok(access("/sys/class/ivshmem", F_OK), "its class goes with it");
 	for (int i = 0; i < 20; i++)
-		if (load() || unload())
+		if (module_load() || module_unload())
 			tap_bail("load or unload failed in round %d", i);
-	tap_eq(load(), 0, "it can be loaded again and again");
+	tap_eq(module_load(), 0, "it can be loaded again and again");
 	fd = dev_open();
 	other = dev_open_at("/dev/ivshmem1", O_RDWR);
 	tap_eq(dev_info(fd).vectors, 4, "the doorbell device is there again");
