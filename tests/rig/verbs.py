@@ -132,7 +132,8 @@ class Verbs:
         self.fakes[name] = vfio_user.Fake(path, **facts)
         self.guests[index].qmp.command("device_add", {
             "driver": "vfio-user-pci", "id": name, "x-msg-timeout": patience,
-            "addr": f"{slot:#x}", "socket": {"type": "unix", "path": str(path)}})
+            "x-no-posted-writes": True, "addr": f"{slot:#x}",
+            "socket": {"type": "unix", "path": str(path)}})
         return f"0000:00:{slot:02x}.0"
 
     def do_fake_mode(self, _index, name, mode, after="0"):

@@ -86,8 +86,9 @@ class Fake:
         put("BBBB", CAP_FEATURES, 0x13, 0, 6, 3)        # can be reset by itself
 
     def set_mode(self, mode, after=0):
-        """Be good, answer all reads with ones, fall silent, or be gone, for good: now,
-        or when the guest has accessed registers or configuration so many times."""
+        """Be good, answer all reads with ones, fall silent (what is written arrives
+        all the same), or be gone, for good: now, or when the guest has accessed
+        registers or configuration so many times."""
         if mode not in MODES:
             raise FakeError(f"{mode!r}: the modes are {', '.join(MODES)}")
         with self.lock:
@@ -97,10 +98,11 @@ class Fake:
                 self._enter(mode)
 
     def _enter(self, mode):
-        if mode == "gone" and self.connection:
-            with contextlib.suppress(OSError):      # QEMU or we have closed it already
-                self.connection.shutdown(socket.SHUT_RDWR)
         self.mode = mode
+        if mode == "gone" and self.connection:
+            # What has been asked is answered, as QEMU would wait for it in vain.
+            with contextlib.suppress(OSError):              # it is closed already
+                self.connection.shutdown(socket.SHUT_RD)
 
     def fire(self, vector):
         """Raise an interrupt, as a peer's ring does."""
@@ -126,12 +128,12 @@ class Fake:
                 body, more = self._receive(size - HEADER.size)
                 with self.lock:
                     answer, own = self._answer(command, body, fds + more)
-                    if self.mode == "silent" or flags & NO_REPLY or answer is None:
+                    if self.mode == "silent" or flags & NO_REPLY:
                         continue
-                status = REPLY if answer is not False else REPLY | ERROR
-                head = HEADER.pack(number, command, HEADER.size + len(answer or b""),
-                                   status, 0 if answer is not False else ENOTSUP)
-                socket.send_fds(self.connection, [head + (answer or b"")], own)
+                status = (REPLY, 0) if answer is not None else (REPLY | ERROR, ENOTSUP)
+                answer = answer or b""
+                head = HEADER.pack(number, command, HEADER.size + len(answer), *status)
+                socket.send_fds(self.connection, [head + answer], own)
         if self.connection:
             self.connection.close()
         with self.lock:
@@ -148,7 +150,7 @@ class Fake:
         return data, fds
 
     def _answer(self, command, body, fds):
-        """What to send back, False for "cannot do that", and descriptors with it."""
+        """What to send back, None for "cannot do that", and descriptors with it."""
         if command == VERSION:
             return body[:4] + b'{"capabilities":{"max_msg_fds":16}}\0', []
         if command == DEVICE_INFO:
@@ -165,7 +167,7 @@ class Fake:
             return self._access(command, body), []
         for fd in fds:                      # the guest's memory, which we leave alone
             os.close(fd)
-        return body[:24] if command in (DMA_MAP, DMA_UNMAP, RESET) else False, []
+        return body[:24] if command in (DMA_MAP, DMA_UNMAP, RESET) else None, []
 
     def _region_info(self, index):
         size, flags, fds = self.sizes.get(index, 0), 0, []
@@ -195,18 +197,15 @@ class Fake:
         self.eventfds.clear()
 
     def _access(self, command, body):
-        """The guest reads or writes; None if there is no answer, ever."""
+        """The guest reads or writes."""
         offset, region, length = ACCESS.unpack_from(body)
         if region in (0, CONFIG):
             self.accesses += 1
             if self.later and self.accesses >= self.later[0]:
                 mode, self.later = self.later[1], None
                 self._enter(mode)
-        if self.mode == "gone":
-            return None
         if command == WRITE:
-            if self.mode == "good":
-                self._write(region, offset, body[ACCESS.size:])
+            self._write(region, offset, body[ACCESS.size:])
             return body[:ACCESS.size]
         data = self._read(region, offset, length) if self.mode == "good" else \
             b"\xff" * length
