@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Users of a device that live through its going away: two mappings being
- * touched, a poller, a sleeper in WAIT, a reader. Each is a process of its own
- * and ends with 0 if it saw what it should: SIGBUS, POLLHUP and POLLERR,
- * ENODEV.
+ * touched, a poller, two sleepers in WAIT, a reader, one that rings. Each is a
+ * process of its own and ends with 0 if it saw what it should: SIGBUS, POLLHUP
+ * and POLLERR, ENODEV.
  */
 #ifndef UNPLUG_H
 #define UNPLUG_H
@@ -16,7 +16,7 @@
 
 #include "dev.h"
 
-#define USERS 6
+#define USERS 7
 
 static sigjmp_buf user_escape;
 
@@ -103,6 +103,20 @@ static inline int user_waiter(struct user *u, bool set)
 	return ret != -ENODEV && (u->info.vectors || ret != -EOPNOTSUPP);
 }
 
+/* Ring somebody who is not there, as the others sleep, and ask for the own id. */
+static inline int user_ringer(struct user *u)
+{
+	const bool doorbell = u->info.flags & IVSHMEM_INFO_DOORBELL;
+	int ret;
+
+	do {
+		ret = dev_ring(u->fd, IVSHMEM_MAX_PEER, 0);
+		if (!ret)
+			ret = result(ioctl(u->fd, IVSHMEM_IOC_INFO, &u->info));
+	} while (!ret);
+	return ret != -ENODEV && (doorbell || ret != -EOPNOTSUPP);
+}
+
 static inline int user_run(int which, struct user *u)
 {
 	switch (which) {
@@ -114,8 +128,10 @@ static inline int user_run(int which, struct user *u)
 		return user_reader(u);
 	case 3:
 		return user_poller(u);
+	case 4:
+		return user_ringer(u);
 	default:
-		return user_waiter(u, which == 5);
+		return user_waiter(u, which == 6);
 	}
 }
 
