@@ -16,7 +16,7 @@ import qemu
 TRANSPORTS = ("pci", "window", "memory")
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
-    "devices": "doorbell",  # comma list of plain, doorbell; or none
+    "devices": "doorbell",  # comma list of plain, doorbell; server (no device); or none
     "vectors": "4",         # of each doorbell device
     "names": "",            # comma list: the firmware's name or number of each device
     "size": "16M",          # of each shared region
@@ -84,7 +84,7 @@ def _check(path, topology):
         raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
-    if set(devices(topology)) - {"plain", "doorbell"}:
+    if set(devices(topology)) - {"plain", "doorbell", "server"}:
         raise TopologyError(f"{path}: devices are plain, doorbell or none")
     parse_size(topology.size)
 
