@@ -172,7 +172,24 @@ static int check_device(struct pci_dev *pdev)
 			BAR_MEMORY);
 		return -ENODEV;
 	}
+	if (pci_resource_len(pdev, BAR_MEMORY) < PAGE_SIZE) {
+		pci_err(pdev, "BAR %d (%pR) is smaller than a page\n", BAR_MEMORY,
+			&pdev->resource[BAR_MEMORY]);
+		return -ENODEV;
+	}
 	return 0;
+}
+
+/*
+ * Does it still answer? Where nobody does the bus reads all-ones, so that whatever
+ * has been read before may be wrong.
+ */
+static int check_presence(struct pci_dev *pdev)
+{
+	if (pci_device_is_present(pdev))
+		return 0;
+	pci_err(pdev, "the device does not answer\n");
+	return -ENODEV;
 }
 
 /* All of what belongs to the PCI device; undone by unmap_device(). */
@@ -238,6 +255,9 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 	if (ret)
 		goto err_unmap;
 	claim_register_page(ip);
+	ret = check_presence(pdev);
+	if (ret)
+		goto err_interrupts;
 
 	pci_set_drvdata(pdev, ip);
 	ret = ivshmem_device_register(idev);

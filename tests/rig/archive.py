@@ -164,7 +164,7 @@ class Archive:
         return found is not None
 
     def unpack(self, packages, root):
-        """Download packages and unpack them below a root directory."""
+        """Download packages, NAME or NAME/SUITE, and unpack them below a root."""
         store = self.root / "archives"
         command = ["apt-get", "download", *packages]
         status, output = self._run(*command, cwd=store)
@@ -174,7 +174,7 @@ class Archive:
         if status:
             raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
         for package in packages:
-            for deb in store.glob(f"{package}_*.deb"):
+            for deb in store.glob(f"{package.partition('/')[0]}_*.deb"):
                 subprocess.run(["dpkg", "-x", deb, root], check=True)
                 deb.unlink()
 

@@ -10,6 +10,7 @@ import threading
 
 import build
 import devices
+import emulator
 import firmware
 import harvest
 import initramfs
@@ -120,11 +121,12 @@ class Boot:
             hardware = [*self.devices.arguments(), *self._hardware(index),
                         *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch),
                                             self.directory)]
+            program = emulator.command(arch) if topology.newqemu else None
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
                                images[arch], own.accel, hardware,
                                topology.append, topology.machine,
                                own.kernel.memory(topology.mem),
-                               topology.smp, topology.turns)
+                               topology.smp, topology.turns, program)
             self.guests.append(guest)
             guest.start()
         for guest, arch in zip(self.guests, arches):

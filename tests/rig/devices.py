@@ -37,9 +37,10 @@ class Devices:
         if "plain" in kinds:
             with self.plain.open("wb") as file:
                 file.truncate(size)
-        if "doorbell" in kinds:
+        served = {"doorbell", "server"} & set(kinds)
+        if served:
             self._start_server(size)
-        self.memory = SHM / self.name if "doorbell" in kinds else self.plain
+        self.memory = SHM / self.name if served else self.plain
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
@@ -68,6 +69,8 @@ class Devices:
         result = []
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
         for index, (kind, name) in enumerate(zip(topo.devices(self.topology), names)):
+            if kind == "server":
+                continue
             place = f"addr={qemu.FIRST_SLOT + index:#x}"
             if self.topology.bridges:
                 result += ["-device", f"pci-bridge,id=bridge{index},"

@@ -76,10 +76,11 @@ class Guest:
     """One machine. directory holds its sockets and its console log."""
 
     def __init__(self, directory, name, kernel, initramfs, accel, devices, append,
-                 machine="pc", mem="256", smp="2", turns=""):
+                 machine="pc", mem="256", smp="2", turns="", program=None):
         self.name = name
         self.arch = arches.ALL[kernel.arch]
         self.watches = bool(kernel.instruments)
+        self.program = program or [binary(kernel.arch)]
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
         self.errors = self.directory / f"{name}.qemu"
@@ -131,7 +132,7 @@ class Guest:
             self._listen(purpose)
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", binary(self.arch.name), *self.arguments],
+                ["setpriv", "--pdeathsig", "KILL", *self.program, *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:
             self.control, _ = self.listeners["control"].accept()

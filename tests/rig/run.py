@@ -19,6 +19,7 @@ import archive
 import boot
 import build
 import devices
+import emulator
 import firmware
 import harvest
 import kernels
@@ -123,6 +124,9 @@ def obstacle(test, kernel):
                 shutil.which(arch.qemu) and shutil.which(f"{arch.triplet}-gcc") and
                 os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")):
             return f"needs a compiler and QEMU for {name}: make check-kernels has them"
+    reason = emulator.obstacle(kernel.arch) if test.topology.newqemu else None
+    if reason:
+        return reason
     for name in firmware.programs(test.topology.firmware):
         if not shutil.which(name):
             return f"needs {name}: apt-get install acpica-tools device-tree-compiler"

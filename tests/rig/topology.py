@@ -16,7 +16,7 @@ import qemu
 TRANSPORTS = ("pci", "window", "memory")
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
-    "devices": "doorbell",  # comma list of plain, doorbell; or none
+    "devices": "doorbell",  # comma list of plain, doorbell; server (no device); or none
     "vectors": "4",         # of each doorbell device
     "names": "",            # comma list: the firmware's name or number of each device
     "bridges": "",          # yes: each device is behind one, which can reset it
@@ -30,6 +30,7 @@ DEFAULTS = {
     "append": "",           # more kernel command line
     "modules": "",          # comma list of the kernel's modules to load before
     "programs": "",         # comma list of the host's programs to have in the guest
+    "newqemu": "",          # yes: QEMU 11, see emulator.py; there "fake" works, too
     "qemu": "",             # more arguments for QEMU, see Boot._hardware()
     "firmware": "",         # an overlay or table in tests/guest, see firmware.py
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
@@ -84,7 +85,7 @@ def _check(path, topology):
         raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
-    if set(devices(topology)) - {"plain", "doorbell"}:
+    if set(devices(topology)) - {"plain", "doorbell", "server"}:
         raise TopologyError(f"{path}: devices are plain, doorbell or none")
     parse_size(topology.size)
 

@@ -31,17 +31,17 @@ def root(arch):
         work = directory.with_suffix(".new")
         shutil.rmtree(work, ignore_errors=True)
         source = archive.Archive(release, arch)
-        source.unpack(_with_libraries(source, PACKAGES), work)
+        source.unpack(with_libraries(source, PACKAGES), work)
         work.rename(directory)
     return directory
 
 
-def _with_libraries(source, packages):
-    """The packages and all libraries they depend on."""
+def with_libraries(source, packages):
+    """The packages, NAME or NAME/SUITE, and all libraries they depend on."""
     found, pending = [], list(packages)
     while pending:
         package = pending.pop()
-        if package not in found and package in source.names():
+        if package not in found and package.partition("/")[0] in source.names():
             found.append(package)
             pending += [name for name in source.depends(package)
                         if name.startswith("lib")]

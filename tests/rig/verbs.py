@@ -14,6 +14,9 @@ import peer
 import qemu
 import qmp
 import topology as topo
+import vfio_user
+
+FIRST_FAKE_SLOT = 4
 
 
 class Verbs:
@@ -30,6 +33,7 @@ class Verbs:
         self.left = False
         self.changed = threading.Condition()
         self.plugged = {}
+        self.fakes = {}
         self.peer = None
         self.lock = threading.Lock()
 
@@ -56,6 +60,8 @@ class Verbs:
         """Put right what the test left: host peer, plugged devices."""
         if self.peer:
             self.peer.leave()
+        for fake in self.fakes.values():
+            fake.close()
         for index, name in list(self.plugged):
             try:
                 self.do_unplug(index, name)
@@ -113,6 +119,44 @@ class Verbs:
             (self.devices.directory / f"plugged-{index}-{name}").unlink()
         else:
             guest.qmp.command("chardev-remove", {"id": f"{name}-server"})
+
+    def do_fake(self, index, name, *facts):
+        """fake NAME FACT=NUMBER...: plug a device of vfio_user.py into a guest with
+        newqemu=yes; gives its PCI address. QEMU gives up waiting for an answer after
+        patience= milliseconds. It can't be unplugged, as QEMU does not survive that."""
+        facts = {fact: int(value, 0) for fact, _, value in
+                 (word.partition("=") for word in facts)}
+        patience = facts.pop("patience", 60000)
+        path = self.devices.directory / f"fake-{name}"
+        slot = FIRST_FAKE_SLOT + len(self.fakes)
+        self.fakes[name] = vfio_user.Fake(path, **facts)
+        self.guests[index].qmp.command("device_add", {
+            "driver": "vfio-user-pci", "id": name, "x-msg-timeout": patience,
+            "x-no-posted-writes": True, "addr": f"{slot:#x}",
+            "socket": {"type": "unix", "path": str(path)}})
+        return f"0000:00:{slot:02x}.0"
+
+    def do_fake_mode(self, _index, name, mode, after="0"):
+        """fake-mode NAME MODE [N]: be good, ones, silent or gone, now or when the
+        guest has accessed its registers or configuration N more times."""
+        self.fakes[name].set_mode(mode, int(after))
+
+    def do_fake_id(self, _index, name, number):
+        """fake-id NAME ID: change what the register with the own id says."""
+        self.fakes[name].facts["id"] = int(number)
+
+    def do_fake_fire(self, _index, name, vector):
+        """fake-fire NAME VECTOR: raise an interrupt, as a peer's ring does."""
+        self.fakes[name].fire(int(vector))
+
+    def do_fake_rings(self, _index, name, peer):
+        """fake-rings NAME PEER: how often the guest has rung another peer there."""
+        return self.fakes[name].rings[int(peer)]
+
+    def do_fake_accesses(self, _index, name):
+        """fake-accesses NAME: how often the guest has accessed registers and
+        configuration since the last fake-mode."""
+        return self.fakes[name].accesses
 
     def do_suspended_wakeup(self, index):
         """suspended-wakeup: print it before suspending, read the answer after; the

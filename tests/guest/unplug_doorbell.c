@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A doorbell device is unplugged under all kinds of users. There is no other device: QEMU (7.2 to 11.1) frees what it
+ * knows of a peer that leaves, and uses that when one with the same id joins.
+ */
+/* rig: newqemu=yes alone=yes turns=yes devices=server timeout=400 */
+#include "module.h"
+#include "users.h"
+
+int main(void)
+{
+	const int cycles = rig_cycles(100);
+	int failed = 0, missing = 0, left = 0, unheard = 0, fd;
+	struct users users;
+
+	for (int i = 0; i < cycles; i++) {
+		rig_ask("plug doorbell hot 4");
+		missing += !file_comes(RIG_DEVICE, true);
+		fd = dev_open_at(RIG_DEVICE, O_RDWR);
+		unheard += dev_ring_self(fd, 3) || dev_wait_vector(fd, 3, 20 * SECOND) != 1;
+		close(fd);
+		users_start(&users, RIG_DEVICE);
+		rig_ask("unplug hot");
+		failed += users_end(&users);
+		left += !file_comes(RIG_DEVICE, false);
+	}
+	tap_eq(missing, 0, "the node came %d times", cycles);
+	tap_eq(unheard, 0, "it could ring itself each time");
+	tap_eq(failed, 0, "all users saw the device go");
+	tap_eq(left, 0, "the node went each time");
+	module_clean();
+	return tap_done();
+}

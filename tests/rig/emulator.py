@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU 11 for tests that say newqemu=yes: it survives that ivshmem-doorbell is plugged
+and unplugged, and speaks to devices of vfio_user.py.
+
+It comes from trixie's backports, is unpacked with its libraries into the cache
+directory, and is started through the loader that came with them.
+"""
+
+import functools
+import os
+import shutil
+
+import arches
+import archive
+import cache
+import userland
+
+RELEASE = "trixie"
+SUITE = f"{RELEASE}-backports"
+FIRMWARE = ("qemu-system-data", "seabios")
+
+
+@functools.cache
+def obstacle(arch):
+    """Why the new QEMU cannot be had for guests of an architecture, or None."""
+    if arch != arches.AMD64.name:
+        return "the machine has too few ports to plug that many devices into"
+    try:
+        command(arch)
+    except (archive.ArchiveError, OSError) as error:
+        return f"needs QEMU of {SUITE}: {str(error).splitlines()[0]}"
+    return None
+
+
+def command(arch):
+    """What starts the new QEMU for guests of an architecture, a list of words."""
+    package = arches.ALL[arch].package
+    root = cache.directory() / f"{package}-{SUITE}"
+    if not root.exists():
+        _fetch(package, root)
+    libraries = root / "usr/lib" / arches.ALL[arches.HOST].triplet
+    loader = next(libraries.glob("ld-linux-*.so.*"))
+    return ["env", f"QEMU_MODULE_DIR={libraries / 'qemu'}", *map(str, (
+        loader, "--library-path", libraries, root / "usr/bin" / arches.ALL[arch].qemu,
+        "-L", root / "usr/share/qemu", "-L", root / "usr/share/seabios"))]
+
+
+def _fetch(package, root):
+    print(f"# fetching {package} of {SUITE}", flush=True)
+    source = archive.Archive(RELEASE, arches.HOST)
+    wanted = [f"{name}/{SUITE}" for name in (package, *FIRMWARE)]
+    work = root.with_name(f"{root.name}.{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        source.unpack(userland.with_libraries(source, wanted), work)
+        work.rename(root)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
