@@ -29,7 +29,7 @@ static const char * const odd[] = {
 	"vectors=0", "vectors=1", "vectors=64", "vectors=0 bar2=4096 mapped=0",
 };
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof((array)[0]))
+#define LENGTH(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 static void test_broken(const struct broken *b, const char *name)
 {
