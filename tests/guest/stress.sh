@@ -21,7 +21,7 @@ works() {
 # try_calls DEVICE: as somebody who may no more than open the node
 try_calls() {
 	# shellcheck disable=SC2086 # a list of words
-	su nobody -s /bin/sh -c "trinity -l off --stats --enable-fds=pseudo -C 2 -N 5000 \
+	su nobody -c "trinity -l off --stats --enable-fds=pseudo -C 2 -N 5000 \
 		-V $1 $(printf -- '-c %s ' $calls)" >/tmp/trinity 2>&1
 	tap_eq "trinity on $1" $? 0
 	tap_ok "its reads reached it" grep -q "read: .*success:[1-9]" /tmp/trinity
