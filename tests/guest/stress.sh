@@ -33,7 +33,7 @@ try_calls() {
 		reached && break
 	done
 	tail -n 50 /tmp/trinity
-	tap_eq "trinity on $1" $status 0
+	tap_eq "trinity on $1" "$status" 0
 	tap_ok "its reads reached it" reached
 }
 
