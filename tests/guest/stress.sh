@@ -18,14 +18,23 @@ works() {
 		[ "$(ivshmemctl read -d "$1" --raw 4096 5)" = hello ]
 }
 
+# reached: trinity has read something; it draws how it opens the node, and may fail
+reached() {
+	grep -q "read: .*success:[1-9]" /tmp/trinity
+}
+
 # try_calls DEVICE: as somebody who may no more than open the node
 try_calls() {
-	# shellcheck disable=SC2086 # a list of words
-	su nobody -s /bin/sh -c "trinity -l off --stats --enable-fds=pseudo -C 2 -N 5000 \
-		-V $1 $(printf -- '-c %s ' $calls)" >/tmp/trinity 2>&1
-	tap_eq "trinity on $1" $? 0
-	tap_ok "its reads reached it" grep -q "read: .*success:[1-9]" /tmp/trinity
+	for _ in 1 2 3 4 5; do
+		# shellcheck disable=SC2086 # a list of words
+		su nobody -c "trinity -l off --stats --enable-fds=pseudo -C 2 -N 5000 \
+			-V $1 $(printf -- '-c %s ' $calls)" >/tmp/trinity 2>&1
+		status=$?
+		reached && break
+	done
 	tail -n 50 /tmp/trinity
+	tap_eq "trinity on $1" "$status" 0
+	tap_ok "its reads reached it" reached
 }
 
 echo "root:x:0:0:root:/tmp:/bin/sh" >/etc/passwd
@@ -39,6 +48,6 @@ for device in /dev/ivshmem0 /dev/ivshmem1; do
 	tap_ok "$device works" works $device
 done
 tap_ok "doorbells come in" \
-	ivshmemctl ping --count 10 --timeout 60 "$(cat /sys/class/ivshmem/ivshmem0/id)"
+	ivshmemctl ping -d ivshmem0 --count 10 --timeout 60 "$(cat /sys/class/ivshmem/ivshmem0/id)"
 tap_ok "nothing holds the module" rmmod ivshmem
 tap_done
