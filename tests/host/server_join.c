@@ -86,6 +86,26 @@ static void test_order(void)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
+static void test_fresh_ids(void)
+{
+	pid_t server = start_server("--memfd", "--fresh-ids", NULL);
+	const char *path = scratch("socket");
+	int peers[3], n;
+
+	tap_note("fresh ids");
+	for (n = 0; n < 3; n++)
+		peers[n] = newcomer(path, 1, n);
+	close(peers[1]);
+	close(peers[2]);
+	peers[1] = newcomer(path, 1, 3);
+	close(peers[1]);
+	peers[1] = newcomer(path, 1, 4);
+	tap_ok(true, "with --fresh-ids none comes again while there are others");
+	close(peers[0]);
+	close(peers[1]);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
 static void test_ids(void)
 {
 	pid_t server = start_server("--memfd", NULL);
@@ -323,6 +343,7 @@ int main(void)
 {
 	test_order();
 	test_ids();
+	test_fresh_ids();
 	test_crowd();
 	test_stuck();
 	test_stuck_leaves();

@@ -44,7 +44,7 @@ class Devices:
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
-                   "-l", str(size), "-n", self.topology.vectors]
+                   "-l", str(size), "-n", self.topology.vectors, "--fresh-ids"]
         with (self.directory / "server.log").open("wb") as log:
             self.server = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *map(str, command)],

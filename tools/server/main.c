@@ -26,9 +26,10 @@ struct settings {
 	struct memory memory;
 	struct listener listener;
 	unsigned int vectors;
+	bool fresh_ids;
 };
 
-enum { KEY_MEMFD = 0x100, KEY_MODE };
+enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_FRESH_IDS };
 
 static const struct argp_option options[] = {
 	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
@@ -53,6 +54,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "vectors", 'n', "NUMBER", 0,
 	  "Doorbells of each peer, 1 to 256 (default: 1)", 0 },
+	{ "fresh-ids", KEY_FRESH_IDS, NULL, 0,
+	  "Give no id a second time while there are others (default: the lowest free)",
+	  0 },
 	{ 0 }
 };
 
@@ -121,6 +125,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		settings->vectors = number(state, "vectors", text, 10, 1,
 					   IVSHMEM_MAX_VECTORS);
 		break;
+	case KEY_FRESH_IDS:
+		settings->fresh_ids = true;
+		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -131,6 +138,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 {
 	server->memory = settings->memory.fd;
 	server->vectors = settings->vectors;
+	server->fresh_ids = settings->fresh_ids;
 	if (server_listen(server, settings->listener.fd) < 0)
 		return -1;
 	if (status >= 0) {

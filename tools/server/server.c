@@ -139,16 +139,32 @@ static void refuse(int socket, const char *reason)
 		  reason);
 }
 
+/*
+ * The lowest that is free, so that who comes back gets its own; or the next after the
+ * one given last: QEMU (7.2 to 11.1) frees the eventfds of a peer that leaves, and
+ * writes to where they were when one with the same id joins. -1 if all are taken.
+ */
+static int32_t free_id(const struct server *server)
+{
+	uint32_t first = server->fresh_ids ? server->next : 0;
+	uint32_t tried, id;
+
+	for (tried = 0; tried <= IVSHMEM_MAX_PEER; tried++) {
+		id = (first + tried) & IVSHMEM_MAX_PEER;
+		if (!server->peers[id])
+			return id;
+	}
+	return -1;
+}
+
 static void join(struct server *server, int socket)
 {
 	struct ucred who = { 0 };
 	socklen_t length = sizeof(who);
 	struct peer *peer;
-	uint32_t id = 0;
+	int32_t id = free_id(server);
 
-	while (id < server->end && server->peers[id])
-		id++;
-	if (id > IVSHMEM_MAX_PEER) {
+	if (id < 0) {
 		refuse(socket, "all ids are taken");
 		return;
 	}
@@ -166,10 +182,11 @@ static void join(struct server *server, int socket)
 	}
 	server->peers[id] = peer;
 	server->count++;
-	if (id == server->end)
-		server->end++;
+	server->next = id + 1;
+	if (server->end < server->next)
+		server->end = server->next;
 	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length);
-	log_event(LOG_INFO, "event=join peer=%u pid=%d uid=%u peers=%u", id,
+	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
 		  who.pid, who.uid, server->count);
 	announce(server, peer);
 }

@@ -6,6 +6,7 @@
 #define SERVER_H
 
 #include <linux/ivshmem.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 
 #include "peer.h"
@@ -13,6 +14,7 @@
 struct server {
 	int memory;			/* what every peer gets */
 	uint32_t vectors;		/* of each peer */
+	bool fresh_ids;			/* see free_id() */
 
 	rlim_t limit;			/* of open descriptors */
 
@@ -25,6 +27,7 @@ struct server {
 
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
 	uint32_t end;			/* one more than the highest id */
+	uint32_t next;			/* one more than the id given last */
 	uint32_t count;
 };
 
