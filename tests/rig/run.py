@@ -120,6 +120,8 @@ def obstacle(test, kernel):
         return f"needs kernel {'.'.join(map(str, test.kernel))}"
     for name in filter(None, test.topology.arches.split(",")):
         arch = arches.ALL[name]
+        if name != kernel.arch and kernel.instruments:
+            return f"this kernel is not for {name}"
         if name != arches.HOST and not (
                 shutil.which(arch.qemu) and shutil.which(f"{arch.triplet}-gcc") and
                 os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")):
