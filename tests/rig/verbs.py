@@ -98,9 +98,7 @@ class Verbs:
                        "vectors": int(size)}
         else:
             raise ValueError(f"plug plain or doorbell, not {kind}")
-        # The one used longest ago: when the kernel has switched a slot off it looks
-        # away for a second.
-        port = guest.ports.pop(0) if guest.ports else None
+        port = guest.ports.pop() if guest.ports else None
         guest.qmp.command("device_add", {
             **options, "id": name, **({"bus": port} if port else {})})
         self.plugged[index, name] = (kind, port)
