@@ -18,6 +18,7 @@ import klog
 import qemu
 import qmp
 import tap
+import topology as topo
 import userland
 import verbs
 
@@ -111,6 +112,7 @@ class Boot:
     def _start(self, setup, tests):
         topology = self.topology
         arches = setup.arches(topology)
+        mapped = len(topo.devices(topology)) * topo.parse_size(topology.size)
         images = {arch: self.directory / f"{arch}.cpio" for arch in arches}
         modules = {arch: setup.of(arch).image(topology, tests, path)
                    for arch, path in images.items()}
@@ -125,7 +127,7 @@ class Boot:
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
                                images[arch], own.accel, hardware,
                                topology.append, topology.machine,
-                               own.kernel.memory(topology.mem),
+                               own.kernel.memory(topology.mem, mapped),
                                topology.smp, topology.turns, program)
             self.guests.append(guest)
             guest.start()

@@ -36,9 +36,12 @@ class Kernel(collections.namedtuple(
     """toolchain is None, or (release of Debian, gcc) that modules are built with;
     instruments are more arguments for make, for a kernel that watches."""
 
-    def memory(self, mib):
-        """What a guest gets that is to have so much: watching takes some itself."""
-        return str(int(mib) + debugkernel.MEMORY) if self.instruments else mib
+    def memory(self, mib, mapped):
+        """The MiB that a guest gets which is to have so many for itself: watching takes
+        some, and KASAN an eighth of what is mapped, the regions too."""
+        if not self.instruments:
+            return mib
+        return str(int(mib) + debugkernel.MEMORY + (mapped >> 23))
 
 
 def make_arguments(kernel):
