@@ -16,7 +16,7 @@ bar() {
 	sed -n "$(($1 + 1))s/ .*//p" "$pci/resource"
 }
 
-mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+grep -q "^configfs " /proc/mounts || mount -t configfs configfs /sys/kernel/config
 insmod /lib/ivshmem_soft.ko
 for device in /sys/class/ivshmem/ivshmem*; do
 	pci=$(readlink -f "$device/device")
