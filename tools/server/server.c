@@ -141,8 +141,8 @@ static void refuse(int socket, const char *reason)
 
 /*
  * The lowest that is free, so that who comes back gets its own; or the next after the
- * one given last: QEMU (7.2 to 11.1) frees the eventfds of a peer that leaves, and
- * writes to where they were when one with the same id joins. -1 if all are taken.
+ * one given last: QEMU (seen with 7.2 and 11.1) may crash when a peer joins with the
+ * id of one that has left. -1 if all are taken.
  */
 static int32_t free_id(const struct server *server)
 {
