@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make bench-dkms: how long DKMS builds the driver, and how long v4l2loopback,
-for the same kernel and in turns."""
+for the same kernel and in turns, in each stable Debian that is supported."""
 
 import pathlib
 import re
@@ -13,6 +13,7 @@ import products
 import roots
 
 ROUNDS = 5
+RELEASES = ("bookworm", "trixie")
 PACKAGES = ["linux-headers-amd64", "v4l2loopback-dkms"]
 
 
@@ -27,10 +28,8 @@ def measure(tree, kernel, module):
     return waited, sum(60 * int(minutes) + float(seconds) for minutes, seconds in used)
 
 
-def run(directory):
+def compare(tree):
     """Print the medians and their ratio."""
-    tree = roots.Tree(roots.base("bookworm", PACKAGES), directory / "tree")
-    tree.copy_in(products.make("deb", products.version()).glob("ivshmem-dkms_*.deb"), "ours")
     kernel = tree.must("ls -d /lib/modules/*/build").split("/")[3]
     tree.must("dpkg -i /ours/*.deb")
     modules = sorted(set(re.findall(r"^(\w+/[^,:]*)[,:]", tree.must("dkms status"), re.M)))
@@ -50,8 +49,13 @@ def run(directory):
 
 def main():
     try:
+        packages = products.make("deb", products.version())
         with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
-            run(pathlib.Path(directory))
+            for release in RELEASES:
+                tree = roots.Tree(roots.base(release, PACKAGES),
+                                  pathlib.Path(directory) / release)
+                tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
+                compare(tree)
     except roots.RootError as error:
         sys.exit(f"make bench-dkms: {error}")
 
