@@ -81,7 +81,7 @@ def host_tests():
 def run_make(writer, target, **environment):
     """Run what prints TAP itself."""
     print(f"# {target}", flush=True)
-    reader = tap.Reader()
+    reader = tap.Relay()
     with subprocess.Popen(["make", "-s", "--no-print-directory", target],
                           cwd=build.TOP, stdin=subprocess.DEVNULL, text=True,
                           env={**os.environ, **environment},

@@ -8,7 +8,7 @@ import build
 import tap
 
 
-class Counter(tap.Reader):
+class Counter(tap.Relay):
     """Remembers the points that pass by, and the kernel that they are of."""
 
     def __init__(self):
