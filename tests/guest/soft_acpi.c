@@ -8,20 +8,36 @@
 
 #define PORT 0x2e8
 
-static int ports;
-
-static void out(unsigned char value, int port)
-{
-	tap_eq(pwrite(ports, &value, 1, port), 1, "port 0x%x", port);
-}
+#ifdef __x86_64__
+#include <sys/io.h>
 
 /* Where a serial port can send and may interrupt, it does so at once. */
 static void interrupt(void)
 {
-	out(8, PORT + 4);	/* OUT2 lets its interrupt out */
-	out(2, PORT + 1);	/* interrupt when there is nothing to send */
+	outb(8, PORT + 4);	/* OUT2 lets its interrupt out */
+	outb(2, PORT + 1);	/* interrupt when there is nothing to send */
 	sleep_ms(20);
-	out(0, PORT + 1);
+	outb(0, PORT + 1);
+}
+#else	/* built for every architecture, run on x86 */
+#define ioperm(...) (-1)
+
+static void interrupt(void)
+{
+}
+#endif
+
+static void test_interrupt(int fd)
+{
+	if (ioperm(PORT, 8, 1)) {
+		tap_ok(errno == ENOSYS, "the serial port is out of reach");
+		tap_skip("its interrupt fires the vector", "the kernel has no ioperm");
+		return;
+	}
+	dev_wait_vector(fd, 0, 0);
+	interrupt();
+	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "its interrupt fires the vector");
+	tap_eq(dev_wait_vector(fd, 0, SECOND / 20), -ETIMEDOUT, "it is told once");
 }
 
 int main(void)
@@ -41,11 +57,7 @@ int main(void)
 	tap_eq(pread(fd, text, 5, 100), 5, "and read");
 	tap_ok(!memcmp(text, "hello", 5), "what was written");
 
-	ports = dev_open_at("/dev/port", O_RDWR);
-	dev_wait_vector(fd, 0, 0);
-	interrupt();
-	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "its interrupt fires the vector");
-	tap_eq(dev_wait_vector(fd, 0, SECOND / 20), -ETIMEDOUT, "it is told once");
+	test_interrupt(fd);
 	close(fd);
 	tap_eq(file_write("/sys/bus/platform/drivers/ivshmem_soft/unbind", "PRP0001:00"), 0,
 	       "unbind it");
