@@ -13,9 +13,12 @@ REPORTS = re.compile("|".join((
     r"sleeping function called", r"list_(add|del) corruption", r"irq .*nobody cared",
     r"vmalloc error:")))
 # KCSAN sees the races of the whole kernel. Those that it has without us are known to
-# those who wrote it; ours have a function of the driver among the callers.
+# those who wrote it; ours have a function of the driver among the callers, up to
+# where an interrupt came upon somebody.
 RACE = re.compile(r"BUG: KCSAN")
 RACE_END = re.compile(r"={60}")
+STACK = re.compile(r"(read|write)\b.* (to|from) 0x\w+ of \d+ bytes by ")
+INTERRUPTED = re.compile(r"\basm_\w+\+")
 OURS = re.compile(r"\[ivshmem")
 TRACE_END = re.compile(r"end trace|</TASK>")
 EXCERPT_LINES = 25
@@ -44,6 +47,19 @@ def race_length(lines):
                 len(lines))
 
 
+def is_ours(report):
+    """Is the driver part of this race?"""
+    interrupted = False
+    for line in report:
+        if STACK.search(line):
+            interrupted = False
+        elif INTERRUPTED.search(line):
+            interrupted = True
+        elif OURS.search(line) and not interrupted:
+            return True
+    return False
+
+
 def reports(lines, expected=()):
     """The first report that no expected pattern explains, with what follows it;
     an empty list if the log is clean. What follows an expected report up to the
@@ -53,7 +69,7 @@ def reports(lines, expected=()):
     for index, line in enumerate(lines):
         if RACE.search(line):
             length = race_length(lines[index:])
-            if not any(OURS.search(report) for report in lines[index:index + length]):
+            if not is_ours(lines[index:index + length]):
                 foreign = index + length
         if index < foreign:
             continue
