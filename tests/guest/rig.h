@@ -98,12 +98,11 @@ static inline const char *rig_vask(bool must, const char *fmt, va_list args)
 /* Does the machine have S3, from which the host can wake it? */
 static inline bool rig_can_sleep(void)
 {
-	FILE *f = fopen("/sys/power/mem_sleep", "r");
+	/* With KCSAN, Linux 6.12 does not wake up, with no device at all. */
+	bool wakes = access("/sys/kernel/debug/kcsan", F_OK);
+	FILE *f = wakes ? fopen("/sys/power/mem_sleep", "r") : NULL;
 	char line[64] = "";
 
-	/* With KCSAN, Linux 6.12 does not wake up, with no device at all. */
-	if (!access("/sys/kernel/debug/kcsan", F_OK))
-		return false;
 	if (f && !fgets(line, sizeof(line), f))
 		line[0] = '\0';
 	if (f)
