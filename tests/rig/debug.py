@@ -51,8 +51,9 @@ def try_mutant(mutant, test, writer):
     setup = run.setup_for(kernel, tests)
     setup.modules = build.broken_module(kernel, mutant.detector, mutant.changes)
     listener = Listener()
+    topology = test.topology._replace(append=f"{test.topology.append} {mutant.append}")
     try:
-        machines = boot.start(setup, test.topology, tests)
+        machines = boot.start(setup, topology, tests)
         try:
             if machines.run(test, listener):
                 machines.finish(test.name, listener)
