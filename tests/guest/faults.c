@@ -486,8 +486,9 @@ static void fail_all(const struct operation *ops, size_t count)
 
 #define FAIL_ALL(ops) fail_all(ops, sizeof(ops) / sizeof(*(ops)))
 
+/* The kernel gives EINVAL when it has no memory to link a driver and its module. */
 static const struct operation loading[] = {
-	{ "load ivshmem", core_load, core_check, core_unload, true, LAST, 0 },
+	{ "load ivshmem", core_load, core_check, core_unload, true, LAST, EINVAL },
 };
 
 /* The kernel says that memory is claimed by others when it cannot note who claims it. */
@@ -522,7 +523,8 @@ static const struct operation mapped[] = {
 };
 
 static const struct operation soft_loading[] = {
-	{ "load ivshmem_soft with two devices", soft_load, soft_check, soft_unload, true, LAST, 0 },
+	{ "load ivshmem_soft with two devices", soft_load, soft_check, soft_unload, true, LAST,
+	  EINVAL },
 };
 
 static const struct operation configuring[] = {
