@@ -31,9 +31,7 @@
 #include <linux/irqreturn.h>
 #include <linux/types.h>
 /* Who makes checksums of what is declared here (see Kbuild) need not read all this. */
-#ifdef __GENKSYMS__
-typedef struct wait_queue_head wait_queue_head_t;
-#else
+#ifndef __GENKSYMS__
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/interrupt.h>
@@ -105,7 +103,7 @@ struct ivshmem_device {
 
 	int state;
 	struct srcu_struct srcu;
-	wait_queue_head_t changed;
+	struct wait_queue_head changed;
 	struct inode *inode;
 	struct ivshmem_peer *peer;
 	struct xarray peers;

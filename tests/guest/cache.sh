@@ -30,6 +30,9 @@ check() {
 	echo "data for $cache" | dd of=/dev/ivshmem0 bs=7 seek=3 2>/dev/null
 	tap_eq "$cache: read gives what was written" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=21 count=11 2>/dev/null)" "data for $cache"
+	ivshmemctl write -d /dev/ivshmem0 100 "mapped as $cache"
+	tap_eq "$cache: so does a mapping" \
+		"$(dd if=/dev/ivshmem0 bs=1 skip=100 count=12 2>/dev/null)" "mapped as $cache"
 	rmmod ivshmem
 }
 
