@@ -24,13 +24,13 @@ import build  # noqa: E402
 import cache  # noqa: E402
 import kernels  # noqa: E402
 
-# unit is the file that a module is compiled from. text and data (with bss) are bytes
-# as size(1) counts them: a fifth above what gcc 12 makes for Linux 6.12 (see the
-# lines of this test that begin with #), so that growth is noticed.
-Limits = collections.namedtuple("Limits", "unit text data")
+# text and data (with bss) are bytes as size(1) counts them: a fifth above what gcc 12
+# makes for Linux 6.12 (see the lines of this test that begin with #), so that growth is
+# noticed.
+Limits = collections.namedtuple("Limits", "text data")
 LIMITS = {
-    "ivshmem": Limits("core", 74000, 19000),
-    "ivshmem_soft": Limits("soft", 24000, 3650),
+    "ivshmem": Limits(74000, 19000),
+    "ivshmem_soft": Limits(24000, 3650),
 }
 
 # Floating point and vectors, as objdump writes them: registers, and the
@@ -107,7 +107,7 @@ def sizes(arch, path):
 
 def size_problems(measured, limits):
     return [f"{size} bytes of {name}, at most {limit} are allowed"
-            for name, size, limit in zip(("text", "data"), measured, limits[1:])
+            for name, size, limit in zip(("text", "data"), measured, limits)
             if not 0 < size <= limit]
 
 
@@ -157,7 +157,7 @@ def imported(arch, path):
 def check_code(kernel, modules):
     """What no module may do, however large it is."""
     for path in modules:
-        found = frames(path.with_name(f"{LIMITS[path.stem].unit}.su"))
+        found = frames(path.with_suffix(".su"))
         if found:
             print(f"# {path.stem}, {kernel.arch}: {found[0].function}() has the largest "
                   f"frame, {found[0].bytes} bytes")
@@ -223,14 +223,14 @@ def check_bad_code(arch, directory):
            if not any(re.search(pattern, code) for code in found)])
     text, data = sizes(arch, output)
     check(f"{arch}: what is too large is found",
-          [] if len(size_problems((text, data + 2), Limits("", text - 1, 1))) == 2 else
+          [] if len(size_problems((text, data + 2), Limits(text - 1, 1))) == 2 else
           ["it is not"])
     source.write_text("")
     tool(arch, "gcc", "-fstack-usage", "-c", "-o", output, source)
     check(f"{arch}: it is found that there is nothing",
           [] if stack_problems(frames(output.with_suffix(".su"))) and
           float_problems(arch, output) and
-          size_problems(sizes(arch, output), Limits("", 1, 1)) else ["it is not"])
+          size_problems(sizes(arch, output), Limits(1, 1)) else ["it is not"])
 
 
 def check_bad_exports():
