@@ -166,7 +166,8 @@ class Verbs:
         guest.qmp.wait_event("SUSPEND", self.timeout)
         guest.qmp.command("system_wakeup")
         # Before this the port loses what we send.
-        if klog.wait_match(guest.console, start, "PM: suspend exit", 30) is None:
+        if klog.wait_match(guest.console, start, "PM: suspend exit",
+                           qemu.patience(30)) is None:
             raise ValueError("the machine did not resume")
 
     def do_qmp(self, index, *words):
