@@ -23,7 +23,7 @@
 #define TRACE_WORDS (1 << 16)
 
 #define PROCESSES 2
-#define LENGTH 64		/* operations of a program at most */
+#define LENGTH 16		/* operations of a program at most */
 #define CORPUS 1024
 #define PLACES (1 << 14)	/* of a table, far more than the driver has */
 

@@ -42,6 +42,7 @@ int main(void)
 
 	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
 	tap_eq(system("insmod /lib/ivshmem_soft.ko"), 0, "the module loads");
+	before = free_kb();
 	for (int i = 0; i < cycles; i++) {
 		missing += make("4M") || !file_comes(RIG_DEVICE, true);
 		users_start(&users, RIG_DEVICE);
@@ -54,14 +55,16 @@ int main(void)
 	tap_eq(missing, 0, "the node came %d times", cycles);
 	tap_eq(left, 0, "the node went each time");
 
-	/* A file that stays open keeps no memory of the region. */
-	before = free_kb();
+	/*
+	 * A file that stays open keeps no memory of the region. What the kernel keeps
+	 * for the users is less than ten regions of theirs: 24 MB with KCSAN.
+	 */
 	tap_eq(make("64M"), 0, "a large one");
 	fd = dev_open();
 	map = dev_map(fd, 64 << 20);
 	memset(map, 1, 64 << 20);
 	rmdir(CONFIG);
-	tap_ok(free_kb() > before - (16 << 10), "its memory is free again: %ld of %ld kB",
+	tap_ok(free_kb() > before - (32 << 10), "its memory is free again: %ld of %ld kB",
 	       free_kb(), before);
 	refused(ioctl(fd, IVSHMEM_IOC_INFO, NULL), ENODEV, "though a file is open");
 	tap_ok(system("rmmod ivshmem_soft 2>/dev/null") != 0, "which keeps the module");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The guest's kernel log: what happened between two marks, and is it clean?"""
 
+import itertools
 import re
 import time
 
@@ -41,10 +42,9 @@ def between(path, start, end):
     return path.read_bytes()[start:end].decode(errors="replace").splitlines()
 
 
-def race_length(lines):
-    """How many lines a report of KCSAN has that begins with the first of these."""
-    return next((index for index, line in enumerate(lines) if RACE_END.search(line)),
-                len(lines))
+def race(lines):
+    """The report of KCSAN that begins with the first of these."""
+    return itertools.takewhile(lambda line: not RACE_END.search(line), lines)
 
 
 def is_ours(report):
@@ -65,13 +65,8 @@ def reports(lines, expected=()):
     an empty list if the log is clean. What follows an expected report up to the
     end of its trace belongs to it."""
     inside = False
-    foreign = 0
     for index, line in enumerate(lines):
-        if RACE.search(line):
-            length = race_length(lines[index:])
-            if not is_ours(lines[index:index + length]):
-                foreign = index + length
-        if index < foreign:
+        if RACE.search(line) and not is_ours(race(lines[index:])):
             continue
         inside = inside and not TRACE_END.search(line)
         if inside or not REPORTS.search(line):
