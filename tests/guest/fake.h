@@ -9,7 +9,11 @@
 #include "dev.h"
 
 /* Plug one in; gives its PCI address, valid until the next. It is on the bus by
- * then, and the driver may not have seen it yet.
+ * then, and the driver has seen it.
+ *
+ * After a hotplug the kernel looks at all devices of the bus, and takes away those that
+ * do not answer. The lock that it holds meanwhile is the one of a rescan: that comes
+ * after, so that nothing touches the device any more that the test does not know of.
  */
 static inline const char *fake_plug(const char *name, const char *facts)
 {
@@ -20,6 +24,7 @@ static inline const char *fake_plug(const char *name, const char *facts)
 	snprintf(path, sizeof(path), PCI_DEVICES "%s", pci);
 	if (!file_comes(path, true))
 		tap_bail("no device %s in the guest", pci);
+	file_write("/sys/bus/pci/rescan", "1");
 	return pci;
 }
 

@@ -14,6 +14,7 @@
  */
 #define SILENT "patience=2000"
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
+#define WITHIN 3	/* each so manieth access of a reset */
 
 static int bind_pci(const char *pci)
 {
@@ -112,7 +113,7 @@ static void test_moments(const char *name, const char *mode, const char *facts,
 static void test_torn_out(void)
 {
 	const char *pci = fake_plug("torn", "");
-	int accesses, failed = 0, left = 0;
+	int accesses, moment, ret, failed = 0, left = 0;
 	char name[16];
 
 	file_comes(RIG_DEVICE, true);
@@ -129,37 +130,39 @@ static void test_torn_out(void)
 		file_comes(RIG_DEVICE, true);
 		if (probe)
 			unbind_pci(pci);
-		rig_ask("fake-mode %s gone %d", name,
-			1 + i % TORN_OUT * accesses / TORN_OUT);
-		if (probe)
-			failed += bind_pci(pci) != -ENODEV;
-		else
-			failed += unbind_pci(pci) != 0;
+		moment = 1 + i % TORN_OUT * accesses / TORN_OUT;
+		rig_ask("fake-mode %s gone %d", name, moment);
+		ret = probe ? bind_pci(pci) : unbind_pci(pci);
+		tap_note("%s at access %d of %d: %d", probe ? "probe" : "unbind", moment,
+			 accesses, ret);
+		failed += ret != (probe ? -ENODEV : 0);
 		left += !nothing_left();
 	}
 	tap_eq(failed, 0, "torn out at probe it is refused, at unbind it goes");
 	tap_eq(left, 0, "nothing is left behind");
 }
 
-/* A reset of a device that has gone wrong, and of one that does so in the middle.
- * It is back after so many accesses, else the kernel waits a minute for it.
+static int reset_pci(const char *pci)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", pci);
+	return file_write(path, "1");
+}
+
+/* A reset of a device that has gone wrong. It is back after so many accesses, else
+ * the kernel waits a minute for it.
  */
-static void test_reset(const char *name, const char *mode, const char *facts,
-		       int from, int to)
+static void test_reset(const char *name, const char *mode, const char *facts, int to)
 {
 	const char *pci = fake_plug(name, facts);
 	struct users users;
-	char path[80];
-	int ret;
 
 	file_comes(RIG_DEVICE, true);
 	users_start(&users, RIG_DEVICE);
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", pci);
-	rig_ask("fake-mode %s %s %d", name, mode, from);
-	if (to)
-		rig_ask("fake-mode %s good %d", name, to);
-	ret = file_write(path, "1");
-	tap_note("the reset of %s gives %d", name, ret);
+	rig_ask("fake-mode %s %s", name, mode);
+	rig_ask("fake-mode %s good %d", name, to);
+	tap_note("the reset of %s gives %d", name, reset_pci(pci));
 	tap_eq(unbind_pci(pci), 0, "%s: unbind it after the reset", name);
 	tap_eq(users_end(&users), 0, "%s: all users saw it go", name);
 	tap_ok(nothing_left(), "%s: nothing is left behind", name);
@@ -167,6 +170,53 @@ static void test_reset(const char *name, const char *mode, const char *facts,
 	tap_eq(bind_pci(pci), 0, "%s: bind it again", name);
 	works(name);
 	tap_eq(unbind_pci(pci), 0, "%s: it can be unbound", name);
+}
+
+/* One that goes wrong at an access of its reset, under its users. */
+static void test_within(void)
+{
+	const char *pci = fake_plug("within", "");
+	int accesses, resets = 0, failed = 0, left = 0;
+	struct users users;
+
+	file_comes(RIG_DEVICE, true);
+	rig_ask("fake-mode within good");
+	tap_eq(reset_pci(pci), 0, "within: it can be reset");
+	accesses = atoi(rig_ask("fake-accesses within"));
+	for (int n = 1; n <= accesses; n += WITHIN) {
+		users_start(&users, RIG_DEVICE);
+		rig_ask("fake-mode within ones %d", n);
+		resets += !reset_pci(pci);
+		failed += unbind_pci(pci) != 0;
+		failed += users_end(&users) != 0;
+		left += !nothing_left();
+		rig_ask("fake-mode within good");
+		failed += bind_pci(pci) != 0;
+	}
+	tap_note("%d accesses, %d resets done all the same", accesses, resets);
+	tap_eq(failed, 0, "within: all users saw it go each time, it could be bound again");
+	tap_eq(left, 0, "within: nothing was ever left behind");
+	works("within");
+	unbind_pci(pci);
+}
+
+/* And one that is torn out then. */
+static void test_vanishes(const char *name, int moment)
+{
+	const char *pci = fake_plug(name, "");
+	struct users users;
+	char path[80];
+
+	file_comes(RIG_DEVICE, true);
+	users_start(&users, RIG_DEVICE);
+	rig_ask("fake-mode %s gone %d", name, moment);
+	reset_pci(pci);
+	tap_eq(atoi(rig_ask("fake-accesses %s", name)), moment,
+	       "vanishes: that was in the reset");
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/remove", pci);
+	tap_eq(file_write(path, "1"), 0, "vanishes at access %d: remove it", moment);
+	tap_eq(users_end(&users), 0, "vanishes at access %d: all users saw it go", moment);
+	tap_ok(nothing_left(), "vanishes at access %d: nothing is left behind", moment);
 }
 
 int main(void)
@@ -179,9 +229,12 @@ int main(void)
 	test_moments("moment", "ones", "", 1);
 	test_moments("still", "silent", SILENT, 10);
 	test_torn_out();
-	test_reset("before", "ones", "", 0, 150);
-	test_reset("quiet", "silent", SILENT, 0, 10);
-	test_reset("within", "ones", "", 150, 0);
+	test_reset("before", "ones", "", 150);
+	test_reset("quiet", "silent", SILENT, 10);
+	test_within();
+	test_vanishes("vanish1", 4);
+	test_vanishes("vanish2", 20);
+	test_vanishes("vanish3", 36);
 	tap_eq(module_unload(), 0, "the module can go");
 	return tap_done();
 }
