@@ -6,6 +6,7 @@ cache directory: tinyconfig, what guests need (debug/guest.config) and what watc
 (debug/NAME.config). All is built in, so there are no modules but ours.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -32,10 +33,17 @@ def find(name, line):
     all that modules need is there as well."""
     tree = cache.directory() / "debug" / name
     tree.mkdir(parents=True, exist_ok=True)
-    with (tree.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(tree):
         _build(name, line, tree)
     return tree
+
+
+@contextlib.contextmanager
+def _locked(directory):
+    """One at a time makes what is in a directory."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def release(tree):
@@ -52,7 +60,8 @@ def _build(name, line, tree):
     if stamp.exists() and stamp.read_text() == digest:
         return
     stamp.unlink(missing_ok=True)
-    source = _source(line, tree.parent)
+    with _locked(tree.parent):
+        source = _source(line, tree.parent)
     print(f"# building a {line} kernel with {name}: some ten minutes, once", flush=True)
     _make(source, tree, "tinyconfig")
     _run([source / "scripts/kconfig/merge_config.sh", "-m", ".config", *fragments], tree)
