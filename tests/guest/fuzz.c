@@ -23,7 +23,7 @@
 #define TRACE_WORDS (1 << 16)
 
 #define PROCESSES 2
-#define LENGTH 16		/* operations of a program at most */
+#define LENGTH 48		/* operations of a program at most */
 #define CORPUS 1024
 #define PLACES (1 << 14)	/* of a table, far more than the driver has */
 
@@ -245,9 +245,9 @@ static void thread_start(uint64_t seed)
 	random_state = seed * 2 + 1;
 	for (int i = 0; i < 8; i++)
 		draw();
-	buffer = mmap(NULL, BUFFER + PAGE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(buffer + BUFFER, PAGE, PROT_NONE);
+	buffer = mmap(NULL, BUFFER + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0) + PAGE;
+	mprotect(buffer, BUFFER, PROT_READ | PROT_WRITE);
 	event._sigev_un._tid = gettid();
 	timer_create(CLOCK_MONOTONIC, &event, &timer);
 	timer_settime(timer, 0, &often, NULL);
@@ -264,10 +264,9 @@ static void *disturb(void *seed)
 	return NULL;
 }
 
-static void fuzz(void)
+static void fuzz(uint64_t *trace)
 {
 	static struct program corpus[CORPUS];
-	uint64_t *trace = trace_start();
 	unsigned int kept = 0;
 	struct program p;
 
@@ -293,6 +292,7 @@ static void fuzz_process(uint64_t seed)
 	static const int faults[] = { SIGSEGV, SIGBUS };
 	struct sigaction fault = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
 	struct sigaction alarm = { .sa_handler = on_alarm };
+	uint64_t *trace = trace_start();
 	pthread_t other;
 
 	for (int i = 0; i < 2; i++)
@@ -305,10 +305,13 @@ static void fuzz_process(uint64_t seed)
 		eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (int i = 0; i < SLOTS; i++)
 		fds[i] = -1;
+	/* From now on the mappings of the programs are below a page that is not there:
+	 * what the driver is asked to read into one and beyond does not end up in ours.
+	 */
 	thread_start(seed + process);
 	if (process && pthread_create(&other, NULL, disturb, (void *)(uintptr_t)~seed))
 		tap_bail("pthread_create: %s", strerror(errno));
-	fuzz();
+	fuzz(trace);
 	_exit(0);
 }
 

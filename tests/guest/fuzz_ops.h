@@ -48,7 +48,7 @@ static uint64_t registers_offset;
 static __thread uint64_t random_state;
 static __thread sigjmp_buf escape;
 static __thread volatile bool armed;
-static __thread char *buffer;	/* a page that is not there follows it */
+static __thread char *buffer;	/* between two pages that are not there */
 
 static uint64_t draw(void)
 {
@@ -388,18 +388,23 @@ static void op_eventfd(const struct op *o)
 		eventfd_write(eventfds[o->slot % 4], value);
 }
 
-/* As a debugger does. */
+/* As a debugger does, who may write to anything: not to what follows the mapping. */
 static void op_peek(const struct op *o)
 {
-	size_t length = maps[o->slot].length;
-	off_t at = length ? (uintptr_t)maps[o->slot].address + o->offset % length : 0;
+	size_t length = maps[o->slot].length, from, some;
+	off_t at;
 
 	if (!length)
 		return;
+	from = o->offset % length;
+	at = (uintptr_t)maps[o->slot].address + from;
+	some = o->length % BUFFER;
+	if (some > length - from)
+		some = length - from;
 	if (o->bits & 1)
-		length = pwrite(own_memory, buffer, o->length % BUFFER, at);
+		length = pwrite(own_memory, buffer, some, at);
 	else
-		length = pread(own_memory, buffer, o->length % BUFFER, at);
+		length = pread(own_memory, buffer, some, at);
 }
 
 /* It takes as long as hundreds of others. */

@@ -126,7 +126,8 @@ class Boot:
             program = emulator.command(arch) if topology.newqemu else None
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
                                images[arch], own.accel, hardware,
-                               topology.append, topology.machine,
+                               f"{topology.append} {os.environ.get('APPEND', '')}",
+                               topology.machine,
                                own.kernel.memory(topology.mem, mapped),
                                topology.smp, topology.turns, program)
             self.guests.append(guest)
