@@ -2,6 +2,7 @@
 /*
  * Peers that join, leave, stall and misbehave (tools/server/server.c, peer.c).
  */
+#include <linux/ivshmem.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -86,6 +87,18 @@ static void test_order(void)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
+/* Take messages up to the one that says that a peer has left. */
+static void until_departure(int socket, int id)
+{
+	struct message got;
+
+	do {
+		got = next_message(socket);
+		if (got.fd != NONE)
+			close(got.fd);
+	} while (!got.end && (got.value != id || got.fd != NONE));
+}
+
 static void test_fresh_ids(void)
 {
 	pid_t server = start_server("--memfd", "--fresh-ids", NULL);
@@ -101,6 +114,14 @@ static void test_fresh_ids(void)
 	close(peers[1]);
 	peers[1] = newcomer(path, 1, 4);
 	tap_ok(true, "with --fresh-ids none comes again while there are others");
+	close(peers[1]);
+	until_departure(peers[0], 4);
+	for (n = 5; n <= IVSHMEM_MAX_PEER; n++) {
+		close(newcomer(path, 1, n));
+		until_departure(peers[0], n);
+	}
+	peers[1] = newcomer(path, 1, 1);
+	tap_ok(true, "after the last number comes the lowest that is free");
 	close(peers[0]);
 	close(peers[1]);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
