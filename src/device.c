@@ -193,11 +193,23 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 				   enum ivshmem_state state)
 {
 	WRITE_ONCE(idev->state, state);
+	/* A peer that is too late to be fired below sees the state: xa_alloc(), SRCU. */
+	smp_mb();
 	if (state == IVSHMEM_GONE) {
 		wake_up_all(&idev->changed);
 		ivshmem_peers_fire_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
+	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
+	if (!READ_ONCE(idev->huge))
+		return;
+	/*
+	 * A fork reads a huge entry, and makes its copy later without looking again:
+	 * it trusts that nobody takes entries away from under the lock that it holds
+	 * (copy_huge_pmd()). In between it may be preempted but does not sleep. Wait
+	 * for all that are there, then empty their copies too.
+	 */
+	synchronize_rcu_tasks();
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
@@ -310,11 +322,6 @@ void ivshmem_device_gone(struct ivshmem_device *idev)
 	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
 	trace_ivshmem_gone(idev->minor);
 	cdev_device_del(&idev->cdev, &idev->dev);
-	/*
-	 * A fork that was copying a huge entry when the mappings were emptied
-	 * may have finished since: empty its copy too.
-	 */
-	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 	ivshmem_minor_put(idev->minor);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_gone);

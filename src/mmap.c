@@ -149,6 +149,7 @@ static vm_fault_t insert_huge(struct vm_fault *vmf, unsigned long pfn,
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 
+	WRITE_ONCE(vma_device(vmf->vma)->huge, true);
 	if (order == PMD_SHIFT - PAGE_SHIFT)
 		return vmf_insert_pfn_pmd(vmf, ivshmem_huge_pfn(pfn), write);
 #ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
