@@ -12,6 +12,7 @@
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include "ivshmem.h"
 
@@ -153,9 +154,22 @@ static void release_register_page(struct ivshmem_pci *ip)
 		release_resource(&ip->rest_of_page);
 }
 
+static const struct pci_device_id ivshmem_pci_ids[] = {
+	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
+
 /* Is this hardware we can drive? Says why if not. */
 static int check_device(struct pci_dev *pdev)
 {
+	/* By new_id or driver_override any device comes here. */
+	if (!pci_match_id(ivshmem_pci_ids, pdev) &&
+	    security_locked_down(LOCKDOWN_PCI_ACCESS)) {
+		pci_err(pdev, "the kernel is locked down: no other devices than %04x:%04x\n",
+			PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE);
+		return -EPERM;
+	}
 	if (pdev->revision != IVSHMEM_PCI_REVISION) {
 		pci_err(pdev, "revision %u is not supported, only %u: use ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later instead of ivshmem\n",
 			pdev->revision, IVSHMEM_PCI_REVISION);
@@ -317,12 +331,6 @@ static const struct pci_error_handlers ivshmem_pci_err_handler = {
 	.reset_prepare = ivshmem_pci_reset_prepare,
 	.reset_done = ivshmem_pci_reset_done,
 };
-
-static const struct pci_device_id ivshmem_pci_ids[] = {
-	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE) },
-	{ }
-};
-MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
 
 static struct pci_driver ivshmem_pci_driver = {
 	.name = KBUILD_MODNAME,

@@ -13,11 +13,14 @@
 #include <linux/of_address.h>
 #include <linux/of_platform.h>
 #include <linux/platform_device.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 #include "soft.h"
 
+#define COMPATIBLE	"ivshmem,shared-memory"
+
 static const struct of_device_id platform_ids[] = {
-	{ .compatible = "ivshmem,shared-memory" },
+	{ .compatible = COMPATIBLE },
 	{ }
 };
 MODULE_DEVICE_TABLE(of, platform_ids);
@@ -90,6 +93,12 @@ static int platform_probe(struct platform_device *pdev)
 	struct ivshmem_device *idev;
 	int ret;
 
+	/* driver_override could bring any other, whatever a locked down kernel says. */
+	ret = device_property_match_string(&pdev->dev, "compatible", COMPATIBLE);
+	if (ret < 0) {
+		dev_err(&pdev->dev, "it is not described as " COMPATIBLE "\n");
+		return -ENODEV;
+	}
 	ret = find_memory(pdev, &spec);
 	if (ret) {
 		dev_err(&pdev->dev, "no memory is described: reg or memory-region\n");
