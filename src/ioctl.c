@@ -94,9 +94,14 @@ static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
 	return ret;
 }
 
+/* Clear the mark of a ring that was done before an interrupted wait. */
+static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
+{
+	return put_user(0, &urw->ring.flags);
+}
+
 static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 {
-	struct ivshmem_ring_wait __user *urw = arg;
 	struct ivshmem_ring_wait rw;
 	bool restarted;
 	int ret;
@@ -121,7 +126,7 @@ static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 	if (!ret || ret == -ERESTARTSYS) {
 		if (copy_to_user(arg, &rw, sizeof(rw)))
 			return -EFAULT;
-	} else if (restarted && put_user(0, &urw->ring.flags)) {
+	} else if (restarted && ring_wait_forget(arg)) {
 		return -EFAULT;
 	}
 	return ret;
@@ -145,8 +150,12 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	struct ivshmem_file *file = filp->private_data;
 	void __user *uarg = (void __user *)arg;
 
-	if (READ_ONCE(file->idev->state) == IVSHMEM_GONE)
+	if (READ_ONCE(file->idev->state) == IVSHMEM_GONE) {
+		/* Else the next device would not be rung by who asks it again. */
+		if (cmd == IVSHMEM_IOC_RING_WAIT)
+			ring_wait_forget(uarg);
 		return -ENODEV;
+	}
 
 	switch (cmd) {
 	case IVSHMEM_IOC_INFO:

@@ -14,6 +14,7 @@
 
 static void test_rebind(void)
 {
+	struct ivshmem_ring_wait interrupted = { .ring.flags = IVSHMEM_RING_DONE };
 	int stale = dev_open(), fd;
 	struct users users;
 
@@ -25,6 +26,9 @@ static void test_rebind(void)
 	tap_eq(dev_number_of(DOORBELL), 0, "it has its number back, even with a stale file open");
 	refused(ioctl(stale, IVSHMEM_IOC_INFO, &(struct ivshmem_info){}), ENODEV,
 		"the stale file stays dead");
+	refused(ioctl(stale, IVSHMEM_IOC_RING_WAIT, &interrupted), ENODEV,
+		"a RING_WAIT that was interrupted ends");
+	tap_eq(interrupted.ring.flags, 0, "and would ring the next device again");
 	tap_eq(close(stale), 0, "it can be closed");
 	fd = dev_open();
 	tap_eq(dev_ring_self(fd, 3), 0, "ring after rebinding");
