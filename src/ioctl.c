@@ -6,6 +6,7 @@
  * each field means is written in uapi/linux/ivshmem.h.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 #include "ivshmem.h"
 #include "trace.h"
@@ -142,6 +143,7 @@ static long ioctl_eventfd(struct ivshmem_file *file, void __user *arg)
 		return -EOPNOTSUPP;
 	if (e.flags || e.reserved || e.vector >= file->idev->nr_vectors)
 		return -EINVAL;
+	e.vector = array_index_nospec(e.vector, file->idev->nr_vectors);
 	return ivshmem_eventfd_bind(file, e.vector, e.fd);
 }
 

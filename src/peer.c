@@ -8,6 +8,7 @@
  * free, and rings others by ivshmem_peer_ring(); whoever is not there is not
  * rung, as with the real device.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include "compat.h"
 #include "ivshmem.h"
@@ -143,6 +144,7 @@ void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 	rcu_read_lock();
 	peer = xa_load(&idev->peers, id);
 	if (peer && vector < idev->nr_vectors) {
+		vector = array_index_nospec(vector, idev->nr_vectors);
 		/* What the caller wrote to the region goes first. */
 		smp_mb__before_atomic();
 		ivshmem_vector_fire(&peer->vectors[vector]);

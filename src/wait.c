@@ -14,6 +14,7 @@
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include "ivshmem.h"
@@ -253,12 +254,14 @@ int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 	struct ivshmem_waiter wr = {
 		.file = file,
 		.w = w,
-		.queue = w->flags & IVSHMEM_WAIT_SET ?
-			 &file->peer->any : &file->peer->vectors[w->vector].queue,
+		.queue = &file->peer->any,
 		.deadline = deadline_of(w),
 	};
 	int ret;
 
+	w->vector = array_index_nospec(w->vector, file->idev->nr_vectors);
+	if (!(w->flags & IVSHMEM_WAIT_SET))
+		wr.queue = &file->peer->vectors[w->vector].queue;
 	w->count = 0;
 	memset(w->fired, 0, sizeof(w->fired));
 	w->fired_vector = 0;
