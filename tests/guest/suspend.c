@@ -3,7 +3,7 @@
  * The guest sleeps (S3) with a mapping, a poller and sleepers: all go on, and
  * who waits for a doorbell is woken to look, as one may have been missed.
  */
-/* rig: alone=yes devices=doorbell vectors=4 size=4M timeout=90 */
+/* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=90 */
 #include <signal.h>
 #include <sys/wait.h>
 
