@@ -50,26 +50,30 @@ struct soft_spec {
 __printf(3, 4)
 int soft_refuse(struct soft_spec *spec, int error, const char *format, ...);
 int soft_number(const char *text, u64 *value);
+struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spec);
+void soft_drop(struct ivshmem_device *idev);
 struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec);
 void soft_destroy(struct ivshmem_device *idev);
 
 /* soft_window.c */
-struct ivshmem_device *soft_window_create(struct device *parent,
-					  struct soft_spec *spec);
-void soft_window_destroy(struct ivshmem_device *idev);
+struct ivshmem_device *soft_window_prepare(struct device *parent,
+					   struct soft_spec *spec);
+void soft_window_drop(struct ivshmem_device *idev);
 
 /* soft_memory.c */
 #define SOFT_DEFAULT_VECTORS	4
-struct ivshmem_device *soft_memory_create(struct device *parent,
-					  struct soft_spec *spec);
-void soft_memory_destroy(struct ivshmem_device *idev);
+struct ivshmem_device *soft_memory_prepare(struct device *parent,
+					   struct soft_spec *spec);
+void soft_memory_drop(struct ivshmem_device *idev);
 
 /* soft_option.c, soft_config.c, soft_platform.c */
-int soft_option_init(void);
+int soft_option_prepare(void);
+void soft_option_drop(void);
+void soft_option_register(void);
 void soft_option_exit(void);
 int soft_config_init(void);
 void soft_config_exit(void);
-int soft_platform_init(void);
+void soft_platform_init(void);
 void soft_platform_exit(void);
 
 #endif /* IVSHMEM_SOFT_H */

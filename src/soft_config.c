@@ -139,6 +139,10 @@ static int config_enable(struct config_device *config)
 		return -EPERM;
 	if (config->idev)
 		return 0;
+	/* As for /dev/mem. */
+	if (config->spec.has_address && !capable(CAP_SYS_RAWIO))
+		return soft_refuse(&config->spec, -EPERM,
+				   "memory by its address wants CAP_SYS_RAWIO");
 	idev = soft_create(NULL, &config->spec);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);

@@ -69,13 +69,14 @@ int soft_number(const char *text, u64 *value)
 }
 
 /**
- * soft_create() - make a device
+ * soft_prepare() - make a device, but for its node
  * @parent: what the firmware describes, or NULL
  * @spec: what it is to be
  *
- * Return: the device, registered; or an ERR_PTR(), and @spec has the reason
+ * Return: the device, to be registered or dropped; or an ERR_PTR(), and @spec has the
+ * reason
  */
-struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec)
+struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spec)
 {
 	struct ivshmem_device *idev;
 
@@ -85,46 +86,77 @@ struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec
 					   "size is %llu: give a multiple of %lu bytes",
 					   spec->size, PAGE_SIZE));
 	if (spec->has_address)
-		idev = soft_window_create(parent, spec);
+		idev = soft_window_prepare(parent, spec);
 	else
-		idev = soft_memory_create(parent, spec);
+		idev = soft_memory_prepare(parent, spec);
 	if (IS_ERR(idev) && !spec->reason[0])
 		soft_refuse(spec, PTR_ERR(idev), "error %ld", PTR_ERR(idev));
 	return idev;
 }
 
 /**
- * soft_destroy() - end a device that soft_create() has made
+ * soft_drop() - undo soft_prepare()
+ * @idev: a device that was not registered, or is gone
+ */
+void soft_drop(struct ivshmem_device *idev)
+{
+	if (idev->pages)
+		soft_memory_drop(idev);
+	else
+		soft_window_drop(idev);
+}
+
+/**
+ * soft_create() - make a device, with its node
+ * @parent: what the firmware describes, or NULL
+ * @spec: what it is to be
+ *
+ * Return: the device; or an ERR_PTR(), and @spec has the reason
+ */
+struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec)
+{
+	struct ivshmem_device *idev = soft_prepare(parent, spec);
+	int ret;
+
+	if (IS_ERR(idev))
+		return idev;
+	ret = ivshmem_device_register(idev);
+	if (!ret)
+		return idev;
+	soft_drop(idev);
+	return ERR_PTR(soft_refuse(spec, ret, "error %d", ret));
+}
+
+/**
+ * soft_destroy() - end a device that is registered
  * @idev: the device; its memory is gone for everybody when this returns
  */
 void soft_destroy(struct ivshmem_device *idev)
 {
-	if (idev->pages)
-		soft_memory_destroy(idev);
-	else
-		soft_window_destroy(idev);
+	ivshmem_device_gone(idev);
+	soft_drop(idev);
 }
 
+/*
+ * A file that is open keeps a module, but not one whose init fails. So all that may
+ * fail comes before the first thing that somebody could open, and what goes wrong
+ * after that is a line in the log.
+ */
 static int __init ivshmem_soft_init(void)
 {
 	int ret;
 
-	ret = soft_option_init();
+	ret = soft_option_prepare();
 	if (ret)
 		return ret;
-	ret = soft_platform_init();
-	if (ret)
-		goto err_option;
 	ret = soft_config_init();
-	if (ret)
-		goto err_platform;
+	if (ret) {
+		soft_option_drop();
+		return ret;
+	}
+	soft_platform_init();
+	soft_option_register();
 	return 0;
-
-err_platform:
-	soft_platform_exit();
-err_option:
-	soft_option_exit();
-	return ret;
 }
 module_init(ivshmem_soft_init);
 

@@ -110,14 +110,14 @@ static struct memory *memory_alloc(struct soft_spec *spec)
 }
 
 /**
- * soft_memory_create() - make a device in software
+ * soft_memory_prepare() - make a device in software
  * @parent: NULL
  * @spec: without has_address
  *
- * Return: the device, registered, or an ERR_PTR()
+ * Return: the device, not registered, or an ERR_PTR()
  */
-struct ivshmem_device *soft_memory_create(struct device *parent,
-					  struct soft_spec *spec)
+struct ivshmem_device *soft_memory_prepare(struct device *parent,
+					   struct soft_spec *spec)
 {
 	struct ivshmem_device *idev;
 	struct memory *memory;
@@ -140,35 +140,28 @@ struct ivshmem_device *soft_memory_create(struct device *parent,
 	idev->can_ring = spec->vectors;
 	ret = ivshmem_device_set_name(idev, spec->name);
 	if (ret)
-		goto err_put;
+		goto err_drop;
 	ret = ivshmem_device_map_pages(idev, memory->pages, memory->nr);
 	if (ret)
-		goto err_put;
+		goto err_drop;
 	ret = ivshmem_device_set_vectors(idev, spec->vectors);
 	if (ret)
-		goto err_unmap;
-	ret = ivshmem_device_register(idev);
-	if (ret)
-		goto err_unmap;
+		goto err_drop;
 	return idev;
 
-err_unmap:
-	ivshmem_device_unmap(idev);
-err_put:
-	put_device(&idev->dev);
-	memory_free(memory);
+err_drop:
+	soft_memory_drop(idev);
 	return ERR_PTR(ret);
 }
 
 /**
- * soft_memory_destroy() - end such a device
+ * soft_memory_drop() - end such a device
  * @idev: the device; its memory is the kernel's again when this returns
  */
-void soft_memory_destroy(struct ivshmem_device *idev)
+void soft_memory_drop(struct ivshmem_device *idev)
 {
 	struct memory *memory = idev->priv;
 
-	ivshmem_device_gone(idev);
 	ivshmem_device_unmap(idev);
 	put_device(&idev->dev);
 	memory_free(memory);

@@ -66,7 +66,7 @@ static int parse_device(char *text, struct soft_spec *spec, unsigned int *irq)
 	return ret;
 }
 
-static int make_option(const char *text)
+static int prepare_option(const char *text)
 {
 	struct soft_spec spec = { .vectors = SOFT_DEFAULT_VECTORS };
 	char *copy = kstrdup(text, GFP_KERNEL);
@@ -81,7 +81,7 @@ static int make_option(const char *text)
 		pr_err("ivshmem_soft: devices=%s: say NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N]\n",
 		       text);
 	} else {
-		idev = soft_create(NULL, &spec);
+		idev = soft_prepare(NULL, &spec);
 		ret = PTR_ERR_OR_ZERO(idev);
 		if (!ret)
 			made[nr_made++] = idev;
@@ -91,19 +91,44 @@ static int make_option(const char *text)
 }
 
 /* Called when the module is loaded: all of the devices, or none and no module. */
-int __init soft_option_init(void)
+int __init soft_option_prepare(void)
 {
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < nr_devices; i++) {
-		ret = make_option(devices[i]);
+		ret = prepare_option(devices[i]);
 		if (ret) {
-			soft_option_exit();
+			soft_option_drop();
 			return ret;
 		}
 	}
 	return 0;
+}
+
+/* Nothing of them has been seen yet. */
+void __init soft_option_drop(void)
+{
+	while (nr_made)
+		soft_drop(made[--nr_made]);
+}
+
+/* Then, when the module is sure to stay: one that gets no node is left out. */
+void __init soft_option_register(void)
+{
+	unsigned int i, kept = 0;
+	int ret;
+
+	for (i = 0; i < nr_made; i++) {
+		ret = ivshmem_device_register(made[i]);
+		if (!ret) {
+			made[kept++] = made[i];
+			continue;
+		}
+		pr_err("ivshmem_soft: %s: error %d\n", made[i]->name, ret);
+		soft_drop(made[i]);
+	}
+	nr_made = kept;
 }
 
 void soft_option_exit(void)

@@ -121,7 +121,7 @@ static struct platform_driver platform_driver = {
 	},
 };
 
-/* Parent of the devices that are made here. */
+/* Parent of the devices that are made here; NULL if the driver is not registered. */
 static struct device *reserved_root;
 
 /* Make a device of each of our nodes in /reserved-memory that is none yet. */
@@ -144,23 +144,32 @@ static int drop_reserved(struct device *dev, void *data)
 	return 0;
 }
 
-int __init soft_platform_init(void)
+/* Called when the module is sure to stay, whatever goes wrong here. */
+void __init soft_platform_init(void)
 {
 	int ret;
 
 	reserved_root = root_device_register("ivshmem_soft");
-	if (IS_ERR(reserved_root))
-		return PTR_ERR(reserved_root);
+	ret = PTR_ERR_OR_ZERO(reserved_root);
+	if (ret)
+		goto err_root;
 	ret = platform_driver_register(&platform_driver);
 	if (ret)
-		root_device_unregister(reserved_root);
-	else
-		make_reserved();
-	return ret;
+		goto err_driver;
+	make_reserved();
+	return;
+
+err_driver:
+	root_device_unregister(reserved_root);
+err_root:
+	reserved_root = NULL;
+	pr_err("ivshmem_soft: error %d: no devices that the firmware describes\n", ret);
 }
 
 void soft_platform_exit(void)
 {
+	if (!reserved_root)
+		return;
 	device_for_each_child(reserved_root, NULL, drop_reserved);
 	platform_driver_unregister(&platform_driver);
 	root_device_unregister(reserved_root);

@@ -121,19 +121,17 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 	for (i = 0; i < spec->nr_irqs; i++) {
 		ret = request_irq(spec->irqs[i], ivshmem_interrupt, 0, "ivshmem_soft",
 				  ivshmem_device_vector(window->idev, i));
-		if (ret) {
-			window_free_irqs(window);
+		if (ret)
 			return soft_refuse(spec, ret,
 					   "interrupt %u cannot be had (%d): see /proc/interrupts",
 					   spec->irqs[i], ret);
-		}
 		window->irqs[i] = spec->irqs[i];
 		window->nr_irqs++;
 	}
 	return 0;
 }
 
-/* Claim and map all that the device is; what was done is undone by window_unmap(). */
+/* Claim and map all that the device is. */
 static int window_map(struct window *window, struct soft_spec *spec)
 {
 	int ret;
@@ -186,14 +184,14 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 }
 
 /**
- * soft_window_create() - make a device of memory at an address
+ * soft_window_prepare() - make a device of memory at an address
  * @parent: what the firmware describes, or NULL
  * @spec: with has_address
  *
- * Return: the device, registered, or an ERR_PTR()
+ * Return: the device, not registered, or an ERR_PTR()
  */
-struct ivshmem_device *soft_window_create(struct device *parent,
-					  struct soft_spec *spec)
+struct ivshmem_device *soft_window_prepare(struct device *parent,
+					   struct soft_spec *spec)
 {
 	struct ivshmem_device *idev;
 	struct window *window;
@@ -213,40 +211,31 @@ struct ivshmem_device *soft_window_create(struct device *parent,
 	window->idev = idev;
 	ret = ivshmem_device_set_name(idev, spec->name);
 	if (ret)
-		goto err_put;
+		goto err_drop;
 	ret = window_map(window, spec);
 	if (ret)
-		goto err_unmap;
+		goto err_drop;
 	ret = ivshmem_device_set_vectors(idev, spec->nr_irqs);
 	if (ret)
-		goto err_unmap;
+		goto err_drop;
 	ret = window_request_irqs(window, spec);
 	if (ret)
-		goto err_unmap;
-	ret = ivshmem_device_register(idev);
-	if (ret)
-		goto err_irqs;
+		goto err_drop;
 	return idev;
 
-err_irqs:
-	window_free_irqs(window);
-err_unmap:
-	window_unmap(window);
-err_put:
-	put_device(&idev->dev);
-	kfree(window);
+err_drop:
+	soft_window_drop(idev);
 	return ERR_PTR(ret);
 }
 
 /**
- * soft_window_destroy() - end such a device
+ * soft_window_drop() - end such a device
  * @idev: the device; what it claimed is free again when this returns
  */
-void soft_window_destroy(struct ivshmem_device *idev)
+void soft_window_drop(struct ivshmem_device *idev)
 {
 	struct window *window = idev->priv;
 
-	ivshmem_device_gone(idev);
 	window_free_irqs(window);
 	window_unmap(window);
 	put_device(&idev->dev);

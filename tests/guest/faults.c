@@ -162,10 +162,9 @@ static void core_unload(void)
 	unload("ivshmem");
 }
 
-static int soft_load(void)
+static void soft_unload(void)
 {
-	return insert("/lib/ivshmem_soft.ko",
-		      "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
+	unload("ivshmem_soft");
 }
 
 static bool soft_check(void)
@@ -173,9 +172,38 @@ static bool soft_check(void)
 	return !access("/dev/ivshmem1", F_OK) && !access("/dev/ivshmem2", F_OK);
 }
 
-static void soft_unload(void)
+/* Has the kernel said this in one of the messages that nobody has read yet? */
+static bool was_said(int kmsg, const char *what)
 {
-	unload("ivshmem_soft");
+	char message[2048];
+	bool said = false;
+	ssize_t length;
+
+	while ((length = read(kmsg, message, sizeof(message) - 1)) > 0) {
+		message[length] = '\0';
+		said = said || strstr(message, what);
+	}
+	return said;
+}
+
+/*
+ * Once the module is sure to stay, a device that gets no node is left out, and the
+ * log says so: that too is to fail cleanly.
+ */
+static int soft_load(void)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), ret;
+	bool left_out;
+
+	lseek(kmsg, 0, SEEK_END);
+	ret = insert("/lib/ivshmem_soft.ko",
+		     "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
+	left_out = !ret && was_said(kmsg, ": error -12");
+	close(kmsg);
+	if (!left_out)
+		return ret;
+	soft_unload();
+	return -ENOMEM;
 }
 
 static int write_fd(int to, const char *text)

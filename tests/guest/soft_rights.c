@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may make devices: without CAP_SYS_ADMIN nobody, and in a kernel that is
- * locked down only those without an address. It stays locked down.
+ * Who may make devices: without CAP_SYS_ADMIN nobody, without CAP_SYS_RAWIO and in a
+ * kernel that is locked down only those without an address. It stays locked down.
  */
 /* rig: arches=amd64 devices=none modules=configfs append=memmap=16M$0xa000000 alone=yes */
 #include <linux/capability.h>
@@ -14,29 +14,40 @@
 
 #define CONFIG "/sys/kernel/config/ivshmem/"
 
-/* Root without the one capability. */
-static void drop_admin(void)
+/* Root without one capability. */
+static void drop(int capability)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
 	if (syscall(SYS_capget, &head, data))
 		tap_bail("capget: %s", strerror(errno));
-	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	data[0].effective &= ~(1u << capability);
 	if (syscall(SYS_capset, &head, data))
 		tap_bail("capset: %s", strerror(errno));
 }
 
-static int without_admin(void)
+static int count_admin_wrongs(void)
 {
-	int wrong = 0, status;
+	return (result(mkdir(CONFIG "other", 0755)) != -EPERM) +
+	       (file_write(CONFIG "memory/enable", "1") != -EPERM);
+}
+
+static int count_rawio_wrongs(void)
+{
+	return (file_write(CONFIG "window/enable", "1") != -EPERM) +
+	       (file_write(CONFIG "memory/enable", "1") != 0) +
+	       (file_write(CONFIG "memory/enable", "0") != 0);
+}
+
+static int without(int capability, int (*count_wrongs)(void))
+{
 	pid_t pid = fork();
+	int status;
 
 	if (!pid) {
-		drop_admin();
-		wrong += result(mkdir(CONFIG "other", 0755)) != -EPERM;
-		wrong += file_write(CONFIG "memory/enable", "1") != -EPERM;
-		_exit(wrong);
+		drop(capability);
+		_exit(count_wrongs());
 	}
 	waitpid(pid, &status, 0);
 	return status;
@@ -52,8 +63,11 @@ int main(void)
 	file_write(CONFIG "memory/size", "1M");
 	file_write(CONFIG "window/size", "1M");
 	file_write(CONFIG "window/address", "0xa000000");
-	tap_eq(without_admin(), 0, "without CAP_SYS_ADMIN: EPERM");
-	tap_eq(file_write(CONFIG "window/enable", "1"), 0, "with it, a window");
+	tap_eq(without(CAP_SYS_ADMIN, count_admin_wrongs), 0, "without CAP_SYS_ADMIN: EPERM");
+	tap_eq(without(CAP_SYS_RAWIO, count_rawio_wrongs), 0,
+	       "without CAP_SYS_RAWIO: EPERM, but for memory of the kernel's own");
+	tap_eq(system("grep -q CAP_SYS_RAWIO " CONFIG "window/reason"), 0, "it says so");
+	tap_eq(file_write(CONFIG "window/enable", "1"), 0, "with both, a window");
 	tap_eq(file_write(CONFIG "window/enable", "0"), 0, "ends again");
 
 	if (file_write("/sys/kernel/security/lockdown", "integrity")) {
