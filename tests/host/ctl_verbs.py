@@ -19,6 +19,7 @@ from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  #
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
+CLOSED = ("sh", "-c", 'exec "$@" >&-', "sh")
 VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "add", "remove",
          "trace", "doctor"]
 
@@ -269,6 +270,8 @@ def test_ring_wait(device):
     for output in ("--json", "-t0.1"):
         check_exit(run("wait", "-t", "0.1", output, device=device, prefix=FULL), FAILED,
                    f"wait {output} can't write", "can't write")
+    check_exit(run("info", device=device, prefix=CLOSED), FAILED,
+               "info without an output does not write to the device", "can't write")
     check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
     check_exit(run("ring", "9", device=device), FAILED, "ring nobody", "peer 9")
 

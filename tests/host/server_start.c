@@ -205,6 +205,30 @@ static int foreign_socket(const char *path)
 	return fd;
 }
 
+/* As nohup has it, and started without any of the standard streams. */
+static void test_nohup(void)
+{
+	const char *path = scratch("socket"), *pid_file = scratch("pid");
+	FILE *file;
+	char command[512];
+	int pid = 0;
+
+	tap_note("nohup");
+	snprintf(command, sizeof(command),
+		 "trap '' HUP; exec build/san/ivshmem-server --memfd -S %s -p %s <&- >&- 2>&-",
+		 path, pid_file);
+	tap_eq(system(command), 0, "it starts without standard streams");
+	file = fopen(pid_file, "r");
+	if (!file || fscanf(file, "%d", &pid) != 1 || pid <= 1)
+		tap_bail("no process id in %s", pid_file);
+	fclose(file);
+	kill(pid, SIGHUP);
+	usleep(300000);
+	tap_ok(exists(path), "what is ignored does not end it");
+	kill(pid, SIGTERM);
+	tap_ok(eventually(!exists(path)), "SIGTERM does");
+}
+
 static void test_stale_socket(void)
 {
 	const char *path = scratch("socket");
@@ -216,6 +240,8 @@ static void test_stale_socket(void)
 	stop_server(server, SIGKILL);
 	tap_ok(exists(path) && exists(object_path()),
 	       "a killed server leaves socket and memory");
+	refused(1, "pid file", "-S", path, "-M", object, "-p", "/nowhere/pid");
+	tap_ok(exists(object_path()), "who then fails to start leaves the memory");
 	server = start_server("-M", object, NULL);
 	tap_ok(true, "the next one takes them over");
 	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
@@ -483,6 +509,7 @@ int main(void)
 	test_clean_end(SIGTERM);
 	test_clean_end(SIGHUP);
 	test_second_server();
+	test_nohup();
 	test_stale_socket();
 	test_objects();
 	test_others_files();

@@ -192,7 +192,9 @@ enum exit_code device_need_ringing(const struct device *device)
 
 enum exit_code device_need_vectors(const struct device *device)
 {
-	if (device->properties.vectors || !device->properties.can_ring)
+	if (device->properties.vectors)
+		return EXIT_OK;
+	if (!device->properties.can_ring)
 		return device_need_ringing(device);
 	return complain(EXIT_FAILED,
 			"%s can ring but has no interrupts of its own: nobody can ring it",

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "../streams.h"
 #include "ctl.h"
 
 static const struct verb {
@@ -73,6 +74,7 @@ static void allow_descriptors(void)
 
 int main(int argc, char **argv)
 {
+	keep_streams();
 	allow_descriptors();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = EXIT_USAGE;

@@ -373,7 +373,9 @@ int verb_ping(int argc, char **argv)
 	code = device_open(&device, 0);
 	if (code)
 		return code;
-	code = device_need_vector(&device, option.vector);
+	code = device_need_ringing(&device);
+	if (!code)
+		code = device_need_vector(&device, option.vector);
 	if (!code && option.peer == device.properties.id)
 		complain(EXIT_OK, "note: peer %u is this side itself",
 			 option.peer);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../streams.h"
 #include "activation.h"
 #include "daemon.h"
 #include "lock.h"
@@ -178,7 +179,7 @@ static int with_memory(struct settings *settings, struct server *server,
 
 	if (result == 0)
 		result = with_pid_file(settings, server, status);
-	memory_remove(&settings->memory);
+	memory_remove(&settings->memory, result == 0);
 	return result;
 }
 
@@ -212,6 +213,7 @@ int main(int argc, char **argv)
 		       " -device ivshmem-doorbell,vectors=NUMBER,chardev=iv",
 	};
 
+	keep_streams();
 	argp_program_version = "ivshmem-server " VERSION;
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);

@@ -204,8 +204,10 @@ static int own_object(struct memory *memory)
 				 "choose another name with -M");
 	if (memory->lock < 0)
 		return -1;
-	if (fstat(memory->lock, &st) == 0 && check_object(memory, &st) == 0)
+	if (fstat(memory->lock, &st) == 0 && check_object(memory, &st) == 0) {
+		memory->taken_over = st.st_size > 0;
 		return 0;
+	}
 	close(memory->lock);
 	memory->lock = -1;
 	return -1;
@@ -244,11 +246,13 @@ int memory_create(struct memory *memory)
 	}
 }
 
-void memory_remove(struct memory *memory)
+void memory_remove(struct memory *memory, bool served)
 {
 	if (memory->fd >= 0)
 		close(memory->fd);
-	if (memory->lock >= 0)
+	if (memory->lock >= 0 && memory->taken_over && !served)
+		close(memory->lock);
+	else if (memory->lock >= 0)
 		lock_remove(memory->path, memory->lock);
 	free(memory->path);
 }

@@ -287,6 +287,15 @@ static void raise_limit(struct server *server)
 	server->limit = limit.rlim_max;
 }
 
+/* What whoever started us has us ignore stays ignored: nohup, or & in a script. */
+static void unless_ignored(sigset_t *set, int signal)
+{
+	struct sigaction action;
+
+	if (sigaction(signal, NULL, &action) < 0 || action.sa_handler != SIG_IGN)
+		sigaddset(set, signal);
+}
+
 static int open_signals(void)
 {
 	sigset_t set;
@@ -295,8 +304,8 @@ static int open_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	unless_ignored(&set, SIGINT);
+	unless_ignored(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
