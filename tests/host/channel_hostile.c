@@ -109,6 +109,37 @@ static void test_positions(void)
 	}
 }
 
+static void *receive_once(void *result)
+{
+	*(int64_t *)result = ivshmem_channel_recv(victim, NULL, 0, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+/* Nobody but the thread that stumbles could wake one that sleeps. */
+static void test_threads(void)
+{
+	struct timespec limit;
+	char bytes[1000] = { 0 };
+	int64_t result = 0;
+	pthread_t thread;
+	int late;
+
+	begin();
+	pthread_create(&thread, NULL, receive_once, &result);
+	/* Sleeps double from 20 ms: it is well in the one from 5.1 to 10.2 s. */
+	usleep(5300000);
+	*other_word(0, 256) = 1 << 20;
+	while (!ivshmem_channel_send(victim, bytes, sizeof(bytes), 0, 0))
+		;
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += 4;
+	late = pthread_timedjoin_np(thread, NULL, &limit);
+	tap_ok(!late && result == -EPROTO, "a thread that sleeps is told by the one that fails");
+	if (late)
+		pthread_join(thread, NULL);
+	finish();
+}
+
 static void test_back(void)
 {
 	char bytes[1000] = { 0 };
@@ -203,6 +234,7 @@ int main(void)
 	ivshmem_map(a, 0, 0, (void **)&memory);
 	test_headers();
 	test_positions();
+	test_threads();
 	test_back();
 	test_ids();
 	test_scribbler();

@@ -99,6 +99,7 @@ static void test_taken(struct ends *ends)
 	struct ivshmem_channel *thief;
 
 	begin(ends);
+	tap_eq(ivshmem_channel_send(ends->y, "held", 4, IVSHMEM_MORE, 0), 0, "a message held");
 	thief = must_attach(ends->b, &options);
 	tap_eq(try_recv(ends->y), -ESTALE, "another takes this end");
 	tap_eq(try_recv(ends->y), -ESTALE, "for good");
@@ -108,6 +109,7 @@ static void test_taken(struct ends *ends)
 	ivshmem_channel_close(ends->y);
 	tap_ok(!say(ends->x, "go on") && hear(thief, "go on", 0),
 	       "closing the old end does not harm the new one");
+	tap_eq(try_recv(ends->x), -EAGAIN, "nor shows what it held");
 	ends->y = thief;
 	finish(ends);
 }

@@ -13,7 +13,6 @@
 #include "park.h"
 #include "session.h"
 
-#define ATTACH_NAP_NS	INT64_C(10000000)
 #define FIRST_LOOKS	256	/* before all that longer waiting takes */
 #define SHORT		64	/* bytes of messages that are copied in line */
 
@@ -82,6 +81,8 @@ static int map_area(struct ivshmem_channel *channel, uint64_t size)
 	uint64_t before = channel->offset % channel->handle->page;
 	int error;
 
+	if (size > SIZE_MAX - before)
+		return -ENOMEM;
 	error = ivshmem_map(channel->handle, channel->offset - before,
 			    before + size, &channel->mapping);
 	if (error)
@@ -289,9 +290,14 @@ int ivshmem_channel_attach(struct ivshmem *handle,
 
 void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
+	struct lane *out;
+
 	if (!channel)
 		return;
-	ivshmem_channel_flush(channel);
+	out = &channel->lanes[OUT];
+	/* If another has taken our place, the ring is its own. */
+	if (atomic_load(&out->mine->hello) == out->hello)
+		ivshmem_channel_flush(channel);
 	ivshmem_session_end(channel);
 	free_channel(channel);
 }
@@ -400,6 +406,8 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t size,
 	    flags & ~IVSHMEM_MORE)
 		return -EINVAL;
 	lane->reserved = LANE_NOTHING;
+	if (!lane_has_ring(lane))
+		return channel->error;
 	commit(lane, size, flags);
 	return 0;
 }

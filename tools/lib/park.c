@@ -4,8 +4,10 @@
  *
  * Who can be rung sleeps until that happens. But a doorbell can get lost when
  * the one who rings has not yet been told by the server that the other has
- * joined, and neither side learns that. So the first sleeps of a wait are short,
- * and each is twice as long as the one before, until they last for ever.
+ * joined, and neither side learns that. And of a departure only one of several
+ * threads may be told. So the first sleeps of a wait are short, and each is twice as
+ * long as the one before, but never longer than the time after which somebody would
+ * come and look what is the matter.
  *
  * Who cannot be rung (a device without doorbells) takes naps.
  */
@@ -82,14 +84,11 @@ int ivshmem_park(struct ivshmem_park *park, uint32_t seen)
 	park->nap = park->nap ? 2 * park->nap : first;
 	if (!park->rung && park->nap > LAST_NAP_NS)
 		park->nap = LAST_NAP_NS;
-	if (park->nap > LAST_SLEEP_NS) {
+	if (park->nap > LAST_SLEEP_NS)
 		park->nap = LAST_SLEEP_NS;
+	until = time + park->nap;
+	if (ivshmem_is_over(park->deadline, until))
 		until = park->deadline;
-	} else {
-		until = time + park->nap;
-		if (ivshmem_is_over(park->deadline, until))
-			until = park->deadline;
-	}
 	return park->rung ? sleep_on_word(park, seen, until) :
 			    take_nap(until);
 }

@@ -63,6 +63,12 @@ static void announce(struct ivshmem_channel *channel)
 	ring(channel, channel->lanes[OUT].other);
 }
 
+/* A thread of this program may sleep in the other direction, and must hear as well. */
+static void wake_own(struct ivshmem_channel *channel)
+{
+	channel->handle->ops->kick(channel->handle);
+}
+
 /* The number of a new sleep: not 0, and not the one before. */
 static uint32_t next_sleep(struct lane *lane)
 {
@@ -150,6 +156,8 @@ static void begin_anew(struct lane *lane)
 		lane->out.held = NULL;
 	else
 		lane->in.record = 0;
+	/* No old word goes with the new hello. */
+	atomic_store(&lane->mine->echo, 0);
 	atomic_store(&lane->mine->hello, lane->hello);
 	call_attention(lane);
 	atomic_store(&lane->state, LANE_MEETING);
@@ -180,7 +188,9 @@ static int lane_end(struct lane *lane, int reason)
 	else
 		lane_part(lane, reason);
 	pthread_mutex_unlock(&channel->lock);
-	if (reason != -ESTALE)
+	if (reason == -ESTALE)
+		wake_own(channel);
+	else
 		announce(channel);
 	return reason;
 }
@@ -194,6 +204,7 @@ int ivshmem_lane_fail(struct lane *lane)
 	error = channel_fail(channel, -EPROTO);
 	pthread_mutex_unlock(&channel->lock);
 	announce(channel);
+	wake_own(channel);
 	return error;
 }
 
@@ -230,9 +241,11 @@ static bool lane_meet(struct lane *lane)
 
 	if (lane->state != LANE_MEETING)
 		return false;
-	/* In this order: who accepts us has named itself before. */
-	echo = atomic_load(&lane->other->echo);
+	/* Of one session: who begins another changes the bell, and we look again. */
 	hello = atomic_load(&lane->other->hello);
+	echo = atomic_load(&lane->other->echo);
+	if (hello != atomic_load(&lane->other->hello))
+		return false;
 	if (atomic_load(&lane->mine->hello) != lane->hello ||
 	    !same_geometry(lane->channel)) {
 		channel_fail(lane->channel, -ESTALE);

@@ -109,11 +109,15 @@ static inline bool lane_is_open(const struct lane *lane)
 	       LANE_OPEN;
 }
 
-/* While the ends meet, another thread may set up the ring; else it is ours. */
+/*
+ * While the ends meet, another thread may set up the ring, and after a failure another
+ * program may have it; else it is ours.
+ */
 static inline bool lane_has_ring(const struct lane *lane)
 {
-	return atomic_load_explicit(&lane->state, memory_order_acquire) !=
-	       LANE_MEETING;
+	int state = atomic_load_explicit(&lane->state, memory_order_acquire);
+
+	return state != LANE_MEETING && state != LANE_FAILED;
 }
 
 /* Tell the producer how far the ring is free. */
