@@ -276,6 +276,7 @@ enum exit_code device_map(const struct device *device, uint64_t offset,
 	int error = -ENOMEM;
 
 	mapping->base = NULL;
+	mapping->bytes = NULL;
 	mapping->length = 0;
 	if (length == 0)
 		return EXIT_OK;

@@ -187,7 +187,9 @@ int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
  *
  * It becomes readable (POLLIN) when a call that gave -EAGAIN may succeed, for
  * both directions, and sometimes without cause. So call with deadline 0 until
- * -EAGAIN, then poll. It is the channel's: do not read from it nor close it.
+ * -EAGAIN, then poll, with a timeout of a second or some: that the other's machine
+ * has died is seen by calls alone, and a doorbell that comes while one of the two
+ * joins can get lost. It is the channel's: do not read from it nor close it.
  *
  * -EOPNOTSUPP: no doorbells here; -EMFILE: no descriptor is left.
  */
