@@ -564,6 +564,36 @@ static void test_later(void)
 	pthread_join(thread, NULL);
 }
 
+static pthread_barrier_t vector_sent;
+
+/* Own vectors, of which the second comes when others think that there is one. */
+static void late_vector(int client)
+{
+	begin(client);
+	put(client, 3, bell());
+	pthread_barrier_wait(&vector_sent);
+	put(client, 3, bell());
+	pthread_barrier_wait(&vector_sent);
+	linger(client);
+}
+
+static void test_late_vector(void)
+{
+	struct ivshmem_wait_options options = { .vector = 1, .timeout_ns = 10000000000 };
+	struct ivshmem *handle;
+	pthread_t thread;
+
+	pthread_barrier_init(&vector_sent, NULL, 2);
+	thread = run_script(late_vector);
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "one vector at first");
+	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), -EINVAL, "the second is none yet");
+	pthread_barrier_wait(&vector_sent);
+	pthread_barrier_wait(&vector_sent);
+	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), 0, "then it is");
+	ivshmem_close(handle);
+	pthread_join(thread, NULL);
+}
+
 static void many_peers(int client)
 {
 	int n;
@@ -618,6 +648,7 @@ int main(void)
 	test_nonsense();
 	test_no_doorbells();
 	test_later();
+	test_late_vector();
 	test_out_of_descriptors();
 	test_nobody_accepts();
 	return tap_done();

@@ -342,8 +342,12 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 				const struct ivshmem_wait_options *options,
 				struct ivshmem_wait_result *result)
 {
-	int error = ivshmem_check_wait(handle, options);
+	struct connection *connection = to_connection(handle);
+	int error;
 
+	pthread_mutex_lock(&connection->lock);
+	error = ivshmem_connection_check_wait(connection, options);
+	pthread_mutex_unlock(&connection->lock);
 	if (!error)
 		error = connection_ring(handle, peer, vector);
 	return error ? error : ivshmem_connection_wait(handle, options, result);

@@ -54,6 +54,8 @@ static inline struct connection *to_connection(struct ivshmem *handle)
 void ivshmem_connection_drain(struct connection *connection);
 struct peer *ivshmem_connection_peer(struct connection *connection,
 				     uint32_t id);
+int ivshmem_connection_check_wait(struct connection *connection,
+				  const struct ivshmem_wait_options *options);
 
 /* Make all waits return. */
 void ivshmem_connection_kick(struct connection *connection);

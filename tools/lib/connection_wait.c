@@ -264,6 +264,19 @@ static bool wanted(const struct ivshmem_wait_options *options, uint32_t vector)
 	return options->vector == vector;
 }
 
+/* Lock held. */
+int ivshmem_connection_check_wait(struct connection *connection,
+				  const struct ivshmem_wait_options *options)
+{
+	int error = ivshmem_check_wait(&connection->base, options);
+
+	if (!error)
+		return 0;
+	/* A vector that came late may still be on its way to us. */
+	ivshmem_connection_drain(connection);
+	return ivshmem_check_wait(&connection->base, options);
+}
+
 /* Lock held: from here on other threads' kicks are seen. */
 static int enlist(struct waiter *waiter,
 		  const struct ivshmem_wait_options *options)
@@ -273,12 +286,7 @@ static int enlist(struct waiter *waiter,
 	uint32_t vector;
 	int error;
 
-	error = ivshmem_check_wait(&connection->base, options);
-	if (error) {
-		/* A vector that came late may still be on its way to us. */
-		ivshmem_connection_drain(connection);
-		error = ivshmem_check_wait(&connection->base, options);
-	}
+	error = ivshmem_connection_check_wait(connection, options);
 	if (error)
 		return error;
 	self = ivshmem_connection_peer(connection, connection->id);
