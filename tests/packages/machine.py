@@ -13,7 +13,7 @@ BOOT_SECONDS = 600
 COMMAND_SECONDS = 2400
 MEMORY = "1024"
 
-Kernel = collections.namedtuple("Kernel", "image arch")
+Kernel = collections.namedtuple("Kernel", "image arch instruments", defaults=[()])
 
 
 class Machine:
