@@ -15,10 +15,11 @@ REPORTS = re.compile("|".join((
     r"vmalloc error:")))
 # KCSAN sees the races of the whole kernel. Those that it has without us are known to
 # those who wrote it; ours have a function of the driver among the callers, up to
-# where an interrupt came upon somebody. A sleep with a timeout is called by us and yet
-# not ours: what it races about with its timer is on its own stack.
+# where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and
+# yet what these two race about is on the sleeper's own stack.
 RACE = re.compile(r"BUG: KCSAN")
-KERNELS_RACE = re.compile(r"hrtimer_wakeup / schedule_hrtimeout_range")
+KERNELS_RACE = re.compile(r"hrtimer_wakeup / schedule_hrtimeout_range|"
+                          r"poll_schedule_timeout\S* / pollwake")
 RACE_END = re.compile(r"={60}")
 STACK = re.compile(r"(read|write)\b.* (to|from) 0x\w+ of \d+ bytes by ")
 INTERRUPTED = re.compile(r"\basm_\w+\+")
