@@ -36,10 +36,16 @@ static int fake_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 	return 0;
 }
 
+static void fake_kick(struct ivshmem *handle)
+{
+	(void)handle;
+}
+
 /* A handle without a server; nothing in it sleeps. */
 static const struct ivshmem_ops fake_ops = {
 	.properties = fake_properties,
 	.ring = fake_ring,
+	.kick = fake_kick,
 };
 
 static struct ivshmem handle = { .ops = &fake_ops, .size = SIZE, .vectors = 1 };
