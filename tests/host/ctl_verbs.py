@@ -305,6 +305,7 @@ def test_ping(device):
     answerer.signal(signal.SIGCONT)
 
     pinger = join("ping", "0", "-c", "0", "-i", "0.01", device=device)
+    time.sleep(1)       # it ends otherwise before its first answer
     pinger.signal(signal.SIGINT)
     check(pinger.end() == OK and b"answers, 0 lost" in pinger.out, "SIGINT ends ping with a summary",
           pinger.report(), pinger.out)
