@@ -270,14 +270,17 @@ static bool lane_meet(struct lane *lane)
 /* Either thread sees to both directions, or two that send first would wait. */
 static void channel_meet(struct ivshmem_channel *channel)
 {
-	bool news;
+	bool news, failed;
 
 	pthread_mutex_lock(&channel->lock);
 	news = lane_meet(&channel->lanes[OUT]);
 	news |= lane_meet(&channel->lanes[IN]);
+	failed = channel->error;
 	pthread_mutex_unlock(&channel->lock);
 	if (news)
 		announce(channel);
+	if (failed)
+		wake_own(channel);
 }
 
 /* Waiting */
