@@ -16,7 +16,7 @@ def names(path, pattern):
 
 def main():
     probes = {f"HAVE_{name}" for name in
-              names("src/Kbuild", r"^ccflags-y .*\$\(call probe,.*,(\w+)\)$")}
+              names("src/Kbuild", r"^probes .*\$\(call probe,.*,(\w+)\)$")}
     elsewhere = {f"{path.name}: {word}" for path in (TOP / "src").rglob("*.[ch]")
                  if path.name != "compat.h" for word in
                  names(path, r"\b(HAVE_\w+|LINUX_VERSION_CODE|KERNEL_VERSION)\b")}
