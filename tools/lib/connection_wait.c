@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "connection.h"
+#include "park.h"
 
-#define NSEC_PER_SEC	1000000000LL
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
 
 enum { FD_SOCKET, FD_KICK, FD_VECTORS };
@@ -40,14 +40,6 @@ struct waiter {
 	struct pollfd fds[FD_VECTORS + IVSHMEM_MAX_VECTORS];
 	uint8_t vectors[IVSHMEM_MAX_VECTORS];	/* of fds[FD_VECTORS + n] */
 };
-
-static int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
-}
 
 static int64_t add(int64_t time, int64_t duration)
 {
@@ -68,9 +60,7 @@ static void spin(const struct waiter *waiter)
 	for (round = 0; round < SPIN_ROUNDS; round++) {
 		if (!waiter->word || word_changed(waiter))
 			return;
-#if defined(__x86_64__) || defined(__i386__)
-		__builtin_ia32_pause();
-#endif
+		ivshmem_relax();
 	}
 }
 
@@ -188,7 +178,7 @@ static int harvest(struct waiter *waiter)
 /* How long the next poll may take: 0 while spinning or when it is the last. */
 static int next_timeout(const struct waiter *waiter, struct timespec *timeout)
 {
-	int64_t left, time = now();
+	int64_t left, time = ivshmem_now();
 
 	if (time >= waiter->deadline)
 		return -ETIMEDOUT;
@@ -222,7 +212,8 @@ static int wait_loop(struct waiter *waiter)
 static void set_times(struct waiter *waiter,
 		      const struct ivshmem_wait_options *options)
 {
-	int64_t start = options->spin_ns || options->timeout_ns > 0 ? now() : 0;
+	int64_t start = options->spin_ns || options->timeout_ns > 0 ?
+			ivshmem_now() : 0;
 
 	if (options->timeout_ns < 0)
 		waiter->deadline = INT64_MAX;
