@@ -221,13 +221,18 @@ static void test_ring_and_departure(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_wait_options options = { .timeout_ns = SECOND };
 	int64_t start;
+	int result;
 
 	ivshmem_close(must_open(0));
 	settle(a);
 	ivshmem_ring(a, 1, 0);
 	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a ring and a departure");
 	start = processor_time();
-	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "then it is quiet");
+	result = ivshmem_wait(b, &options, NULL);
+	/* The server may tell this one of the departure a little later. */
+	if (!result)
+		result = ivshmem_wait(b, &options, NULL);
+	tap_eq(result, -ETIMEDOUT, "then it is quiet");
 	tap_ok(processor_time() - start < SECOND / 2, "and the waiter sleeps");
 }
 
