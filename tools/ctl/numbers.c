@@ -2,44 +2,12 @@
 /*
  * Numbers as people write and read them, and order statistics: see numbers.h.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "numbers.h"
-
-static const char units[] = "KMGT";
-
-int parse_size(const char *text, uint64_t *value)
-{
-	int base = strncasecmp(text, "0x", 2) ? 10 : 16;
-	unsigned long long number;
-	const char *unit;
-	char *end;
-	int shift = 0;
-
-	/* strtoull() would take a sign and leading blanks. */
-	if (!isdigit((unsigned char)text[0]))
-		return -EINVAL;
-	if (base == 16 && !isxdigit((unsigned char)text[2]))
-		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &end, base);
-	if (errno)
-		return -errno;
-	if (*end) {
-		unit = strchr(units, toupper((unsigned char)*end));
-		if (!unit || end[1])
-			return -EINVAL;
-		shift = 10 * (int)(unit - units + 1);
-	}
-	if (number > UINT64_MAX >> shift)
-		return -ERANGE;
-	*value = (uint64_t)number << shift;
-	return 0;
-}
 
 int parse_seconds(const char *text, int64_t *nanoseconds)
 {
@@ -63,14 +31,14 @@ const char *format_size(char text[SIZE_TEXT], double bytes)
 	size_t unit = 0;
 
 	/* 999.5 would be shown as a fourth digit. */
-	while (bytes >= 999.5 && unit < strlen(units)) {
+	while (bytes >= 999.5 && unit < strlen(size_units)) {
 		bytes /= 1024;
 		unit++;
 	}
 	if (unit == 0)
 		snprintf(text, SIZE_TEXT, "%.0f B", bytes);
 	else
-		snprintf(text, SIZE_TEXT, "%.3g %ciB", bytes, units[unit - 1]);
+		snprintf(text, SIZE_TEXT, "%.3g %ciB", bytes, size_units[unit - 1]);
 	return text;
 }
 

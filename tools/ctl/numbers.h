@@ -9,15 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../size.h"
+
 /* Room for what format_size() writes. */
 #define SIZE_TEXT	24
 
 /*
- * Both give 0, -EINVAL (not a number) or -ERANGE (too large). Sizes are
- * decimal, or hexadecimal after 0x, and may end in K, M, G or T (powers of
- * 1024). Seconds may have a fraction; they become nanoseconds.
+ * 0, -EINVAL (not a number) or -ERANGE (too large). There may be a fraction.
  */
-int parse_size(const char *text, uint64_t *value);
 int parse_seconds(const char *text, int64_t *nanoseconds);
 
 /* "64 MiB", "1.5 GiB", "17 B": three digits at most; gives @text. */

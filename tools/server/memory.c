@@ -3,7 +3,6 @@
  * The shared memory: a POSIX shared memory object, a file without a name in a
  * directory (of a hugetlbfs, say), or a memfd.
  */
-#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +16,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "../size.h"
 #include "lock.h"
 #include "memory.h"
 
 /* The device's memory is a PCI BAR: a power of two. This fits an off_t. */
 #define MAX_SIZE	(1ULL << 62)
-
-static const char units[] = "KMGT";
 
 /* The largest unit that leaves a whole number: 4M, not 4194304. */
 static const char *readable(uint64_t size, char text[32])
@@ -38,7 +36,7 @@ static const char *readable(uint64_t size, char text[32])
 		snprintf(text, 32, "%llu", (unsigned long long)size);
 	else
 		snprintf(text, 32, "%llu%c", (unsigned long long)size,
-			 units[unit]);
+			 size_units[unit]);
 	return text;
 }
 
@@ -53,29 +51,18 @@ static uint64_t next_power(uint64_t size)
 
 int memory_size(const char *text, uint64_t *size)
 {
-	unsigned long long number;
-	const char *unit;
 	char would[32];
-	char *end;
-	int shift = 0;
+	int error = parse_size(text, size);
 
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		shift = 10 * (unit - units + 1);
-		end++;
-	}
-	if (!isdigit((unsigned char)*text) || *end) {
+	if (error == -EINVAL) {
 		warnx("\"%s\" is no size: give a number with K, M, G or T, like 4M",
 		      text);
 		return -1;
 	}
-	if (errno || number > MAX_SIZE >> shift) {
+	if (error || *size > MAX_SIZE) {
 		warnx("size %s is too large", text);
 		return -1;
 	}
-	*size = (uint64_t)number << shift;
 	if (*size == next_power(*size))
 		return 0;
 	warnx("size %s does not suit a PCI device, which wants a power of two of at least one page; %s would do",
