@@ -56,7 +56,9 @@ struct ivshmem_event;
  * the next to lock gets the mutex and -EOWNERDEAD, as with robust mutexes of
  * POSIX. It is known on the host, by the server; elsewhere somebody has to tell,
  * by ivshmem_mutex_recover(). A program that dies on a machine that lives on
- * does not unlock, and nobody knows: that has to be told as well.
+ * does not unlock, and nobody knows: that has to be told as well. Who has no peer
+ * number (its device has no doorbell) cannot be named, so what it held when it
+ * died stays locked: make the mutex anew.
  */
 
 /*
