@@ -20,6 +20,11 @@ mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 dmesg -n 8
+# Leaks are asked for when a test has ended. Beside the load of one, the thread that
+# looks for them all the time can stand still for longer than RCU puts up with.
+if [ -e /sys/kernel/debug/kmemleak ]; then
+	echo scan=off >/sys/kernel/debug/kmemleak
+fi
 
 # read passes over the zeros that the rig sends to see whether we are there.
 exec 3<>"/dev/${rig_port:?}"
