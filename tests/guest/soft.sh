@@ -41,6 +41,8 @@ tap_ok "the module loads" insmod /lib/ivshmem_soft.ko
 makes cam0 address=$reserved size=64K
 tap_eq "which device it is" "$(cat $config/cam0/device)" ivshmem1
 tap_ok "there is a node" [ -c /dev/ivshmem1 ]
+tap_eq "where it is" "$(cat $config/cam0/address)" 0xa000000
+tap_ok "enable wants yes or no" sh -c "! echo maybe 2>/dev/null >$config/cam0/enable"
 tap_eq "its name" "$(cat /sys/class/ivshmem/ivshmem1/name)" cam0
 tap_ok "a PCI device has none" [ ! -e /sys/class/ivshmem/ivshmem0/name ]
 tap_ok "the region is claimed" grep -q "0a000000-0a00ffff : ivshmem_soft" /proc/iomem
@@ -112,6 +114,8 @@ tap_ok "there is nothing more to remove" sh -c "! ivshmemctl remove cam0 2>/dev/
 
 makes soft size=1M vectors=3
 tap_eq "vectors" "$(cat /sys/class/ivshmem/ivshmem1/vectors)" 3
+tap_eq "no id, as each open file has its own" \
+	"$(cat /sys/class/ivshmem/ivshmem1/id)" unknown
 tap_eq "its memory is empty" "$(ivshmemctl read -d ivshmem1 --raw 0 4096 | tr -d '\0')" ""
 tap_ok "the module is in use" sh -c "! rmmod ivshmem_soft 2>/dev/null"
 rmdir $config/soft
@@ -128,7 +132,8 @@ insmod /lib/ivshmem_soft.ko "devices=look:4K@0xa020000"
 tap_eq "what was written to its doorbell" \
 	"$(ivshmemctl read -d ivshmem1 --raw 0 4 | xxd -p)" 05000300
 rmmod ivshmem_soft
-for option in nonsense name: :4K a:4K:colour=red a:4K@ a:4K:irq=x a:4K@0x1000000; do
+for option in nonsense name: :4K a:4K:colour=red a:4K@ a:4K:irq=x a:4K@0x1000000 \
+	a:4K:vectors=257; do
 	tap_ok "devices=$option is refused" \
 		sh -c "! insmod /lib/ivshmem_soft.ko devices=$option 2>/dev/null"
 done
