@@ -15,7 +15,8 @@
 #define SIZE_TEXT	24
 
 /*
- * 0, -EINVAL (not a number) or -ERANGE (too large). There may be a fraction.
+ * 0, -EINVAL (not a number) or -ERANGE (too large). There may be a fraction of a
+ * second.
  */
 int parse_seconds(const char *text, int64_t *nanoseconds);
 
