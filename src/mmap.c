@@ -50,7 +50,7 @@ static vm_fault_t enter_fault(const struct vm_fault *vmf, int *idx)
 
 	if (!ivshmem_enter(idev, idx))
 		return 0;
-	trace_ivshmem_fault_refused(idev->minor, vmf->address);
+	trace_ivshmem_fault_refused(idev->minor, vmf->address, 0, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
 }
 
