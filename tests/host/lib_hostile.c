@@ -95,7 +95,7 @@ static void linger(int client)
 {
 	struct pollfd gone = { .fd = client };
 
-	poll(&gone, 1, 20000);
+	poll(&gone, 1, 60000);
 }
 
 static void hangs_up(int client)
@@ -274,6 +274,22 @@ static void says_nothing(int client)
 	linger(client);
 }
 
+static void falls_silent(int client)
+{
+	put(client, 0, NONE);
+	linger(client);
+}
+
+/* As a service manager that listens, and starts the server for who comes. */
+static void starts_late(int client)
+{
+	struct pollfd gone = { .fd = client };
+
+	if (poll(&gone, 1, 7000) == 0)
+		begin(client);
+	linger(client);
+}
+
 static void never_ends(int client)
 {
 	struct pollfd gone = { .fd = client };
@@ -345,6 +361,8 @@ static void test_introductions(void)
 	CHECK(own_id_twice, -EPROTO);
 	CHECK(id_after_memory, -EPROTO);
 	CHECK(says_nothing, -ETIMEDOUT);
+	CHECK(falls_silent, -ETIMEDOUT);
+	CHECK(starts_late, 0);
 	CHECK(never_ends, -ETIMEDOUT);
 }
 

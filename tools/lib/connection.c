@@ -36,7 +36,8 @@
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
-#define INTRODUCTION_MS		5000	/* for all of it */
+#define START_MS		30000	/* the first message may start the server */
+#define INTRODUCTION_MS		5000	/* all others */
 #define SILENCE_MS		200
 #define DRAIN_MESSAGES		65536	/* a flood must not hold the lock */
 
@@ -459,8 +460,7 @@ static int expect(struct connection *connection, int64_t deadline,
 	int fd = -1;
 	int error;
 
-	error = receive_within(connection, deadline, INTRODUCTION_MS, value,
-			       &fd);
+	error = receive_within(connection, deadline, START_MS, value, &fd);
 	if (error)
 		return error;
 	if ((fd >= 0) == (memory != NULL)) {
@@ -528,13 +528,15 @@ static int collect_vectors(struct connection *connection, int64_t deadline)
 
 static int handshake(struct connection *connection)
 {
-	int64_t deadline = milliseconds() + INTRODUCTION_MS;
+	int64_t deadline = milliseconds() + START_MS;
 	int64_t value;
 	int error;
 
+	/* Who listens may be systemd, which starts the server because of us. */
 	error = expect(connection, deadline, &value, NULL);
 	if (!error && value != PROTOCOL_VERSION)
 		error = -EPROTO;
+	deadline = milliseconds() + INTRODUCTION_MS;
 	if (!error)
 		error = expect(connection, deadline, &value, NULL);
 	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))

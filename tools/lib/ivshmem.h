@@ -72,8 +72,10 @@ struct ivshmem_properties {
  * -EPROTONOSUPPORT: the driver's interface has another version;
  * -ENAMETOOLONG: no socket can have that path; -ECONNREFUSED: no server
  * listens; -ECONNRESET: the server hung up; -EPROTO: the server does not speak
- * version 0 of the protocol as QEMU does; -ETIMEDOUT: the server did not
- * introduce itself within five seconds; -EMFILE: no descriptor is left.
+ * version 0 of the protocol as QEMU does; -ETIMEDOUT: the server did not accept
+ * within five seconds, said nothing for 30 (a service manager may have to start
+ * it) or then did not introduce itself within five; -EMFILE: no descriptor is
+ * left.
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
