@@ -2,11 +2,11 @@
 /*
  * What a peer has yet to be told, and telling it.
  *
- * A queue holds notices, not messages, and at most two about each subject: that
- * it left and that it joined anew. A join that was not sent when its subject
- * leaves is taken back. So a peer that never reads costs a few bytes for each
- * other, however long it is stuck and however many come and go meanwhile, and
- * when it reads again it gets the truth.
+ * Peers are told of each other in the order they joined, so one pointer says of
+ * whom a peer has not been told. It hears that one has left only if it was told
+ * of it. So a peer that never reads costs next to nothing, however long it is
+ * stuck and however many come and go meanwhile, and when it reads again it gets
+ * the truth.
  */
 #include <endian.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
-#define SEND_AT_ONCE		256	/* then it is another peer's turn */
+#define GREETING		3	/* messages */
 
 struct peer *peer_new(struct server *server, int socket, uint16_t id)
 {
@@ -59,70 +59,65 @@ void peer_free(const struct server *server, struct peer *peer)
 	for (vector = 0; vector < server->vectors; vector++)
 		close(peer->eventfds[vector]);
 	close(peer->watch.fd);
-	free(peer->queue);
+	free(peer->left);
 	free(peer);
 }
 
-/* The queue */
+/* What is to be told */
 
 bool peer_is_waiting(const struct peer *peer)
 {
-	return peer->head != peer->tail;
+	return !peer->greeted || peer->nleft || peer->subject;
 }
 
 static int make_room(struct peer *peer)
 {
-	size_t used = peer->tail - peer->head;
-	struct notice *queue = peer->queue;
+	size_t room = 2 * peer->room + 16;
+	uint16_t *left;
 
-	if (peer->tail < peer->room)
+	if (peer->nleft < peer->room)
 		return 0;
-	if (peer->head > peer->room / 2) {
-		memmove(queue, queue + peer->head, used * sizeof(*queue));
-		peer->head = 0;
-		peer->tail = used;
-		return 0;
-	}
-	queue = reallocarray(queue, 2 * peer->room + 16, sizeof(*queue));
-	if (!queue)
+	left = reallocarray(peer->left, room, sizeof(*left));
+	if (!left)
 		return -1;
-	peer->queue = queue;
-	peer->room = 2 * peer->room + 16;
+	peer->left = left;
+	peer->room = room;
 	return 0;
 }
 
-/* Nothing is sent here: the event loop does when the socket has room. */
+/*
+ * The subject is the last of those who are there. Nothing is sent here: the
+ * event loop does when the socket has room.
+ */
 void peer_notify(struct server *server, struct peer *peer,
-		 enum notice_kind kind, uint16_t subject)
+		 struct peer *subject)
 {
+	if (!peer->subject)
+		peer->subject = subject;
+	peer_watch_writing(server, peer, true);
+}
+
+/* The subject is no longer among those who are there. */
+void peer_forget(struct server *server, struct peer *peer,
+		 const struct peer *subject)
+{
+	bool told = !peer->subject || subject->number < peer->subject->number;
+
+	if (peer->subject == subject) {
+		told = peer->greeted && peer->sent;
+		if (told)
+			peer->sent = 0;
+		peer->subject = subject->next;
+	}
+	if (!told)
+		return;
 	if (make_room(peer) < 0) {
 		/* It cannot be told the truth any more: hang up on it. */
 		shutdown(peer->watch.fd, SHUT_RDWR);
 		return;
 	}
-	peer->queue[peer->tail++] = (struct notice){ kind, subject };
+	peer->left[peer->nleft++] = subject->id;
 	peer_watch_writing(server, peer, true);
-}
-
-void peer_forget(struct server *server, struct peer *peer, uint16_t subject)
-{
-	struct notice *queue = peer->queue;
-	size_t at;
-
-	for (at = peer->head; at < peer->tail; at++)
-		if (queue[at].kind == NOTICE_JOIN &&
-		    queue[at].subject == subject)
-			break;
-	if (at == peer->tail) {
-		peer_notify(server, peer, NOTICE_LEAVE, subject);
-	} else if (at == peer->head && peer->sent) {
-		queue[at].kind = NOTICE_LEAVE;
-		peer->sent = 0;
-	} else {
-		peer->tail--;
-		memmove(queue + at, queue + at + 1,
-			(peer->tail - at) * sizeof(*queue));
-	}
 }
 
 void peer_watch_writing(struct server *server, struct peer *peer, bool writing)
@@ -164,20 +159,21 @@ static int send_message(int socket, int64_t value, int fd)
 	       errno : 0;
 }
 
-/* The next message of the first notice. */
+/* A set of vectors is not interrupted; and an id may be given anew. */
+static bool departure_is_next(const struct peer *peer)
+{
+	return peer->greeted && peer->nleft && !peer->sent;
+}
+
 static int send_next(const struct server *server, const struct peer *peer)
 {
-	const struct notice *notice = &peer->queue[peer->head];
 	int socket = peer->watch.fd;
-	const struct peer *subject;
 
-	if (notice->kind == NOTICE_LEAVE)
-		return send_message(socket, notice->subject, -1);
-	if (notice->kind == NOTICE_JOIN) {
-		subject = server->peers[notice->subject];
-		return send_message(socket, subject->id,
-				    subject->eventfds[peer->sent]);
-	}
+	if (departure_is_next(peer))
+		return send_message(socket, peer->left[peer->nleft - 1], -1);
+	if (peer->greeted)
+		return send_message(socket, peer->subject->id,
+				    peer->subject->eventfds[peer->sent]);
 	if (peer->sent == 0)
 		return send_message(socket, PROTOCOL_VERSION, -1);
 	if (peer->sent == 1)
@@ -185,26 +181,18 @@ static int send_next(const struct server *server, const struct peer *peer)
 	return send_message(socket, MEMORY_MESSAGE, server->memory);
 }
 
-static uint32_t message_count(const struct server *server,
-			      const struct notice *notice)
-{
-	switch (notice->kind) {
-	case NOTICE_HELLO:
-		return 3;
-	case NOTICE_JOIN:
-		return server->vectors;
-	default:
-		return 1;
-	}
-}
-
 static void advance(const struct server *server, struct peer *peer)
 {
-	if (++peer->sent < message_count(server, &peer->queue[peer->head]))
+	if (departure_is_next(peer)) {
+		peer->nleft--;
+		return;
+	}
+	if (++peer->sent < (peer->greeted ? server->vectors : GREETING))
 		return;
 	peer->sent = 0;
-	if (++peer->head == peer->tail)
-		peer->head = peer->tail = 0;
+	if (peer->greeted)
+		peer->subject = peer->subject->next;
+	peer->greeted = true;
 }
 
 /*

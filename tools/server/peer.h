@@ -18,25 +18,18 @@ struct watch {
 		      uint32_t events);
 };
 
-enum notice_kind {
-	NOTICE_HELLO,		/* version, own id, memory */
-	NOTICE_JOIN,		/* each vector of the subject */
-	NOTICE_LEAVE,		/* the subject is gone */
-};
-
-struct notice {
-	uint16_t kind;
-	uint16_t subject;
-};
-
 struct peer {
 	struct watch watch;
 	uint16_t id;
+	uint64_t number;		/* of those who ever joined */
+	struct peer *previous, *next;	/* in the order they joined */
 	bool writing;			/* epoll watches for room to send */
 
-	struct notice *queue;		/* [head, tail) are to be sent */
-	size_t head, tail, room;
-	uint32_t sent;			/* messages of the first notice */
+	bool greeted;			/* has version, own id, memory */
+	struct peer *subject;		/* of whom it is told next, or NULL */
+	uint32_t sent;			/* messages of the greeting or subject */
+	uint16_t *left;			/* ids it was told of that are gone */
+	size_t nleft, room;
 
 	int eventfds[];			/* one for each vector */
 };
@@ -49,8 +42,9 @@ void peer_free(const struct server *server, struct peer *peer);
 
 bool peer_is_waiting(const struct peer *peer);
 void peer_notify(struct server *server, struct peer *peer,
-		 enum notice_kind kind, uint16_t subject);
-void peer_forget(struct server *server, struct peer *peer, uint16_t subject);
+		 struct peer *subject);
+void peer_forget(struct server *server, struct peer *peer,
+		 const struct peer *subject);
 void peer_watch_writing(struct server *server, struct peer *peer,
 			bool writing);
 enum send_result peer_send(struct server *server, struct peer *peer);

@@ -61,19 +61,17 @@ static void watch_listener(struct server *server, bool on)
 static void drop(struct server *server, struct peer *peer, int severity,
 		 const char *reason)
 {
-	uint16_t id = peer->id;
-	uint32_t other;
+	struct peer *other;
 
-	server->peers[id] = NULL;
+	*(peer->previous ? &peer->previous->next : &server->first) = peer->next;
+	*(peer->next ? &peer->next->previous : &server->last) = peer->previous;
+	server->peers[peer->id] = NULL;
 	server->count--;
-	while (server->end && !server->peers[server->end - 1])
-		server->end--;
-	peer_free(server, peer);
-	for (other = 0; other < server->end; other++)
-		if (server->peers[other])
-			peer_forget(server, server->peers[other], id);
-	log_event(severity, "event=leave peer=%u reason=%s peers=%u", id,
+	for (other = server->first; other; other = other->next)
+		peer_forget(server, other, peer);
+	log_event(severity, "event=leave peer=%u reason=%s peers=%u", peer->id,
 		  reason, server->count);
+	peer_free(server, peer);
 }
 
 static void peer_ready(struct server *server, struct watch *watch,
@@ -118,18 +116,11 @@ static void peer_ready(struct server *server, struct watch *watch,
 static void announce(struct server *server, struct peer *peer)
 {
 	struct peer *other;
-	uint32_t id;
 
-	peer_notify(server, peer, NOTICE_HELLO, peer->id);
-	for (id = 0; id < server->end; id++) {
-		other = server->peers[id];
-		if (!other || other == peer)
-			continue;
-		/* Who is rung shall know by whom. */
-		peer_notify(server, other, NOTICE_JOIN, peer->id);
-		peer_notify(server, peer, NOTICE_JOIN, id);
-	}
-	peer_notify(server, peer, NOTICE_JOIN, peer->id);
+	/* Who is rung shall know by whom. */
+	for (other = server->first; other != peer; other = other->next)
+		peer_notify(server, other, peer);
+	peer_notify(server, peer, server->first);
 }
 
 static void refuse(int socket, const char *reason)
@@ -180,11 +171,13 @@ static void join(struct server *server, int socket)
 		peer_free(server, peer);
 		return;
 	}
+	peer->number = server->joined++;
+	peer->previous = server->last;
+	*(server->last ? &server->last->next : &server->first) = peer;
+	server->last = peer;
 	server->peers[id] = peer;
 	server->count++;
 	server->next = id + 1;
-	if (server->end < server->next)
-		server->end = server->next;
 	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
 		  who.pid, who.uid, server->count);
@@ -255,14 +248,14 @@ static void timer_ready(struct server *server, struct watch *watch,
 			uint32_t events)
 {
 	uint64_t expirations;
-	uint32_t id;
+	struct peer *peer;
 
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
 	watch_listener(server, true);
-	for (id = 0; id < server->end; id++)
-		if (server->peers[id] && peer_is_waiting(server->peers[id]))
-			peer_watch_writing(server, server->peers[id], true);
+	for (peer = server->first; peer; peer = peer->next)
+		if (peer_is_waiting(peer))
+			peer_watch_writing(server, peer, true);
 }
 
 static void signals_ready(struct server *server, struct watch *watch,
@@ -354,11 +347,12 @@ void server_run(struct server *server)
 
 void server_close(struct server *server)
 {
-	uint32_t id;
+	struct peer *peer, *next;
 
-	for (id = 0; id < server->end; id++)
-		if (server->peers[id])
-			peer_free(server, server->peers[id]);
+	for (peer = server->first; peer; peer = next) {
+		next = peer->next;
+		peer_free(server, peer);
+	}
 	close(server->epoll);
 	close(server->signals.fd);
 	close(server->timer.fd);

@@ -25,10 +25,11 @@ struct server {
 	int reserve;			/* a descriptor to give up in need */
 	int stopped_by;			/* signal, or 0 */
 
+	struct peer *first, *last;	/* who is there, as they joined */
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
-	uint32_t end;			/* one more than the highest id */
 	uint32_t next;			/* one more than the id given last */
 	uint32_t count;
+	uint64_t joined;		/* how many ever did */
 };
 
 /*
