@@ -89,7 +89,7 @@ def _make(release, packages, root):
     work = root.with_name(f"{root.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     work.parent.mkdir(parents=True, exist_ok=True)
-    run(["mmdebstrap", "--mode=root", "--variant=apt", "--format=directory",
+    run([*archive.mmdebstrap(), "--mode=root", "--variant=apt", "--format=directory",
          "--aptopt=Acquire::Check-Valid-Until \"false\"",
          "--dpkgopt=force-unsafe-io", f"--include={','.join(packages)}",
          release, work, *lines], f"no root of {release}")

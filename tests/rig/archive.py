@@ -20,6 +20,11 @@ MIRROR = "http://deb.debian.org/debian"
 SECURITY_MIRROR = "http://deb.debian.org/debian-security"
 
 
+def mmdebstrap():
+    """The command, so that one that is killed leaves no mounts in what it made."""
+    return [*(["unshare", "--mount"] if os.geteuid() == 0 else []), "mmdebstrap"]
+
+
 class ArchiveError(Exception):
     """What apt could not do, in words for the user."""
 

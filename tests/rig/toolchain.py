@@ -54,7 +54,7 @@ class Toolchain:
         work = self.root.with_suffix(".new")
         shutil.rmtree(work, ignore_errors=True)
         done = subprocess.run(
-            ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}",
+            [*archive.mmdebstrap(), "--variant=minbase", f"--include={','.join(packages)}",
              "--aptopt=Acquire::Check-Valid-Until \"false\"",
              "--dpkgopt=path-exclude=/usr/share/doc/*",
              "--dpkgopt=path-exclude=/usr/share/locale/*",
