@@ -119,6 +119,13 @@ tap_eq "no id, as each open file has its own" \
 tap_eq "its memory is empty" "$(ivshmemctl read -d ivshmem1 --raw 0 4096 | tr -d '\0')" ""
 tap_ok "the module is in use" sh -c "! rmmod ivshmem_soft 2>/dev/null"
 rmdir $config/soft
+
+other=/sys/bus/platform/devices/pcspkr
+echo ivshmem_soft >$other/driver_override
+echo pcspkr >/sys/bus/platform/drivers_probe
+tap_ok "a device of another kind is not taken" [ ! -e $other/driver ]
+tap_ok "the log says why" rig_ask expect-log \
+	"pcspkr: it is not described as ivshmem,shared-memory"
 tap_ok "rmmod" rmmod ivshmem_soft
 
 tap_ok "the option makes devices" \
