@@ -3,8 +3,10 @@
  * Peers that join, leave, stall and misbehave (tools/server/server.c, peer.c).
  */
 #include <linux/ivshmem.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +16,9 @@
 #include "common/harness.h"
 
 #define CROWD		500
+#define ROUNDS		20
+#define GREETED		64
+#define SET		200	/* vectors; a server sends one set ahead, not two */
 
 /* Whether a ring of the one is what the other gets. */
 static bool same_eventfd(int ours, int theirs)
@@ -243,6 +248,167 @@ static void test_stuck(void)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
+/* Check that these many vectors of that peer come next. */
+static void expect_set(int socket, int64_t id, int vectors)
+{
+	int n;
+
+	for (n = 0; n < vectors; n++) {
+		struct message message = next_message(socket);
+
+		if (message.value != id || message.fd == NONE)
+			break;
+		close(message.fd);
+	}
+	tap_eq(n, vectors, "next are %d vectors of peer %lld", vectors,
+	       (long long)id);
+}
+
+/* How many messages the server has sent, when it has stopped for want of room. */
+static int sent_ahead(int socket)
+{
+	int bytes = 0, before;
+
+	do {
+		before = bytes;
+		usleep(100000);
+		ioctl(socket, FIONREAD, &bytes);
+	} while (bytes != before || !bytes);
+	return bytes / 8;
+}
+
+/* Three peers, and a fourth that the server is telling of the first. */
+static int begin_telling(pid_t *server, int peers[3], int *part)
+{
+	int socket, n;
+
+	server_nofile = 4096;	/* the server sends ahead by this */
+	*server = start_server("-n", "200", "--memfd", NULL);
+	server_nofile = 0;
+	for (n = 0; n < 3; n++)
+		peers[n] = newcomer(scratch("socket"), SET, n);
+	socket = join(scratch("socket"));
+	*part = sent_ahead(socket) - 3;
+	tap_ok(*part > 0 && *part < SET, "the server is at vector %d of 0", *part);
+	return socket;
+}
+
+static void end_telling(pid_t server, int peers[3], int socket)
+{
+	int n;
+
+	for (n = 0; n < 3; n++)
+		close(peers[n]);
+	close(socket);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
+/* Whom one is just being told of leaves, and another comes with its id. */
+static void test_subject_leaves(void)
+{
+	int peers[3], socket, part;
+	pid_t server;
+
+	tap_note("one leaves while another is told of it");
+	socket = begin_telling(&server, peers, &part);
+	close(peers[0]);
+	peers[0] = newcomer(scratch("socket"), SET, 0);
+	close(check_head(socket, 3));
+	expect_set(socket, 0, part);
+	expect_message(socket, 0, NONE);
+	expect_set(socket, 1, SET);
+	expect_set(socket, 2, SET);
+	expect_set(socket, 3, SET);
+	expect_set(socket, 0, SET);
+	end_telling(server, peers, socket);
+}
+
+/* Those leave whom one has been told of, and whom it has not. */
+static void test_others_leave(void)
+{
+	int peers[3], socket, part;
+	pid_t server;
+
+	tap_note("others leave while one is told of somebody");
+	socket = begin_telling(&server, peers, &part);
+	close(peers[1]);
+	peers[1] = newcomer(scratch("socket"), SET, 1);
+	close(check_head(socket, 3));
+	expect_set(socket, 0, SET / 2);
+	part = sent_ahead(socket) - SET / 2;
+	tap_ok(part > 0 && part < SET, "the server is at vector %d of 2", part);
+	close(peers[0]);
+	peers[0] = newcomer(scratch("socket"), SET, 0);
+	expect_set(socket, 0, SET / 2);
+	expect_set(socket, 2, SET / 2);
+	part = sent_ahead(socket) - SET / 2 - 1;
+	tap_ok(part > 0 && part < SET, "the server is at vector %d of 3", part);
+	close(peers[2]);
+	peers[2] = newcomer(scratch("socket"), SET, 2);
+	expect_set(socket, 2, SET / 2);
+	expect_message(socket, 0, NONE);
+	/* Nothing comes between its own: that would be taken for the end. */
+	expect_set(socket, 3, SET);
+	expect_message(socket, 2, NONE);
+	expect_set(socket, 1, SET);
+	expect_set(socket, 0, SET);
+	expect_set(socket, 2, SET);
+	end_telling(server, peers, socket);
+}
+
+/* Greeted, and told that another is gone only if told before that it is there. */
+static bool greeted(int socket, int64_t id)
+{
+	const int64_t head[] = { 0, id, -1 };
+	struct message message;
+	bool known = false;
+	size_t n;
+
+	for (n = 0; n < 3; n++) {
+		message = next_message(socket);
+		if (message.fd != NONE)
+			close(message.fd);
+		if (message.value != head[n])
+			return false;
+	}
+	while ((message = next_message(socket)).value != id) {
+		if (message.fd == NONE && !known)
+			return false;
+		known = message.fd != NONE;
+		close(message.fd);
+	}
+	close(message.fd);
+	return true;
+}
+
+/* One leaves while newcomers are greeted, before they have heard of it. */
+static void test_unknown_leaves(void)
+{
+	pid_t server = start_server("-n", "1", "--memfd", "--fresh-ids", NULL);
+	struct pollfd sockets[GREETED] = { 0 };
+	int round, n, id = 0, other, well = 0;
+
+	tap_note("one leaves as others come");
+	for (round = 0; round < ROUNDS; round++) {
+		other = newcomer(scratch("socket"), 1, id++);
+		/* The server greets all in turns, a message each. */
+		kill(server, SIGSTOP);
+		for (n = 0; n < GREETED; n++)
+			sockets[n] = (struct pollfd){
+				join(scratch("socket")), POLLIN, 0
+			};
+		kill(server, SIGCONT);
+		poll(sockets, 1, 5000);
+		close(other);
+		for (n = 0; n < GREETED; n++)
+			well += greeted(sockets[n].fd, id++);
+		for (n = 0; n < GREETED; n++)
+			close(sockets[n].fd);
+	}
+	tap_eq(well, ROUNDS * GREETED, "each newcomer is greeted as usual");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+}
+
 /* A stuck peer that goes away while there is something to tell it. */
 static void test_stuck_leaves(void)
 {
@@ -368,6 +534,9 @@ int main(void)
 	test_crowd();
 	test_stuck();
 	test_stuck_leaves();
+	test_subject_leaves();
+	test_others_leave();
+	test_unknown_leaves();
 	test_garbage();
 	test_two_die();
 	return tap_done();
