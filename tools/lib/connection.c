@@ -19,6 +19,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -460,7 +461,7 @@ static int expect(struct connection *connection, int64_t deadline,
 	int fd = -1;
 	int error;
 
-	error = receive_within(connection, deadline, START_MS, value, &fd);
+	error = receive_within(connection, deadline, INT_MAX, value, &fd);
 	if (error)
 		return error;
 	if ((fd >= 0) == (memory != NULL)) {

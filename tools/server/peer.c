@@ -86,8 +86,8 @@ static int make_room(struct peer *peer)
 }
 
 /*
- * The subject is the last of those who are there. Nothing is sent here: the
- * event loop does when the socket has room.
+ * Of the subject and of all after it the peer has not been told. Nothing is sent
+ * here: the event loop does when the socket has room.
  */
 void peer_notify(struct server *server, struct peer *peer,
 		 struct peer *subject)
@@ -159,10 +159,13 @@ static int send_message(int socket, int64_t value, int fd)
 	       errno : 0;
 }
 
-/* A set of vectors is not interrupted; and an id may be given anew. */
+/*
+ * At once, as the id may be given anew; but nothing interrupts the vectors of
+ * who is there: clients take anything else for the end of their own.
+ */
 static bool departure_is_next(const struct peer *peer)
 {
-	return peer->greeted && peer->nleft && !peer->sent;
+	return peer->nleft && !peer->sent;
 }
 
 static int send_next(const struct server *server, const struct peer *peer)
