@@ -7,7 +7,7 @@
 #include "dev.h"
 
 static int fd;
-static int witness;	/* another open file, with counts of its own */
+static int witness;	/* another open file, which counts for itself */
 static volatile uint32_t *word;
 static volatile sig_atomic_t signals;
 
@@ -17,12 +17,16 @@ static void on_signal(int signal)
 	signals++;
 }
 
-/* Ring, and go on when it has arrived: doorbells that meet become one. */
+/*
+ * Ring, and go on when it has arrived: doorbells that meet become one. Where each
+ * open file is a peer, it has arrived when the call returns.
+ */
 static void ring_apart(uint32_t vector)
 {
 	dev_wait_vector(witness, vector, 0);	/* earlier ones */
 	dev_ring_self(fd, vector);
-	if (dev_wait_vector(witness, vector, 5 * SECOND) != 1)
+	if (dev_info(fd).id == dev_info(witness).id &&
+	    dev_wait_vector(witness, vector, 5 * SECOND) != 1)
 		tap_bail("a doorbell is lost");
 }
 
