@@ -40,6 +40,7 @@ tap_ok "the module loads" insmod /lib/ivshmem_soft.ko
 
 makes cam0 address=$reserved size=64K
 tap_eq "which device it is" "$(cat $config/cam0/device)" ivshmem1
+tap_eq "it is enabled" "$(cat $config/cam0/enable)" 1
 tap_ok "there is a node" [ -c /dev/ivshmem1 ]
 tap_eq "where it is" "$(cat $config/cam0/address)" 0xa000000
 tap_ok "enable wants yes or no" sh -c "! echo maybe 2>/dev/null >$config/cam0/enable"
