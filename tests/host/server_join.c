@@ -278,10 +278,11 @@ static int sent_ahead(int socket)
 }
 
 /* Three peers, and a fourth that the server is telling of the first. */
-static int begin_telling(pid_t *server, int peers[3], int *part)
+static int begin_telling(const char *what, pid_t *server, int peers[3], int *part)
 {
 	int socket, n;
 
+	tap_note("%s", what);
 	server_nofile = 4096;	/* the server sends ahead by this */
 	*server = start_server("-n", "200", "--memfd", NULL);
 	server_nofile = 0;
@@ -291,6 +292,13 @@ static int begin_telling(pid_t *server, int peers[3], int *part)
 	*part = sent_ahead(socket) - 3;
 	tap_ok(*part > 0 && *part < SET, "the server is at vector %d of 0", *part);
 	return socket;
+}
+
+/* One leaves, and another comes with its id: the server knows then of both. */
+static void replace(int peers[3], int n)
+{
+	close(peers[n]);
+	peers[n] = newcomer(scratch("socket"), SET, n);
 }
 
 static void end_telling(pid_t server, int peers[3], int socket)
@@ -309,10 +317,9 @@ static void test_subject_leaves(void)
 	int peers[3], socket, part;
 	pid_t server;
 
-	tap_note("one leaves while another is told of it");
-	socket = begin_telling(&server, peers, &part);
-	close(peers[0]);
-	peers[0] = newcomer(scratch("socket"), SET, 0);
+	socket = begin_telling("one leaves while another is told of it", &server,
+			       peers, &part);
+	replace(peers, 0);
 	close(check_head(socket, 3));
 	expect_set(socket, 0, part);
 	expect_message(socket, 0, NONE);
@@ -329,22 +336,19 @@ static void test_others_leave(void)
 	int peers[3], socket, part;
 	pid_t server;
 
-	tap_note("others leave while one is told of somebody");
-	socket = begin_telling(&server, peers, &part);
-	close(peers[1]);
-	peers[1] = newcomer(scratch("socket"), SET, 1);
+	socket = begin_telling("others leave while one is told of somebody",
+			       &server, peers, &part);
+	replace(peers, 1);
 	close(check_head(socket, 3));
 	expect_set(socket, 0, SET / 2);
 	part = sent_ahead(socket) - SET / 2;
 	tap_ok(part > 0 && part < SET, "the server is at vector %d of 2", part);
-	close(peers[0]);
-	peers[0] = newcomer(scratch("socket"), SET, 0);
+	replace(peers, 0);
 	expect_set(socket, 0, SET / 2);
 	expect_set(socket, 2, SET / 2);
 	part = sent_ahead(socket) - SET / 2 - 1;
 	tap_ok(part > 0 && part < SET, "the server is at vector %d of 3", part);
-	close(peers[2]);
-	peers[2] = newcomer(scratch("socket"), SET, 2);
+	replace(peers, 2);
 	expect_set(socket, 2, SET / 2);
 	expect_message(socket, 0, NONE);
 	/* Nothing comes between its own: that would be taken for the end. */
