@@ -26,7 +26,7 @@ module: ## build the module for KVER (the running kernel)
 		echo "no headers of kernel $(KVER) in $(KDIR):" \
 			"apt-get install linux-headers-$(KVER)," \
 			"or name another kernel by KVER=" >&2; exit 1; }
-	$(MAKE) -C src KVER=$(KVER) KDIR=$(KDIR) modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/src modules
 
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
