@@ -17,12 +17,6 @@
 #include "ivshmem.h"
 #include "trace.h"
 
-/* Where a device comes from, to tell people; "" if no bus has it. */
-static const char *parent_name(const struct device *parent)
-{
-	return parent ? dev_name(parent) : "";
-}
-
 static void ivshmem_device_release(struct device *dev)
 {
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
@@ -77,7 +71,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->dev.class = &ivshmem_class;
 	idev->dev.parent = parent;
 	idev->dev.release = ivshmem_device_release;
-	trace_ivshmem_alloc(parent_name(parent));
+	trace_ivshmem_alloc(idev);
 	return idev;
 
 err_srcu:
@@ -136,7 +130,7 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		return -ENOMEM;
 	idev->phys = phys;
 	idev->size = size;
-	trace_ivshmem_region_map(phys, size);
+	trace_ivshmem_region_map(idev);
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map);
@@ -164,7 +158,7 @@ int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 	idev->cache = IVSHMEM_CACHE_WB;
 	idev->pages = pages;
 	idev->size = (size_t)nr << PAGE_SHIFT;
-	trace_ivshmem_region_map(0, idev->size);
+	trace_ivshmem_region_map(idev);
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map_pages);
@@ -216,8 +210,7 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 /* Say what is there now, to the log and to whoever traces. */
 static void report(struct ivshmem_device *idev)
 {
-	trace_ivshmem_probe(idev->minor, parent_name(idev->dev.parent), idev->phys,
-			    idev->size, idev->nr_vectors);
+	trace_ivshmem_probe(idev);
 	if (idev->pages)
 		dev_info(&idev->dev, "%zu bytes of memory, %u vectors\n",
 			 idev->size, idev->nr_vectors);

@@ -16,7 +16,7 @@
 
 #include <linux/mm_types.h>
 #include <linux/tracepoint.h>
-#include "uapi/linux/ivshmem.h"
+#include "transport.h"
 
 DECLARE_EVENT_CLASS(ivshmem_device_class,
 		    TP_PROTO(int device),
@@ -71,48 +71,42 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_free,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A device begins; it has no number yet. */
-TRACE_EVENT(ivshmem_alloc,
-	    TP_PROTO(const char *parent),
-	    TP_ARGS(parent),
-	    TP_STRUCT__entry(__array(char, parent, 32)),
-	    TP_fast_assign(strscpy(__entry->parent, parent, 32);),
-	    TP_printk("parent=%s", __entry->parent)
+/* parent: where a device comes from, or nothing if no bus has it. */
+DECLARE_EVENT_CLASS(ivshmem_setup_class,
+		    TP_PROTO(const struct ivshmem_device *idev),
+		    TP_ARGS(idev),
+		    TP_STRUCT__entry(__field(int, device)
+				     __array(char, parent, 32)
+				     __field(u64, phys)
+				     __field(u64, size)
+				     __field(unsigned int, vectors)
+		    ),
+		    TP_fast_assign(__entry->device = idev->minor;
+				   strscpy(__entry->parent, idev->dev.parent ?
+					   dev_name(idev->dev.parent) : "", 32);
+				   __entry->phys = idev->phys;
+				   __entry->size = idev->size;
+				   __entry->vectors = idev->nr_vectors;
+		    ),
+		    TP_printk("device=%d parent=%s phys=0x%llx size=%llu vectors=%u",
+			      __entry->device, __entry->parent, __entry->phys,
+			      __entry->size, __entry->vectors)
 );
 
-/* The kernel has mapped the region; phys is 0 if it is pages of the kernel's own. */
-TRACE_EVENT(ivshmem_region_map,
-	    TP_PROTO(u64 phys, u64 size),
-	    TP_ARGS(phys, size),
-	    TP_STRUCT__entry(__field(u64, phys)
-			     __field(u64, size)
-	    ),
-	    TP_fast_assign(__entry->phys = phys;
-			   __entry->size = size;
-	    ),
-	    TP_printk("phys=0x%llx size=%llu", __entry->phys, __entry->size)
-);
+/* A device begins: all is 0, and its number is -1 until it is registered. */
+DEFINE_EVENT(ivshmem_setup_class, ivshmem_alloc,
+	     TP_PROTO(const struct ivshmem_device *idev),
+	     TP_ARGS(idev));
 
-TRACE_EVENT(ivshmem_probe,
-	    TP_PROTO(int device, const char *parent, u64 phys, u64 size,
-		     unsigned int vectors),
-	    TP_ARGS(device, parent, phys, size, vectors),
-	    TP_STRUCT__entry(__field(int, device)
-			     __array(char, parent, 32)
-			     __field(u64, phys)
-			     __field(u64, size)
-			     __field(unsigned int, vectors)
-	    ),
-	    TP_fast_assign(__entry->device = device;
-			   strscpy(__entry->parent, parent, 32);
-			   __entry->phys = phys;
-			   __entry->size = size;
-			   __entry->vectors = vectors;
-	    ),
-	    TP_printk("device=%d parent=%s phys=0x%llx size=%llu vectors=%u",
-		      __entry->device, __entry->parent, __entry->phys,
-		      __entry->size, __entry->vectors)
-);
+/* The kernel has mapped the region; phys stays 0 if it is pages of the kernel's own. */
+DEFINE_EVENT(ivshmem_setup_class, ivshmem_region_map,
+	     TP_PROTO(const struct ivshmem_device *idev),
+	     TP_ARGS(idev));
+
+/* The node is there. */
+DEFINE_EVENT(ivshmem_setup_class, ivshmem_probe,
+	     TP_PROTO(const struct ivshmem_device *idev),
+	     TP_ARGS(idev));
 
 TRACE_EVENT(ivshmem_open,
 	    TP_PROTO(int device, bool writable),

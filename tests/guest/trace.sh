@@ -21,7 +21,7 @@ for event in register probe open map fault ring interrupt wait_begin wait_end un
 	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=0" $tracing/trace
 done
 for event in alloc region_map; do
-	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: p" $tracing/trace
+	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=-1 parent=0000:00:10.0 " $tracing/trace
 done
 for event in pause resume wake wake_any eventfd; do
 	tap_ok "ivshmem:ivshmem_$event exists" [ -d $tracing/events/ivshmem/ivshmem_$event ]
