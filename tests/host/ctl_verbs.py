@@ -346,10 +346,10 @@ def test_meeting(device):
 def test_late_answers(device):
     """Late and missing answers are lost ones, and none answers the next ring."""
     answerer = join("wait", "--count", "2", device=device)
-    pinger = Program("ping", "0", "-c", "2", "-t", "2", "--json", device=device)
+    pinger = Program("ping", "0", "-c", "2", "-t", "4", "--json", device=device)
     answerer.line()
-    # More than one and less than two timeouts after the ring.
-    time.sleep(3)
+    # More than one and less than two timeouts after the ring, by a program yet to start.
+    time.sleep(4.5)
     run("ring", "1", device=device)
     pinger.end()
     check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2,
