@@ -7,6 +7,18 @@
 #include "module.h"
 #include "users.h"
 
+/*
+ * The server still tells QEMU of the device's vectors while the guest takes it in. A
+ * ring in between is lost; from the first that is heard on, none may be.
+ */
+static bool rings_itself(int fd)
+{
+	for (int i = 0; i < 200; i++)
+		if (dev_ring_self(fd, 3) || dev_wait_vector(fd, 3, SECOND / 10) > 0)
+			break;
+	return !dev_ring_self(fd, 3) && dev_wait_vector(fd, 3, 20 * SECOND) > 0;
+}
+
 int main(void)
 {
 	const int cycles = rig_cycles(100);
@@ -17,7 +29,7 @@ int main(void)
 		rig_ask("plug doorbell hot 4");
 		missing += !file_comes(RIG_DEVICE, true);
 		fd = dev_open_at(RIG_DEVICE, O_RDWR);
-		unheard += dev_ring_self(fd, 3) || dev_wait_vector(fd, 3, 20 * SECOND) != 1;
+		unheard += !rings_itself(fd);
 		close(fd);
 		users_start(&users, RIG_DEVICE);
 		rig_ask("unplug hot");
