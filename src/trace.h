@@ -93,7 +93,7 @@ DECLARE_EVENT_CLASS(ivshmem_setup_class,
 			      __entry->size, __entry->vectors)
 );
 
-/* A device begins: all is 0, and its number is -1 until it is registered. */
+/* A device begins: only its parent is known. device is -1 until it is registered. */
 DEFINE_EVENT(ivshmem_setup_class, ivshmem_alloc,
 	     TP_PROTO(const struct ivshmem_device *idev),
 	     TP_ARGS(idev));
