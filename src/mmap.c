@@ -44,12 +44,22 @@ static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 	return page_pfn(vma_device(vma), region_page(vma, addr));
 }
 
+/*
+ * A fault that had to wait for the end of a reset is made anew: what size of page
+ * goes there was decided before, and another fault or prctl(PR_SET_THP_DISABLE)
+ * may have decided otherwise since.
+ */
 static vm_fault_t enter_fault(const struct vm_fault *vmf, int *idx)
 {
 	struct ivshmem_device *idev = vma_device(vmf->vma);
+	int ret = ivshmem_try_enter(idev, idx);
 
-	if (!ivshmem_enter(idev, idx))
+	if (!ret)
 		return 0;
+	if (ret == -EAGAIN && !ivshmem_enter(idev, idx)) {
+		ivshmem_exit(idev, *idx);
+		return VM_FAULT_NOPAGE;
+	}
 	trace_ivshmem_fault_refused(idev->minor, vmf->address, 0, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
 }
