@@ -16,6 +16,7 @@
 #include <linux/ktime.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include "ivshmem.h"
 #include "trace.h"
@@ -231,12 +232,25 @@ static int wait_report(struct ivshmem_waiter *wr)
 	return 0;
 }
 
+/* A time of CLOCK_MONOTONIC in the caller's time namespace, as the kernel counts it. */
+static ktime_t host_time(s64 ns)
+{
+	struct timespec64 add = { };
+	s64 offset;
+
+	timens_add_monotonic(&add);
+	offset = timespec64_to_ns(&add);
+	if (offset < 0)
+		return ktime_add_safe(ns_to_ktime(ns), ns_to_ktime(-offset));
+	return ns_to_ktime(max_t(s64, ns - offset, 0));
+}
+
 static ktime_t deadline_of(const struct ivshmem_wait *w)
 {
 	if (w->timeout_ns < 0)
 		return KTIME_MAX;
 	if (w->flags & IVSHMEM_WAIT_ABSTIME)
-		return ns_to_ktime(w->timeout_ns);
+		return host_time(w->timeout_ns);
 	return ktime_add_safe(ktime_get(), ns_to_ktime(w->timeout_ns));
 }
 

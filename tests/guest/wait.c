@@ -2,7 +2,9 @@
 /* WAIT: the futex between machines, its timeouts, sets, spinning and signals. */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "dev.h"
 
@@ -235,6 +237,30 @@ static void test_signals(void)
 	tap_eq(dev_wait_vector(fd, 3, 0), 1, "and rings but once");
 }
 
+/* In a container the clock may be another one. */
+static void test_other_clock(void)
+{
+	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_ABSTIME };
+	int status = -1;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWTIME) ||
+	    file_write("/proc/self/timens_offsets", "monotonic 86400 0")) {
+		tap_skip("a time in a time namespace", "this kernel has none");
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		alarm(20);
+		w.timeout_ns = now_ns() + SECOND / 10;
+		if (dev_wait(fd, &w) != -ETIMEDOUT)
+			_exit(1);
+		_exit(now_ns() < w.timeout_ns);
+	}
+	waitpid(pid, &status, 0);
+	tap_eq(status, 0, "a time in a time namespace: neither too early nor a day late");
+}
+
 int main(void)
 {
 	fd = dev_open();
@@ -245,5 +271,6 @@ int main(void)
 	test_word();
 	test_timeouts();
 	test_signals();
+	test_other_clock();
 	return tap_done();
 }
