@@ -191,8 +191,13 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 static int ivshmem_fasync(int fd, struct file *filp, int on)
 {
 	struct ivshmem_file *file = filp->private_data;
+	int ret = fasync_helper(fd, filp, on, &file->peer->fasync);
 
-	return fasync_helper(fd, filp, on, &file->peer->fasync);
+	/* Too late for the signal that the device is gone? */
+	smp_mb(); /* list first, look then: pairs with ivshmem_device_quiesce() */
+	if (on && ret >= 0 && is_gone(file))
+		kill_fasync(&file->peer->fasync, SIGIO, POLL_HUP);
+	return ret;
 }
 
 const struct file_operations ivshmem_fops = {

@@ -12,6 +12,20 @@
 #define DOORBELL "0000:00:10.0"
 #define PLAIN "0000:00:11.0"
 
+/* Who asks for signals after the device has gone gets that one. */
+static void test_late_sigio(int stale)
+{
+	const struct timespec patience = { .tv_sec = 20 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fcntl(stale, F_SETOWN, getpid());
+	tap_eq(result(fcntl(stale, F_SETFL, O_RDWR | O_ASYNC)), 0, "O_ASYNC can still be set");
+	tap_eq(sigtimedwait(&set, NULL, &patience), SIGIO, "and signals at once");
+}
+
 static void test_rebind(void)
 {
 	struct ivshmem_ring_wait interrupted = { .ring.flags = IVSHMEM_RING_DONE };
@@ -29,6 +43,7 @@ static void test_rebind(void)
 	refused(ioctl(stale, IVSHMEM_IOC_RING_WAIT, &interrupted), ENODEV,
 		"a RING_WAIT that was interrupted ends");
 	tap_eq(interrupted.ring.flags, 0, "and would ring the next device again");
+	test_late_sigio(stale);
 	tap_eq(close(stale), 0, "it can be closed");
 	fd = dev_open();
 	tap_eq(dev_ring_self(fd, 3), 0, "ring after rebinding");
