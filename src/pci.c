@@ -137,7 +137,7 @@ static void claim_register_page(struct ivshmem_pci *ip)
 			.name = "ivshmem register page",
 			.start = bar->end + 1,
 			.end = start + PAGE_SIZE - 1,
-			.flags = bar->flags,
+			.flags = bar->flags | IORESOURCE_BUSY,
 		};
 		if (!bar->parent ||
 		    request_resource(bar->parent, &ip->rest_of_page)) {

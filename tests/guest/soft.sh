@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Devices by their address and in software, as configfs and the module's option
 # make them; and each way in which one is refused.
-# rig: arches=amd64 devices=plain size=1M modules=configfs append=memmap=16M$0xa000000
+# rig: arches=amd64 devices=doorbell size=1M modules=configfs append=memmap=16M$0xa000000
 . /tests/lib.sh
 
 config=/sys/kernel/config/ivshmem
@@ -54,6 +54,10 @@ tap_ok "nothing is changed while it is enabled" \
 	sh -c "! echo 32K 2>/dev/null >$config/cam0/size"
 refuses "claimed by somebody else" other address=$reserved size=4K
 refuses "claimed by somebody else" other address=0xa008000 size=64K
+# Programs may map the whole page that a PCI device's registers are in.
+registers=$(sed -n '1s/ .*//p' /sys/class/ivshmem/ivshmem0/device/resource)
+refuses "claimed by somebody else" other address=0xa100000 size=4K \
+	doorbell=$((registers + 0x100))
 tap_ok "it can be disabled" sh -c "echo 0 >$config/cam0/enable"
 tap_ok "the region is given back" sh -c "! grep -q ivshmem_soft /proc/iomem"
 tap_ok "the node goes" [ ! -e /dev/ivshmem1 ]
