@@ -40,8 +40,11 @@ static const struct ivshmem_transport memory_transport = {
 
 static void memory_free(struct memory *memory)
 {
-	while (memory->nr)
+	while (memory->nr) {
 		__free_page(memory->pages[--memory->nr]);
+		if (!(memory->nr % 1024))
+			cond_resched();
+	}
 	kvfree(memory->pages);
 	kfree(memory);
 }
