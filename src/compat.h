@@ -47,9 +47,11 @@ static inline void ivshmem_eventfd_signal(struct eventfd_ctx *ctx)
 
 /*
  * 6.12: huge entries for memory without struct page. Earlier kernels would
- * take one for ordinary memory in get_user_pages_fast().
+ * take one for ordinary memory in get_user_pages_fast(). To take them away means to
+ * wait for preempted forks (ivshmem_device_quiesce()), and not every kernel can.
  */
-#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#if defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && \
+	(defined(CONFIG_TASKS_RCU) || !defined(CONFIG_PREEMPTION))
 #define IVSHMEM_HUGE_FAULT	1
 
 /* 6.17: page frame numbers are plain numbers again. */
@@ -71,6 +73,6 @@ ivshmem_find_area(struct file *file, unsigned long addr, unsigned long len,
 	return mm_get_unmapped_area(file, addr, len, pgoff, flags);
 #endif
 }
-#endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
+#endif /* IVSHMEM_HUGE_FAULT */
 
 #endif /* IVSHMEM_COMPAT_H */
