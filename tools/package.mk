@@ -11,12 +11,13 @@ epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)
 deb-packages := build-essential debhelper dh-dkms fakeroot git libjansson-dev \
 	libxxhash-dev pkgconf
 rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf rpm
-check-packages-packages := createrepo-c dnf e2fsprogs mmdebstrap
+check-packages-packages := createrepo-c dnf e2fsprogs lintian mmdebstrap rpmlint
 
 export-sources:
 	@mkdir -p build/package dist
+	rm -f $(tarball)
 	git ls-files -z > build/package/files
-	tar --create --no-recursion --null --files-from=build/package/files \
+	umask 022; tar --create --no-recursion --null --files-from=build/package/files \
 		--transform='s,^,$(release)/,' --mtime=@$(epoch) --owner=0 --group=0 \
 		--numeric-owner --mode=a+rX,u+w,go-w --format=gnu | gzip -9n > $(tarball)
 
@@ -29,19 +30,25 @@ prerequisites-rpm:
 deb: prerequisites-deb export-sources ## build the Debian packages into dist/
 	rm -rf build/package/deb dist/*.deb dist/*.dsc dist/*.tar.xz
 	mkdir build/package/deb
-	tar -C build/package/deb -xf $(tarball)
+	umask 022; tar -C build/package/deb -xf $(tarball)
 	cd build/package/deb/$(release) && env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 \
 		SOURCE_DATE_EPOCH=$(epoch) DEB_BUILD_OPTIONS='noautodbgsym $(DEB_BUILD_OPTIONS)' \
 		dpkg-buildpackage --no-sign
 	mv build/package/deb/*.deb build/package/deb/*.dsc build/package/deb/*.tar.xz dist/
 
-# rpmbuild on Debian knows nothing of the packages that the spec requires.
+# rpmbuild on Debian knows nothing of the packages that the spec requires. It writes its
+# paths into the source package, whose checksum is in all others: so they go through a
+# descriptor, and are the same wherever the tree is.
 rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 	rm -rf build/package/rpm dist/*.rpm
-	env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH=$(epoch) \
-		rpmbuild -ba --nodeps --quiet rpm/ivshmem.spec \
-		--define '_topdir $(CURDIR)/build/package/rpm' \
-		--define '_sourcedir $(CURDIR)/build/package' \
+	mkdir build/package/rpm
+	umask 022; tar -C build/package/rpm -xf $(tarball) --strip-components=2 \
+		$(release)/rpm/ivshmem.spec
+	umask 022; exec 9<build/package; env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 \
+		SOURCE_DATE_EPOCH=$(epoch) \
+		rpmbuild -ba --nodeps --quiet build/package/rpm/ivshmem.spec \
+		--define '_topdir /proc/self/fd/9/rpm' \
+		--define '_sourcedir /proc/self/fd/9' \
 		--define '_buildhost localhost' \
 		--define 'use_source_date_epoch_as_buildtime 1' \
 		--define 'clamp_mtime_to_source_date_epoch 1' \

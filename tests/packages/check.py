@@ -18,6 +18,7 @@ import build
 import chroots
 import debian
 import devices
+import files
 import products
 import qemu
 import qmp
@@ -38,6 +39,7 @@ TESTS = {
     "debian-11": debian.boots("bullseye"),
     "debian-sid": debian.boots("sid"),
     "dnf": rpms.life,
+    "files": files.check,
     "headers": chroots.headers,
     "failing-build": chroots.failing_build,
     "signing": chroots.signing,

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -48,16 +47,17 @@ def _renumber(tree, number, release):
               f" -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n")
 
 
-def directory(kind, number, release=1):
+def directory(kind, number, release=1, place=""):
     """Where the packages of a kind ("deb" or "rpm") are, once they are made."""
-    return WORK / f"{kind}-{number}-{release}" / "dist"
+    return WORK / place / f"{kind}-{number}-{release}" / "dist"
 
 
-def make(kind, number, release=1):
-    """Build the packages of a kind; the directory they are in."""
-    dist = directory(kind, number, release)
+def make(kind, number, release=1, place=""):
+    """Build the packages of a kind; the directory they are in. A place is one for
+    another build of the same, and "elsewhere" is unlike the others."""
+    dist = directory(kind, number, release, place)
     tree = dist.parent
-    tree.mkdir()
+    tree.mkdir(parents=True)
     # What git knows, as it is in the tree now, is all that make deb looks at.
     roots.run(["sh", "-c", f"cd {build.TOP} && git ls-files -z | "
                f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}"],
@@ -67,11 +67,12 @@ def make(kind, number, release=1):
     roots.run(["git", "-C", tree, "init", "-q"], "no git")
     roots.run(["git", "-C", tree, "add", "-A"], "no git")
     print(f"# building {kind} packages of {number}-{release}", file=sys.stderr)
-    done = subprocess.run(["make", "--no-print-directory", kind], cwd=tree, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT,
-                          env={name: value for name, value in os.environ.items()
-                               if not name.startswith(("MAKE", "MFLAGS"))})
-    if done.returncode:
-        raise roots.RootError(f"make {kind}:\n{done.stdout[-3000:]}")
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("MAKE", "MFLAGS"))}
+    changes = {}
+    if place == "elsewhere":
+        environment.update(TZ="Pacific/Kiritimati", LC_ALL="C", HOME=str(tree))
+        changes["umask"] = 0o077
+    roots.run(["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment,
+              **changes)
     return dist

@@ -49,14 +49,20 @@ class RootError(Exception):
     """What could not be set up, with what the tool said."""
 
 
-def run(command, error):
-    """Run a command; its output, or RootError with it."""
-    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
-    if done.returncode:
-        raise RootError(f"{error}:\n{done.stdout[-3000:]}")
-    return done.stdout
+def outcome(command, directory=None, **changes):
+    """Run a command, perhaps elsewhere or otherwise: (exit status, output)."""
+    done = subprocess.run([str(word) for word in command], cwd=directory,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", **changes)
+    return done.returncode, done.stdout
+
+
+def run(command, error, directory=None, **changes):
+    """The same; its output, or RootError with it."""
+    status, output = outcome(command, directory, **changes)
+    if status:
+        raise RootError(f"{error}:\n{output[-3000:]}")
+    return output
 
 
 def kept(name, *what):

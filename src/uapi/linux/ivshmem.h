@@ -118,7 +118,7 @@ struct ivshmem_ring {
 #define IVSHMEM_WAIT_SET	0x1
 /* Sleep only while the 32-bit word at @offset equals @expected. */
 #define IVSHMEM_WAIT_WORD	0x2
-/* @timeout_ns is a time on CLOCK_MONOTONIC, not a duration. */
+/* @timeout_ns is a time on the CLOCK_MONOTONIC that the caller sees, not a duration. */
 #define IVSHMEM_WAIT_ABSTIME	0x4
 
 /* struct ivshmem_wait.result */

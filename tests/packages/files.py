@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The packages as files: made twice they are the same bytes, and the checkers of
+Debian and Fedora have nothing to say about them."""
+
+import products
+import roots
+
+LINTIAN = ["lintian", "--allow-root", "--fail-on", "error,warning,info"]
+RPMLINT = ["rpmlint", "--strict", "-c", "rpm/rpmlint.toml", "rpm/ivshmem.spec"]
+
+
+def contents(dist):
+    return {path.name: path.read_bytes() for path in dist.iterdir()}
+
+
+def check(_directory, checks, _devices):
+    for kind, checker in (("deb", LINTIAN), ("rpm", RPMLINT)):
+        dist, copy = (products.make(kind, products.version(), place=place)
+                      for place in ("here", "elsewhere"))
+        one, other = contents(dist), contents(copy)
+        differ = sorted(name for name in one.keys() | other.keys()
+                        if one.get(name) != other.get(name))
+        checks.ok(f"{kind}: made elsewhere they are the same {len(one)} files",
+                  one and not differ, "\n".join(differ))
+        status, output = roots.outcome([*checker, *sorted(dist.glob("*.[dr]*"))], dist.parent)
+        checks.ok(f"{kind}: {checker[0]} is content", status == 0, output)
