@@ -123,5 +123,6 @@ def life(directory, checks, _devices):
             ("downgraded", old, ["downgrade", *(f"{name}-{old}-1" for name in NAMES)])):
         dnf.step(f"dnf {arguments[0]}: {name}", *arguments)
         dnf.all_built(name, version)
+    dnf.holds("a server is enabled", "systemctl enable ivshmem-server@vm.socket")
     dnf.step("dnf remove", "remove", *NAMES)
     dnf.gone()
