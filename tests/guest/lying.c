@@ -17,6 +17,7 @@
  */
 #define SILENT "patience=1000"
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
+#define RESETS 20
 #define WITHIN 3	/* each so manieth access of a reset */
 
 static int bind_pci(const char *pci)
@@ -153,6 +154,25 @@ static int reset_pci(const char *pci)
 	return file_write(path, "1");
 }
 
+/* A good one is reset by its function (FLR), and its users go on. */
+static void test_good(void)
+{
+	const char *pci = fake_plug("well", "");
+	struct users users;
+	int failed = 0;
+
+	file_comes(RIG_DEVICE, true);
+	users_start(&users, RIG_DEVICE);
+	for (int i = 0; i < RESETS; i++) {
+		users_mark(&users);
+		failed += reset_pci(pci) != 0;
+		failed += users_go_on(&users);
+	}
+	tap_eq(failed, 0, "good: all users go on after each of %d resets", RESETS);
+	tap_eq(unbind_pci(pci), 0, "good: it can be unbound");
+	tap_eq(users_end(&users), 0, "good: all users saw it go");
+}
+
 /* A reset of a device that has gone wrong. It is back after so many accesses, else
  * the kernel waits a minute for it.
  */
@@ -234,6 +254,7 @@ int main(void)
 	test_moments("moment", "ones", "", 1);
 	test_moments("still", "silent", SILENT, 10);
 	test_torn_out();
+	test_good();
 	test_reset("before", "ones", "", 150);
 	test_reset("quiet", "silent", SILENT, 10);
 	test_within();
