@@ -59,6 +59,10 @@ SAMPLE = (f"while sleep {SAMPLE_SECONDS}; do echo @memory $(awk "
 BESIDE = {0: SEND, 1: RECEIVE}
 
 
+def sleep_until(moment):
+    time.sleep(max(moment - time.monotonic(), 0))
+
+
 class Guest:
     """What one guest does, and what it says meanwhile."""
 
@@ -196,13 +200,13 @@ class Soak:
         for guest in self.guests:
             guest.start()
         alive = self.wait_for_progress()
-        end = time.monotonic() + seconds
-        while alive and time.monotonic() + interval <= end:
-            time.sleep(interval)
+        start = time.monotonic()
+        while alive and (self.kills + 2) * interval <= seconds:
             self.kills += 1
+            sleep_until(start + self.kills * interval)
             self.boot_again(self.guests[VICTIM])
             alive = self.wait_for_progress()
-        time.sleep(max(end - time.monotonic(), 0))
+        sleep_until(start + seconds)
         self.check(alive and self.wait_for_progress(),
                    "each end goes on with the other, also after the last of "
                    f"{self.kills} kills (QEMU died by itself {self.deaths} times)")
