@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A doorbell device is unplugged under all kinds of users. There is no other device: QEMU (7.2 to 11.1) frees what it
- * knows of a peer that leaves, and uses that when one with the same id joins.
+ * A doorbell device is unplugged under all kinds of users. There is no other device:
+ * QEMU (7.2 to 11.1) frees what it knows of a peer that leaves, and uses that when one
+ * with the same id joins.
  */
-/* rig: newqemu=yes alone=yes turns=yes devices=server timeout=400 */
+/* rig: newqemu=yes alone=yes turns=yes devices=server timeout=600 */
 #include "module.h"
 #include "users.h"
 
@@ -21,7 +22,7 @@ static bool rings_itself(int fd)
 
 int main(void)
 {
-	const int cycles = rig_cycles(100);
+	const int cycles = rig_cycles(200);
 	int failed = 0, missing = 0, left = 0, unheard = 0, fd;
 	struct users users;
 
