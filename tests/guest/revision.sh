@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Another revision than 1 is refused, and the log says why. QEMU has no such
 # device any more, so the driver is made to look at one that is not ivshmem at
-# all but has revision 0.
-# rig: devices=none
+# all but has revision 0. A kernel that is locked down does not even look, and stays so.
+# rig: devices=none alone=yes
 . /tests/lib.sh
 
 rig_ask 'qmp {"execute":"object-add","arguments":{"qom-type":"rng-random","id":"r","filename":"/dev/urandom"}}' >/dev/null
@@ -25,4 +25,14 @@ tap_ok "the log says why and what to do" rig_ask expect-log \
 	"revision 0 is not supported, only 1: use ivshmem-plain or ivshmem-doorbell"
 tap_ok "the driver does not take it" [ ! -e "$old/driver" ]
 tap_ok "there is no node" [ ! -e /dev/ivshmem0 ]
+
+mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
+if echo integrity 2>/dev/null >/sys/kernel/security/lockdown; then
+	basename "$old" >/sys/bus/pci/drivers_probe
+	tap_ok "locked down: the log says that it takes no other devices" rig_ask expect-log \
+		"the kernel is locked down: no other devices than 1af4:1110"
+	tap_ok "locked down: the driver does not take it" [ ! -e "$old/driver" ]
+else
+	tap_skip "lockdown" "this kernel cannot"
+fi
 tap_done
