@@ -289,6 +289,6 @@ int main(void)
 	test("with the sanitizers", sanitized, 1000, 0);
 	test("as it is installed", plain, 1000, 0);
 	test("and descriptors for a few", sanitized, 1000, 200);
-	test_valgrind(100);
+	test_valgrind(1000);
 	return tap_done();
 }
