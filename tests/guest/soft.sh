@@ -43,6 +43,8 @@ tap_eq "which device it is" "$(cat $config/cam0/device)" ivshmem1
 tap_eq "it is enabled" "$(cat $config/cam0/enable)" 1
 tap_ok "there is a node" [ -c /dev/ivshmem1 ]
 tap_eq "where it is" "$(cat $config/cam0/address)" 0xa000000
+tap_eq "how large it is" "$(cat $config/cam0/size)" 65536
+tap_eq "it has no doorbell" "$(cat $config/cam0/doorbell)" 0x0
 tap_ok "enable wants yes or no" sh -c "! echo maybe 2>/dev/null >$config/cam0/enable"
 tap_eq "its name" "$(cat /sys/class/ivshmem/ivshmem1/name)" cam0
 tap_ok "a PCI device has none" [ ! -e /sys/class/ivshmem/ivshmem0/name ]
