@@ -225,8 +225,9 @@ class Soak:
         if not ended:
             return
         for index, guest in enumerate(self.guests):
-            self.check(not guest.guest.run("rmmod ivshmem", SECONDS),
-                       f"guest {index}: nothing holds the driver")
+            output = []
+            status = guest.guest.run("rmmod ivshmem", SECONDS, output.append)
+            self.check(not status, f"guest {index}: nothing holds the driver", *output)
             self.judge_log(index)
         self.check(not self.logs, "no kernel complains", *self.logs)
 
