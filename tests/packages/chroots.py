@@ -62,8 +62,13 @@ def headers(directory, checks, _devices):
 
 def failing_build(directory, checks, _devices):
     """A compiler that does not work costs the module, and nothing else."""
-    place = Chroot(directory, checks)
-    place.tree.must("for gcc in /usr/bin/gcc-[0-9]*; do dpkg-divert --quiet --local --rename $gcc;"
+    for release in ("bookworm", "trixie"):
+        _failing_build(Chroot(directory / release, checks, release))
+
+
+def _failing_build(place):
+    place.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
+                    "dpkg-divert --quiet --local --rename $gcc; "
                     "printf '#!/bin/sh\\nexit 1\\n' > $gcc; chmod +x $gcc; done")
     output = place.holds("a failing build: apt install succeeds",
                          f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
@@ -71,7 +76,12 @@ def failing_build(directory, checks, _devices):
     place.says("a failing build: where its log is", output, log, place.kernel)
     place.holds("a failing build: the log is there", f"test -s {log}")
     place.holds("a failing build: dpkg is at peace", PEACE)
-    place.tree.must("for gcc in /usr/bin/gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
+    output = place.holds("a failing build: another kernel can come",
+                         f"{INSTALL} {' '.join(upgrades.KERNEL)}")
+    new = place.tree.must(f"ls /lib/modules | grep -v {place.kernel}").strip()
+    place.says("a failing build: and where its log is", output, log, new)
+    place.holds("a failing build: dpkg is at peace again", PEACE)
+    place.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
                     "dpkg-divert --quiet --local --rename --remove ${gcc%.distrib}; done")
     place.holds("repaired: the command that was said builds it",
                 f"dkms install ivshmem/{products.version()} -k {place.kernel}")
