@@ -11,6 +11,9 @@ from place import Place
 PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
 INSTALL = "apt-get -q -y install --no-install-recommends"
 OURS = "/repository"
+# The dkms.conf of somebody else's module.
+BROKEN = ("PACKAGE_NAME=broken\\nPACKAGE_VERSION=1\\nMAKE=false\\nBUILT_MODULE_NAME=broken\\n"
+          "DEST_MODULE_LOCATION=/updates/dkms\\nAUTOINSTALL=yes\\n")
 
 
 class Chroot(Place):
@@ -86,6 +89,12 @@ def _failing_build(place):
     place.holds("repaired: the command that was said builds it",
                 f"dkms install ivshmem/{products.version()} -k {place.kernel}")
     place.built("repaired: the module is there", place.kernel)
+    place.tree.must(f"mkdir /usr/src/broken-1 && printf '{BROKEN}' > /usr/src/broken-1/dkms.conf"
+                    " && dkms add broken/1")
+    place.holds("another module that fails: DKMS's hook does",
+                f"! {INSTALL} --reinstall linux-headers-{new}")
+    place.built("another module that fails: ours is there", new)
+    place.tree.must("dkms remove broken/1 --all && dpkg --configure -a")
     place.tree.must("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/dkms")
     place.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
 

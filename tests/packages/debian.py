@@ -93,6 +93,13 @@ class Life(Place):
         self.holds("another user is refused, and told about the group",
                    "! runuser -u stranger -- ivshmemctl read -d ivshmem0 0 5 2>/tmp/told && "
                    "grep 'group ivshmem' /tmp/told")
+        self.holds("doctor finds nothing wrong", "ivshmemctl doctor")
+        self.finds("doctor tells the other user the command",
+                   "runuser -u stranger -- ivshmemctl doctor", "sudo usermod -aG ivshmem")
+
+    def finds(self, name, doctor, text):
+        """The doctor finds something wrong, and says a text."""
+        self.holds(name, f"! {doctor} >/tmp/told && cat /tmp/told && grep '{text}' /tmp/told")
 
     def server(self):
         """The service, under a real systemd."""
@@ -149,6 +156,8 @@ class Life(Place):
         self.checks.ok("upgraded: the user is told that the old module stays",
                        "the old one stays loaded until the next boot" in output, output)
         self.equal("upgraded: it does", "cat /sys/module/ivshmem/version", old)
+        self.finds("upgraded: doctor says so", "ivshmemctl doctor",
+                   f"an old module is still loaded, version {old}")
         self.holds("upgraded: what was said helps",
                    "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem && modprobe ivshmem")
         self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
