@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # ivshmemctl trace: the right steps in the right order, each in the right context.
-# rig: devices=doorbell vectors=4 size=1M modargs=map_registers=0 timeout=120
+# rig: devices=doorbell vectors=4 size=1M modargs=map_registers=0 turns=yes timeout=120
 . /tests/lib.sh
 
 address=0000:00:10.0

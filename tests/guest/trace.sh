@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Each step in the life of a device and of a doorbell leaves a trace.
-# rig: devices=doorbell vectors=4 size=1M insmod=no
+# rig: devices=doorbell vectors=4 size=1M insmod=no turns=yes
 . /tests/lib.sh
 
 tracing=/sys/kernel/tracing

@@ -95,7 +95,8 @@ class Guest:
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", self.arch.machine or machine, "-cpu", self.arch.cpu[accel],
             # While a BAR moves, emulated processors that run at once can lose an
-            # access to any device, such as the one that sets the next timer.
+            # access to any device, such as the one that sets the next timer; and
+            # while the kernel's text changes, one can meet the int3 of a step before.
             "-accel", "tcg,thread=single" if turns and accel == "tcg" else accel,
             "-smp", smp, "-m", mem,
             "-kernel", str(kernel.image), "-initrd", str(initramfs),
