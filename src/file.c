@@ -128,6 +128,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->private_data = file;
+	filp->f_mode |= FMODE_NOWAIT;
 	filp->f_mapping = idev->inode->i_mapping;
 	ivshmem_exit(idev, idx);
 
@@ -177,7 +178,8 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 	void __iomem *io = (void __iomem __force *)mem;
 	int idx, ret;
 
-	ret = ivshmem_enter(idev, &idx);
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_try_enter(idev, &idx) :
+					     ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
 	if (idev->cache == IVSHMEM_CACHE_WB)
@@ -262,6 +264,10 @@ static void file_listen(struct ivshmem_file *file)
 		ivshmem_listen(&file->peer->any, NULL, &file->listener);
 }
 
+/*
+ * Without vectors no doorbell can come in, so the file is ready like any file
+ * whose read does not wait.
+ */
 static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 {
 	struct ivshmem_file *file = filp->private_data;
@@ -272,7 +278,7 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
 	if (is_gone(file))
 		return EPOLLHUP | EPOLLERR;
-	if (ivshmem_events_pending(file))
+	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (file->mode & FMODE_WRITE)
 		mask |= EPOLLOUT | EPOLLWRNORM;

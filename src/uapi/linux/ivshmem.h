@@ -6,6 +6,10 @@
  * 32 and 64 bit. Unknown flags and non-zero reserved fields are refused with
  * EINVAL, so that they can get a meaning later.
  *
+ * read() and write() never wait for a doorbell, except for the end of a reset.
+ * poll() reports POLLIN when a doorbell came in that was not reported to this
+ * file. Where no doorbell can come in (@vectors is 0) POLLIN is always set.
+ *
  * A user may have 1024 files of a device open, 16 of them with O_ASYNC, and 256
  * tasks asleep in WAIT. Beyond that open(), fcntl() and WAIT fail with EUSERS,
  * unless the caller has CAP_SYS_RESOURCE.
