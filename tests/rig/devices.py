@@ -36,8 +36,8 @@ class Devices:
                       zip(topo.devices(topology), topo.sizes(topology))]
         served = [size for kind, size in self.kinds if kind != "plain"]
         if served:
-            self._start_server(served[0])
             self.regions.append(SHM / self.name)
+            self._start_server(served[0])
         for size in {size for kind, size in self.kinds if kind == "plain"}:
             with self._plain(size).open("wb") as file:
                 file.truncate(size)
@@ -45,7 +45,8 @@ class Devices:
         self.memory = next(iter(self.regions), None)
 
     def _plain(self, size):
-        return self.directory / f"plain-{size}"
+        """In memory: on a disk a large file with many holes takes minutes."""
+        return SHM / f"{self.name}-{size}"
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
@@ -113,4 +114,5 @@ class Devices:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
-            (SHM / self.name).unlink(missing_ok=True)
+        for region in self.regions:
+            region.unlink(missing_ok=True)
