@@ -22,25 +22,31 @@ class DeviceError(Exception):
 
 class Devices:
     """The shared regions of one group of guests. All doorbell devices connect
-    to one server, all plain ones share one file."""
+    to one server, all plain ones of a size share one file."""
 
     def __init__(self, directory, topology, server):
         self.directory = pathlib.Path(directory)
         self.topology = topology
         self.name = f"ivshmem-rig-{os.getpid()}-{next(NUMBERS)}"
         self.socket = self.directory / "server"
-        self.plain = self.directory / "plain"
         self.server = None
         self.program = server
-        kinds = topo.devices(topology)
-        size = topo.parse_size(topology.size)
-        if "plain" in kinds:
-            with self.plain.open("wb") as file:
-                file.truncate(size)
-        served = {"doorbell", "server"} & set(kinds)
+        self.regions = []       # their files
+        self.kinds = [(kind, topo.bar_size(size)) for kind, size in
+                      zip(topo.devices(topology), topo.sizes(topology))]
+        served = [size for kind, size in self.kinds if kind != "plain"]
         if served:
-            self._start_server(size)
-        self.memory = SHM / self.name if served else self.plain
+            self.regions.append(SHM / self.name)
+            self._start_server(served[0])
+        for size in {size for kind, size in self.kinds if kind == "plain"}:
+            with self._plain(size).open("wb") as file:
+                file.truncate(size)
+            self.regions.append(self._plain(size))
+        self.memory = next(iter(self.regions), None)
+
+    def _plain(self, size):
+        """In memory: on a disk a large file with many holes takes minutes."""
+        return SHM / f"{self.name}-{size}"
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
@@ -68,7 +74,7 @@ class Devices:
         """QEMU's arguments for the devices of one guest, in fixed slots."""
         result = []
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
-        for index, (kind, name) in enumerate(zip(topo.devices(self.topology), names)):
+        for index, ((kind, size), name) in enumerate(zip(self.kinds, names)):
             if kind == "server":
                 continue
             place = f"addr={qemu.FIRST_SLOT + index:#x}"
@@ -84,7 +90,7 @@ class Devices:
                            f"pcidev=named{index}"]
             if kind == "plain":
                 result += ["-object", f"memory-backend-file,id=region{index},share=on,"
-                           f"mem-path={self.plain},size={self.topology.size}",
+                           f"mem-path={self._plain(size)},size={size}",
                            "-device", f"ivshmem-plain,memdev=region{index},{place}"]
             else:
                 result += ["-chardev", f"socket,id=server{index},path={self.socket}",
@@ -94,8 +100,8 @@ class Devices:
 
     def clear(self):
         """Every test starts with a region of zeros."""
-        if self.memory.exists():
-            with self.memory.open("r+b") as file:
+        for region in self.regions:
+            with region.open("r+b") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.truncate(0)
                 file.truncate(size)
@@ -108,4 +114,5 @@ class Devices:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
-            (SHM / self.name).unlink(missing_ok=True)
+        for region in self.regions:
+            region.unlink(missing_ok=True)

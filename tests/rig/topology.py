@@ -20,7 +20,7 @@ DEFAULTS = {
     "vectors": "4",         # of each doorbell device
     "names": "",            # comma list: the firmware's name or number of each device
     "bridges": "",          # yes: each device is behind one, which can reset it
-    "size": "16M",          # of each shared region
+    "size": "16M",          # comma list: of each shared region, the last for the rest
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
     "arches": "",           # comma list, one per guest; otherwise that of the run
@@ -87,12 +87,27 @@ def _check(path, topology):
         raise TopologyError(f"{path}: machine must be pc or q35")
     if set(devices(topology)) - {"plain", "doorbell", "server"}:
         raise TopologyError(f"{path}: devices are plain, doorbell or none")
-    parse_size(topology.size)
+    sizes(topology)
 
 
 def devices(topology):
     """The kinds of device of each guest, in slot order."""
     return [] if topology.devices == "none" else topology.devices.split(",")
+
+
+def sizes(topology) -> list[int]:
+    """Bytes of each device's region. Doorbell devices share that of the first one."""
+    kinds = devices(topology)
+    given = [parse_size(text) for text in topology.size.split(",")]
+    given += given[-1:] * len(kinds)
+    shared = next((size for kind, size in zip(kinds, given) if kind != "plain"), 0)
+    return [size if kind == "plain" else shared for kind, size in zip(kinds, given)]
+
+
+def bar_size(size: int) -> int:
+    """Bytes of the BAR for a region, as PCI knows powers of two only: a window device
+    has just the region's bytes of it, see soften.sh."""
+    return 1 << (size - 1).bit_length()
 
 
 def parse_size(text):
