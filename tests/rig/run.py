@@ -165,7 +165,7 @@ def run_guest_tests(writer):
     build.targets(["build/ivshmem-server"])
     foreign = {arch for topo in groups for arch in topo.arches.split(",")}
     setup = setup_for(kernel, tests, [
-        setup_for(kernels.find(name, arch), tests)
+        setup_for(kernels.find(kernels.plain(name), arch), tests)
         for arch in sorted(foreign - {"", kernel.arch})])
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
     try:
