@@ -285,12 +285,12 @@ static int map_at(off_t offset, size_t length)
 
 static int map_page(void)
 {
-	return map_at(4096, 4096);
+	return map_at(PAGE, PAGE);
 }
 
 static void unmap_page(void)
 {
-	munmap(map, 4096);
+	munmap(map, PAGE);
 }
 
 static int map_all(void)
@@ -305,7 +305,7 @@ static void unmap_all(void)
 
 static int map_registers(void)
 {
-	return map_at(dev_info(fd).registers_offset, 4096);
+	return map_at(dev_info(fd).registers_offset, PAGE);
 }
 
 static int fork_mapped(void)
