@@ -238,7 +238,7 @@ class Boot:
             return None
 
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
-                   f"RIG_OVER={self.topology.over}; "
+                   f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
                    f"{self._settings()}"
                    f"exec /tests/{test.name}")
         try:

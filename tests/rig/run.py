@@ -40,8 +40,8 @@ class Test(collections.namedtuple("Test", "path topology timeout kernel")):
 
     @property
     def name(self):
-        over = self.topology.over
-        return self.path.stem if over == "pci" else f"{self.path.stem}-{over}"
+        over, variant = self.topology.over, self.topology.variants
+        return "-".join(filter(None, (self.path.stem, over if over != "pci" else "", variant)))
 
     def program(self, arch):
         """What runs in a guest."""
