@@ -118,6 +118,11 @@ def find(name, arch="amd64"):
                   (codename, facts["gcc"]) if codename else None)
 
 
+def named(flavours, arch):
+    """What KERNEL= adds to a line for those of Debian's flavours that it can name."""
+    return [name for name, debian in FLAVOURS.items() if debian.format(arch=arch) in flavours]
+
+
 def plain(name):
     """The same kernel without its flavour, which another architecture may not have."""
     return re.sub(rf"-({'|'.join(FLAVOURS)})\b", "", name)
