@@ -143,7 +143,7 @@ class Boot:
         if topology.insmod == "yes":
             commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
         if topology.over != "pci":
-            commands.append(f"soften {topology.over}")
+            commands.append(f"soften {topology.over} {topology.vectors}")
         failure = NoBoot
         try:
             guest.wait_ready()

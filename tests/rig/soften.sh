@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# soften window|memory: give each PCI device of a guest up, and have a device of
-# ivshmem_soft with the same number in its place: its memory and its doorbell
-# register by their addresses, or a device in software of the same size.
+# soften window|memory VECTORS: give each PCI device of a guest up, and have a device of
+# ivshmem_soft with the same number in its place: its memory and its doorbell register by
+# their addresses, or a device in software of the same size, which has its vectors where
+# the machine has none for PCI.
 set -e
 config=/sys/kernel/config/ivshmem
 
@@ -20,7 +21,8 @@ grep -q "^configfs " /proc/mounts || mount -t configfs configfs /sys/kernel/conf
 insmod /lib/ivshmem_soft.ko
 for device in /sys/class/ivshmem/ivshmem*; do
 	pci=$(readlink -f "$device/device")
-	size=$(value size) vectors=$(value vectors)
+	size=$(value size) vectors=$2
+	[ "$(value id)" != unknown ] || vectors=0
 	echo "${pci##*/}" >"$pci/driver/unbind"
 	mkdir $config/"${device##*/}"
 	cd $config/"${device##*/}"
