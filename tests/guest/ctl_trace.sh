@@ -71,7 +71,7 @@ is "src/file.c: ivshmem_open()" write open
 is " process " write fault
 # PREEMPT_RT leaves it to a thread.
 context="hard interrupt, interrupts off"
-[ ! -e /sys/kernel/realtime ] || context=" process "
+[ ! -e /sys/kernel/realtime ] || context="interrupt thread"
 is "$context" ring interrupt
 is "$context" ring wake
 is " process " ring wait_end
