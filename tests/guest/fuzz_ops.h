@@ -17,7 +17,6 @@
 
 #define CONFIG "/sys/kernel/config/ivshmem/"
 #define SIZE (4ULL << 20)	/* of each region */
-#define PAGE 4096ULL
 #define DEVICES 3
 #define SLOTS 6			/* files and mappings that a program has at most */
 #define BUFFER (128 << 10)
@@ -48,7 +47,7 @@ static __thread char *buffer;	/* between two pages that are not there */
 /* A number that may be interesting as offset, length or field. */
 static uint64_t number(void)
 {
-	static const uint64_t edges[] = {
+	const uint64_t edges[] = {
 		0, 1, 2, 3, 4, 63, 64, 255, 256, PAGE - 1, PAGE, PAGE + 1, 65535, 65536,
 		SIZE / 2, SIZE - PAGE, SIZE - 4, SIZE - 1, SIZE, SIZE + PAGE,
 		INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,

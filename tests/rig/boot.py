@@ -145,7 +145,7 @@ class Boot:
         if topology.over != "pci":
             sizes = [str(size) for kind, size in zip(topo.devices(topology), topo.sizes(topology))
                      if kind != "server"]
-            commands.append(" ".join(["soften", topology.over, *sizes]))
+            commands.append(" ".join(["soften", topology.over, topology.vectors, *sizes]))
         failure = NoBoot
         try:
             guest.wait_ready()
@@ -240,7 +240,7 @@ class Boot:
             return None
 
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
-                   f"RIG_OVER={self.topology.over}; "
+                   f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
                    f"{self._settings()}"
                    f"exec /tests/{test.name}")
         try:

@@ -38,7 +38,7 @@ class Row:
         self.line, self.arch, self.origin = line, arch, release
         self.gcc = self.clang = "?"
         self.builds = {}        # {flavour: [what each compiler did]}
-        self.release = None     # of the kernel that guests ran
+        self.releases = []      # of the kernels that guests ran
         self.guests = None      # why none ran
         self.points = []
 
@@ -46,13 +46,20 @@ class Row:
         self.builds.setdefault(flavour, []).append(
             compiler if well else f"{compiler} FAILED")
 
+    def ran(self, flavour, reader):
+        """Guests ran the suite, and a suite.Counter saw it."""
+        self.points += [point._replace(name=f"{flavour}: {point.name}") if flavour else point
+                        for point in reader.points]
+        if reader.release:
+            self.releases.append(reader.release)
+
     def _cells(self):
         yield from (self.line, self.arch, self.origin,
                     f"gcc {self.gcc}, clang {self.clang}")
         for flavour in (self.arch, f"cloud-{self.arch}", f"rt-{self.arch}",
                         f"{self.arch}-16k"):
             yield ", ".join(self.builds.get(flavour, ["-"]))
-        yield self.release or f"none: {self.guests}"
+        yield ", ".join(self.releases) or f"none: {self.guests}"
         skipped = sum(point.skip is not None for point in self.points)
         failed = sum(not point.passed for point in self.points)
         yield from (len(self.points) - failed - skipped, failed, skipped)

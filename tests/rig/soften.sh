@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# soften window|memory SIZE...: give each PCI device of a guest up, and have a device
-# of ivshmem_soft with the same number and so many bytes in its place: its memory and
-# its doorbell register by their addresses, or a device in software.
+# soften window|memory VECTORS SIZE...: give each PCI device of a guest up, and have a
+# device of ivshmem_soft with the same number and so many bytes in its place: its memory
+# and its doorbell register by their addresses, or a device in software, which has its
+# vectors where the machine has none for PCI.
 set -e
-over=$1
-shift
+over=$1 all=$2
+shift 2
 config=/sys/kernel/config/ivshmem
 
 # value NAME: what the device was
@@ -22,8 +23,9 @@ grep -q "^configfs " /proc/mounts || mount -t configfs configfs /sys/kernel/conf
 insmod /lib/ivshmem_soft.ko
 for device in /sys/class/ivshmem/ivshmem*; do
 	pci=$(readlink -f "$device/device")
-	size=$1 vectors=$(value vectors)
+	size=$1 vectors=$all
 	shift
+	[ "$(value id)" != unknown ] || vectors=0
 	echo "${pci##*/}" >"$pci/driver/unbind"
 	mkdir $config/"${device##*/}"
 	cd $config/"${device##*/}"

@@ -14,6 +14,9 @@ import arches
 import qemu
 
 TRANSPORTS = ("pci", "window", "memory")
+# Machines that are not the usual one, by what the kernel is told. What locks a kernel
+# down would keep the driver out as well, so that the test does it.
+VARIANTS = {"": "", "nomsi": "pci=nomsi", "nosmp": "nosmp", "lockdown": "", "no5lvl": "no5lvl"}
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
     "devices": "doorbell",  # comma list of plain, doorbell; server (no device); or none
@@ -36,6 +39,7 @@ DEFAULTS = {
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
     "over": "pci",          # comma list of transports, one run each: see soften.sh
+    "variants": "",         # comma list of machines, one run each: see VARIANTS
 }
 
 Topology = collections.namedtuple("Topology", DEFAULTS)
@@ -49,7 +53,7 @@ class TopologyError(Exception):
 
 
 def parse(path):
-    """What a test file asks for, a Wants for each transport."""
+    """What a test file asks for, a Wants for each transport and variant."""
     words = {**DEFAULTS, "timeout": "60"}
     kernel = None
     with open(path, encoding="utf-8") as file:
@@ -69,8 +73,10 @@ def parse(path):
         words["alone"] = path.stem
     topology = Topology(**words)
     _check(path, topology)
-    return [Wants(topology._replace(over=over), timeout, kernel)
-            for over in topology.over.split(",")]
+    return [Wants(topology._replace(over=over, variants=variant,
+                                    append=f"{topology.append} {VARIANTS[variant]}".strip()),
+                  timeout, kernel)
+            for over in topology.over.split(",") for variant in topology.variants.split(",")]
 
 
 def _check(path, topology):
@@ -83,6 +89,8 @@ def _check(path, topology):
                             "one for each guest")
     if set(topology.over.split(",")) - set(TRANSPORTS):
         raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
+    if set(topology.variants.split(",")) - set(VARIANTS):
+        raise TopologyError(f"{path}: variants is a list of {', '.join(VARIANTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
     if set(devices(topology)) - {"plain", "doorbell", "server"}:
