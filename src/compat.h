@@ -11,7 +11,7 @@
 #include <linux/eventfd.h>
 #include <linux/export.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
+#include <linux/mmap_lock.h>
 
 /* 6.13: a namespace of symbols is a string. */
 #ifdef HAVE_NAMESPACE_TOKEN
@@ -45,34 +45,14 @@ static inline void ivshmem_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 }
 
-/*
- * 6.12: huge entries for memory without struct page. Earlier kernels would
- * take one for ordinary memory in get_user_pages_fast(). To take them away means to
- * wait for preempted forks (ivshmem_device_quiesce()), and not every kernel can.
- */
-#if defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && \
-	(defined(CONFIG_TASKS_RCU) || !defined(CONFIG_PREEMPTION))
-#define IVSHMEM_HUGE_FAULT	1
-
-/* 6.17: page frame numbers are plain numbers again. */
-#ifdef HAVE_PFN_T
-#include <linux/pfn_t.h>
-#define ivshmem_huge_pfn(pfn)	__pfn_to_pfn_t(pfn, PFN_DEV)
-#else
-#define ivshmem_huge_pfn(pfn)	(pfn)
-#endif
-
-/* 6.19: the address space is always the caller's own. */
-static inline unsigned long
-ivshmem_find_area(struct file *file, unsigned long addr, unsigned long len,
-		  unsigned long pgoff, unsigned long flags)
+/* 6.6: a fault may hold the lock of its mapping alone instead of mmap_lock. */
+static inline void ivshmem_release_fault_lock(struct vm_fault *vmf)
 {
-#ifdef HAVE_MM_GET_UNMAPPED_AREA_MM
-	return mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags);
+#ifdef HAVE_RELEASE_FAULT_LOCK
+	release_fault_lock(vmf);
 #else
-	return mm_get_unmapped_area(file, addr, len, pgoff, flags);
+	mmap_read_unlock(vmf->vma->vm_mm);
 #endif
 }
-#endif /* IVSHMEM_HUGE_FAULT */
 
 #endif /* IVSHMEM_COMPAT_H */

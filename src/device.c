@@ -195,16 +195,6 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 	}
 	synchronize_srcu(&idev->srcu);
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
-	if (!READ_ONCE(idev->huge))
-		return;
-	/*
-	 * A fork reads a huge entry, and makes its copy later without looking again:
-	 * it trusts that nobody takes entries away from under the lock that it holds
-	 * (copy_huge_pmd()). In between it may be preempted but does not sleep. Wait
-	 * for all that are there, then empty their copies too.
-	 */
-	synchronize_rcu_tasks();
-	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
 /* Say what is there now, to the log and to whoever traces. */

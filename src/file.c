@@ -211,9 +211,6 @@ const struct file_operations ivshmem_fops = {
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: there is nothing behind the memory */
 	.mmap = ivshmem_mmap,
-#ifdef IVSHMEM_HUGE_FAULT
-	.get_unmapped_area = ivshmem_get_unmapped_area,
-#endif
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

@@ -148,9 +148,6 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w);
 int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
-unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
-					unsigned long len, unsigned long pgoff,
-					unsigned long flags);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
 
 /*

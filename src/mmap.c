@@ -2,20 +2,22 @@
 /*
  * Mappings of the region and of the register page
  *
- * mmap only notes what is wanted; the page tables are filled by the faults
- * that follow, in the largest pieces that address, range and kernel allow: 1
- * GiB, 2 MiB, or all the single pages around the fault that one page table
- * holds. When the device pauses or goes away the mappings are emptied
- * (ivshmem_device_gone()), and the next touch comes here again: it waits for
- * the end of the reset, or ends in SIGBUS.
+ * mmap only records the request. The page tables are filled by the faults that
+ * follow: each one enters all pages of the mapping that its page table can hold.
+ * Before a reset and at removal the mappings are zapped, and the next touch
+ * faults again: it waits for the end of the reset, or ends in SIGBUS.
  *
- * Mappings are shared and never executable. A private one would need a copy of
- * its own at the first write, and silently stop to be the shared memory it
- * was made for, so it is refused.
+ * Entries are never larger than a page. Kernels that accept huge entries for
+ * memory without struct page still crash when such an entry is split, moved or
+ * inspected (docs/mapping.md).
+ *
+ * Mappings are shared and never executable. A private mapping would get a copy
+ * of a page at the first write and silently stop being shared memory, so it is
+ * refused.
  */
+#include <linux/file.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 #include "compat.h"
 #include "ivshmem.h"
 #include "trace.h"
@@ -25,42 +27,62 @@ static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
 	return vma->vm_private_data;
 }
 
-static unsigned long page_pfn(const struct ivshmem_device *idev,
-			      unsigned long page)
+/* The page frame behind @addr, for a mapping of the region. */
+static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 {
+	const struct ivshmem_device *idev = vma_device(vma);
+	unsigned long page = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+
 	return idev->pages ? page_to_pfn(idev->pages[page]) :
 			     PHYS_PFN(idev->phys) + page;
 }
 
-/* Which page of the region is behind @addr. */
-static unsigned long region_page(struct vm_area_struct *vma, unsigned long addr)
+static int leave_pte(pte_t *pte, unsigned long addr, void *data)
 {
-	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
-}
-
-/* The page frame behind @addr, for a mapping of the region. */
-static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
-{
-	return page_pfn(vma_device(vma), region_page(vma, addr));
+	return 0;
 }
 
 /*
- * A fault that had to wait for the end of a reset is made anew: what size of page
- * goes there was decided before, and another fault or prctl(PR_SET_THP_DISABLE)
- * may have decided otherwise since.
+ * Wait for the end of a reset. The kernel calls again after VM_FAULT_RETRY, and
+ * in between the lock that protects the mapping is free: other processes read
+ * this one's /proc/PID/maps. The file keeps the device and the module.
  */
-static vm_fault_t enter_fault(const struct vm_fault *vmf, int *idx)
+static vm_fault_t fault_wait(struct vm_fault *vmf)
 {
 	struct ivshmem_device *idev = vma_device(vmf->vma);
-	int ret = ivshmem_try_enter(idev, idx);
+	struct file *filp;
 
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	filp = get_file(vmf->vma->vm_file);
+	ivshmem_release_fault_lock(vmf);
+	/* A fatal signal ends the wait: the kernel looks for one by itself. */
+	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_PAUSED);
+	fput(filp);
+	return VM_FAULT_RETRY;
+}
+
+/*
+ * Enter the device for a fault: 0, or what the fault results in.
+ *
+ * The page table is allocated first. The allocation may wait for a memory cgroup
+ * to shrink, and removal waits for everyone inside the device.
+ */
+static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivshmem_device *idev = vma_device(vma);
+	int ret;
+
+	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
+				leave_pte, NULL))
+		return VM_FAULT_OOM;
+	ret = ivshmem_try_enter(idev, idx);
 	if (!ret)
 		return 0;
-	if (ret == -EAGAIN && !ivshmem_enter(idev, idx)) {
-		ivshmem_exit(idev, *idx);
-		return VM_FAULT_NOPAGE;
-	}
-	trace_ivshmem_fault_refused(idev->minor, vmf->address, 0, VM_FAULT_SIGBUS);
+	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
+		return fault_wait(vmf);
+	trace_ivshmem_fault_refused(idev->minor, vmf->address, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
 }
 
@@ -142,112 +164,21 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	ret = enter_fault(vmf, &idx);
+	ret = fault_begin(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
 	if (ret == VM_FAULT_NOPAGE)
 		fill_around(vma, addr);
 	ivshmem_exit(idev, idx);
-	trace_ivshmem_fault(idev->minor, addr, 0, ret);
+	trace_ivshmem_fault(idev->minor, addr, ret);
 	return ret;
 }
 
-#ifdef IVSHMEM_HUGE_FAULT
-static vm_fault_t insert_huge(struct vm_fault *vmf, unsigned long pfn,
-			      unsigned int order)
-{
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-
-	WRITE_ONCE(vma_device(vmf->vma)->huge, true);
-	if (order == PMD_SHIFT - PAGE_SHIFT)
-		return vmf_insert_pfn_pmd(vmf, ivshmem_huge_pfn(pfn), write);
-#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
-	if (order == PUD_SHIFT - PAGE_SHIFT)
-		return vmf_insert_pfn_pud(vmf, ivshmem_huge_pfn(pfn), write);
-#endif
-	return VM_FAULT_FALLBACK;
-}
-
-/* Can one entry of that order hold the pages from @page on? */
-static bool is_huge(const struct ivshmem_device *idev, unsigned long page,
-		    unsigned int order)
-{
-	unsigned long i, pfn = page_pfn(idev, page);
-
-	if (!IS_ALIGNED(pfn, 1UL << order))
-		return false;
-	if (!idev->pages)
-		return true;
-	/* The kernel gives no larger pieces than these. */
-	if (order > PMD_SHIFT - PAGE_SHIFT)
-		return false;
-	for (i = 1; i < 1UL << order; i++)
-		if (page_pfn(idev, page + i) != pfn + i)
-			return false;
-	return true;
-}
-
-static vm_fault_t region_huge_fault(struct vm_fault *vmf, unsigned int order)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	struct ivshmem_device *idev = vma_device(vma);
-	unsigned long size = PAGE_SIZE << order;
-	unsigned long addr = ALIGN_DOWN(vmf->address, size);
-	vm_fault_t ret;
-	int idx;
-
-	if (addr < vma->vm_start || vma->vm_end - addr < size)
-		return VM_FAULT_FALLBACK;
-
-	ret = enter_fault(vmf, &idx);
-	if (ret)
-		return ret;
-	if (is_huge(idev, region_page(vma, addr), order))
-		ret = insert_huge(vmf, region_pfn(vma, addr), order);
-	else
-		ret = VM_FAULT_FALLBACK;
-	ivshmem_exit(idev, idx);
-	if (ret != VM_FAULT_FALLBACK)
-		trace_ivshmem_fault(idev->minor, addr, order, ret);
-	return ret;
-}
-
-/**
- * ivshmem_get_unmapped_area() - find an address where huge pages fit
- * @filp: the open device
- * @addr: the program's wish, kept if there is one
- * @len: bytes
- * @pgoff: offset in pages
- * @flags: MAP_*
- *
- * Return: an address that has the same offset in a huge page as the memory
+/*
+ * A debugger reads or writes a program's mapping. The kernel holds the program's
+ * mmap_lock meanwhile, so a reset is not waited for.
  */
-unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
-					unsigned long len, unsigned long pgoff,
-					unsigned long flags)
-{
-	struct ivshmem_file *file = filp->private_data;
-	phys_addr_t phys = file->idev->phys + ((phys_addr_t)pgoff << PAGE_SHIFT);
-	unsigned long align, area;
-
-	if (addr || flags & MAP_FIXED || len < PMD_SIZE || len > TASK_SIZE / 2)
-		return ivshmem_find_area(filp, addr, len, pgoff, flags);
-
-	align = len >= PUD_SIZE ? PUD_SIZE : PMD_SIZE;
-	while (align >= PMD_SIZE) {
-		area = ivshmem_find_area(filp, 0, len + align - PAGE_SIZE,
-					 pgoff, flags);
-		if (!IS_ERR_VALUE(area))
-			return area + ((phys - area) & (align - 1));
-		/* No room for that much: less alignment, then none. */
-		align = align == PUD_SIZE ? PMD_SIZE : 0;
-	}
-	return ivshmem_find_area(filp, 0, len, pgoff, flags);
-}
-#endif /* IVSHMEM_HUGE_FAULT */
-
-/* A debugger reads or writes a program's mapping. */
 static int region_access(struct vm_area_struct *vma, unsigned long addr,
 			 void *buf, int len, int write)
 {
@@ -258,7 +189,7 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	len = min_t(unsigned long, len, vma->vm_end - addr);
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
-	if (ivshmem_enter(idev, &idx))
+	if (ivshmem_try_enter(idev, &idx))
 		return -EIO;
 	if (write)
 		memcpy_toio((void __iomem __force *)mem, buf, len);
@@ -277,9 +208,6 @@ static void mapping_close(struct vm_area_struct *vma)
 static const struct vm_operations_struct region_vm_ops = {
 	.close = mapping_close,
 	.fault = region_fault,
-#ifdef IVSHMEM_HUGE_FAULT
-	.huge_fault = region_huge_fault,
-#endif
 	.access = region_access,
 };
 
@@ -289,7 +217,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	ret = enter_fault(vmf, &idx);
+	ret = fault_begin(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
@@ -331,10 +259,6 @@ static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
 		prot = pgprot_decrypted(prot);
 	vma->vm_ops = &region_vm_ops;
 	vma->vm_page_prot = prot;
-#ifdef IVSHMEM_HUGE_FAULT
-	/* Huge entries also where only who asks for them gets them. */
-	vm_flags_set(vma, VM_HUGEPAGE);
-#endif
 	return 0;
 }
 

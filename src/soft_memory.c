@@ -15,12 +15,10 @@
 #include <linux/slab.h>
 #include "soft.h"
 
-#define HUGE_ORDER	(PMD_SHIFT - PAGE_SHIFT)
-
 /**
  * struct memory - a device of its own
  * @nr: pages
- * @pages: each of them, as many as could be had are in huge pieces
+ * @pages: each of them
  */
 struct memory {
 	unsigned long nr;
@@ -49,38 +47,17 @@ static void memory_free(struct memory *memory)
 	kfree(memory);
 }
 
-/*
- * Add 2^order pages at once, or none. They are split, so that each is freed by
- * itself. No effort is made for large pieces, and no other program is killed.
- */
-static bool memory_add(struct memory *memory, unsigned int order)
-{
-	gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
-		    (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-	struct page *page = alloc_pages(gfp, order);
-	unsigned long i;
-
-	if (!page)
-		return false;
-	if (order)
-		split_page(page, order);
-	for (i = 0; i < 1UL << order; i++)
-		memory->pages[memory->nr++] = page + i;
-	return true;
-}
-
 static int memory_fill(struct memory *memory, unsigned long wanted)
 {
-	unsigned int order = HUGE_ORDER;
+	/* Try hard, but kill no other program for it. */
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	while (memory->nr < wanted) {
-		if (wanted - memory->nr < 1UL << order)
-			order = 0;
-		if (!memory_add(memory, order)) {
-			if (!order)
-				return -ENOMEM;
-			order = 0;
-		}
+		struct page *page = alloc_page(gfp);
+
+		if (!page)
+			return -ENOMEM;
+		memory->pages[memory->nr++] = page;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

@@ -11,6 +11,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
+#include <linux/irq.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/security.h>
@@ -119,6 +120,11 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 	int ret;
 
 	for (i = 0; i < spec->nr_irqs; i++) {
+		/* It would stay asserted: there is no register to acknowledge it. */
+		if (irq_get_trigger_type(spec->irqs[i]) & IRQ_TYPE_LEVEL_MASK)
+			return soft_refuse(spec, -EINVAL,
+					   "IRQ %u is level-triggered; a doorbell interrupt must be edge-triggered",
+					   spec->irqs[i]);
 		ret = request_irq(spec->irqs[i], ivshmem_interrupt, 0, "ivshmem_soft",
 				  ivshmem_device_vector(window->idev, i));
 		if (ret)

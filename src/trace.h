@@ -149,35 +149,29 @@ DEFINE_EVENT(ivshmem_mapping_class, ivshmem_unmap,
 	     TP_ARGS(device, vma));
 
 DECLARE_EVENT_CLASS(ivshmem_fault_class,
-		    TP_PROTO(int device, unsigned long address, unsigned int order,
-			     vm_fault_t result),
-		    TP_ARGS(device, address, order, result),
+		    TP_PROTO(int device, unsigned long address, vm_fault_t result),
+		    TP_ARGS(device, address, result),
 		    TP_STRUCT__entry(__field(int, device)
 				     __field(unsigned long, address)
-				     __field(unsigned int, order)
 				     __field(unsigned int, result)
 		    ),
 		    TP_fast_assign(__entry->device = device;
 				   __entry->address = address;
-				   __entry->order = order;
 				   __entry->result = (__force unsigned int)result;
 		    ),
-		    TP_printk("device=%d address=0x%lx order=%u result=0x%x",
-			      __entry->device, __entry->address, __entry->order,
-			      __entry->result)
+		    TP_printk("device=%d address=0x%lx result=0x%x",
+			      __entry->device, __entry->address, __entry->result)
 );
 
-/* order: 2^order pages are mapped at once; result: VM_FAULT_* */
+/* A page table has been filled; result: VM_FAULT_* */
 DEFINE_EVENT(ivshmem_fault_class, ivshmem_fault,
-	     TP_PROTO(int device, unsigned long address, unsigned int order,
-		      vm_fault_t result),
-	     TP_ARGS(device, address, order, result));
+	     TP_PROTO(int device, unsigned long address, vm_fault_t result),
+	     TP_ARGS(device, address, result));
 
-/* A touch of a device that is gone, or a program killed while it waits: SIGBUS. */
+/* A touch of a device that is gone: SIGBUS. */
 DEFINE_EVENT(ivshmem_fault_class, ivshmem_fault_refused,
-	     TP_PROTO(int device, unsigned long address, unsigned int order,
-		      vm_fault_t result),
-	     TP_ARGS(device, address, order, result));
+	     TP_PROTO(int device, unsigned long address, vm_fault_t result),
+	     TP_ARGS(device, address, result));
 
 /* A doorbell of ours goes out (mapped registers leave no trace). */
 TRACE_EVENT(ivshmem_ring,

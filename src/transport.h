@@ -83,7 +83,6 @@ struct ivshmem_transport {
  * @mem: the region in the kernel's address space
  * @cache: IVSHMEM_CACHE_*, for programs and for @mem
  * @registers_phys: page of the registers, if programs may map it, else 0
- * @huge: a mapping has had an entry of more than a page; set inside the device
  * @can_ring: peers have doorbells, even if we got no interrupt of our own
  * @nr_vectors: that each peer has here (constant after registration)
  * @counters: one for each vector
@@ -92,7 +91,7 @@ struct ivshmem_transport {
  * @groups: all that sysfs shows
  *
  * @name and everything from @phys to the end is set before ivshmem_device_register() and
- * constant from then on, but for @huge and the counts in @counters.
+ * constant from then on, but for the counts in @counters.
  */
 struct ivshmem_device {
 	struct device dev;
@@ -115,7 +114,6 @@ struct ivshmem_device {
 	void *mem;
 	unsigned int cache;
 	phys_addr_t registers_phys;
-	bool huge;
 
 	bool can_ring;
 	unsigned int nr_vectors;
