@@ -57,6 +57,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->minor = -1;
 	init_waitqueue_head(&idev->changed);
 	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
+	mutex_init(&idev->users_lock);
+	INIT_LIST_HEAD(&idev->users);
 
 	ret = init_srcu_struct(&idev->srcu);
 	if (ret)
@@ -187,11 +189,11 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 				   enum ivshmem_state state)
 {
 	WRITE_ONCE(idev->state, state);
-	/* A peer that is too late to be fired below sees the state: xa_alloc(), SRCU. */
+	/* A peer that is too late to be signalled sees the state: xa_alloc(), SRCU. */
 	smp_mb();
 	if (state == IVSHMEM_GONE) {
 		wake_up_all(&idev->changed);
-		ivshmem_peers_fire_all(idev);
+		ivshmem_peers_signal_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
@@ -274,7 +276,7 @@ void ivshmem_device_resume(struct ivshmem_device *idev)
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_resume(idev->minor);
 	wake_up_all(&idev->changed);
-	ivshmem_peers_fire_all(idev);
+	ivshmem_peers_signal_all(idev);
 }
 
 /*
@@ -286,7 +288,7 @@ static int __maybe_unused ivshmem_device_woken(struct device *dev)
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
 
 	trace_ivshmem_woken(idev->minor);
-	ivshmem_peers_fire_all(idev);
+	ivshmem_peers_signal_all(idev);
 	return 0;
 }
 

@@ -1,76 +1,279 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells that come in
+ * Doorbells that come in: vectors and their listeners
  *
- * The interrupt handler ends in ivshmem_vector_fire(): count, then wake who
- * waits. It takes nothing from anybody: each open file compares the count with
- * what it has seen itself (struct ivshmem_file.seen), so any number of
- * processes can wait for the same vector.
+ * The interrupt handler ends in ivshmem_vector_signal(): count, then notify the
+ * listeners. Nothing is consumed: each open file compares the count with what it
+ * has seen itself (struct ivshmem_file.seen), so any number of processes can wait
+ * for the same vector.
+ *
+ * The handler's work is bounded, whatever programs do. Each vector has a few
+ * direct listeners, which the handler notifies itself if that takes a few wake-ups
+ * at most. All others are deferred: a work item notifies them, where it can be
+ * preempted. One user can take half of the direct places only, so that a crowd of
+ * one user's listeners delays nobody else.
  */
-#include <linux/eventfd.h>
-#include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 #include "compat.h"
 #include "ivshmem.h"
 #include "trace.h"
 
-/* An eventfd that an open file has tied to a vector. */
-struct ivshmem_eventfd_binding {
-	struct list_head node;		/* in vec->eventfds, under vec->lock */
-	struct ivshmem_file *file;
-	struct eventfd_ctx *ctx;
-};
+/* Direct listeners of a vector, and those of one user among them. */
+#define DIRECT_MAX	4
+#define DIRECT_PER_USER	2
 
-static unsigned int vector_number(const struct ivshmem_vector *vec)
+/* Entries of a wait queue that the interrupt handler wakes at most. */
+#define DIRECT_WAKEUPS	2
+
+/* Listeners that the work item passes before it lets go of the lock. */
+#define CHUNK		4
+
+static struct workqueue_struct *deferred_wq;
+
+int __init ivshmem_event_init(void)
 {
-	return vec - vec->peer->vectors;
+	deferred_wq = alloc_workqueue("ivshmem", WQ_UNBOUND, 0);
+	return deferred_wq ? 0 : -ENOMEM;
 }
 
-/* Under vec->lock. */
-static void eventfd_signal_one(struct ivshmem_vector *vec,
-			       struct ivshmem_eventfd_binding *b)
+void ivshmem_event_exit(void)
 {
-	trace_ivshmem_eventfd(vec->peer->idev->minor, vector_number(vec));
-	ivshmem_eventfd_signal(b->ctx);
+	destroy_workqueue(deferred_wq);
+}
+
+static struct ivshmem_peer *vector_peer(struct ivshmem_vector *vec)
+{
+	if (vec->number == IVSHMEM_ANY_VECTOR)
+		return container_of(vec, struct ivshmem_peer, any);
+	return container_of(vec - vec->number, struct ivshmem_peer, vectors[0]);
+}
+
+/* The last direct listener, or NULL. Direct ones come first in the list. */
+static struct hlist_node *last_direct(struct ivshmem_vector *vec)
+{
+	struct hlist_node *node = vec->direct ? vec->listeners.first : NULL;
+	unsigned int i;
+
+	for (i = 1; i < vec->direct; i++)
+		node = node->next;
+	return node;
+}
+
+static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	struct hlist_node *last = last_direct(vec);
+
+	if (last)
+		hlist_add_behind(&l->node, last);
+	else
+		hlist_add_head(&l->node, &vec->listeners);
+}
+
+static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_user *user)
+{
+	unsigned int i = 0, same = 0;
+	struct ivshmem_listener *l;
+
+	if (vec->direct == DIRECT_MAX)
+		return false;
+	hlist_for_each_entry(l, &vec->listeners, node) {
+		if (i++ == vec->direct)
+			break;
+		same += l->user == user;
+	}
+	return same < DIRECT_PER_USER;
+}
+
+static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	l->notified = atomic64_read(&vec->count);
+	l->direct = direct_place_left(vec, l->user);
+	if (l->direct) {
+		hlist_add_head(&l->node, &vec->listeners);
+		vec->direct++;
+	} else {
+		add_deferred(vec, l);
+	}
+}
+
+static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	hlist_del_init(&l->node);
+	vec->direct -= l->direct;
+	l->direct = false;
 }
 
 /**
- * ivshmem_vector_fire() - a doorbell rang
+ * ivshmem_listen() - change who listens to a vector
+ * @vec: the vector, or the peer's @any
+ * @old: listener to remove, or NULL
+ * @new: listener to add, or NULL; its ops and user are set
+ *
+ * One doorbell is notified to @old or @new. @new hears of all doorbells that the
+ * caller does not see in the counts afterwards.
+ */
+void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
+		    struct ivshmem_listener *new)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vec->lock, flags);
+	if (old && !hlist_unhashed(&old->node))
+		del_listener(vec, old);
+	if (new && hlist_unhashed(&new->node))
+		add_listener(vec, new);
+	spin_unlock_irqrestore(&vec->lock, flags);
+	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
+}
+
+/**
+ * ivshmem_few_wakeups() - may the interrupt handler wake this queue?
+ * @queue: whose entries are counted
+ *
+ * Return: true if it has only a few
+ */
+bool ivshmem_few_wakeups(struct wait_queue_head *queue)
+{
+	struct list_head *entry;
+	unsigned int count = 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	list_for_each(entry, &queue->head)
+		if (++count > DIRECT_WAKEUPS)
+			break;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return count <= DIRECT_WAKEUPS;
+}
+
+/*
+ * Notify the direct listeners. One that would take too long for the interrupt
+ * handler becomes a deferred one.
+ */
+static void notify_direct(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener *l;
+	unsigned int left = vec->direct;
+	struct hlist_node *next;
+
+	hlist_for_each_entry_safe(l, next, &vec->listeners, node) {
+		if (!left--)
+			break;
+		if (!l->ops->notify(l, true)) {
+			del_listener(vec, l);
+			add_deferred(vec, l);
+		} else {
+			l->notified = atomic64_read(&vec->count);
+		}
+	}
+}
+
+static void notify(struct ivshmem_vector *vec)
+{
+	struct ivshmem_peer *peer = vector_peer(vec);
+	struct hlist_node *last;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vec->lock, flags);
+	notify_direct(vec);
+	last = last_direct(vec);
+	if (last ? last->next : vec->listeners.first) {
+		trace_ivshmem_defer(peer->idev->minor, vec->number);
+		set_bit(vec->number, peer->deferred);
+		/* Under the lock: ivshmem_events_end() comes after the last listener. */
+		queue_work(deferred_wq, &peer->work);
+	}
+	spin_unlock_irqrestore(&vec->lock, flags);
+}
+
+/* Notify one deferred listener. The lock is held, but not while that takes long. */
+static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	l->notified = atomic64_read(&vec->count);
+	if (!l->ops->put) {
+		l->ops->notify(l, false);
+		return;
+	}
+	refcount_inc(&l->refs);
+	spin_unlock_irq(&vec->lock);
+	l->ops->notify(l, false);
+	l->ops->put(l);
+	cond_resched();
+	spin_lock_irq(&vec->lock);
+}
+
+/*
+ * Notify all deferred listeners. The cursor keeps the place in the list while the
+ * lock is free; listeners that come meanwhile are added before it.
+ */
+static void notify_deferred(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener cursor = { }, *l;
+	unsigned int passed = 0;
+
+	spin_lock_irq(&vec->lock);
+	add_deferred(vec, &cursor);
+	while (cursor.node.next) {
+		l = hlist_entry(cursor.node.next, struct ivshmem_listener, node);
+		hlist_del(&cursor.node);
+		hlist_add_behind(&cursor.node, &l->node);
+		if (l->notified != atomic64_read(&vec->count))
+			notify_one_deferred(vec, l);
+		if (!(++passed % CHUNK)) {
+			spin_unlock_irq(&vec->lock);
+			cond_resched();
+			spin_lock_irq(&vec->lock);
+		}
+	}
+	hlist_del(&cursor.node);
+	spin_unlock_irq(&vec->lock);
+}
+
+static void notify_work(struct work_struct *work)
+{
+	struct ivshmem_peer *peer = container_of(work, struct ivshmem_peer, work);
+	unsigned int i;
+
+	for_each_set_bit(i, peer->deferred, IVSHMEM_ANY_VECTOR + 1) {
+		clear_bit(i, peer->deferred);
+		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
+		notify_deferred(i == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[i]);
+	}
+}
+
+/**
+ * ivshmem_vector_signal() - a doorbell rang
  * @vec: which
  *
  * Called in the interrupt handler, by peers on the same machine, and where a
  * doorbell may have been missed.
- * The count goes up before anybody is woken, and wq_has_sleeper() orders it
- * before the look at the queue: a waiter that queued itself too late to be
- * woken sees the new count.
+ * The count goes up before the lists of listeners are read: who listens too late
+ * to be notified sees the new count.
  */
-void ivshmem_vector_fire(struct ivshmem_vector *vec)
+void ivshmem_vector_signal(struct ivshmem_vector *vec)
 {
-	struct ivshmem_peer *peer = vec->peer;
-	struct ivshmem_eventfd_binding *b;
-	int minor = peer->idev->minor;
-	unsigned long flags;
+	struct ivshmem_peer *peer = vector_peer(vec);
 
 	atomic64_inc(&vec->count);
-	atomic64_inc(&peer->idev->counters[vector_number(vec)].count);
+	atomic64_inc(&peer->idev->counters[vec->number].count);
+	smp_mb__after_atomic();
+	if (!hlist_empty(&vec->listeners))
+		notify(vec);
+	ivshmem_any_signal(peer);
+}
 
-	if (wq_has_sleeper(&vec->queue)) {
-		trace_ivshmem_wake(minor, vector_number(vec));
-		wake_up_all(&vec->queue);
-	}
-	/* All of them: exclusive ones (EPOLLEXCLUSIVE) may be on other files. */
-	if (wq_has_sleeper(&peer->any)) {
-		trace_ivshmem_wake_any(minor, vector_number(vec));
-		__wake_up(&peer->any, TASK_NORMAL, 0,
-			  poll_to_key(EPOLLIN | EPOLLRDNORM));
-	}
-
-	spin_lock_irqsave(&vec->lock, flags);
-	list_for_each_entry(b, &vec->eventfds, node)
-		eventfd_signal_one(vec, b);
-	spin_unlock_irqrestore(&vec->lock, flags);
-
-	kill_fasync(&peer->fasync, SIGIO, POLL_IN);
+/**
+ * ivshmem_any_signal() - notify those who listen to all vectors of a peer
+ * @peer: of which a vector was signalled, or whose device has changed its state
+ */
+void ivshmem_any_signal(struct ivshmem_peer *peer)
+{
+	if (hlist_empty(&peer->any.listeners))
+		return;
+	atomic64_inc(&peer->any.count);
+	notify(&peer->any);
 }
 
 /**
@@ -87,11 +290,40 @@ irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
 	struct ivshmem_vector *vec = vector;
 
-	trace_ivshmem_interrupt(vec->peer->idev->minor, vector_number(vec));
-	ivshmem_vector_fire(vec);
+	trace_ivshmem_interrupt(vector_peer(vec)->idev->minor, vec->number);
+	ivshmem_vector_signal(vec);
 	return IRQ_HANDLED;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_interrupt);
+
+static void vector_init(struct ivshmem_vector *vec, unsigned int number)
+{
+	vec->number = number;
+	spin_lock_init(&vec->lock);
+}
+
+/**
+ * ivshmem_events_begin() - prepare the vectors of a peer
+ * @peer: zeroed, but for its idev
+ */
+void ivshmem_events_begin(struct ivshmem_peer *peer)
+{
+	unsigned int i;
+
+	INIT_WORK(&peer->work, notify_work);
+	vector_init(&peer->any, IVSHMEM_ANY_VECTOR);
+	for (i = 0; i < peer->idev->nr_vectors; i++)
+		vector_init(&peer->vectors[i], i);
+}
+
+/**
+ * ivshmem_events_end() - wait until nothing is deferred any more
+ * @peer: without listeners, about to be freed
+ */
+void ivshmem_events_end(struct ivshmem_peer *peer)
+{
+	cancel_work_sync(&peer->work);
+}
 
 /**
  * ivshmem_unseen() - what has happened that was not reported to a file
@@ -119,92 +351,4 @@ bool ivshmem_events_pending(struct ivshmem_file *file)
 		if (ivshmem_unseen(file, i))
 			return true;
 	return false;
-}
-
-/* This file's binding on a vector's list, if there is one. Under vec->lock. */
-static struct ivshmem_eventfd_binding *
-eventfd_find(struct ivshmem_file *file, struct ivshmem_vector *vec)
-{
-	struct ivshmem_eventfd_binding *b;
-
-	lockdep_assert_held(&vec->lock);
-	list_for_each_entry(b, &vec->eventfds, node)
-		if (b->file == file)
-			return b;
-	return NULL;
-}
-
-/*
- * Put a binding (or NULL) where the old one is (or nothing), in one step, so
- * that no interrupt falls between the two. Gives the old one.
- */
-static struct ivshmem_eventfd_binding *
-eventfd_exchange(struct ivshmem_file *file, struct ivshmem_vector *vec,
-		 struct ivshmem_eventfd_binding *b)
-{
-	struct ivshmem_eventfd_binding *old;
-
-	spin_lock_irq(&vec->lock);
-	old = eventfd_find(file, vec);
-	if (b && old)
-		list_replace(&old->node, &b->node);
-	else if (b)
-		list_add_tail(&b->node, &vec->eventfds);
-	else if (old)
-		list_del(&old->node);
-	/* Too late for the signal that the device is gone? */
-	if (b && READ_ONCE(file->idev->state) == IVSHMEM_GONE)
-		eventfd_signal_one(vec, b);
-	spin_unlock_irq(&vec->lock);
-	return old;
-}
-
-static void eventfd_binding_free(struct ivshmem_eventfd_binding *b)
-{
-	if (!b)
-		return;
-	eventfd_ctx_put(b->ctx);
-	kfree(b);
-}
-
-/**
- * ivshmem_eventfd_bind() - tie a vector to an eventfd, or end that
- * @file: whose
- * @vector: below nr_vectors
- * @fd: the eventfd or -1
- *
- * Return: 0; -ENOENT with nothing to end; -EBADF, -EINVAL for a bad @fd;
- * -ENOMEM
- */
-int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
-{
-	struct ivshmem_vector *vec = &file->peer->vectors[vector];
-	struct ivshmem_eventfd_binding *old, *b = NULL;
-
-	if (fd != -1) {
-		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
-		if (!b)
-			return -ENOMEM;
-		b->ctx = eventfd_ctx_fdget(fd);
-		if (IS_ERR(b->ctx)) {
-			int ret = PTR_ERR(b->ctx);
-
-			kfree(b);
-			return ret;
-		}
-		b->file = file;
-	}
-	old = eventfd_exchange(file, vec, b);
-	eventfd_binding_free(old);
-	return b || old ? 0 : -ENOENT;
-}
-
-/* The file is being closed. */
-void ivshmem_eventfd_unbind_all(struct ivshmem_file *file)
-{
-	struct ivshmem_vector *vectors = file->peer->vectors;
-	unsigned int i;
-
-	for (i = 0; i < file->idev->nr_vectors; i++)
-		eventfd_binding_free(eventfd_exchange(file, &vectors[i], NULL));
 }

@@ -2,9 +2,9 @@
 /*
  * An open /dev/ivshmemN: open, release, read, write, llseek, poll, fasync
  *
- * Reading and writing see the shared memory, so dd, xxd and cmp work; doorbells
- * are seen by poll (POLLIN: one rang that was not reported to this file yet)
- * and taken by the WAIT ioctl.
+ * Reading and writing see the shared memory, so dd, xxd and cmp work. They never
+ * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
+ * reported to this file yet) and taken by the WAIT ioctl.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -20,23 +20,106 @@
 /* read and write move this much at a time. */
 #define BUFFER_SIZE	SZ_64K
 
+/* Pollers that are woken before their queue is unlocked for a moment. */
+#define WAKE_CHUNK	8
+
+/* A device that is gone fails before anything else is looked at. */
+static bool is_gone(const struct ivshmem_file *file)
+{
+	return READ_ONCE(file->idev->state) == IVSHMEM_GONE;
+}
+
+/*
+ * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
+ * meanwhile, so outside the interrupt handler the lock is dropped now and then. The
+ * bookmark keeps the place in the queue.
+ */
+static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool direct)
+{
+	struct wait_queue_entry bookmark = { }, *entry;
+	unsigned int passed = 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	list_add(&bookmark.entry, &queue->head);
+	while (!list_is_last(&bookmark.entry, &queue->head)) {
+		entry = list_next_entry(&bookmark, entry);
+		list_move(&bookmark.entry, &entry->entry);
+		if (entry->func)	/* no bookmark */
+			entry->func(entry, TASK_NORMAL, 0, poll_to_key(events));
+		if (!direct && !(++passed % WAKE_CHUNK)) {
+			spin_unlock_irqrestore(&queue->lock, flags);
+			cond_resched();
+			spin_lock_irqsave(&queue->lock, flags);
+		}
+	}
+	list_del(&bookmark.entry);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* A file that somebody polls, or that wants SIGIO: a doorbell rang. */
+static bool file_notify(struct ivshmem_listener *l, bool direct)
+{
+	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
+	bool gone = is_gone(file);
+
+	if (direct && (READ_ONCE(file->fasync) || !ivshmem_few_wakeups(&file->pollers)))
+		return false;
+	trace_ivshmem_wake_any(file->idev->minor);
+	wake_pollers(&file->pollers, gone ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM,
+		     direct);
+	if (!direct)
+		kill_fasync(&file->fasync, SIGIO, gone ? POLL_HUP : POLL_IN);
+	return true;
+}
+
+static void file_put(struct ivshmem_listener *l)
+{
+	if (refcount_dec_and_test(&l->refs))
+		kvfree(container_of(l, struct ivshmem_file, listener));
+}
+
+static const struct ivshmem_listener_ops file_listener_ops = {
+	.notify = file_notify,
+	.put = file_put,
+};
+
+static struct ivshmem_file *file_alloc(struct ivshmem_device *idev, fmode_t mode)
+{
+	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
+					     GFP_KERNEL_ACCOUNT);
+
+	if (!file)
+		return NULL;
+	file->idev = idev;
+	file->mode = mode;
+	file->listener.ops = &file_listener_ops;
+	refcount_set(&file->listener.refs, 1);
+	init_waitqueue_head(&file->pollers);
+	mutex_init(&file->lock);
+	xa_init(&file->bindings);
+	return file;
+}
+
 static int ivshmem_open(struct inode *inode, struct file *filp)
 {
 	struct ivshmem_device *idev = container_of(inode->i_cdev,
 						   struct ivshmem_device, cdev);
-	struct ivshmem_file *file;
+	struct ivshmem_file *file = file_alloc(idev, filp->f_mode);
 	unsigned int i;
 	int idx, ret;
 
-	file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
-			GFP_KERNEL_ACCOUNT);
 	if (!file)
 		return -ENOMEM;
-	file->idev = idev;
-	file->mode = filp->f_mode;
+	file->user = ivshmem_user_get(idev);
+	if (IS_ERR(file->user)) {
+		ret = PTR_ERR(file->user);
+		goto err_free;
+	}
+	file->listener.user = file->user;
 	ret = ivshmem_peer_join(file);
 	if (ret)
-		goto err_free;
+		goto err_user;
 	ret = ivshmem_enter(idev, &idx);
 	if (ret)
 		goto err_leave;
@@ -45,6 +128,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->private_data = file;
+	filp->f_mode |= FMODE_NOWAIT;
 	filp->f_mapping = idev->inode->i_mapping;
 	ivshmem_exit(idev, idx);
 
@@ -53,8 +137,10 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 
 err_leave:
 	ivshmem_peer_leave(file);
+err_user:
+	ivshmem_user_put(idev, file->user);
 err_free:
-	kvfree(file);
+	file_put(&file->listener);
 	return ret;
 }
 
@@ -65,8 +151,10 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 
 	trace_ivshmem_release(idev->minor);
 	ivshmem_eventfd_unbind_all(file);
+	ivshmem_listen(&file->peer->any, &file->listener, NULL);
 	ivshmem_peer_leave(file);
-	kvfree(file);
+	ivshmem_user_put(idev, file->user);
+	file_put(&file->listener);
 	put_device(&idev->dev);
 	return 0;
 }
@@ -82,13 +170,16 @@ static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
  * Move @n bytes between the region and a buffer. Memory that is not write-back
  * wants the accessors for device memory: arm64 allows no unaligned access to it.
  */
-static int move_chunk(struct ivshmem_device *idev, loff_t pos, void *buffer,
-		      size_t n, bool write)
+static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {
-	void *mem = idev->mem + pos;
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	void *mem = idev->mem + iocb->ki_pos;
 	void __iomem *io = (void __iomem __force *)mem;
-	int idx, ret = ivshmem_enter(idev, &idx);
+	int idx, ret;
 
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_try_enter(idev, &idx) :
+					     ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
 	if (idev->cache == IVSHMEM_CACHE_WB)
@@ -122,9 +213,9 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 
 		if (write) {
 			n = copy_from_iter(buffer, n, iter);
-			ret = move_chunk(idev, iocb->ki_pos, buffer, n, true);
+			ret = move_chunk(iocb, buffer, n, true);
 		} else {
-			ret = move_chunk(idev, iocb->ki_pos, buffer, n, false);
+			ret = move_chunk(iocb, buffer, n, false);
 			n = ret ? 0 : copy_to_iter(buffer, n, iter);
 		}
 		if (ret)
@@ -140,12 +231,6 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 	}
 	kvfree(buffer);
 	return done ? done : ret;
-}
-
-/* A device that is gone fails before anything else is looked at. */
-static bool is_gone(const struct ivshmem_file *file)
-{
-	return READ_ONCE(file->idev->state) == IVSHMEM_GONE;
 }
 
 static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -172,32 +257,63 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return copy_region(iocb, from, true);
 }
 
+/* The first who polls makes the file a listener, until it is closed. */
+static void file_listen(struct ivshmem_file *file)
+{
+	if (hlist_unhashed_lockless(&file->listener.node))
+		ivshmem_listen(&file->peer->any, NULL, &file->listener);
+}
+
+/*
+ * Without vectors no doorbell can come in, so the file is ready like any file
+ * whose read does not wait.
+ */
 static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 {
 	struct ivshmem_file *file = filp->private_data;
 	__poll_t mask = 0;
 
-	poll_wait(filp, &file->peer->any, wait);
-	smp_mb(); /* queue first, look then: pairs with wq_has_sleeper() */
+	poll_wait(filp, &file->pollers, wait);
+	file_listen(file);
+	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
 	if (is_gone(file))
 		return EPOLLHUP | EPOLLERR;
-	if (ivshmem_events_pending(file))
+	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (file->mode & FMODE_WRITE)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;
 }
 
+static int fasync_on(int fd, struct file *filp)
+{
+	struct ivshmem_file *file = filp->private_data;
+	int ret = ivshmem_user_charge(&file->user->sigio, IVSHMEM_USER_SIGIO);
+
+	if (ret)
+		return ret;
+	ret = fasync_helper(fd, filp, true, &file->fasync);
+	if (ret <= 0)	/* an error, or it was on already */
+		atomic_dec(&file->user->sigio);
+	if (ret < 0)
+		return ret;
+	file_listen(file);
+	/* Too late to hear that the device is gone? */
+	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
+	if (is_gone(file))
+		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
+	return 0;
+}
+
 static int ivshmem_fasync(int fd, struct file *filp, int on)
 {
 	struct ivshmem_file *file = filp->private_data;
-	int ret = fasync_helper(fd, filp, on, &file->peer->fasync);
 
-	/* Too late for the signal that the device is gone? */
-	smp_mb(); /* list first, look then: pairs with ivshmem_device_quiesce() */
-	if (on && ret >= 0 && is_gone(file))
-		kill_fasync(&file->peer->fasync, SIGIO, POLL_HUP);
-	return ret;
+	if (on)
+		return fasync_on(fd, filp);
+	if (fasync_helper(fd, filp, false, &file->fasync) > 0)
+		atomic_dec(&file->user->sigio);
+	return 0;
 }
 
 const struct file_operations ivshmem_fops = {

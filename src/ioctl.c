@@ -88,14 +88,16 @@ static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
 	ret = ivshmem_wait_check(file, &w);
 	if (ret)
 		return ret;
-	ret = ivshmem_wait(file, &w);
+	ret = ivshmem_wait(file, &w, arg);
 	/* Interrupted: what is left of the timeout, for the restart. */
-	if ((!ret || ret == -ERESTARTSYS) && copy_to_user(arg, &w, sizeof(w)))
+	if (ret == -ERESTARTSYS && copy_to_user(arg, &w, sizeof(w)))
 		return -EFAULT;
 	return ret;
 }
 
-/* Clear the mark of a ring that was done before an interrupted wait. */
+/* Clear the mark of a ring that was done before an interrupted wait, before it can
+ * be mistaken for another one.
+ */
 static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
 {
 	return put_user(0, &urw->ring.flags);
@@ -103,8 +105,8 @@ static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
 
 static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 {
+	struct ivshmem_ring_wait __user *urw = arg;
 	struct ivshmem_ring_wait rw;
-	bool restarted;
 	int ret;
 
 	if (copy_from_user(&rw, arg, sizeof(rw)))
@@ -116,19 +118,17 @@ static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
 	if (ret)
 		return ret;
 
-	restarted = rw.ring.flags & IVSHMEM_RING_DONE;
-	if (!restarted) {
+	if (!(rw.ring.flags & IVSHMEM_RING_DONE))
 		ret = ioctl_do_ring(file, &rw.ring);
-		if (ret)
-			return ret;
-	}
-	ret = ivshmem_wait(file, &rw.wait);
-	rw.ring.flags = ret == -ERESTARTSYS ? IVSHMEM_RING_DONE : 0;
-	if (!ret || ret == -ERESTARTSYS) {
-		if (copy_to_user(arg, &rw, sizeof(rw)))
+	else if (ring_wait_forget(urw))
+		ret = -EFAULT;
+	if (ret)
+		return ret;
+	ret = ivshmem_wait(file, &rw.wait, &urw->wait);
+	if (ret == -ERESTARTSYS) {
+		rw.ring.flags = IVSHMEM_RING_DONE;
+		if (copy_to_user(urw, &rw, sizeof(rw)))
 			return -EFAULT;
-	} else if (restarted && ring_wait_forget(arg)) {
-		return -EFAULT;
 	}
 	return ret;
 }

@@ -16,8 +16,9 @@
  *		of this very device, whose page fault waits for the end of a
  *		reset, which waits for the reader. Leaving LIVE means: set the
  *		state, wait for all readers to get out.
- *   vec->lock	Protects vec->eventfds. Taken in the interrupt handler, so
- *		interrupts are off around it elsewhere.
+ *   vec->lock	Protects vec->listeners and vec->direct. Taken in the interrupt
+ *		handler, so interrupts are off around it elsewhere, and it is
+ *		held for a few wake-ups at most.
  *   RCU	A peer found in idev->peers lives until rcu_read_unlock().
  *
  * Lock order, outer first:
@@ -27,8 +28,10 @@
  *       idev->srcu
  *         idev->peers' own lock
  *         RCU
- *     vec->lock
- *       eventfd's own lock
+ *     file->lock
+ *       vec->lock
+ *         locks of the wait queues that are woken: eventfd's, file->pollers'
+ *     idev->users_lock
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
  * is called under it only, where no reader of idev->srcu ever goes.
@@ -37,42 +40,112 @@
 #define IVSHMEM_H
 
 #include <linux/atomic.h>
+#include <linux/bitmap.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/workqueue.h>
 #include "transport.h"
+
+/* Limits of one user on one device, see user.c and docs/security.md. */
+#define IVSHMEM_USER_FILES	1024	/* open files */
+#define IVSHMEM_USER_SIGIO	16	/* open files with O_ASYNC */
+#define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT */
+
+/* Ids of peers that only CAP_SYS_RESOURCE gets, where each open file has one. */
+#define IVSHMEM_RESERVED_IDS	16
+
+/**
+ * struct ivshmem_user - what one user has of a device
+ * @node: in idev->users
+ * @uid: whose (constant)
+ * @files: open files; under idev->users_lock
+ * @sigio: those of them with O_ASYNC
+ * @waiters: tasks asleep in WAIT
+ */
+struct ivshmem_user {
+	struct list_head node;
+	kuid_t uid;
+	unsigned int files;
+	atomic_t sigio;
+	atomic_t waiters;
+};
+
+struct ivshmem_listener;
+
+/**
+ * struct ivshmem_listener_ops - what a kind of listener does
+ * @notify: a doorbell rang. With @direct it is called in the interrupt handler
+ *	under vec->lock, and returns false if that would take more than a few
+ *	wake-ups; without, it may sleep if there is @put
+ * @put: drop a reference; NULL for a listener without references, which is
+ *	notified under vec->lock
+ */
+struct ivshmem_listener_ops {
+	bool (*notify)(struct ivshmem_listener *l, bool direct);
+	void (*put)(struct ivshmem_listener *l);
+};
+
+/**
+ * struct ivshmem_listener - somebody to notify when a doorbell rings
+ * @node: in vec->listeners
+ * @ops: what to do (constant)
+ * @user: for whom (constant; not dereferenced)
+ * @notified: value of vec->count of which it was last notified
+ * @refs: references, if @ops has put
+ * @direct: the interrupt handler notifies it
+ *
+ * All but @ops, @user and @refs is protected by vec->lock.
+ */
+struct ivshmem_listener {
+	struct hlist_node node;
+	const struct ivshmem_listener_ops *ops;
+	const struct ivshmem_user *user;
+	s64 notified;
+	refcount_t refs;
+	bool direct;
+};
 
 /**
  * struct ivshmem_vector - one doorbell of a peer of ours
- * @peer: whom it belongs to (constant)
- * @count: times it fired; only grows
- * @queue: who sleeps for this vector alone
- * @lock: protects @eventfds
- * @eventfds: struct ivshmem_eventfd_binding.node of all open files
+ * @count: times it was signalled; only grows
+ * @listeners: struct ivshmem_listener, the direct ones first
+ * @lock: protects @listeners and @direct
+ * @number: of the vector in its peer (constant)
+ * @direct: how many are direct
+ *
+ * There may be 256 of these for an open file, so they are small.
  */
 struct ivshmem_vector {
-	struct ivshmem_peer *peer;
 	atomic64_t count;
-	wait_queue_head_t queue;
-	spinlock_t lock;	/* eventfds */
-	struct list_head eventfds;
+	struct hlist_head listeners;
+	spinlock_t lock;	/* listeners, direct */
+	u16 number;
+	u8 direct;
 };
+
+/* The number of struct ivshmem_peer.any. */
+#define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
 
 /**
  * struct ivshmem_peer - somebody here who can be rung
  * @idev: the device (constant)
  * @id: in idev->peers (constant; not used by a device with one peer)
- * @any: who sleeps for more than one vector, or polls
- * @fasync: who wants SIGIO (has a lock of its own)
+ * @any: signalled with each of the vectors, for those who listen to several
+ * @work: notifies the deferred listeners
+ * @deferred: the vectors that have some to notify
  * @rcu: for freeing it
  * @vectors: as many as the device has
  */
 struct ivshmem_peer {
 	struct ivshmem_device *idev;
 	u32 id;
-	wait_queue_head_t any;
-	struct fasync_struct *fasync;
+	struct ivshmem_vector any;
+	struct work_struct work;
+	DECLARE_BITMAP(deferred, IVSHMEM_ANY_VECTOR + 1);
 	struct rcu_head rcu;
 	struct ivshmem_vector vectors[];
 };
@@ -99,14 +172,27 @@ enum ivshmem_state {
  * struct ivshmem_file - an open file
  * @idev: holds a reference
  * @peer: whose doorbells it hears: the device's, or its own
+ * @user: who has opened it
  * @mode: FMODE_READ, FMODE_WRITE (constant)
+ * @listener: on the peer's @any once somebody polls or wants SIGIO; holds a
+ *	reference on this structure
+ * @pollers: tasks and epolls that poll
+ * @fasync: wants SIGIO (has a lock of its own)
+ * @lock: protects changes of @bindings
+ * @bindings: eventfds, by vector
  * @seen: per vector the count that was reported to this file; moved forward by
- *	whoever reports
+ *	the task that reports
  */
 struct ivshmem_file {
 	struct ivshmem_device *idev;
 	struct ivshmem_peer *peer;
+	struct ivshmem_user *user;
 	fmode_t mode;
+	struct ivshmem_listener listener;
+	wait_queue_head_t pollers;
+	struct fasync_struct *fasync;
+	struct mutex lock;	/* bindings */
+	struct xarray bindings;
 	atomic64_t seen[];
 };
 
@@ -132,13 +218,28 @@ void ivshmem_exit(struct ivshmem_device *idev, int idx);
 int ivshmem_peer_join(struct ivshmem_file *file);
 void ivshmem_peer_leave(struct ivshmem_file *file);
 u32 ivshmem_peer_id(struct ivshmem_peer *peer);
-void ivshmem_peers_fire_all(struct ivshmem_device *idev);
+void ivshmem_peers_signal_all(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
+/* user.c */
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev);
+void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
+int ivshmem_user_charge(atomic_t *count, int max);
+
 /* event.c */
-void ivshmem_vector_fire(struct ivshmem_vector *vec);
+int ivshmem_event_init(void);
+void ivshmem_event_exit(void);
+void ivshmem_events_begin(struct ivshmem_peer *peer);
+void ivshmem_events_end(struct ivshmem_peer *peer);
+void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
+		    struct ivshmem_listener *new);
+bool ivshmem_few_wakeups(struct wait_queue_head *queue);
+void ivshmem_vector_signal(struct ivshmem_vector *vec);
+void ivshmem_any_signal(struct ivshmem_peer *peer);
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);
+
+/* eventfd.c */
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd);
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);
 
@@ -146,7 +247,8 @@ void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);
 extern const struct file_operations ivshmem_fops;
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w);
-int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w);
+int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
+		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
 

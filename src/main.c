@@ -101,9 +101,14 @@ static int __init ivshmem_init(void)
 {
 	int ret;
 
+	ret = ivshmem_event_init();
+	if (ret)
+		return ret;
 	ivshmem_mnt = kern_mount(&ivshmem_fs);
-	if (IS_ERR(ivshmem_mnt))
-		return PTR_ERR(ivshmem_mnt);
+	if (IS_ERR(ivshmem_mnt)) {
+		ret = PTR_ERR(ivshmem_mnt);
+		goto err_event;
+	}
 	ret = alloc_chrdev_region(&ivshmem_first_devt, 0, IVSHMEM_MINORS, "ivshmem");
 	if (ret)
 		goto err_mount;
@@ -121,6 +126,8 @@ err_chrdev:
 	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
 err_mount:
 	kern_unmount(ivshmem_mnt);
+err_event:
+	ivshmem_event_exit();
 	return ret;
 }
 module_init(ivshmem_init);
@@ -131,6 +138,7 @@ static void __exit ivshmem_exit_module(void)
 	class_unregister(&ivshmem_class);
 	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
 	kern_unmount(ivshmem_mnt);
+	ivshmem_event_exit();
 }
 module_exit(ivshmem_exit_module);
 

@@ -8,6 +8,7 @@
  * free, and rings others by ivshmem_peer_ring(); whoever is not there is not
  * rung, as with the real device.
  */
+#include <linux/capability.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include "compat.h"
@@ -16,21 +17,12 @@
 static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
 {
 	struct ivshmem_peer *peer;
-	unsigned int i;
 
 	peer = kvzalloc(struct_size(peer, vectors, idev->nr_vectors), gfp);
 	if (!peer)
 		return NULL;
 	peer->idev = idev;
-	init_waitqueue_head(&peer->any);
-	for (i = 0; i < idev->nr_vectors; i++) {
-		struct ivshmem_vector *vec = &peer->vectors[i];
-
-		vec->peer = peer;
-		init_waitqueue_head(&vec->queue);
-		spin_lock_init(&vec->lock);
-		INIT_LIST_HEAD(&vec->eventfds);
-	}
+	ivshmem_events_begin(peer);
 	return peer;
 }
 
@@ -78,6 +70,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_vector);
 void ivshmem_peers_free(struct ivshmem_device *idev)
 {
 	xa_destroy(&idev->peers);
+	if (idev->peer)
+		ivshmem_events_end(idev->peer);
 	kvfree(idev->peer);
 	kfree(idev->vector_attrs);
 	kvfree(idev->counters);
@@ -101,7 +95,11 @@ int ivshmem_peer_join(struct ivshmem_file *file)
 	if (!file->peer)
 		return -ENOMEM;
 	ret = xa_alloc(&idev->peers, &file->peer->id, file->peer,
-		       XA_LIMIT(0, IVSHMEM_MAX_PEER), GFP_KERNEL_ACCOUNT);
+		       XA_LIMIT(0, IVSHMEM_MAX_PEER - IVSHMEM_RESERVED_IDS),
+		       GFP_KERNEL_ACCOUNT);
+	if (ret == -EBUSY && capable(CAP_SYS_RESOURCE))
+		ret = xa_alloc(&idev->peers, &file->peer->id, file->peer,
+			       XA_LIMIT(0, IVSHMEM_MAX_PEER), GFP_KERNEL_ACCOUNT);
 	if (ret)
 		kvfree(file->peer);
 	return ret;
@@ -109,13 +107,14 @@ int ivshmem_peer_join(struct ivshmem_file *file)
 
 /**
  * ivshmem_peer_leave() - an open file needs its peer no more
- * @file: being closed, its eventfds are unbound
+ * @file: being closed, without listeners
  */
 void ivshmem_peer_leave(struct ivshmem_file *file)
 {
 	if (file->peer == file->idev->peer)
 		return;
 	xa_erase(&file->idev->peers, file->peer->id);
+	ivshmem_events_end(file->peer);
 	/* Somebody may be ringing it. */
 	kvfree_rcu(file->peer, rcu);
 }
@@ -147,38 +146,36 @@ void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 		vector = array_index_nospec(vector, idev->nr_vectors);
 		/* What the caller wrote to the region goes first. */
 		smp_mb__before_atomic();
-		ivshmem_vector_fire(&peer->vectors[vector]);
+		ivshmem_vector_signal(&peer->vectors[vector]);
 	}
 	rcu_read_unlock();
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_peer_ring);
 
-static void peer_fire_all(struct ivshmem_peer *peer)
+static void peer_signal_all(struct ivshmem_peer *peer)
 {
 	unsigned int i;
 
 	for (i = 0; i < peer->idev->nr_vectors; i++)
-		ivshmem_vector_fire(&peer->vectors[i]);
-	/* Also who polls for nothing but errors. */
-	wake_up_all(&peer->any);
-	if (READ_ONCE(peer->idev->state) == IVSHMEM_GONE)
-		kill_fasync(&peer->fasync, SIGIO, POLL_HUP);
+		ivshmem_vector_signal(&peer->vectors[i]);
+	/* Also those who poll a device without vectors. */
+	ivshmem_any_signal(peer);
 }
 
 /**
- * ivshmem_peers_fire_all() - wake everybody, for whatever they wait
+ * ivshmem_peers_signal_all() - notify all listeners of all vectors
  * @idev: whose state has changed, or whose doorbells may have been lost
  */
-void ivshmem_peers_fire_all(struct ivshmem_device *idev)
+void ivshmem_peers_signal_all(struct ivshmem_device *idev)
 {
 	struct ivshmem_peer *peer;
 	unsigned long id;
 
 	if (idev->peer)
-		peer_fire_all(idev->peer);
+		peer_signal_all(idev->peer);
 	rcu_read_lock();
 	xa_for_each(&idev->peers, id, peer) {
-		peer_fire_all(peer);
+		peer_signal_all(peer);
 		/* There may be many. */
 		rcu_read_unlock();
 		cond_resched();

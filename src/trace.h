@@ -36,6 +36,11 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_release,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
+/* Those who poll a file are woken, and get SIGIO if they asked for that. */
+DEFINE_EVENT(ivshmem_device_class, ivshmem_wake_any,
+	     TP_PROTO(int device),
+	     TP_ARGS(device));
+
 /* A reset begins: nobody is inside, all mappings are empty. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_pause,
 	     TP_PROTO(int device),
@@ -206,13 +211,13 @@ DEFINE_EVENT(ivshmem_vector_class, ivshmem_interrupt,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
-/* Who sleeps for this vector alone is woken. */
+/* A task asleep in WAIT is woken; vector is 256 if it waits for several. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_wake,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
-/* Who sleeps for several vectors, or polls, is woken. */
-DEFINE_EVENT(ivshmem_vector_class, ivshmem_wake_any,
+/* There are more listeners than the interrupt handler notifies: a work item does. */
+DEFINE_EVENT(ivshmem_vector_class, ivshmem_defer,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 

@@ -35,6 +35,7 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/interrupt.h>
+#include <linux/mutex.h>
 #include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
@@ -77,6 +78,8 @@ struct ivshmem_transport {
  *	call takes them all away
  * @peer: the one that all files are, or NULL with @peer_per_file
  * @peers: with @peer_per_file those that there are, by id
+ * @users_lock: protects @users
+ * @users: struct ivshmem_user of those with open files
  * @phys: address of the region, page-aligned; 0 if it is made of @pages
  * @pages: memory of the kernel's own, page by page, or NULL
  * @size: bytes in the region, a multiple of the page size
@@ -107,6 +110,8 @@ struct ivshmem_device {
 	struct inode *inode;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
+	struct mutex users_lock;	/* see above */
+	struct list_head users;
 
 	phys_addr_t phys;
 	struct page **pages;

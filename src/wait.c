@@ -3,19 +3,21 @@
  * Sleeping until a doorbell rings: a futex between machines
  *
  * Why no wake-up is lost. The other side changes the word, then rings. The
- * waiter queues itself, then looks at the counts, then at the word, then
+ * waiter listens, then looks at the counts, then at the word, then
  * sleeps. If it missed the change, the doorbell comes later than its look, and
- * the interrupt handler finds it on the queue, or has counted before it looked.
+ * the interrupt handler finds it among the listeners, or has counted before it
+ * looked.
  *
  * Nobody sleeps between ivshmem_enter() and ivshmem_exit(), so a device can be
- * reset or go away under any number of waiters. Who waits for one vector sleeps
- * on the vector's own queue and is not disturbed by others; who waits for
- * several sleeps on the peer's.
+ * reset or go away under any number of waiters. A task that waits for one vector
+ * listens to that and is not disturbed by others; one that waits for several
+ * listens to all of the peer.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include "ivshmem.h"
@@ -26,10 +28,25 @@
 
 /* One call of WAIT. */
 struct ivshmem_waiter {
+	struct ivshmem_listener listener;
+	struct task_struct *task;
 	struct ivshmem_file *file;
 	struct ivshmem_wait *w;
-	wait_queue_head_t *queue;
-	ktime_t deadline;	/* CLOCK_MONOTONIC; KTIME_MAX: never */
+	struct ivshmem_vector *vec;	/* that it listens to */
+	ktime_t deadline;		/* CLOCK_MONOTONIC; KTIME_MAX: never */
+};
+
+static bool waiter_notify(struct ivshmem_listener *l, bool direct)
+{
+	struct ivshmem_waiter *wr = container_of(l, struct ivshmem_waiter, listener);
+
+	trace_ivshmem_wake(wr->file->idev->minor, wr->vec->number);
+	wake_up_process(wr->task);
+	return true;
+}
+
+static const struct ivshmem_listener_ops waiter_ops = {
+	.notify = waiter_notify,
 };
 
 /**
@@ -157,79 +174,138 @@ static int wait_spin(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-static int wait_sleep(struct ivshmem_waiter *wr)
+/* Until something happens, the time is over, or a signal comes. */
+static int wait_loop(struct ivshmem_waiter *wr)
 {
-	struct wait_queue_entry entry;
 	u64 slack = current->timer_slack_ns;
 	int ret;
 
-	init_wait_entry(&entry, 0);
 	for (;;) {
-		prepare_to_wait(wr->queue, &entry, TASK_INTERRUPTIBLE);
+		set_current_state(TASK_INTERRUPTIBLE);
 		ret = wait_look(wr);
 		if (ret)
-			break;
-		if (signal_pending(current)) {
-			ret = -ERESTARTSYS;
-			break;
-		}
+			return ret;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
 		if (wr->deadline == KTIME_MAX) {
 			schedule();
 		} else if (!schedule_hrtimeout_range(&wr->deadline, slack,
 						     HRTIMER_MODE_ABS)) {
 			ret = wait_look(wr);
-			if (!ret)
-				ret = -ETIMEDOUT;
-			break;
+			return ret ? ret : -ETIMEDOUT;
 		}
 	}
-	finish_wait(wr->queue, &entry);
+}
+
+static int wait_sleep(struct ivshmem_waiter *wr)
+{
+	struct ivshmem_user *user = wr->file->user;
+	int ret = ivshmem_user_charge(&user->waiters, IVSHMEM_USER_WAITERS);
+
+	if (ret)
+		return ret;
+	ivshmem_listen(wr->vec, NULL, &wr->listener);
+	ret = wait_loop(wr);
+	__set_current_state(TASK_RUNNING);
+	ivshmem_listen(wr->vec, &wr->listener, NULL);
+	atomic_dec(&user->waiters);
 	return ret;
 }
 
-/*
- * Tell what fired, and remember that it was told. The counts are read first
- * and the word after them: a doorbell that is told here and now belongs to a
- * change that the program will see when it looks at the memory.
- */
-static int wait_report(struct ivshmem_waiter *wr)
+/* Is the word changed now? The device may be in the middle of a reset. */
+static int report_word(struct ivshmem_waiter *wr)
 {
-	struct ivshmem_file *file = wr->file;
-	struct ivshmem_device *idev = file->idev;
-	struct ivshmem_wait *w = wr->w;
-	u64 __user *counts = u64_to_user_ptr(w->counts);
-	unsigned int v, end;
-	int idx, ret;
+	struct ivshmem_device *idev = wr->file->idev;
+	int idx, ret = ivshmem_enter(idev, &idx);
 
-	if (w->ncounts && clear_user(counts, w->ncounts * sizeof(*counts)))
-		return -EFAULT;
-
-	for (wait_span(file, w, &v, &end); v < end; v++) {
-		s64 seen = atomic64_read_acquire(&file->seen[v]);
-		s64 count = atomic64_read(&file->peer->vectors[v].count);
-
-		if (!wanted(w, v) || count == seen)
-			continue;
-		if (v < w->ncounts && put_user(count - seen, counts + v))
-			return -EFAULT;
-		/* Where another thread was faster both have told it. */
-		atomic64_cmpxchg(&file->seen[v], seen, count);
-		if (!w->result) {
-			w->fired_vector = v;
-			w->count = count - seen;
-			w->result = IVSHMEM_RESULT_FIRED;
-		}
-		w->fired[v / 64] |= BIT_ULL(v % 64);
-	}
-
-	ret = ivshmem_enter(idev, &idx);
 	if (ret)
 		return ret;
-	smp_rmb(); /* counts before word, see above */
 	if (word_changed(wr))
-		w->result |= IVSHMEM_RESULT_CHANGED;
+		wr->w->result |= IVSHMEM_RESULT_CHANGED;
 	ivshmem_exit(idev, idx);
 	return 0;
+}
+
+/* Write what vector @v has to report, and put the count that this covers in @count. */
+static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
+{
+	struct ivshmem_file *file = wr->file;
+	struct ivshmem_wait *w = wr->w;
+	u64 __user *counts = u64_to_user_ptr(w->counts);
+	s64 seen = atomic64_read_acquire(&file->seen[v]);
+
+	*count = atomic64_read(&file->peer->vectors[v].count);
+	if (!wanted(w, v) || *count == seen)
+		return 0;
+	if (v < w->ncounts && put_user(*count - seen, counts + v))
+		return -EFAULT;
+	if (!w->result) {
+		w->fired_vector = v;
+		w->count = *count - seen;
+		w->result = IVSHMEM_RESULT_FIRED;
+	}
+	w->fired[v / 64] |= BIT_ULL(v % 64);
+	return 0;
+}
+
+/* What was reported is seen. Where another thread was faster, both have reported it. */
+static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
+{
+	s64 seen = atomic64_read(&file->seen[v]);
+
+	while (seen < count && !atomic64_try_cmpxchg(&file->seen[v], &seen, count))
+		;
+}
+
+/*
+ * Report to the program, then mark as seen: a program that gave an address where
+ * nothing can be written loses no doorbell. The counts are read before the word: a
+ * doorbell that is reported belongs to a change that the program sees when it looks
+ * at the memory.
+ */
+static int report_vectors(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw,
+			  s64 *reported, unsigned int first, unsigned int end)
+{
+	struct ivshmem_wait *w = wr->w;
+	unsigned int v;
+	int ret;
+
+	if (w->ncounts && clear_user(u64_to_user_ptr(w->counts),
+				     w->ncounts * sizeof(u64)))
+		return -EFAULT;
+	for (v = first; v < end; v++) {
+		ret = report_vector(wr, v, &reported[v - first]);
+		if (ret)
+			return ret;
+	}
+	smp_rmb(); /* counts before word, see above */
+	ret = report_word(wr);
+	if (ret)
+		return ret;
+	if (copy_to_user(uw, w, sizeof(*w)))
+		return -EFAULT;
+	for (v = first; v < end; v++)
+		if (w->fired[v / 64] & BIT_ULL(v % 64))
+			mark_seen(wr->file, v, reported[v - first]);
+	return 0;
+}
+
+static int wait_report(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw)
+{
+	unsigned int first, end;
+	s64 one, *reported = &one;
+	int ret;
+
+	wait_span(wr->file, wr->w, &first, &end);
+	if (end - first > 1) {
+		reported = kmalloc_array(end - first, sizeof(*reported), GFP_KERNEL);
+		if (!reported)
+			return -ENOMEM;
+	}
+	ret = report_vectors(wr, uw, reported, first, end);
+	if (reported != &one)
+		kfree(reported);
+	return ret;
 }
 
 /* A time of CLOCK_MONOTONIC in the caller's time namespace, as the kernel counts it. */
@@ -257,25 +333,28 @@ static ktime_t deadline_of(const struct ivshmem_wait *w)
 /**
  * ivshmem_wait() - sleep until a doorbell rings
  * @file: whose
- * @w: checked; when this returns 0 its output fields are set, when it returns
- *	-ERESTARTSYS a relative timeout is what is left
+ * @w: checked; when this returns -ERESTARTSYS a relative timeout is what is left
+ * @uw: where the program wants the result; written when this returns 0
  *
- * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT
+ * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT, -EUSERS, -ENOMEM
  */
-int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
+int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
+		 struct ivshmem_wait __user *uw)
 {
 	int minor = file->idev->minor;
 	struct ivshmem_waiter wr = {
+		.listener = { .ops = &waiter_ops, .user = file->user },
+		.task = current,
 		.file = file,
 		.w = w,
-		.queue = &file->peer->any,
+		.vec = &file->peer->any,
 		.deadline = deadline_of(w),
 	};
 	int ret;
 
 	w->vector = array_index_nospec(w->vector, file->idev->nr_vectors);
 	if (!(w->flags & IVSHMEM_WAIT_SET))
-		wr.queue = &file->peer->vectors[w->vector].queue;
+		wr.vec = &file->peer->vectors[w->vector];
 	w->count = 0;
 	memset(w->fired, 0, sizeof(w->fired));
 	w->fired_vector = 0;
@@ -287,7 +366,7 @@ int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w)
 	if (!ret)
 		ret = w->timeout_ns ? wait_sleep(&wr) : -ETIMEDOUT;
 	if (ret > 0)
-		ret = wait_report(&wr);
+		ret = wait_report(&wr, uw);
 	if (ret == -ERESTARTSYS && w->timeout_ns > 0 &&
 	    !(w->flags & IVSHMEM_WAIT_ABSTIME))
 		w->timeout_ns = max_t(s64, 0, ktime_to_ns(ktime_sub(wr.deadline,

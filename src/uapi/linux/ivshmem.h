@@ -6,6 +6,14 @@
  * 32 and 64 bit. Unknown flags and non-zero reserved fields are refused with
  * EINVAL, so that they can get a meaning later.
  *
+ * read() and write() never wait for a doorbell, except for the end of a reset.
+ * poll() reports POLLIN when a doorbell came in that was not reported to this
+ * file. Where no doorbell can come in (@vectors is 0) POLLIN is always set.
+ *
+ * A user may have 1024 files of a device open, 16 of them with O_ASYNC, and 256
+ * tasks asleep in WAIT. Beyond that open(), fcntl() and WAIT fail with EUSERS,
+ * unless the caller has CAP_SYS_RESOURCE.
+ *
  * Errors that every ioctl here may give:
  *   EFAULT      an address given does not belong to the caller
  *   ENODEV      the device is gone (unplugged, unbound); close the file
@@ -158,6 +166,9 @@ struct ivshmem_ring {
  * when another thread with the same open file was told first): look at the
  * memory again, and call again.
  *
+ * The result is written first and marked as reported then: a call that fails
+ * with EFAULT loses no doorbell.
+ *
  * What was reported once is not reported to the same open file again; other
  * open files are not affected. Threads that share an open file share what it
  * has seen; one that sleeps with IVSHMEM_WAIT_WORD still never misses a change
@@ -170,8 +181,10 @@ struct ivshmem_ring {
  * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty
+ * ENOMEM      no memory to report a set
  * EOPNOTSUPP  the device has no interrupts
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
+ * EUSERS      the user has too many tasks asleep in WAIT on this device
  */
 struct ivshmem_wait {
 	__u32 flags;
@@ -207,7 +220,8 @@ struct ivshmem_ring_wait {
  * struct ivshmem_eventfd - tie a vector to an eventfd (IVSHMEM_IOC_EVENTFD)
  * @vector: below struct ivshmem_info.vectors
  * @fd: an eventfd, to which each interrupt of the vector adds 1; or -1 to end
- *	it
+ *	it. Interrupts in close succession may add 1 together if many listen to
+ *	the vector
  * @flags: must be 0
  * @reserved: must be 0
  *
