@@ -12,8 +12,10 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SAN = TOP / "build" / "san"
-FLAGS = ["-Wall", "-Wextra", "-Werror", "-pthread", "-fsanitize=address,undefined"]
+FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-fsanitize=address,undefined"]
 TEXT = "Hello from guest 1"
+NOTE = 251              # characters that fit into the note of the first program
+LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
 
@@ -62,11 +64,25 @@ def converse(listener, speaker, server, join):
             process.kill()
 
 
-def run_all(directory, socket, server):
-    hello = programs(TOP / "README.md", directory)["hello"]
+def greet(hello, socket, server):
+    """The first program, with the reader there first and with the writer there first.
+    The first to join is peer 0, the writer alone too."""
     heard = converse([*hello, socket], [*hello, socket, "0", TEXT], server,
                      "event=join peer=0")
-    check(heard == (TEXT, 0), "one hears what the other said", heard)
+    check(heard == (TEXT, 0), "hello: the reader is there first", heard)
+    writer = subprocess.run([*hello, socket, "0", LONG], timeout=SECONDS).returncode
+    reader = subprocess.run([*hello, socket], text=True, timeout=SECONDS,
+                            stdout=subprocess.PIPE)
+    heard = writer, reader.returncode, reader.stdout.strip()
+    check(heard == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", heard)
+    early = f"{SAN}/ivshmemctl ring --device {socket} 0 0 && exec \"$@\""
+    heard = converse([*hello, socket], ["sh", "-c", early, "sh", *hello, socket, "0", TEXT],
+                     server, "event=join peer=0")
+    check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
+
+
+def run_all(directory, socket, server):
+    greet(programs(TOP / "README.md", directory)["hello"], socket, server)
     library = programs(TOP / "docs" / "library.md", directory)
     for name in ("receiver", "loop", "python"):
         heard = converse([*library[name], socket], [*library["sender"], socket, *WORDS],

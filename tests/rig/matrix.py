@@ -5,7 +5,7 @@ It is built for each flavour of each line by gcc and clang of the release that
 the kernel is from, and the guest suite runs on each line, on x86-64 and arm64; some of
 it also on the flavours with PREEMPT_RT and with pages of 16 KiB.
 KERNEL=6.1 takes one line, ARCH=arm64 one architecture. What came of it is put
-into docs/kernels.md.
+into build/figures/kernels.md.
 """
 
 import os
@@ -169,7 +169,7 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    print(results.table(row.row for row in rows))
+    print(results.table(row.row.data() for row in rows))
     return writer.finish()
 
 
