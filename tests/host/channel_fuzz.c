@@ -14,7 +14,7 @@
 
 #include "../guest/pattern.h"
 #include "../guest/tap.h"
-#include "session.h"
+#include "../../lib/session.h"
 
 #define SIZE	(8 << 10)
 #define INPUTS	20000

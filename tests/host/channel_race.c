@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/channel.h"
-#include "ring.h"
+#include "../../lib/ring_buffer.h"
 
 #define CAPACITY	2048
 #define MESSAGES	100000

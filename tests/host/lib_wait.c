@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Doorbells on the host: ring, wait, eventfd; nothing is lost between threads
- * nor between processes (tools/lib/connection.c, connection_wait.c).
+ * nor between processes (lib/backend_server.c, backend_server_wait.c).
  */
 #include <poll.h>
 #include <pthread.h>

@@ -39,7 +39,7 @@ def programs(document, directory):
         path.write_text(source)
         commands[path.stem] = [sys.executable, path]
         if language == "c":
-            subprocess.run(["gcc", *FLAGS, f"-I{TOP}/tools/lib", "-o", path.with_suffix(""),
+            subprocess.run(["gcc", *FLAGS, f"-I{TOP}/lib/include", "-o", path.with_suffix(""),
                             path, SAN / "libivshmem.a"], check=True)
             commands[path.stem] = [path.with_suffix("")]
     check(commands, f"{document.relative_to(TOP)}: the programs compile without a warning")

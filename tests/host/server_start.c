@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How the server starts and ends, and what it leaves: options, sizes, socket,
- * memory, pid file (tools/server/main.c, socket.c, memory.c, daemon.c, lock.c).
+ * memory, pid file (tools/server/ivshmem-server.c, socket.c, memory.c, daemon.c, lock.c).
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -32,7 +32,7 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 /* Says that only root can do this. */
 enum exit_code complain_not_root(void);
 
-/* Verbs: main.c has the table. Each gives an enum exit_code. */
+/* Verbs: ivshmemctl.c has the table. Each gives an enum exit_code. */
 int verb_list(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_read(int argc, char **argv);
@@ -80,7 +80,7 @@ int64_t now_ns(void);
 extern volatile sig_atomic_t stopped;
 void stop_on_signals(void);
 
-/* device.c: the device a verb works on. */
+/* select_device.c: the device a verb works on. */
 struct device {
 	struct ivshmem *handle;
 	struct ivshmem_properties properties;

@@ -22,10 +22,10 @@ export-sources:
 		--numeric-owner --mode=a+rX,u+w,go-w --format=gnu | gzip -9n > $(tarball)
 
 prerequisites-deb:
-	@tests/rig/prerequisites.sh $(deb-packages)
+	@packaging/prerequisites.sh $(deb-packages)
 
 prerequisites-rpm:
-	@tests/rig/prerequisites.sh $(rpm-packages)
+	@packaging/prerequisites.sh $(rpm-packages)
 
 deb: prerequisites-deb export-sources ## build the Debian packages into dist/
 	rm -rf build/package/deb dist/*.deb dist/*.dsc dist/*.tar.xz
@@ -56,7 +56,7 @@ rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 	mv build/package/rpm/RPMS/*/*.rpm build/package/rpm/SRPMS/*.rpm dist/
 
 prerequisites-packages: prerequisites prerequisites-deb prerequisites-rpm
-	@tests/rig/prerequisites.sh $(check-packages-packages)
+	@packaging/prerequisites.sh $(check-packages-packages)
 
 check-packages: prerequisites-packages ## try the packages on real systems; TESTS=pattern
 	@PYTHONPATH=tests/rig python3 -B tests/packages/check.py

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "backend_server.h"
 #include "park.h"
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */

@@ -13,7 +13,7 @@
 #include <pthread.h>
 
 #include "handle.h"
-#include "ring.h"
+#include "ring_buffer.h"
 
 #pragma GCC visibility push(default)
 #include "ivshmem_channel.h"

@@ -17,8 +17,8 @@
  * header in the same way. One of the two sees the other, so that no wake-up is
  * lost, and no fence is needed. All else is release and acquire.
  */
-#ifndef IVSHMEM_RING_H
-#define IVSHMEM_RING_H
+#ifndef IVSHMEM_RING_BUFFER_H
+#define IVSHMEM_RING_BUFFER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -284,4 +284,4 @@ static inline enum ring_look ring_look(struct ring_consumer *ring)
 	return RING_MESSAGE;
 }
 
-#endif /* IVSHMEM_RING_H */
+#endif /* IVSHMEM_RING_BUFFER_H */

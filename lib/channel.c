@@ -2,7 +2,7 @@
 /*
  * Channels: the public calls, and how one is created and found.
  *
- * The fast path of each call is here and in ring.h; whatever has to wait, or
+ * The fast path of each call is here and in ring_buffer.h; whatever has to wait, or
  * finds that something is not as usual, goes to ivshmem_lane_await().
  */
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A connection to an ivshmem server: what connection.c (who is there) and
- * connection_wait.c (sleeping) share.
+ * A connection to an ivshmem server: what backend_server.c (who is there) and
+ * backend_server_wait.c (sleeping) share.
  */
-#ifndef IVSHMEM_CONNECTION_H
-#define IVSHMEM_CONNECTION_H
+#ifndef IVSHMEM_BACKEND_SERVER_H
+#define IVSHMEM_BACKEND_SERVER_H
 
 #include <linux/ivshmem.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ struct connection {
 	size_t npeers;
 	void *word_map;			/* all of the region, for waits on words */
 
-	/* How a waiter tells the others to look again: connection_wait.c. */
+	/* How a waiter tells the others to look again: backend_server_wait.c. */
 	int kick;
 	pthread_cond_t kicked;		/* epoch or unkicked has changed */
 	uint32_t waiters;
@@ -64,4 +64,4 @@ int ivshmem_connection_wait(struct ivshmem *handle,
 			    const struct ivshmem_wait_options *options,
 			    struct ivshmem_wait_result *result);
 
-#endif /* IVSHMEM_CONNECTION_H */
+#endif /* IVSHMEM_BACKEND_SERVER_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What every handle has, whatever stands behind it, and the table of what the
- * two backends (device.c, connection.c) do differently.
+ * two backends (backend_device.c, backend_server.c) do differently.
  */
 #ifndef IVSHMEM_HANDLE_H
 #define IVSHMEM_HANDLE_H
@@ -41,7 +41,7 @@ struct ivshmem {
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
-	_Atomic uint32_t vectors;	/* only ever grows (see connection.c) */
+	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *departures;	/* how often each peer has left */
 };
 

@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "backend_server.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
