@@ -107,6 +107,10 @@ enum exit_code device_need_vector(const struct device *device, uint32_t vector);
 enum exit_code device_complain_ring(const struct device *device, int error,
 				    uint32_t peer);
 
+/* Checks that @length bytes from @offset on lie in the region. */
+enum exit_code device_check_range(const struct device *device, uint64_t offset,
+				  uint64_t length);
+
 /*
  * A range of the region in memory; @base and @length are what to unmap. Touching
  * it after the device went away ends the program with EXIT_NO_DEVICE.

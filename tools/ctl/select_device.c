@@ -256,6 +256,23 @@ enum exit_code device_complain_ring(const struct device *device, int error,
 			peer, device->name, text);
 }
 
+enum exit_code device_check_range(const struct device *device, uint64_t offset,
+				  uint64_t length)
+{
+	uint64_t size = device->properties.size;
+
+	if (offset > size)
+		return complain(EXIT_USAGE,
+				"offset %" PRIu64 " is beyond the end: %s has %" PRIu64 " bytes",
+				offset, device->name, size);
+	if (length > size - offset)
+		return complain(EXIT_USAGE,
+				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, so %" PRIu64 " from there on",
+				length, offset, device->name, size,
+				size - offset);
+	return EXIT_OK;
+}
+
 static void memory_gone(int signal)
 {
 	static const char message[] =

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl send, recv: a file or a pipe through the region to the other
- * side, and back out of it.
+ * What ivshmemctl send and recv share: see transfer.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include "numbers.h"
 #include "progress.h"
 #include "stream.h"
+#include "transfer.h"
 
 #define DEFAULT_TIMEOUT_NS	INT64_C(10000000000)
 /* A side that is held up shows that it lives more often than that. */
@@ -195,7 +195,7 @@ static enum exit_code choose_window(const struct device *device)
 	return EXIT_OK;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+error_t transfer_parse(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {
 	case 'O':
@@ -222,7 +222,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-static const struct argp_option options[] = {
+const struct argp_option transfer_options[] = {
 	{ "offset", 'O', "OFFSET", 0, "Use the region from OFFSET on (default: 0)", 0 },
 	{ "size", 'S', "SIZE", 0, "Use SIZE bytes of it (default: all that follow)", 0 },
 	{ "timeout", 't', "SECONDS", 0,
@@ -230,23 +230,7 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-static const struct argp send_argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Stream FILE (default, and for -: stdin) through the region to 'ivshmemctl recv' on the other side.\vEither side may start first. --offset and --size must be the same on both.",
-	.children = with_device_and_json,
-};
-
-static const struct argp recv_argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Receive into FILE (default, and for -: stdout) what 'ivshmemctl send' sends on the other side.\vEither side may start first. --offset and --size must be the same on both. With the data on stdout, the JSON of --json goes to stderr.",
-	.children = with_device_and_json,
-};
-
-static enum exit_code run_verb(bool sending)
+enum exit_code transfer_run(bool sending)
 {
 	struct device device;
 	struct file file;
@@ -265,16 +249,4 @@ static enum exit_code run_verb(bool sending)
 	}
 	device_close(&device);
 	return code;
-}
-
-int verb_send(int argc, char **argv)
-{
-	argp_parse(&send_argp, argc, argv, 0, NULL, NULL);
-	return run_verb(true);
-}
-
-int verb_recv(int argc, char **argv)
-{
-	argp_parse(&recv_argp, argc, argv, 0, NULL, NULL);
-	return run_verb(false);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl read, write: bytes out of the region and into it.
+ * ivshmemctl read: copy bytes out of the region, or dump them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,7 +22,6 @@ static struct {
 	uint64_t length;
 	bool has_length;
 	bool raw;
-	const char *text;
 	const char *file;
 } option;
 
@@ -111,22 +110,6 @@ static enum exit_code copy_out(const struct file *file, const uint8_t *bytes,
 	return EXIT_OK;
 }
 
-static enum exit_code check_range(const struct device *device, uint64_t length)
-{
-	uint64_t size = device->properties.size;
-
-	if (option.offset > size)
-		return complain(EXIT_USAGE,
-				"offset %" PRIu64 " is beyond the end: %s has %" PRIu64 " bytes",
-				option.offset, device->name, size);
-	if (length > size - option.offset)
-		return complain(EXIT_USAGE,
-				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, so %" PRIu64 " from there on",
-				length, option.offset, device->name, size,
-				size - option.offset);
-	return EXIT_OK;
-}
-
 static enum exit_code read_region(const struct device *device)
 {
 	struct mapping mapping;
@@ -136,7 +119,8 @@ static enum exit_code read_region(const struct device *device)
 		(!option.raw && !option.file && isatty(STDOUT_FILENO));
 	int error;
 
-	code = check_range(device, option.has_length ? option.length : 0);
+	code = device_check_range(device, option.offset,
+				  option.has_length ? option.length : 0);
 	if (code)
 		return code;
 	if (!option.has_length)
@@ -220,120 +204,5 @@ int verb_read(int argc, char **argv)
 		return code;
 	code = read_region(&device);
 	device_close(&device);
-	return code;
-}
-
-/* From the file straight into the region, up to its end. */
-static enum exit_code copy_in(const struct file *file, uint8_t *bytes,
-			      uint64_t room)
-{
-	uint64_t length = room;
-	int64_t done;
-	uint8_t more;
-
-	while (room) {
-		done = file_read(file, bytes, room);
-		if (done == 0)
-			return EXIT_OK;
-		if (done == -EFAULT)
-			return complain(EXIT_NO_DEVICE,
-					"the device went away while it was written");
-		if (done < 0 && done != -EINTR)
-			return complain(EXIT_FAILED, "can't read %s: %s",
-					file->name, strerror((int)-done));
-		if (done > 0) {
-			bytes += done;
-			room -= (uint64_t)done;
-		}
-	}
-	do {
-		done = file_read(file, &more, 1);
-	} while (done == -EINTR);
-	if (done == 0)
-		return EXIT_OK;
-	return complain(EXIT_FAILED,
-			"%s is longer than the %" PRIu64 " bytes from offset %" PRIu64 " on, which were written",
-			file->name, length, option.offset);
-}
-
-static enum exit_code write_region(const struct device *device,
-				   const struct file *input)
-{
-	uint64_t length = option.text ? strlen(option.text) : input->size;
-	struct mapping mapping;
-	enum exit_code code;
-
-	/* A pipe's length shows at its end. */
-	code = check_range(device, length == UINT64_MAX ? 0 : length);
-	if (code)
-		return code;
-	if (!option.text)
-		length = device->properties.size - option.offset;
-	code = device_map(device, option.offset, length, &mapping);
-	if (code)
-		return code;
-	if (option.text)
-		memcpy(mapping.bytes, option.text, length);
-	else
-		code = copy_in(input, mapping.bytes, length);
-	device_unmap(device, &mapping);
-	return code;
-}
-
-static error_t parse_write(int key, char *argument, struct argp_state *state)
-{
-	switch (key) {
-	case 'i':
-		option.file = argument;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			option.offset = argument_size(state, "OFFSET", argument,
-						      UINT64_MAX);
-		else if (state->arg_num == 1)
-			option.text = argument;
-		else
-			argp_error(state, "too many arguments: quote a TEXT of several words");
-		return 0;
-	case ARGP_KEY_END:
-		if (option.text && option.file)
-			argp_error(state, "either TEXT or --input, not both");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp_option write_options[] = {
-	{ "input", 'i', "FILE", 0, "Write what FILE holds", 0 },
-	{ 0 }
-};
-
-static const struct argp write_argp = {
-	.options = write_options,
-	.parser = parse_write,
-	.args_doc = "[OFFSET [TEXT]]",
-	.doc = "Write TEXT (default: what comes from stdin) into the region from OFFSET (default: 0) on.\vTEXT is written as it is, without a newline or a zero after it. Numbers may be hexadecimal (0x100) and may end in K, M, G or T.",
-	.children = with_device,
-};
-
-int verb_write(int argc, char **argv)
-{
-	struct file input = { .fd = -1 };
-	struct device device;
-	enum exit_code code;
-
-	argp_parse(&write_argp, argc, argv, 0, NULL, NULL);
-	if (!option.text) {
-		code = file_open_input(&input, option.file);
-		if (code)
-			return code;
-	}
-	code = device_open(&device, 0);
-	if (code)
-		return code;
-	code = write_region(&device, &input);
-	device_close(&device);
-	file_close(&input);
 	return code;
 }
