@@ -83,23 +83,19 @@ static struct ivshmem_wait
 wait_to_kernel(const struct ivshmem_wait_options *options)
 {
 	struct ivshmem_wait wait = {
+		.flags = options->flags,
 		.timeout_ns = options->timeout_ns,
 		.spin_ns = options->spin_ns,
 	};
 
-	if (options->flags & IVSHMEM_WAIT_FOR_SET) {
-		wait.flags |= IVSHMEM_WAIT_SET;
+	if (options->flags & IVSHMEM_WAIT_SET)
 		memcpy(wait.set, options->set, sizeof(wait.set));
-	} else {
+	else
 		wait.vector = options->vector;
-	}
-	if (options->flags & IVSHMEM_WAIT_FOR_WORD) {
-		wait.flags |= IVSHMEM_WAIT_WORD;
+	if (options->flags & IVSHMEM_WAIT_WORD) {
 		wait.offset = options->offset;
 		wait.expected = options->expected;
 	}
-	if (options->flags & IVSHMEM_WAIT_UNTIL)
-		wait.flags |= IVSHMEM_WAIT_ABSTIME;
 	return wait;
 }
 
@@ -174,7 +170,7 @@ static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 }
 
 /* Ringing oneself is the only way to reach who sleeps in the driver. */
-static void device_kick(struct ivshmem *handle)
+static void device_wake_all(struct ivshmem *handle)
 {
 	struct ivshmem_properties properties;
 	uint32_t vector;
@@ -193,7 +189,7 @@ static const struct ivshmem_ops device_ops = {
 	.ring_wait = device_ring_wait,
 	.eventfd = device_eventfd,
 	.peers = device_peers,
-	.kick = device_kick,
+	.wake_all = device_wake_all,
 };
 
 /* What the driver says of itself, or that this is no device of ours. */

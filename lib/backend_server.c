@@ -239,8 +239,8 @@ static int process(struct connection *connection, int64_t value, int fd)
 	} else if (value >= 0 && value <= IVSHMEM_MAX_PEER &&
 		   value != connection->id) {
 		remove_peer(connection, value);
-		connection->base.departures[value]++;
-		ivshmem_connection_kick(connection);
+		connection->base.disconnects[value]++;
+		ivshmem_connection_wake_all(connection);
 		return 0;
 	}
 	if (fd >= 0)
@@ -279,11 +279,11 @@ static void connection_close(struct ivshmem *handle)
 		close(connection->incoming.fd);
 	if (connection->base.memory >= 0)
 		close(connection->base.memory);
-	if (connection->kick >= 0)
-		close(connection->kick);
+	if (connection->wake >= 0)
+		close(connection->wake);
 	if (connection->socket >= 0)
 		close(connection->socket);
-	pthread_cond_destroy(&connection->kicked);
+	pthread_cond_destroy(&connection->woken);
 	pthread_mutex_destroy(&connection->lock);
 	ivshmem_handle_free(handle);
 }
@@ -392,12 +392,12 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return error ? error : (int)count;
 }
 
-static void connection_kick(struct ivshmem *handle)
+static void connection_wake_all(struct ivshmem *handle)
 {
 	struct connection *connection = to_connection(handle);
 
 	pthread_mutex_lock(&connection->lock);
-	ivshmem_connection_kick(connection);
+	ivshmem_connection_wake_all(connection);
 	pthread_mutex_unlock(&connection->lock);
 }
 
@@ -421,7 +421,7 @@ static const struct ivshmem_ops connection_ops = {
 	.ring_wait = connection_ring_wait,
 	.eventfd = connection_eventfd,
 	.peers = connection_peers,
-	.kick = connection_kick,
+	.wake_all = connection_wake_all,
 	.has_peer = connection_has_peer,
 };
 
@@ -562,8 +562,8 @@ static int connect_to(struct connection *connection, const char *path)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	connection->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (connection->kick < 0)
+	connection->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (connection->wake < 0)
 		return -errno;
 	connection->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection->socket < 0)
@@ -593,10 +593,10 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 		return -ENOMEM;
 	}
 	connection->socket = -1;
-	connection->kick = -1;
+	connection->wake = -1;
 	connection->incoming.fd = -1;
 	pthread_mutex_init(&connection->lock, NULL);
-	pthread_cond_init(&connection->kicked, NULL);
+	pthread_cond_init(&connection->woken, NULL);
 	error = connect_to(connection, path);
 	if (!error)
 		error = handshake(connection);

@@ -37,12 +37,12 @@ struct connection {
 	void *word_map;			/* all of the region, for waits on words */
 
 	/* How a waiter tells the others to look again: backend_server_wait.c. */
-	int kick;
-	pthread_cond_t kicked;		/* epoch or unkicked has changed */
+	int wake;
+	pthread_cond_t woken;		/* epoch or unwoken has changed */
 	uint32_t waiters;
-	uint32_t unkicked;
+	uint32_t unwoken;
 	uint64_t epoch;
-	uint64_t kicks;			/* for which waits return */
+	uint64_t wakes;			/* for which waits return */
 };
 
 static inline struct connection *to_connection(struct ivshmem *handle)
@@ -58,7 +58,7 @@ int ivshmem_connection_check_wait(struct connection *connection,
 				  const struct ivshmem_wait_options *options);
 
 /* Make all waits return. */
-void ivshmem_connection_kick(struct connection *connection);
+void ivshmem_connection_wake_all(struct connection *connection);
 
 int ivshmem_connection_wait(struct ivshmem *handle,
 			    const struct ivshmem_wait_options *options,

@@ -8,7 +8,7 @@
  *
  * Between threads that share the handle, one may empty the eventfd that ought
  * to wake another. So whoever takes an event makes all other waiters look
- * again: the epoch rises and the kick descriptor stays readable until each of
+ * again: the epoch rises and the wake descriptor stays readable until each of
  * them has seen the new epoch. Who has seen it sleeps no more before all have,
  * or it would find the descriptor readable over and over.
  */
@@ -25,7 +25,7 @@
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
 
-enum { FD_SOCKET, FD_KICK, FD_VECTORS };
+enum { FD_SOCKET, FD_WAKE, FD_VECTORS };
 
 struct waiter {
 	struct connection *connection;
@@ -33,7 +33,7 @@ struct waiter {
 	const _Atomic uint32_t *word;	/* NULL: none */
 	uint32_t expected;
 	uint64_t epoch;
-	uint64_t kicks;
+	uint64_t wakes;
 	int64_t deadline;		/* INT64_MAX: never */
 	int64_t spin_end;
 	nfds_t nfds;
@@ -66,53 +66,53 @@ static void spin(const struct waiter *waiter)
 
 /* Waking the other threads; all but the last with the lock held. */
 
-static void end_kick(struct connection *connection)
+static void end_wake(struct connection *connection)
 {
-	uint64_t kicks;
+	uint64_t wakes;
 
-	(void)!read(connection->kick, &kicks, sizeof(kicks));
-	pthread_cond_broadcast(&connection->kicked);
+	(void)!read(connection->wake, &wakes, sizeof(wakes));
+	pthread_cond_broadcast(&connection->woken);
 }
 
-static void kick(struct connection *connection, uint32_t waiters)
+static void wake(struct connection *connection, uint32_t waiters)
 {
-	bool kicked = connection->unkicked;
+	bool pending = connection->unwoken;
 	uint64_t one = 1;
 
 	connection->epoch++;
-	connection->unkicked = waiters;
+	connection->unwoken = waiters;
 	if (waiters) {
-		(void)!write(connection->kick, &one, sizeof(one));
-		pthread_cond_broadcast(&connection->kicked);
-	} else if (kicked) {
+		(void)!write(connection->wake, &one, sizeof(one));
+		pthread_cond_broadcast(&connection->woken);
+	} else if (pending) {
 		/* The one that had not noticed yet is the caller. */
-		end_kick(connection);
+		end_wake(connection);
 	}
 }
 
-static void kick_others(struct waiter *waiter)
+static void wake_others(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
 
-	kick(connection, connection->waiters - 1);
+	wake(connection, connection->waiters - 1);
 	waiter->epoch = connection->epoch;
 }
 
-void ivshmem_connection_kick(struct connection *connection)
+void ivshmem_connection_wake_all(struct connection *connection)
 {
-	connection->kicks++;
-	kick(connection, connection->waiters);
+	connection->wakes++;
+	wake(connection, connection->waiters);
 }
 
-static void notice_kick(struct waiter *waiter)
+static void notice_wake(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
 
 	if (waiter->epoch == connection->epoch)
 		return;
 	waiter->epoch = connection->epoch;
-	if (!--connection->unkicked)
-		end_kick(connection);
+	if (!--connection->unwoken)
+		end_wake(connection);
 }
 
 static void let_others_notice(struct waiter *waiter)
@@ -120,8 +120,8 @@ static void let_others_notice(struct waiter *waiter)
 	struct connection *connection = waiter->connection;
 
 	pthread_mutex_lock(&connection->lock);
-	while (connection->unkicked && waiter->epoch == connection->epoch)
-		pthread_cond_wait(&connection->kicked, &connection->lock);
+	while (connection->unwoken && waiter->epoch == connection->epoch)
+		pthread_cond_wait(&connection->woken, &connection->lock);
 	pthread_mutex_unlock(&connection->lock);
 }
 
@@ -158,14 +158,14 @@ static int harvest(struct waiter *waiter)
 	int error;
 
 	pthread_mutex_lock(&connection->lock);
-	notice_kick(waiter);
+	notice_wake(waiter);
 	if (waiter->fds[FD_SOCKET].revents)
 		ivshmem_connection_drain(connection);
 	take_events(waiter);
 	if (waiter->result->count)
-		kick_others(waiter);
+		wake_others(waiter);
 	error = connection->error;
-	if (!error && waiter->kicks != connection->kicks)
+	if (!error && waiter->wakes != connection->wakes)
 		error = 1;
 	pthread_mutex_unlock(&connection->lock);
 
@@ -217,7 +217,7 @@ static void set_times(struct waiter *waiter,
 
 	if (options->timeout_ns < 0)
 		waiter->deadline = INT64_MAX;
-	else if (options->flags & IVSHMEM_WAIT_UNTIL)
+	else if (options->flags & IVSHMEM_WAIT_ABSTIME)
 		waiter->deadline = options->timeout_ns;
 	else
 		waiter->deadline = add(start, options->timeout_ns);
@@ -232,7 +232,7 @@ static int map_word(struct waiter *waiter,
 	void *map;
 	int error = 0;
 
-	if (!(options->flags & IVSHMEM_WAIT_FOR_WORD))
+	if (!(options->flags & IVSHMEM_WAIT_WORD))
 		return 0;
 	pthread_mutex_lock(&connection->lock);
 	map = connection->word_map;
@@ -250,7 +250,7 @@ static int map_word(struct waiter *waiter,
 
 static bool wanted(const struct ivshmem_wait_options *options, uint32_t vector)
 {
-	if (options->flags & IVSHMEM_WAIT_FOR_SET)
+	if (options->flags & IVSHMEM_WAIT_SET)
 		return options->set[vector / 64] >> vector % 64 & 1;
 	return options->vector == vector;
 }
@@ -268,7 +268,7 @@ int ivshmem_connection_check_wait(struct connection *connection,
 	return ivshmem_check_wait(&connection->base, options);
 }
 
-/* Lock held: from here on other threads' kicks are seen. */
+/* Lock held: from here on other threads' wakes are seen. */
 static int enlist(struct waiter *waiter,
 		  const struct ivshmem_wait_options *options)
 {
@@ -282,7 +282,7 @@ static int enlist(struct waiter *waiter,
 		return error;
 	self = ivshmem_connection_peer(connection, connection->id);
 	waiter->fds[FD_SOCKET].fd = connection->socket;
-	waiter->fds[FD_KICK].fd = connection->kick;
+	waiter->fds[FD_WAKE].fd = connection->wake;
 	waiter->nfds = FD_VECTORS;
 	for (vector = 0; vector < self->vectors; vector++) {
 		if (!wanted(options, vector))
@@ -293,7 +293,7 @@ static int enlist(struct waiter *waiter,
 	for (vector = 0; vector < waiter->nfds; vector++)
 		waiter->fds[vector].events = POLLIN;
 	waiter->epoch = connection->epoch;
-	waiter->kicks = connection->kicks;
+	waiter->wakes = connection->wakes;
 	connection->waiters++;
 	return 0;
 }
@@ -319,7 +319,7 @@ int ivshmem_connection_wait(struct ivshmem *handle,
 	if (!error)
 		error = wait_loop(&waiter);
 	pthread_mutex_lock(&connection->lock);
-	notice_kick(&waiter);
+	notice_wake(&waiter);
 	connection->waiters--;
 	pthread_mutex_unlock(&connection->lock);
 	return error;

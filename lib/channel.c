@@ -3,7 +3,7 @@
  * Channels: the public calls, and how one is created and found.
  *
  * The fast path of each call is here and in ring_buffer.h; whatever has to wait, or
- * finds that something is not as usual, goes to ivshmem_lane_await().
+ * finds that something is not as usual, goes to ivshmem_direction_await().
  */
 #include <errno.h>
 #include <linux/ivshmem.h>
@@ -24,7 +24,7 @@
 #define REST		static __attribute__((noinline))
 
 _Static_assert(CHANNEL_CONTROL == IVSHMEM_CHANNEL_CONTROL, "one layout");
-_Static_assert(RING_OVERHEAD == IVSHMEM_CHANNEL_OVERHEAD, "one layout");
+_Static_assert(BUFFER_OVERHEAD == IVSHMEM_CHANNEL_OVERHEAD, "one layout");
 
 /* Creating and attaching */
 
@@ -40,13 +40,13 @@ static int check_geometry(const struct ivshmem *handle, uint64_t offset,
 	uint64_t size = geometry->size;
 	int n;
 
-	if (size % CHANNEL_ALIGN || size < CHANNEL_CONTROL + 2 * RING_MINIMUM ||
-	    size > RING_MAXIMUM || size > handle->size ||
+	if (size % CHANNEL_ALIGN || size < CHANNEL_CONTROL + 2 * BUFFER_MINIMUM ||
+	    size > BUFFER_MAXIMUM || size > handle->size ||
 	    offset > handle->size - size)
 		return -EINVAL;
 	for (n = 0; n < 2; n++)
 		if (geometry->capacity[n] % CHANNEL_ALIGN ||
-		    geometry->capacity[n] < RING_MINIMUM ||
+		    geometry->capacity[n] < BUFFER_MINIMUM ||
 		    geometry->capacity[n] > size)
 			return -EINVAL;
 	return geometry->capacity[0] + geometry->capacity[1] ==
@@ -62,7 +62,7 @@ static int check_options(struct ivshmem *handle,
 	if (options->reserved || options->reserved_too[0] ||
 	    options->reserved_too[1] || options->reserved_too[2] ||
 	    options->offset % CHANNEL_ALIGN ||
-	    options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN)
+	    options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
 	if (handle->read_only)
 		return -EACCES;
@@ -136,20 +136,20 @@ static void free_channel(struct ivshmem_channel *channel)
 	free(channel);
 }
 
-static void set_lane(struct ivshmem_channel *channel, int which, int ring)
+static void set_direction(struct ivshmem_channel *channel, int which, int buffer)
 {
 	unsigned char *data = (unsigned char *)channel->area + CHANNEL_CONTROL;
 	bool producer = which == OUT;
 
-	channel->lanes[which] = (struct lane){
+	channel->directions[which] = (struct direction){
 		.channel = channel,
 		.producer = producer,
-		.mine = &channel->area->halves[ring][producer ? RING_PRODUCER :
-								RING_CONSUMER],
-		.other = &channel->area->halves[ring][producer ? RING_CONSUMER :
-								 RING_PRODUCER],
-		.data = data + (ring ? channel->capacity[0] : 0),
-		.capacity = channel->capacity[ring],
+		.mine = &channel->area->halves[buffer][producer ? BUFFER_PRODUCER :
+								BUFFER_CONSUMER],
+		.other = &channel->area->halves[buffer][producer ? BUFFER_CONSUMER :
+								 BUFFER_PRODUCER],
+		.data = data + (buffer ? channel->capacity[0] : 0),
+		.capacity = channel->capacity[buffer],
 		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
 	};
 }
@@ -161,8 +161,8 @@ static int join(struct ivshmem_channel *channel, const struct geometry *geometry
 	channel->size = geometry->size;
 	channel->capacity[0] = geometry->capacity[0];
 	channel->capacity[1] = geometry->capacity[1];
-	set_lane(channel, OUT, creator ? 0 : 1);
-	set_lane(channel, IN, creator ? 1 : 0);
+	set_direction(channel, OUT, creator ? 0 : 1);
+	set_direction(channel, IN, creator ? 1 : 0);
 	return ivshmem_session_begin(channel);
 }
 
@@ -290,12 +290,12 @@ int ivshmem_channel_attach(struct ivshmem *handle,
 
 void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
-	struct lane *out;
+	struct direction *out;
 
 	if (!channel)
 		return;
-	out = &channel->lanes[OUT];
-	/* If another has taken our place, the ring is its own. */
+	out = &channel->directions[OUT];
+	/* If another has taken our place, the buffer is its own. */
 	if (atomic_load(&out->mine->hello) == out->hello)
 		ivshmem_channel_flush(channel);
 	ivshmem_session_end(channel);
@@ -307,8 +307,8 @@ void ivshmem_channel_properties(struct ivshmem_channel *channel,
 {
 	*out = (struct ivshmem_channel_properties){
 		.size = channel->size,
-		.send_max = channel->lanes[OUT].capacity - RING_OVERHEAD,
-		.receive_max = channel->lanes[IN].capacity - RING_OVERHEAD,
+		.send_max = channel->directions[OUT].capacity - BUFFER_OVERHEAD,
+		.receive_max = channel->directions[IN].capacity - BUFFER_OVERHEAD,
 		.rings = channel->rings,
 		.sleeps = channel->slept,
 	};
@@ -353,76 +353,76 @@ FAST void copy_short(void *to, const void *from, size_t size)
 
 /* Sending */
 
-REST int reserve_later(struct lane *lane, uint64_t size, void **message,
+REST int reserve_later(struct direction *direction, uint64_t size, void **message,
 		       int64_t deadline)
 {
 	int error;
 
-	if (size > lane->capacity - RING_OVERHEAD)
+	if (size > direction->capacity - BUFFER_OVERHEAD)
 		return -EMSGSIZE;
-	lane->need = size;
-	error = ivshmem_lane_await(lane, deadline);
+	direction->need = size;
+	error = ivshmem_direction_await(direction, deadline);
 	if (!error)
-		*message = ring_reserve(&lane->out, size);
+		*message = buffer_reserve(&direction->out, size);
 	return error;
 }
 
-FAST int reserve(struct lane *lane, uint64_t size, void **message,
+FAST int reserve(struct direction *direction, uint64_t size, void **message,
 		 int64_t deadline)
 {
-	if (lane_is_open(lane)) {
-		*message = ring_reserve(&lane->out, size);
+	if (direction_is_open(direction)) {
+		*message = buffer_reserve(&direction->out, size);
 		if (*message)
 			return 0;
 	}
-	return reserve_later(lane, size, message, deadline);
+	return reserve_later(direction, size, message, deadline);
 }
 
-FAST void commit(struct lane *lane, uint64_t size, unsigned int flags)
+FAST void commit(struct direction *direction, uint64_t size, unsigned int flags)
 {
 	bool hold = flags & IVSHMEM_MORE;
 
-	ring_add(&lane->out, size + 1, ring_record(size), hold);
+	buffer_add(&direction->out, size + 1, buffer_record(size), hold);
 	if (!hold)
-		lane_wake(lane);
+		direction_wake(direction);
 }
 
 int ivshmem_channel_reserve(struct ivshmem_channel *channel, size_t size,
 			    void **message, int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[OUT];
-	int error = reserve(lane, size, message, deadline);
+	struct direction *direction = &channel->directions[OUT];
+	int error = reserve(direction, size, message, deadline);
 
-	lane->reserved = error ? LANE_NOTHING : size;
+	direction->reserved = error ? DIRECTION_NOTHING : size;
 	return error;
 }
 
 int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t size,
 			   unsigned int flags)
 {
-	struct lane *lane = &channel->lanes[OUT];
+	struct direction *direction = &channel->directions[OUT];
 
-	if (lane->reserved == LANE_NOTHING || size > lane->reserved ||
+	if (direction->reserved == DIRECTION_NOTHING || size > direction->reserved ||
 	    flags & ~IVSHMEM_MORE)
 		return -EINVAL;
-	lane->reserved = LANE_NOTHING;
-	if (!lane_has_ring(lane))
+	direction->reserved = DIRECTION_NOTHING;
+	if (!direction_has_buffer(direction))
 		return channel->error;
-	commit(lane, size, flags);
+	commit(direction, size, flags);
 	return 0;
 }
 
 void ivshmem_channel_flush(struct ivshmem_channel *channel)
 {
-	struct lane *lane = &channel->lanes[OUT];
+	struct direction *direction = &channel->directions[OUT];
 
-	if (!lane_has_ring(lane) || !lane->out.held)
+	if (!direction_has_buffer(direction) || !direction->out.held)
 		return;
-	ring_show(&lane->out);
-	lane_wake(lane);
+	buffer_show(&direction->out);
+	direction_wake(direction);
 }
 
-REST int send_any(struct lane *lane, const void *data, size_t size,
+REST int send_any(struct direction *direction, const void *data, size_t size,
 		  unsigned int flags, int64_t deadline)
 {
 	void *message;
@@ -430,116 +430,116 @@ REST int send_any(struct lane *lane, const void *data, size_t size,
 
 	if (flags & ~IVSHMEM_MORE)
 		return -EINVAL;
-	error = reserve(lane, size, &message, deadline);
+	error = reserve(direction, size, &message, deadline);
 	if (error)
 		return error;
 	if (size)
 		memcpy(message, data, size);
-	lane->reserved = LANE_NOTHING;
-	commit(lane, size, flags);
+	direction->reserved = DIRECTION_NOTHING;
+	commit(direction, size, flags);
 	return 0;
 }
 
 int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
 			 size_t size, unsigned int flags, int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[OUT];
+	struct direction *direction = &channel->directions[OUT];
 	void *message = NULL;
 
-	if (size <= SHORT && !(flags & ~IVSHMEM_MORE) && lane_is_open(lane))
-		message = ring_reserve(&lane->out, size);
+	if (size <= SHORT && !(flags & ~IVSHMEM_MORE) && direction_is_open(direction))
+		message = buffer_reserve(&direction->out, size);
 	if (!message)
-		return send_any(lane, data, size, flags, deadline);
+		return send_any(direction, data, size, flags, deadline);
 	copy_short(message, data, size);
-	lane->reserved = LANE_NOTHING;
-	commit(lane, size, flags);
+	direction->reserved = DIRECTION_NOTHING;
+	commit(direction, size, flags);
 	return 0;
 }
 
 /* Receiving */
 
 /* The next header. If the other end is busy it comes soon: look for that first. */
-FAST uint64_t look_for_header(const struct lane *lane, int64_t deadline)
+FAST uint64_t look_for_header(const struct direction *direction, int64_t deadline)
 {
-	uint64_t header = ring_load(&lane->in);
+	uint64_t header = buffer_load(&direction->in);
 	unsigned int looks;
 
 	if (!deadline)
 		return header;
-	for (looks = lane->looks; looks && header == RING_EMPTY; looks--)
-		header = ring_load(&lane->in);
+	for (looks = direction->looks; looks && header == BUFFER_EMPTY; looks--)
+		header = buffer_load(&direction->in);
 	return header;
 }
 
-/* Make the ring's record and size those of the next message. */
-FAST int peek(struct lane *lane, int64_t deadline)
+/* Make the buffer's record and size those of the next message. */
+FAST int peek(struct direction *direction, int64_t deadline)
 {
-	if (lane_is_open(lane) &&
-	    (lane->in.record || (look_for_header(lane, deadline) != RING_EMPTY &&
-				 ring_look(&lane->in) == RING_MESSAGE)))
+	if (direction_is_open(direction) &&
+	    (direction->in.record || (look_for_header(direction, deadline) != BUFFER_EMPTY &&
+				      buffer_look(&direction->in) == BUFFER_MESSAGE)))
 		return 0;
-	return ivshmem_lane_await(lane, deadline);
+	return ivshmem_direction_await(direction, deadline);
 }
 
-FAST void release(struct lane *lane, uint64_t record)
+FAST void release(struct direction *direction, uint64_t record)
 {
-	ring_skip(&lane->in, record);
-	lane_free(lane, memory_order_release);
+	buffer_skip(&direction->in, record);
+	direction_free(direction, memory_order_release);
 }
 
 int ivshmem_channel_peek(struct ivshmem_channel *channel, const void **message,
 			 size_t *size, int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[IN];
-	int error = peek(lane, deadline);
+	struct direction *direction = &channel->directions[IN];
+	int error = peek(direction, deadline);
 
 	if (error)
 		return error;
-	*message = ring_message(&lane->in);
-	*size = lane->in.size;
+	*message = buffer_message(&direction->in);
+	*size = direction->in.size;
 	return 0;
 }
 
 int ivshmem_channel_release(struct ivshmem_channel *channel)
 {
-	struct lane *lane = &channel->lanes[IN];
+	struct direction *direction = &channel->directions[IN];
 
-	if (!lane_has_ring(lane) || !lane->in.record)
+	if (!direction_has_buffer(direction) || !direction->in.record)
 		return -EINVAL;
-	release(lane, lane->in.record);
+	release(direction, direction->in.record);
 	return 0;
 }
 
-REST int64_t receive_any(struct lane *lane, void *buffer, size_t room,
+REST int64_t receive_any(struct direction *direction, void *buffer, size_t room,
 			 int64_t deadline)
 {
-	int error = peek(lane, deadline);
+	int error = peek(direction, deadline);
 	uint64_t size;
 
 	if (error)
 		return error;
-	size = lane->in.size;
+	size = direction->in.size;
 	if (size > room)
 		return -EMSGSIZE;
 	if (size)
-		memcpy(buffer, ring_message(&lane->in), size);
-	release(lane, lane->in.record);
+		memcpy(buffer, buffer_message(&direction->in), size);
+	release(direction, direction->in.record);
 	return (int64_t)size;
 }
 
 int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
 			     size_t room, int64_t deadline)
 {
-	struct lane *lane = &channel->lanes[IN];
-	uint64_t header = RING_EMPTY;
+	struct direction *direction = &channel->directions[IN];
+	uint64_t header = BUFFER_EMPTY;
 
-	if (lane_is_open(lane) && !lane->in.record)
-		header = look_for_header(lane, deadline);
+	if (direction_is_open(direction) && !direction->in.record)
+		header = look_for_header(direction, deadline);
 	/* What is no message is in no way short: it underflows, or is huge. */
 	if (header - 1 > SHORT || header - 1 > room ||
-	    !ring_is_message(&lane->in, header))
-		return receive_any(lane, buffer, room, deadline);
-	copy_short(buffer, ring_message(&lane->in), header - 1);
-	release(lane, ring_record(header - 1));
+	    !buffer_is_message(&direction->in, header))
+		return receive_any(direction, buffer, room, deadline);
+	copy_short(buffer, buffer_message(&direction->in), header - 1);
+	release(direction, buffer_record(header - 1));
 	return (int64_t)(header - 1);
 }

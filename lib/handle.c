@@ -14,15 +14,13 @@
 
 #include "handle.h"
 
-_Static_assert(IVSHMEM_MAX_SPIN == IVSHMEM_MAX_SPIN_NS, "one spin limit");
-
 /* Pages of the table that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 			bool read_only)
 {
-	handle->departures = calloc(IVSHMEM_MAX_PEER + 1,
-				    sizeof(*handle->departures));
-	if (!handle->departures)
+	handle->disconnects = calloc(IVSHMEM_MAX_PEER + 1,
+				     sizeof(*handle->disconnects));
+	if (!handle->disconnects)
 		return -ENOMEM;
 	handle->ops = ops;
 	handle->memory = -1;
@@ -32,7 +30,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 
 void ivshmem_handle_free(struct ivshmem *handle)
 {
-	free(handle->departures);
+	free(handle->disconnects);
 	free(handle);
 }
 
@@ -124,20 +122,20 @@ int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 int ivshmem_check_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options)
 {
-	uint32_t known = IVSHMEM_WAIT_FOR_SET | IVSHMEM_WAIT_FOR_WORD |
-			 IVSHMEM_WAIT_UNTIL;
+	uint32_t known = IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
+			 IVSHMEM_WAIT_ABSTIME;
 	uint32_t vectors = handle->vectors;
 	uint64_t any = 0;
 	uint32_t word;
 
 	if (!vectors)
 		return -EOPNOTSUPP;
-	if (options->flags & ~known || options->spin_ns > IVSHMEM_MAX_SPIN)
+	if (options->flags & ~known || options->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
-	if (options->flags & IVSHMEM_WAIT_FOR_WORD &&
+	if (options->flags & IVSHMEM_WAIT_WORD &&
 	    (options->offset % 4 || options->offset >= handle->size))
 		return -EINVAL;
-	if (!(options->flags & IVSHMEM_WAIT_FOR_SET))
+	if (!(options->flags & IVSHMEM_WAIT_SET))
 		return options->vector < vectors ? 0 : -EINVAL;
 	for (word = 0; word < 4; word++) {
 		uint64_t allowed = vectors >= 64 * (word + 1) ? ~0ULL :
@@ -192,15 +190,15 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 {
 	if (peer > IVSHMEM_MAX_PEER)
 		return -EINVAL;
-	handle->departures[peer]++;
-	handle->ops->kick(handle);
+	handle->disconnects[peer]++;
+	handle->ops->wake_all(handle);
 	return 0;
 }
 
-uint32_t ivshmem_departures(struct ivshmem *handle, uint32_t peer)
+uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 {
 	/* It is told when the server is listened to. */
 	if (handle->ops->has_peer)
 		handle->ops->has_peer(handle, peer);
-	return peer <= IVSHMEM_MAX_PEER ? handle->departures[peer] : 0;
+	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
 }

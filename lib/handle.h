@@ -13,8 +13,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define IVSHMEM_MAX_SPIN	1000000000ULL	/* the kernel's limit */
-
 struct ivshmem_ops {
 	void (*close)(struct ivshmem *handle);
 	int (*properties)(struct ivshmem *handle,
@@ -30,7 +28,7 @@ struct ivshmem_ops {
 	int (*eventfd)(struct ivshmem *handle, uint32_t vector);
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
 	/* Make all who wait look again: somebody has left. */
-	void (*kick)(struct ivshmem *handle);
+	void (*wake_all)(struct ivshmem *handle);
 	/* Where it is told who is there (or NULL): is that peer, as of now? */
 	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
 };
@@ -42,7 +40,7 @@ struct ivshmem {
 	uint64_t size;
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
-	_Atomic uint32_t *departures;	/* how often each peer has left */
+	_Atomic uint32_t *disconnects;	/* how often each peer has left */
 };
 
 /* What open() does for any handle, and close(). */
@@ -60,6 +58,6 @@ int ivshmem_check_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options);
 
 /* How often a peer is known to have left, as of now. */
-uint32_t ivshmem_departures(struct ivshmem *handle, uint32_t peer);
+uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);
 
 #endif /* IVSHMEM_HANDLE_H */

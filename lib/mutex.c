@@ -34,7 +34,7 @@ struct ivshmem_mutex {
 	/* Under mutexes_lock. */
 	struct ivshmem_mutex *next;
 	uint32_t watched;		/* owner and count as others have it */
-	uint32_t departures;		/* of the owner, when first seen */
+	uint32_t disconnects;		/* of the owner, when first seen */
 	int64_t since;			/* that was then */
 };
 
@@ -143,14 +143,14 @@ static bool is_ours(const struct ivshmem_mutex *mutex, uint32_t word)
 static bool has_left(struct ivshmem_mutex *mutex, uint32_t word, uint32_t owner)
 {
 	struct ivshmem *handle = mutex->sync.handle;
-	uint32_t departures = ivshmem_departures(handle, owner);
+	uint32_t disconnects = ivshmem_disconnects(handle, owner);
 
 	if (mutex->watched != acquisition(word)) {
 		mutex->watched = acquisition(word);
-		mutex->departures = departures;
+		mutex->disconnects = disconnects;
 		mutex->since = ivshmem_now();
 	}
-	if (mutex->departures != departures)
+	if (mutex->disconnects != disconnects)
 		return true;
 	if (!handle->ops->has_peer)
 		return false;

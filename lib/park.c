@@ -4,12 +4,12 @@
  *
  * Who can be rung sleeps until that happens. But a doorbell can get lost when
  * the one who rings has not yet been told by the server that the other has
- * joined, and neither side learns that. And of a departure only one of several
+ * joined, and neither side learns that. And of a disconnect only one of several
  * threads may be told. So the first sleeps of a wait are short, and each is twice as
  * long as the one before, but never longer than the time after which somebody would
  * come and look what is the matter.
  *
- * Who cannot be rung (a device without doorbells) takes naps.
+ * Who cannot be rung (a device without doorbells) polls.
  */
 #include <errno.h>
 #include <linux/ivshmem.h>
@@ -19,8 +19,8 @@
 
 #define FIRST_SLEEP_NS	INT64_C(20000000)
 #define LAST_SLEEP_NS	INT64_C(10000000000)
-#define FIRST_NAP_NS	INT64_C(20000)
-#define LAST_NAP_NS	INT64_C(1000000)
+#define FIRST_POLL_NS	INT64_C(20000)
+#define LAST_POLL_NS	INT64_C(1000000)
 
 int64_t ivshmem_now(void)
 {
@@ -40,12 +40,12 @@ int64_t ivshmem_after(int64_t nanoseconds)
 						time + nanoseconds;
 }
 
-bool ivshmem_has_bell(struct ivshmem *handle, uint32_t vector)
+bool ivshmem_has_doorbell(struct ivshmem *handle, uint32_t vector)
 {
 	return vector < handle->vectors;
 }
 
-static int take_nap(int64_t until)
+static int sleep_until(int64_t until)
 {
 	struct timespec time = {
 		.tv_sec = until / NSEC_PER_SEC,
@@ -59,7 +59,7 @@ static int sleep_on_word(const struct ivshmem_park *park, uint32_t seen,
 			 int64_t until)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD | IVSHMEM_WAIT_UNTIL,
+		.flags = IVSHMEM_WAIT_WORD | IVSHMEM_WAIT_ABSTIME,
 		.vector = park->vector,
 		.offset = park->offset,
 		.expected = seen,
@@ -75,20 +75,20 @@ static int sleep_on_word(const struct ivshmem_park *park, uint32_t seen,
 
 int ivshmem_park(struct ivshmem_park *park, uint32_t seen)
 {
-	int64_t first = park->rung ? FIRST_SLEEP_NS : FIRST_NAP_NS;
+	int64_t first = park->rung ? FIRST_SLEEP_NS : FIRST_POLL_NS;
 	int64_t time = ivshmem_now();
 	int64_t until;
 
 	if (ivshmem_is_over(park->deadline, time))
 		return -ETIMEDOUT;
-	park->nap = park->nap ? 2 * park->nap : first;
-	if (!park->rung && park->nap > LAST_NAP_NS)
-		park->nap = LAST_NAP_NS;
-	if (park->nap > LAST_SLEEP_NS)
-		park->nap = LAST_SLEEP_NS;
-	until = time + park->nap;
+	park->interval = park->interval ? 2 * park->interval : first;
+	if (!park->rung && park->interval > LAST_POLL_NS)
+		park->interval = LAST_POLL_NS;
+	if (park->interval > LAST_SLEEP_NS)
+		park->interval = LAST_SLEEP_NS;
+	until = time + park->interval;
 	if (ivshmem_is_over(park->deadline, until))
 		until = park->deadline;
 	return park->rung ? sleep_on_word(park, seen, until) :
-			    take_nap(until);
+			    sleep_until(until);
 }

@@ -29,7 +29,7 @@ static inline void ivshmem_relax(void)
 }
 
 /* Whether others can wake us by this vector. */
-bool ivshmem_has_bell(struct ivshmem *handle, uint32_t vector);
+bool ivshmem_has_doorbell(struct ivshmem *handle, uint32_t vector);
 
 /* The word to sleep on, and how. */
 struct ivshmem_park {
@@ -38,7 +38,7 @@ struct ivshmem_park {
 	uint32_t vector;	/* rung after a change */
 	bool rung;		/* whoever changes the word can ring */
 	int64_t deadline;	/* CLOCK_MONOTONIC, or negative: never */
-	int64_t nap;		/* 0 before the first sleep, then ours */
+	int64_t interval;		/* 0 before the first sleep, then ours */
 };
 
 /*

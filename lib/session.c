@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * How the two ends of a channel meet, wait for each other and part.
+ * The two ends of a channel: handshake, waiting for each other, close.
  *
  * Each end names itself by a random number, its hello, of which the upper 48
  * bits are the same for the life of the end and the lower 16 count its
  * sessions. It draws a new one, and so says that it is done with whatever was
  * before. To accept the other's hello it writes it to its echo; a consumer
- * empties the ring before. A session begins, in each direction of its own, when
+ * empties the buffer before. A session begins, in each direction of its own, when
  * both have accepted each other: old contents of the region cannot know a fresh
  * number. It is over when the other's hello has changed, when that end has
  * closed, or when its machine is known to be gone.
  *
- * Sleeping. The sleeper reads the other's bell, says that it is asleep, looks
- * once more, and sleeps while the bell is what it was. The other makes its
+ * Sleeping. The sleeper reads the other's doorbell, says that it is asleep, looks
+ * once more, and sleeps while the doorbell is what it was. The other makes its
  * change, looks whether somebody is asleep (once for each sleep), and then
- * changes the bell and rings. What concerns meeting and parting is announced
+ * changes the doorbell and rings. What concerns the handshake and the close is announced
  * to an end that is awake as well.
  */
 #include <errno.h>
@@ -38,7 +38,7 @@ static uint64_t life(uint64_t hello)
 
 /* Waking the other end */
 
-static void ring(struct ivshmem_channel *channel, struct ring_half *other)
+static void ring(struct ivshmem_channel *channel, struct buffer_half *other)
 {
 	uint32_t id = atomic_load(&other->id);
 	uint32_t vector = atomic_load(&other->vector);
@@ -51,78 +51,78 @@ static void ring(struct ivshmem_channel *channel, struct ring_half *other)
 }
 
 /* Two threads may do that: no number comes twice, in whatever order. */
-static void change_bell(struct lane *lane)
+static void change_doorbell(struct direction *direction)
 {
-	atomic_store(&lane->mine->bell, ++lane->bells);
+	atomic_store(&direction->mine->doorbell, ++direction->doorbells);
 }
 
 static void announce(struct ivshmem_channel *channel)
 {
-	change_bell(&channel->lanes[OUT]);
-	change_bell(&channel->lanes[IN]);
-	ring(channel, channel->lanes[OUT].other);
+	change_doorbell(&channel->directions[OUT]);
+	change_doorbell(&channel->directions[IN]);
+	ring(channel, channel->directions[OUT].other);
 }
 
 /* A thread of this program may sleep in the other direction, and must hear as well. */
 static void wake_own(struct ivshmem_channel *channel)
 {
-	channel->handle->ops->kick(channel->handle);
+	channel->handle->ops->wake_all(channel->handle);
 }
 
 /* The number of a new sleep: not 0, and not the one before. */
-static uint32_t next_sleep(struct lane *lane)
+static uint32_t next_sleep(struct direction *direction)
 {
-	if (!++lane->sleeps)
-		lane->sleeps++;
-	return lane->sleeps;
+	if (!++direction->sleeps)
+		direction->sleeps++;
+	return direction->sleeps;
 }
 
 /*
  * Say that we are asleep though we are not: then the other end, if it is at
  * work, rings at once, and so comes to look who is here.
  */
-static void call_attention(struct lane *lane)
+static void call_attention(struct direction *direction)
 {
-	atomic_store(&lane->mine->want, 0);
-	atomic_store(&lane->mine->asleep, next_sleep(lane));
+	atomic_store(&direction->mine->want, 0);
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
 }
 
 /* Why the session is over, or 0. */
-static int lane_over(const struct lane *lane, bool slept)
+static int direction_over(const struct direction *direction, bool slept)
 {
 	uint64_t hello, closed;
 
-	if (atomic_load(&lane->mine->hello) != lane->hello)
+	if (atomic_load(&direction->mine->hello) != direction->hello)
 		return -ESTALE;
-	hello = atomic_load(&lane->other->hello);
-	closed = atomic_load(&lane->other->closed);
-	if (closed == lane->peer)
+	hello = atomic_load(&direction->other->hello);
+	closed = atomic_load(&direction->other->closed);
+	if (closed == direction->peer)
 		return -EPIPE;
-	if (hello != lane->peer)
+	if (hello != direction->peer)
 		return -ECONNRESET;
-	if (slept && ivshmem_departures(lane->channel->handle,
-					atomic_load(&lane->other->id)) !=
-		     lane->departures)
+	if (slept && ivshmem_disconnects(direction->channel->handle,
+					 atomic_load(&direction->other->id)) !=
+		     direction->disconnects)
 		return -EPIPE;
 	return 0;
 }
 
-void ivshmem_lane_wake(struct lane *lane)
+void ivshmem_direction_wake(struct direction *direction)
 {
-	uint32_t asleep = atomic_load(&lane->other->asleep);
-	int open = LANE_OPEN;
+	uint32_t asleep = atomic_load(&direction->other->asleep);
+	int open = DIRECTION_OPEN;
 
-	if (!lane->producer && asleep &&
-	    ring_position(&lane->in) < atomic_load(&lane->other->want))
+	if (!direction->producer && asleep &&
+	    buffer_position(&direction->in) < atomic_load(&direction->other->want))
 		return;
-	lane->known = asleep;
+	direction->known = asleep;
 	if (!asleep)
 		return;
-	change_bell(lane);
-	ring(lane->channel, lane->other);
+	change_doorbell(direction);
+	ring(direction->channel, direction->other);
 	/* See call_attention(). */
-	if (lane_over(lane, false))
-		atomic_compare_exchange_strong(&lane->state, &open, LANE_SUSPECT);
+	if (direction_over(direction, false))
+		atomic_compare_exchange_strong(&direction->state, &open, DIRECTION_SUSPECT);
 }
 
 /* Parting; all with the lock held. */
@@ -136,57 +136,57 @@ static int channel_fail(struct ivshmem_channel *channel, int error)
 		return channel->error;
 	channel->error = error;
 	for (n = 0; n < 2; n++) {
-		struct lane *lane = &channel->lanes[n];
+		struct direction *direction = &channel->directions[n];
 
-		atomic_store(&lane->state, LANE_FAILED);
+		atomic_store(&direction->state, DIRECTION_FAILED);
 		if (error != -ESTALE)
-			atomic_store(&lane->mine->closed, lane->hello);
+			atomic_store(&direction->mine->closed, direction->hello);
 	}
 	return error;
 }
 
-static void begin_anew(struct lane *lane)
+static void restart(struct direction *direction)
 {
-	uint64_t count = (lane->hello + 1) & ((1 << SESSION_BITS) - 1);
+	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
 
-	lane->hello = life(lane->hello) << SESSION_BITS | count;
-	lane->echo = 0;
-	lane->reserved = LANE_NOTHING;
-	if (lane->producer)
-		lane->out.held = NULL;
+	direction->hello = life(direction->hello) << SESSION_BITS | count;
+	direction->echo = 0;
+	direction->reserved = DIRECTION_NOTHING;
+	if (direction->producer)
+		direction->out.held = NULL;
 	else
-		lane->in.record = 0;
+		direction->in.record = 0;
 	/* No old word goes with the new hello. */
-	atomic_store(&lane->mine->echo, 0);
-	atomic_store(&lane->mine->hello, lane->hello);
-	call_attention(lane);
-	atomic_store(&lane->state, LANE_MEETING);
+	atomic_store(&direction->mine->echo, 0);
+	atomic_store(&direction->mine->hello, direction->hello);
+	call_attention(direction);
+	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
 }
 
 /* The session is over for this reason, which is told to this caller only. */
-static void lane_part(struct lane *lane, int reason)
+static void direction_close(struct direction *direction, int reason)
 {
-	struct lane *twin = &lane->channel->lanes[lane->producer ? IN : OUT];
+	struct direction *twin = &direction->channel->directions[direction->producer ? IN : OUT];
 
 	if (reason == -ESTALE) {
-		channel_fail(lane->channel, reason);
+		channel_fail(direction->channel, reason);
 		return;
 	}
-	if ((twin->state == LANE_OPEN || twin->state == LANE_SUSPECT) &&
-	    life(twin->peer) == life(lane->peer))
-		atomic_store(&twin->state, LANE_LOST);
-	begin_anew(lane);
+	if ((twin->state == DIRECTION_OPEN || twin->state == DIRECTION_SUSPECT) &&
+	    life(twin->peer) == life(direction->peer))
+		atomic_store(&twin->state, DIRECTION_LOST);
+	restart(direction);
 }
 
-static int lane_end(struct lane *lane, int reason)
+static int direction_end(struct direction *direction, int reason)
 {
-	struct ivshmem_channel *channel = lane->channel;
+	struct ivshmem_channel *channel = direction->channel;
 
 	pthread_mutex_lock(&channel->lock);
 	if (channel->error)
 		reason = channel->error;
 	else
-		lane_part(lane, reason);
+		direction_close(direction, reason);
 	pthread_mutex_unlock(&channel->lock);
 	if (reason == -ESTALE)
 		wake_own(channel);
@@ -195,9 +195,9 @@ static int lane_end(struct lane *lane, int reason)
 	return reason;
 }
 
-int ivshmem_lane_fail(struct lane *lane)
+int ivshmem_direction_fail(struct direction *direction)
 {
-	struct ivshmem_channel *channel = lane->channel;
+	struct ivshmem_channel *channel = direction->channel;
 	int error;
 
 	pthread_mutex_lock(&channel->lock);
@@ -221,49 +221,49 @@ static bool same_geometry(const struct ivshmem_channel *channel)
 	       atomic_load(&area->capacity[1]) == channel->capacity[1];
 }
 
-static void lane_accept(struct lane *lane, uint64_t hello)
+static void direction_accept(struct direction *direction, uint64_t hello)
 {
-	if (lane->producer) {
-		ring_producer_start(&lane->out, lane->data, lane->capacity);
+	if (direction->producer) {
+		buffer_producer_start(&direction->out, direction->data, direction->capacity);
 	} else {
-		ring_consumer_start(&lane->in, lane->data, lane->capacity);
-		atomic_store(&lane->mine->position, 0);
+		buffer_consumer_start(&direction->in, direction->data, direction->capacity);
+		atomic_store(&direction->mine->position, 0);
 	}
-	lane->echo = hello;
-	atomic_store(&lane->mine->echo, hello);
+	direction->echo = hello;
+	atomic_store(&direction->mine->echo, hello);
 }
 
 /* One look at the other end: whether it has something new to see. */
-static bool lane_meet(struct lane *lane)
+static bool direction_handshake(struct direction *direction)
 {
 	uint64_t echo, hello;
 	bool accepted = false;
 
-	if (lane->state != LANE_MEETING)
+	if (direction->state != DIRECTION_HANDSHAKE)
 		return false;
-	/* Of one session: who begins another changes the bell, and we look again. */
-	hello = atomic_load(&lane->other->hello);
-	echo = atomic_load(&lane->other->echo);
-	if (hello != atomic_load(&lane->other->hello))
+	/* Of one session: who begins another changes the doorbell, and we look again. */
+	hello = atomic_load(&direction->other->hello);
+	echo = atomic_load(&direction->other->echo);
+	if (hello != atomic_load(&direction->other->hello))
 		return false;
-	if (atomic_load(&lane->mine->hello) != lane->hello ||
-	    !same_geometry(lane->channel)) {
-		channel_fail(lane->channel, -ESTALE);
+	if (atomic_load(&direction->mine->hello) != direction->hello ||
+	    !same_geometry(direction->channel)) {
+		channel_fail(direction->channel, -ESTALE);
 		return false;
 	}
 	if (!hello)
 		return false;
-	if (hello != lane->echo) {
-		lane_accept(lane, hello);
+	if (hello != direction->echo) {
+		direction_accept(direction, hello);
 		accepted = true;
 	}
-	if (echo != lane->hello)
+	if (echo != direction->hello)
 		return accepted;
-	lane->peer = hello;
-	lane->known = 0;
-	lane->departures = ivshmem_departures(lane->channel->handle,
-					      atomic_load(&lane->other->id));
-	atomic_store(&lane->state, LANE_OPEN);
+	direction->peer = hello;
+	direction->known = 0;
+	direction->disconnects = ivshmem_disconnects(direction->channel->handle,
+						     atomic_load(&direction->other->id));
+	atomic_store(&direction->state, DIRECTION_OPEN);
 	return accepted;
 }
 
@@ -273,8 +273,8 @@ static void channel_meet(struct ivshmem_channel *channel)
 	bool news, failed;
 
 	pthread_mutex_lock(&channel->lock);
-	news = lane_meet(&channel->lanes[OUT]);
-	news |= lane_meet(&channel->lanes[IN]);
+	news = direction_handshake(&channel->directions[OUT]);
+	news |= direction_handshake(&channel->directions[IN]);
 	failed = channel->error;
 	pthread_mutex_unlock(&channel->lock);
 	if (news)
@@ -285,20 +285,20 @@ static void channel_meet(struct ivshmem_channel *channel)
 
 /* Waiting */
 
-static struct ivshmem_park park_at(const struct lane *lane, int64_t deadline,
-				   int64_t nap)
+static struct ivshmem_park park_at(const struct direction *direction, int64_t deadline,
+				   int64_t interval)
 {
-	struct ivshmem_channel *channel = lane->channel;
-	char *bell = (char *)&lane->other->bell;
+	struct ivshmem_channel *channel = direction->channel;
+	char *doorbell = (char *)&direction->other->doorbell;
 
 	return (struct ivshmem_park){
 		.handle = channel->handle,
-		.offset = channel->offset + (bell - (char *)channel->area),
+		.offset = channel->offset + (doorbell - (char *)channel->area),
 		.vector = channel->vector,
-		.rung = ivshmem_has_bell(channel->handle, channel->vector) &&
-			atomic_load(&lane->other->id) != CHANNEL_NO_ID,
+		.rung = ivshmem_has_doorbell(channel->handle, channel->vector) &&
+			atomic_load(&direction->other->id) != CHANNEL_NO_ID,
 		.deadline = deadline,
-		.nap = nap,
+		.interval = interval,
 	};
 }
 
@@ -313,88 +313,88 @@ static void clear_fd(struct ivshmem_channel *channel)
 }
 
 /* The loss has been told in the other direction. */
-static void lane_forget(struct lane *lane)
+static void direction_forget(struct direction *direction)
 {
-	pthread_mutex_lock(&lane->channel->lock);
-	if (lane->state == LANE_LOST)
-		begin_anew(lane);
-	pthread_mutex_unlock(&lane->channel->lock);
-	announce(lane->channel);
+	pthread_mutex_lock(&direction->channel->lock);
+	if (direction->state == DIRECTION_LOST)
+		restart(direction);
+	pthread_mutex_unlock(&direction->channel->lock);
+	announce(direction->channel);
 }
 
-/* Make the lane open, or tell why not. */
-static int lane_open(struct lane *lane, int64_t deadline)
+/* Make the direction open, or tell why not. */
+static int direction_open(struct direction *direction, int64_t deadline)
 {
-	struct ivshmem_channel *channel = lane->channel;
+	struct ivshmem_channel *channel = direction->channel;
 	struct ivshmem_park park = { 0 };
 	int state, error = 0;
 	uint32_t seen;
 
 	while (!error) {
-		seen = atomic_load(&lane->other->bell);
-		if (lane->state == LANE_LOST)
-			lane_forget(lane);
-		if (lane->state == LANE_MEETING) {
+		seen = atomic_load(&direction->other->doorbell);
+		if (direction->state == DIRECTION_LOST)
+			direction_forget(direction);
+		if (direction->state == DIRECTION_HANDSHAKE) {
 			if (!deadline)
 				clear_fd(channel);
 			channel_meet(channel);
 		}
-		state = lane->state;
-		if (state == LANE_FAILED)
+		state = direction->state;
+		if (state == DIRECTION_FAILED)
 			return channel->error;
-		if (state == LANE_OPEN || state == LANE_SUSPECT)
+		if (state == DIRECTION_OPEN || state == DIRECTION_SUSPECT)
 			return 0;
-		park = park_at(lane, deadline, park.nap);
+		park = park_at(direction, deadline, park.interval);
 		error = deadline ? ivshmem_park(&park, seen) : -EAGAIN;
 	}
 	return error;
 }
 
 /* Look as the caller wants it done: 1 if there is what it waits for, or 0. */
-static int lane_look(struct lane *lane)
+static int direction_look(struct direction *direction)
 {
-	enum ring_look look;
+	enum buffer_look look;
 
-	if (lane->producer) {
-		if (!ring_freed(&lane->out, atomic_load(&lane->other->position)))
+	if (direction->producer) {
+		if (!buffer_freed(&direction->out, atomic_load(&direction->other->position)))
 			return -EPROTO;
-		if (ring_pad(&lane->out, lane->need))
-			lane_wake(lane);
-		return ring_reserve(&lane->out, lane->need) != NULL;
+		if (buffer_pad(&direction->out, direction->need))
+			direction_wake(direction);
+		return buffer_reserve(&direction->out, direction->need) != NULL;
 	}
-	if (lane->in.record)
+	if (direction->in.record)
 		return 1;
-	look = ring_look(&lane->in);
-	if (look == RING_NOTHING)
-		lane_free(lane, memory_order_seq_cst);
-	return look == RING_NONSENSE ? -EPROTO : look == RING_MESSAGE;
+	look = buffer_look(&direction->in);
+	if (look == BUFFER_NOTHING)
+		direction_free(direction, memory_order_seq_cst);
+	return look == BUFFER_NONSENSE ? -EPROTO : look == BUFFER_MESSAGE;
 }
 
 /* Whether looking could show something new. */
-static bool lane_stirs(const struct lane *lane)
+static bool direction_stirs(const struct direction *direction)
 {
-	if (lane->producer)
-		return atomic_load(&lane->other->position) >=
-		       ring_wanted(&lane->out, lane->need);
-	return atomic_load(ring_header(lane->in.data, lane->in.offset)) !=
-	       RING_EMPTY;
+	if (direction->producer)
+		return atomic_load(&direction->other->position) >=
+		       buffer_wanted(&direction->out, direction->need);
+	return atomic_load(buffer_header(direction->in.data, direction->in.offset)) !=
+	       BUFFER_EMPTY;
 }
 
 /* The longest that looking may take: a nanosecond more for each byte to copy. */
-static int64_t spin_limit(const struct lane *lane)
+static int64_t spin_limit(const struct direction *direction)
 {
-	uint64_t bytes = lane->producer ? lane->need : lane->in.size;
+	uint64_t bytes = direction->producer ? direction->need : direction->in.size;
 
-	if (!lane->channel->spin_ns)
+	if (!direction->channel->spin_ns)
 		return 0;
-	return lane->channel->spin_ns +
-	       (int64_t)(bytes < IVSHMEM_MAX_SPIN ? bytes : IVSHMEM_MAX_SPIN);
+	return direction->channel->spin_ns +
+	       (int64_t)(bytes < IVSHMEM_MAX_SPIN_NS ? bytes : IVSHMEM_MAX_SPIN_NS);
 }
 
 /* Look for a while, a shorter one where that was vain of late. */
-static bool lane_spin(struct lane *lane, int64_t deadline)
+static bool direction_spin(struct direction *direction, int64_t deadline)
 {
-	int64_t limit = spin_limit(lane) >> lane->vain;
+	int64_t limit = spin_limit(direction) >> direction->vain;
 	int64_t time, end;
 	int n, pauses;
 
@@ -404,7 +404,7 @@ static bool lane_spin(struct lane *lane, int64_t deadline)
 	do {
 		for (pauses = 0; pauses < PAUSES; pauses++) {
 			for (n = 0; n < LOOKS; n++)
-				if (lane_stirs(lane))
+				if (direction_stirs(direction))
 					return true;
 			ivshmem_relax();
 		}
@@ -414,119 +414,119 @@ static bool lane_spin(struct lane *lane, int64_t deadline)
 }
 
 /* Looking for longer would have saved a sleep this short. */
-static void lane_learn(struct lane *lane, int64_t slept_ns)
+static void direction_learn(struct direction *direction, int64_t slept_ns)
 {
-	if (slept_ns < spin_limit(lane))
-		lane->vain = 0;
-	else if (lane->vain < MOST_VAIN)
-		lane->vain++;
+	if (slept_ns < spin_limit(direction))
+		direction->vain = 0;
+	else if (direction->vain < MOST_VAIN)
+		direction->vain++;
 }
 
-static int lane_sleep(struct lane *lane, int64_t deadline, int64_t *nap)
+static int direction_sleep(struct direction *direction, int64_t deadline, int64_t *interval)
 {
-	struct ivshmem_park park = park_at(lane, deadline, *nap);
+	struct ivshmem_park park = park_at(direction, deadline, *interval);
 	int64_t start = ivshmem_now();
-	uint32_t seen = atomic_load(&lane->other->bell);
+	uint32_t seen = atomic_load(&direction->other->doorbell);
 	int error = 0;
 
-	if (lane->producer)
-		atomic_store(&lane->mine->want,
-			     ring_wanted(&lane->out, lane->need));
-	atomic_store(&lane->mine->asleep, next_sleep(lane));
-	if (!lane_stirs(lane) && !lane_over(lane, false)) {
-		lane->channel->slept++;
+	if (direction->producer)
+		atomic_store(&direction->mine->want,
+			     buffer_wanted(&direction->out, direction->need));
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
+	if (!direction_stirs(direction) && !direction_over(direction, false)) {
+		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
-		lane_learn(lane, ivshmem_now() - start);
+		direction_learn(direction, ivshmem_now() - start);
 	}
-	atomic_store_explicit(&lane->mine->asleep, 0, memory_order_relaxed);
-	*nap = park.nap;
+	atomic_store_explicit(&direction->mine->asleep, 0, memory_order_relaxed);
+	*interval = park.interval;
 	return error;
 }
 
 /* There is nothing now. See to it that the descriptor tells when there is. */
-static void lane_arm(struct lane *lane)
+static void direction_arm(struct direction *direction)
 {
-	clear_fd(lane->channel);
-	if (lane->producer)
-		atomic_store(&lane->mine->want,
-			     ring_wanted(&lane->out, lane->need));
-	atomic_store(&lane->mine->asleep, next_sleep(lane));
+	clear_fd(direction->channel);
+	if (direction->producer)
+		atomic_store(&direction->mine->want,
+			     buffer_wanted(&direction->out, direction->need));
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
 }
 
 /*
- * One look at an open lane: 1 if there is what the caller waits for, 0 if not,
+ * One look at an open direction: 1 if there is what the caller waits for, 0 if not,
  * or the end of this session or of all.
  */
-static int lane_check(struct lane *lane, bool slept)
+static int direction_check(struct direction *direction, bool slept)
 {
-	int reason = lane_over(lane, slept);
-	int suspect = LANE_SUSPECT;
+	int reason = direction_over(direction, slept);
+	int suspect = DIRECTION_SUSPECT;
 	int ready;
 
 	if (reason == -ESTALE)
-		return lane_end(lane, reason);
+		return direction_end(direction, reason);
 	/* What was there before the end stays to be received. */
-	ready = lane_look(lane);
+	ready = direction_look(direction);
 	if (ready < 0)
-		return ivshmem_lane_fail(lane);
-	if (reason && (lane->producer || !ready))
-		return lane_end(lane, reason);
+		return ivshmem_direction_fail(direction);
+	if (reason && (direction->producer || !ready))
+		return direction_end(direction, reason);
 	if (!reason)
-		atomic_compare_exchange_strong(&lane->state, &suspect,
-					       LANE_OPEN);
+		atomic_compare_exchange_strong(&direction->state, &suspect,
+					       DIRECTION_OPEN);
 	return ready;
 }
 
 /* One look for a caller that does not wait. */
-static int lane_try(struct lane *lane)
+static int direction_try(struct direction *direction)
 {
-	int result = lane_open(lane, 0);
+	int result = direction_open(direction, 0);
 
 	if (!result)
-		result = lane_check(lane, lane->channel->fd >= 0);
-	if (!result && lane->channel->fd >= 0) {
-		lane_arm(lane);
-		result = lane_check(lane, false);
+		result = direction_check(direction, direction->channel->fd >= 0);
+	if (!result && direction->channel->fd >= 0) {
+		direction_arm(direction);
+		result = direction_check(direction, false);
 	}
 	return result ? result : -EAGAIN;
 }
 
 /* Looks that find nothing, though something stirs, shall not go on for ever. */
-static int lane_wait(struct lane *lane, int64_t deadline)
+static int direction_wait(struct direction *direction, int64_t deadline)
 {
 	bool slept = false;
-	int64_t nap = 0;
+	int64_t interval = 0;
 	int result = 0;
 	unsigned int turn;
 
 	for (turn = 1; !result; turn++) {
-		result = lane_open(lane, deadline);
+		result = direction_open(direction, deadline);
 		if (!result)
-			result = lane_check(lane, slept);
-		if (result || lane->state != LANE_OPEN)
+			result = direction_check(direction, slept);
+		if (result || direction->state != DIRECTION_OPEN)
 			continue;
-		if (lane_spin(lane, deadline)) {
+		if (direction_spin(direction, deadline)) {
 			if (!(turn % TURNS) &&
 			    ivshmem_is_over(deadline, ivshmem_now()))
 				result = -ETIMEDOUT;
 			continue;
 		}
-		result = lane_sleep(lane, deadline, &nap);
+		result = direction_sleep(direction, deadline, &interval);
 		slept = true;
 	}
 	return result;
 }
 
-int ivshmem_lane_await(struct lane *lane, int64_t deadline)
+int ivshmem_direction_await(struct direction *direction, int64_t deadline)
 {
 	int result;
 
 	/* Who waits holds nothing back. */
-	if (lane->producer && lane_has_ring(lane) && lane->out.held) {
-		ring_show(&lane->out);
-		lane_wake(lane);
+	if (direction->producer && direction_has_buffer(direction) && direction->out.held) {
+		buffer_show(&direction->out);
+		direction_wake(direction);
 	}
-	result = deadline ? lane_wait(lane, deadline) : lane_try(lane);
+	result = deadline ? direction_wait(direction, deadline) : direction_try(direction);
 	return result < 0 ? result : 0;
 }
 
@@ -543,21 +543,21 @@ static int draw_life(uint64_t *hello)
 	return 0;
 }
 
-static void lane_begin(struct lane *lane, uint64_t hello, uint32_t id)
+static void direction_begin(struct direction *direction, uint64_t hello, uint32_t id)
 {
-	struct ring_half *mine = lane->mine;
+	struct buffer_half *mine = direction->mine;
 
-	lane->hello = hello;
-	lane->reserved = LANE_NOTHING;
-	lane->sleeps = (uint32_t)(hello >> 32);
-	lane->bells = atomic_load(&mine->bell);
+	direction->hello = hello;
+	direction->reserved = DIRECTION_NOTHING;
+	direction->sleeps = (uint32_t)(hello >> 32);
+	direction->doorbells = atomic_load(&mine->doorbell);
 	/* No old word goes with the new hello. */
 	atomic_store(&mine->hello, 0);
 	atomic_store(&mine->echo, 0);
 	atomic_store(&mine->id, id);
-	atomic_store(&mine->vector, lane->channel->vector);
+	atomic_store(&mine->vector, direction->channel->vector);
 	atomic_store(&mine->hello, hello);
-	call_attention(lane);
+	call_attention(direction);
 }
 
 int ivshmem_session_begin(struct ivshmem_channel *channel)
@@ -571,8 +571,8 @@ int ivshmem_session_begin(struct ivshmem_channel *channel)
 		error = draw_life(&hello);
 	if (error)
 		return error;
-	lane_begin(&channel->lanes[OUT], hello, properties.id);
-	lane_begin(&channel->lanes[IN], hello, properties.id);
+	direction_begin(&channel->directions[OUT], hello, properties.id);
+	direction_begin(&channel->directions[IN], hello, properties.id);
 	channel_meet(channel);
 	announce(channel);
 	return 0;
@@ -585,13 +585,13 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 	if (channel->error == -ESTALE)
 		return;
 	for (n = 0; n < 2; n++) {
-		struct lane *lane = &channel->lanes[n];
+		struct direction *direction = &channel->directions[n];
 
 		/* If another has taken our place, the words are its own. */
-		if (atomic_load(&lane->mine->hello) != lane->hello)
+		if (atomic_load(&direction->mine->hello) != direction->hello)
 			return;
-		atomic_store(&lane->mine->closed, lane->hello);
-		call_attention(lane);
+		atomic_store(&direction->mine->closed, direction->hello);
+		call_attention(direction);
 	}
 	announce(channel);
 }

@@ -100,7 +100,7 @@ int ivshmem_sync_create(struct ivshmem *handle, uint64_t offset, uint32_t vector
 		memset(area, 0, sizeof(*area));
 	atomic_store(&area->magic, 0);
 	atomic_store(&area->version, SYNC_VERSION);
-	atomic_store(&area->mute, (*out)->id == IVSHMEM_NO_ID);
+	atomic_store(&area->mute, (*out)->id == IVSHMEM_ID_UNKNOWN);
 	atomic_store(&area->word, word);
 	atomic_store(&area->magic, SYNC_MAGIC | kind);
 	ivshmem_sync_wake(*out, SYNC_WAITERS);
@@ -131,7 +131,7 @@ int ivshmem_sync_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		*out = NULL;
 		return error;
 	}
-	if ((*out)->id == IVSHMEM_NO_ID)
+	if ((*out)->id == IVSHMEM_ID_UNKNOWN)
 		atomic_store(&(*out)->area->mute, 1);
 	return 0;
 }
@@ -181,7 +181,7 @@ static bool spin(struct sync *sync, struct sync_wait *wait, uint32_t word)
 int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint32_t *word)
 {
 	bool rung = sync->id <= IVSHMEM_MAX_PEER &&
-		    ivshmem_has_bell(sync->handle, sync->vector) &&
+		    ivshmem_has_doorbell(sync->handle, sync->vector) &&
 		    !atomic_load(&sync->area->mute);
 	int error;
 

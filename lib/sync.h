@@ -49,7 +49,7 @@ struct sync {
 	size_t length;
 	uint64_t offset;
 	uint32_t vector;
-	uint32_t id;		/* own peer number, or IVSHMEM_NO_ID */
+	uint32_t id;		/* own peer number, or IVSHMEM_ID_UNKNOWN */
 };
 
 /*

@@ -13,12 +13,17 @@
  * mapping of the region raises SIGBUS, and so does ivshmem_ring() if it rings
  * by such a mapping (struct ivshmem_properties.mapped_registers).
  *
+ * Constants that the driver's interface has as well are those of <linux/ivshmem.h>:
+ * IVSHMEM_WAIT_*, IVSHMEM_CACHE_*, IVSHMEM_ID_UNKNOWN, IVSHMEM_MAX_PEER,
+ * IVSHMEM_MAX_VECTORS.
+ *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle takes three
  * descriptors and one for each vector of each peer.
  */
 #ifndef IVSHMEM_H
 #define IVSHMEM_H
 
+#include <linux/ivshmem.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,15 +43,12 @@ enum ivshmem_transport {
 	IVSHMEM_TRANSPORT_SERVER,	/* a server's socket on the host */
 };
 
-/* struct ivshmem_properties.id while the hypervisor has not given one. */
-#define IVSHMEM_NO_ID		UINT32_MAX
-
 /* A timeout that never ends. */
 #define IVSHMEM_FOREVER		(-1)
 
 struct ivshmem_properties {
 	uint64_t size;			/* bytes in the region */
-	uint32_t id;			/* own peer number or IVSHMEM_NO_ID */
+	uint32_t id;			/* own peer number or IVSHMEM_ID_UNKNOWN */
 	/*
 	 * Own interrupt vectors; 0: nobody can ring here. A server does not say how
 	 * many there will be: late ones still count when they come.
@@ -112,13 +114,8 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
  */
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
 
-/* struct ivshmem_wait_options.flags */
-#define IVSHMEM_WAIT_FOR_SET	(1U << 0)	/* wait for @set, not @vector */
-#define IVSHMEM_WAIT_FOR_WORD	(1U << 1)	/* futex-like: see @expected */
-#define IVSHMEM_WAIT_UNTIL	(1U << 2)	/* timeout_ns is CLOCK_MONOTONIC time */
-
 struct ivshmem_wait_options {
-	uint32_t flags;
+	uint32_t flags;		/* IVSHMEM_WAIT_* of <linux/ivshmem.h> */
 	uint32_t vector;
 	uint64_t set[4];	/* bit v % 64 of set[v / 64] is vector v */
 	uint64_t offset;	/* of the word; a multiple of 4 */
@@ -140,7 +137,7 @@ struct ivshmem_wait_result {
 /*
  * ivshmem_wait - sleep until a doorbell rings
  *
- * With IVSHMEM_WAIT_FOR_WORD it is a futex between machines: the other side
+ * With IVSHMEM_WAIT_WORD it is a futex between machines: the other side
  * changes the word, then rings; no wake-up is lost. It may return without
  * cause: look at the memory again. @result may be NULL. What was reported to
  * one thread is not reported to another that shares the handle, but a change of

@@ -319,7 +319,7 @@ def test_ping(device):
     check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
 
 
-def test_meeting(device):
+def test_handshake(device):
     """Who asks may be there before the other answers; both count the same rings."""
     answerer = join("wait", device=device)
     pinger = Program("ping", "0", "-c", "1", "-t", "0.5", "--json", device=device)
@@ -395,7 +395,7 @@ def main():
             test_terminal(device)
             test_ring_wait(device)
             test_ping(device)
-            test_meeting(device)
+            test_handshake(device)
             test_late_answers(device)
             test_descriptors(device)
         test_huge_pages()

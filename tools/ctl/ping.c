@@ -68,7 +68,7 @@ static int remember(struct result *result, int64_t time)
 static int wait_rung(const struct device *device, int64_t deadline)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_UNTIL,
+		.flags = IVSHMEM_WAIT_ABSTIME,
 		.vector = option.vector,
 		.timeout_ns = deadline,
 		.spin_ns = option.spin_ns,
@@ -95,7 +95,7 @@ static int64_t round_trip(const struct device *device)
 {
 	int64_t start = now_ns();
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_UNTIL,
+		.flags = IVSHMEM_WAIT_ABSTIME,
 		.vector = option.vector,
 		.timeout_ns = start + option.timeout_ns,
 		.spin_ns = option.spin_ns,

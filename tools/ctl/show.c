@@ -34,7 +34,7 @@ static const char *transport_name(enum ivshmem_transport transport)
 
 static json_t *json_id(uint32_t id)
 {
-	return id == IVSHMEM_NO_ID ? json_null() : json_integer(id);
+	return id == IVSHMEM_ID_UNKNOWN ? json_null() : json_integer(id);
 }
 
 static json_t *json_text(const char *text)
@@ -44,7 +44,7 @@ static json_t *json_text(const char *text)
 
 static const char *text_id(uint32_t id, char text[16])
 {
-	if (id == IVSHMEM_NO_ID)
+	if (id == IVSHMEM_ID_UNKNOWN)
 		return "unknown";
 	snprintf(text, 16, "%u", id);
 	return text;

@@ -127,7 +127,7 @@ static bool will_be_rung(const struct stream *stream)
 static int nap(struct stream *stream, uint32_t seen, int64_t *blind_ns)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.vector = VECTOR,
 		.offset = stream->offset +
 			  (stream->sending ? STREAM_RECEIVER_BLOCK : 0) +
