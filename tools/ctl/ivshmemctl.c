@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl: look at, read, write, ring and stream through shared memory
- * between virtual machines, on a guest's device or a server's socket.
+ * ivshmemctl: inspect and use memory and doorbells shared between virtual machines, on a
+ * guest's device or a server's socket.
  *
  * Here: the table of verbs. Each verb parses its own arguments.
  */
@@ -14,24 +14,24 @@
 #include "ctl.h"
 
 static const struct verb {
-	/* As argp shows it in the verb's help, so "ivshmemctl" is part of it. */
+	/* With "ivshmemctl", because argp prints argv[0] in the verb's help. */
 	char *name;
 	const char *brief;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "ivshmemctl list", "show the devices of this machine", verb_list },
-	{ "ivshmemctl info", "show everything about one device", verb_info },
+	{ "ivshmemctl list", "list the devices of this machine", verb_list },
+	{ "ivshmemctl info", "show one device in full", verb_info },
 	{ "ivshmemctl read", "read from the region", verb_read },
 	{ "ivshmemctl write", "write to the region", verb_write },
 	{ "ivshmemctl ring", "ring a peer's doorbell", verb_ring },
-	{ "ivshmemctl wait", "show doorbells as they ring", verb_wait },
+	{ "ivshmemctl wait", "print doorbells as they arrive", verb_wait },
 	{ "ivshmemctl ping", "measure doorbell round trips", verb_ping },
 	{ "ivshmemctl send", "stream a file to the other side", verb_send },
-	{ "ivshmemctl recv", "receive what the other side sends", verb_recv },
-	{ "ivshmemctl add", "make a device that no bus finds", verb_add },
-	{ "ivshmemctl remove", "take such a device away", verb_remove },
-	{ "ivshmemctl trace", "show what the driver does, step by step", verb_trace },
-	{ "ivshmemctl doctor", "say what is wrong, and what to do", verb_doctor },
+	{ "ivshmemctl recv", "receive a file from the other side", verb_recv },
+	{ "ivshmemctl add", "add a device in software", verb_add },
+	{ "ivshmemctl remove", "remove a device in software", verb_remove },
+	{ "ivshmemctl trace", "trace the driver step by step", verb_trace },
+	{ "ivshmemctl doctor", "find out why a device cannot be used", verb_doctor },
 };
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
@@ -41,7 +41,7 @@ static const char *short_name(const struct verb *verb)
 	return strchr(verb->name, ' ') + 1;
 }
 
-/* What was printed may still wait to be written, and fail only then. */
+/* Buffered output can still fail. */
 static int run(const struct verb *verb, int argc, char **argv)
 {
 	int code = verb->run(argc, argv);
@@ -56,12 +56,12 @@ static void usage(FILE *stream)
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(stream, "  %-8s%s\n", short_name(&verbs[i]),
 			verbs[i].brief);
-	fputs("\nThe device is --device, else $IVSHMEM_DEVICE, else the only one there is.\n"
-	      "'ivshmemctl VERB --help' tells more; so does 'man ivshmemctl'.\n",
+	fputs("\nThe device is --device, else $IVSHMEM_DEVICE, else the only device.\n"
+	      "See 'ivshmemctl VERB --help' and 'man ivshmemctl'.\n",
 	      stream);
 }
 
-/* On a server's socket each vector of each peer takes a descriptor. */
+/* On a server's socket, each vector of each peer needs a descriptor. */
 static void allow_descriptors(void)
 {
 	struct rlimit limit;
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		argv[1] = verbs[i].name;
 		return run(&verbs[i], argc - 1, argv + 1);
 	}
-	complain(EXIT_USAGE, "there is no verb '%s'", argv[1]);
+	complain(EXIT_USAGE, "unknown verb '%s'", argv[1]);
 	usage(stderr);
 	return EXIT_USAGE;
 }

@@ -14,7 +14,7 @@
 #include "fileio.h"
 
 #define LINE		16
-/* As much of the region as a terminal gets unless a length is given. */
+/* Bytes that a dump shows by default. */
 #define SCREENFUL	256
 
 static struct {
@@ -25,7 +25,7 @@ static struct {
 	const char *file;
 } option;
 
-/* One line as "00000010  68 65 6c 6c 6f  |hello|", padded in between. */
+/* One line, as "00000010  68 65 6c 6c 6f  |hello|", padded before the text. */
 static void dump_line(uint64_t offset, const uint8_t *bytes, size_t count)
 {
 	printf("%08" PRIx64, offset);
@@ -42,7 +42,7 @@ static void dump_line(uint64_t offset, const uint8_t *bytes, size_t count)
 	puts("|");
 }
 
-/* A run of equal lines is shown as its first and a star. */
+/* As hexdump -C: repeated lines are replaced by a star. */
 static void dump(const uint8_t *bytes, uint64_t offset, uint64_t length)
 {
 	uint8_t line[LINE], previous[LINE];
@@ -73,7 +73,7 @@ static enum exit_code dump_json(const uint8_t *bytes, uint64_t offset,
 	enum exit_code code;
 
 	if (!hex)
-		return complain(EXIT_FAILED, "not enough memory for %" PRIu64 " bytes as JSON",
+		return complain(EXIT_FAILED, "out of memory for %" PRIu64 " bytes of JSON",
 				length);
 	for (uint64_t i = 0; i < length; i++) {
 		uint8_t byte = bytes[i];
@@ -98,9 +98,9 @@ static enum exit_code copy_out(const struct file *file, const uint8_t *bytes,
 
 		if (done == -EFAULT)
 			return complain(EXIT_NO_DEVICE,
-					"the device went away while it was read");
+					"the device disappeared during the read");
 		if (done < 0 && done != -EINTR)
-			return complain(EXIT_FAILED, "can't write to %s: %s",
+			return complain(EXIT_FAILED, "cannot write to %s: %s",
 					file->name, strerror((int)-done));
 		if (done > 0) {
 			bytes += done;
@@ -142,7 +142,7 @@ static enum exit_code read_region(const struct device *device)
 		if (!code && !error)
 			error = file_close(&output);
 		if (error)
-			code = complain(EXIT_FAILED, "can't write to %s: %s",
+			code = complain(EXIT_FAILED, "cannot write to %s: %s",
 					output.name, strerror(-error));
 	}
 	device_unmap(device, &mapping);
@@ -172,7 +172,7 @@ static error_t parse_read(int key, char *argument, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (common.json && (option.raw || option.file))
-			argp_error(state, "either --json or the bytes as they are, not both");
+			argp_error(state, "--json excludes --raw and --output");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -180,8 +180,8 @@ static error_t parse_read(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option read_options[] = {
-	{ "raw", 'r', NULL, 0, "The bytes as they are, even to a terminal", 0 },
-	{ "output", 'o', "FILE", 0, "The bytes as they are, into FILE", 0 },
+	{ "raw", 'r', NULL, 0, "Write raw bytes even to a terminal", 0 },
+	{ "output", 'o', "FILE", 0, "Write raw bytes to FILE", 0 },
 	{ 0 }
 };
 
@@ -189,7 +189,7 @@ static const struct argp read_argp = {
 	.options = read_options,
 	.parser = parse_read,
 	.args_doc = "[OFFSET [LENGTH]]",
-	.doc = "Read LENGTH bytes (default: all that follow) of the region from OFFSET (default: 0) on.\vA terminal gets a hexadecimal dump, of 256 bytes unless LENGTH is given, as with --json; files and pipes get the bytes. Numbers may be hexadecimal (0x100) and may end in K, M, G or T.",
+	.doc = "Read LENGTH bytes (default: up to the end) of the region at OFFSET (default: 0).\vFiles and pipes get raw bytes, a terminal gets a hexadecimal dump. The dump and --json default to 256 bytes. Numbers can be hexadecimal (0x100) and have a suffix K, M, G or T.",
 	.children = with_device_and_json,
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl recv: write what ivshmemctl send streams to a file or a pipe.
+ * ivshmemctl recv: write the stream of ivshmemctl send to a file or a pipe.
  */
 #include "transfer.h"
 
@@ -8,7 +8,7 @@ static const struct argp recv_argp = {
 	.options = transfer_options,
 	.parser = transfer_parse,
 	.args_doc = "[FILE]",
-	.doc = "Receive into FILE (default, and for -: stdout) what 'ivshmemctl send' sends on the other side.\vEither side may start first. --offset and --size must be the same on both. With the data on stdout, the JSON of --json goes to stderr.",
+	.doc = "Write the stream of 'ivshmemctl send' on the other side to FILE (default and -: stdout).\vThe two sides can start in any order. --offset and --size must match. If the data go to stdout, --json prints to stderr.",
 	.children = with_device_and_json,
 };
 

@@ -30,7 +30,7 @@ static error_t parse_ring(int key, char *argument, struct argp_state *state)
 			argp_error(state, "too many arguments");
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which peer is to be rung?");
+		argp_error(state, "missing operand PEER");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -46,7 +46,7 @@ static const struct argp ring_argp = {
 	.options = ring_options,
 	.parser = parse_ring,
 	.args_doc = "PEER [VECTOR]",
-	.doc = "Ring the doorbell of VECTOR (default: 0) of PEER.\vDoorbells that follow each other closely may arrive as one. On a guest nothing tells whether the peer exists.",
+	.doc = "Ring the doorbell VECTOR (default: 0) of PEER.\vDoorbells in quick succession can arrive as one. In a guest, ringing a peer that does not exist is no error.",
 	.children = with_device,
 };
 

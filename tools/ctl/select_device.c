@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device a verb works on: which one, opening and mapping it, and what to
- * tell the user when that fails.
+ * The device that a verb works on: selecting, opening and mapping it, and the
+ * messages when that fails.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 enum exit_code complain_none(enum exit_code code, const char *name)
 {
 	return complain(code,
-			"%sno %s: 'ivshmemctl doctor' says why; on the host, give the server's socket with --device",
+			"%sno %s: run 'ivshmemctl doctor'; on the host, pass the server's socket with --device",
 			code ? "" : "note: ", name);
 }
 
@@ -31,7 +31,7 @@ static void join_names(char *text, size_t size, char **names, int count)
 					 i ? ", " : "", names[i]);
 }
 
-/* The only device there is; the name stays allocated until the program ends. */
+/* Select the only device. Its name is static. */
 static enum exit_code choose_only(const char **chosen)
 {
 	static char only[NAME_MAX + 1];
@@ -41,14 +41,14 @@ static enum exit_code choose_only(const char **chosen)
 	int count = sysfs_names(&names);
 
 	if (count < 0)
-		return complain(EXIT_FAILED, "can't read " SYSFS_CLASS ": %s",
+		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
 				strerror(-count));
 	join_names(text, sizeof(text), names, count);
 	if (count == 0) {
 		code = complain_none(EXIT_NO_DEVICE, "ivshmem device");
 	} else if (count > 1) {
 		code = complain(EXIT_USAGE,
-				"several devices (%s): choose one with --device",
+				"several devices (%s): select one with --device",
 				text);
 	} else {
 		snprintf(only, sizeof(only), "%s", names[0]);
@@ -76,14 +76,14 @@ static enum exit_code complain_missing(const char *name)
 
 	if (strchr(name, '/') && strncmp(name, "/dev/", 5))
 		return complain(EXIT_NO_DEVICE,
-				"no such socket as %s: start a server with 'ivshmem-server -S %s'",
+				"no socket %s: start a server with 'ivshmem-server -S %s'",
 				name, name);
 	count = sysfs_names(&names);
 	if (count <= 0)
 		return complain_none(EXIT_NO_DEVICE, name);
 	join_names(text, sizeof(text), names, count);
 	free_names(names, count);
-	return complain(EXIT_NO_DEVICE, "no %s; this machine has %s", name, text);
+	return complain(EXIT_NO_DEVICE, "no device %s; this machine has %s", name, text);
 }
 
 static enum exit_code complain_denied(const char *name)
@@ -92,11 +92,11 @@ static enum exit_code complain_denied(const char *name)
 
 	if (strchr(name, '/') && sysfs_name_of_node(name, node))
 		return complain(EXIT_DENIED,
-				"permission denied on %s: 'ls -l %s' shows who may use it",
+				"no permission to use %s: 'ls -l %s' shows who has",
 				name, name);
 	return complain(EXIT_DENIED,
-			"permission denied on %s: it belongs to group ivshmem; "
-			"add yourself: usermod -aG ivshmem $USER, then log in again",
+			"no permission to use %s: it belongs to group ivshmem; "
+			"run sudo usermod -aG ivshmem $USER, then log in again",
 			name);
 }
 
@@ -110,7 +110,7 @@ static enum exit_code complain_open(const char *name, int error)
 		return complain_denied(name);
 	case ENOTTY:
 		return complain(EXIT_NO_DEVICE,
-				"%s is neither an ivshmem device nor a server's socket",
+				"%s is neither an ivshmem device nor a server socket",
 				name);
 	case ECONNREFUSED:
 		return complain(EXIT_NO_DEVICE,
@@ -118,21 +118,21 @@ static enum exit_code complain_open(const char *name, int error)
 				name, name);
 	case EPROTO:
 		return complain(EXIT_FAILED,
-				"%s: what answers there is no ivshmem server this program knows",
+				"%s: not an ivshmem server, or one with an unknown protocol",
 				name);
 	case EPROTONOSUPPORT:
 		return complain(EXIT_FAILED,
-				"%s: the driver and this program are of different versions: update both; 'ivshmemctl doctor' tells if an old module is still loaded",
+				"%s: the driver's interface has another version than this program: update both; 'ivshmemctl doctor' reports a module that is out of date",
 				name);
 	case EMFILE:
 		return complain(EXIT_FAILED,
-				"%s: too many open files: each vector of each peer takes one; raise the limit (ulimit -Hn)",
+				"%s: too many open files: each vector of each peer needs one; raise the limit (ulimit -Hn)",
 				name);
 	case ETIMEDOUT:
 		return complain(EXIT_TIMEOUT,
-				"%s: the server does not answer; restart it", name);
+				"%s: timeout waiting for the server; restart it", name);
 	default:
-		return complain(EXIT_FAILED, "can't open %s: %s", name,
+		return complain(EXIT_FAILED, "cannot open %s: %s", name,
 				strerror(-error));
 	}
 }
@@ -167,16 +167,16 @@ enum exit_code device_complain(const struct device *device, int error,
 	switch (-error) {
 	case ENODEV:
 		return complain(EXIT_NO_DEVICE,
-				"%s is gone: it was unplugged, or its driver unbound",
+				"%s is gone: unplugged, or unbound from its driver",
 				device->name);
 	case ECONNRESET:
 		return complain(EXIT_NO_DEVICE,
-				"the server of %s is gone, or has closed the connection",
+				"the server of %s is gone or has closed the connection",
 				device->name);
 	case EACCES:
 		return complain_denied(device->name);
 	default:
-		return complain(EXIT_FAILED, "can't %s on %s: %s", action,
+		return complain(EXIT_FAILED, "cannot %s on %s: %s", action,
 				device->name, strerror(-error));
 	}
 }
@@ -197,7 +197,7 @@ enum exit_code device_need_vectors(const struct device *device)
 	if (!device->properties.can_ring)
 		return device_need_ringing(device);
 	return complain(EXIT_FAILED,
-			"%s can ring but has no interrupts of its own: nobody can ring it",
+			"%s has no interrupts: it can ring peers, but peers cannot ring it",
 			device->name);
 }
 
@@ -207,7 +207,7 @@ enum exit_code device_need_vector(const struct device *device, uint32_t vector)
 
 	if (code || vector < device->properties.vectors)
 		return code;
-	return complain(EXIT_USAGE, "%s has no vector %u: they are 0 to %u",
+	return complain(EXIT_USAGE, "%s has no vector %u: valid vectors are 0 to %u",
 			device->name, vector, device->properties.vectors - 1);
 }
 
@@ -243,7 +243,7 @@ enum exit_code device_complain_ring(const struct device *device, int error,
 	int count;
 
 	if (error != -ENXIO)
-		return device_complain(device, error, "ring a doorbell");
+		return device_complain(device, error, "ring the doorbell");
 	count = device_peers(device, &ids);
 	if (count < 0)
 		return device_complain(device, count, "list the peers");
@@ -252,7 +252,7 @@ enum exit_code device_complain_ring(const struct device *device, int error,
 					 "%s%u", i ? ", " : "", ids[i]);
 	free(ids);
 	return complain(EXIT_FAILED,
-			"no such doorbell: peer %u is not on %s or has fewer vectors; its peers are: %s",
+			"no such doorbell: peer %u is not connected to %s or has fewer vectors; connected peers: %s",
 			peer, device->name, text);
 }
 
@@ -267,7 +267,7 @@ enum exit_code device_check_range(const struct device *device, uint64_t offset,
 				offset, device->name, size);
 	if (length > size - offset)
 		return complain(EXIT_USAGE,
-				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, so %" PRIu64 " from there on",
+				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, %" PRIu64 " of them after that offset",
 				length, offset, device->name, size,
 				size - offset);
 	return EXIT_OK;
@@ -276,7 +276,7 @@ enum exit_code device_check_range(const struct device *device, uint64_t offset,
 static void memory_gone(int signal)
 {
 	static const char message[] =
-		"\nivshmemctl: the device's memory went away (unplugged, or its server truncated it)\n";
+		"\nivshmemctl: the memory is gone: device unplugged, or file truncated\n";
 
 	(void)signal;
 	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)

@@ -8,7 +8,7 @@ static const struct argp send_argp = {
 	.options = transfer_options,
 	.parser = transfer_parse,
 	.args_doc = "[FILE]",
-	.doc = "Stream FILE (default, and for -: stdin) through the region to 'ivshmemctl recv' on the other side.\vEither side may start first. --offset and --size must be the same on both.",
+	.doc = "Stream FILE (default and -: stdin) through the region to 'ivshmemctl recv' on the other side.\vThe two sides can start in any order. --offset and --size must match.",
 	.children = with_device_and_json,
 };
 

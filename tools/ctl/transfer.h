@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What ivshmemctl send and recv share: options, choice of the window, the transfer
- * itself and its summary.
+ * Shared by ivshmemctl send and recv: options, the part of the region in use, the
+ * transfer and its summary.
  */
 #ifndef CTL_TRANSFER_H
 #define CTL_TRANSFER_H

@@ -20,18 +20,18 @@ static struct {
 } option = { .timeout_ns = IVSHMEM_FOREVER };
 
 /*
- * wait has one descriptor per vector, since each of those counts for itself;
- * ivshmem_wait() counts the lowest only.
+ * One eventfd per vector, because each counts on its own: ivshmem_wait() returns
+ * the count of the lowest vector only.
  */
 struct listener {
-	struct pollfd pollers[IVSHMEM_MAX_VECTORS];	/* fd -1: not listened to */
+	struct pollfd pollers[IVSHMEM_MAX_VECTORS];	/* fd -1: not selected */
 	uint64_t counts[IVSHMEM_MAX_VECTORS];
 	uint64_t total;
 	uint32_t vectors;
-	enum exit_code unwritten;	/* the output could not be written */
+	enum exit_code unwritten;	/* stdout failed */
 };
 
-/* A server's end gives no event, so look from time to time. */
+/* The death of a server is no event: poll for it. */
 #define LOOK_NS		INT64_C(1000000000)
 
 static int listener_open(struct listener *listener, const struct device *device)
@@ -87,7 +87,7 @@ static void listener_collect(struct listener *listener)
 	}
 }
 
-/* A guest's driver says that the device is gone, a server's socket shows it. */
+/* Is the device, or the connection to the server, still there? */
 static int check_alive(const struct device *device)
 {
 	struct ivshmem_properties ignored;
@@ -99,7 +99,7 @@ static int check_alive(const struct device *device)
 	return error < 0 ? error : 0;
 }
 
-/* 0: enough, or it is no use to go on; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
+/* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
 {
@@ -119,7 +119,7 @@ static int listen_until_done(struct listener *listener,
 		if (ppoll(listener->pollers, listener->vectors, &pause,
 			  awake) < 0 && errno != EINTR)
 			return -errno;
-		/* The event that tells of the end is no interrupt. */
+		/* The event that reports a removal is not an interrupt. */
 		error = check_alive(device);
 		if (error)
 			return error;
@@ -171,7 +171,7 @@ static enum exit_code wait_for_vectors(const struct device *device)
 	if (code)
 		return code;
 
-	/* Signals come while ppoll() sleeps, so that none is overlooked. */
+	/* Signals are delivered inside ppoll() only, so none is missed. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -213,8 +213,8 @@ static error_t parse_wait(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option wait_options[] = {
-	{ "count", 'c', "N", 0, "End after N interrupts in all", 0 },
-	{ "timeout", 't', "SECONDS", 0, "End after SECONDS", 0 },
+	{ "count", 'c', "N", 0, "Exit after a total of N interrupts", 0 },
+	{ "timeout", 't', "SECONDS", 0, "Exit after SECONDS", 0 },
 	{ 0 }
 };
 
@@ -222,7 +222,7 @@ static const struct argp wait_argp = {
 	.options = wait_options,
 	.parser = parse_wait,
 	.args_doc = "[VECTOR...]",
-	.doc = "Show which of the given own vectors (default: all) fire, with counts, as it happens, until interrupted.\vThe exit code is 5 if --timeout ends it before --count interrupts came, or, without --count, before any came.",
+	.doc = "Print the interrupts of this side's VECTORs (default: all) as they arrive, until interrupted.\vThe exit code is 5 if --timeout expires before --count interrupts have arrived or, without --count, before any has.",
 	.children = with_device_and_json,
 };
 
@@ -232,7 +232,7 @@ int verb_wait(int argc, char **argv)
 	enum exit_code code;
 
 	argp_parse(&wait_argp, argc, argv, 0, NULL, NULL);
-	/* Ringing is not waiting: no right to write is needed. */
+	/* Waiting needs no write permission. */
 	code = device_open(&device, IVSHMEM_READ_ONLY);
 	if (code)
 		return code;

@@ -15,7 +15,7 @@ static struct {
 	const char *file;
 } option;
 
-/* From the file straight into the region, up to its end. */
+/* Read the file straight into the region, up to the region's end. */
 static enum exit_code copy_in(const struct file *file, uint8_t *bytes,
 			      uint64_t room)
 {
@@ -29,9 +29,9 @@ static enum exit_code copy_in(const struct file *file, uint8_t *bytes,
 			return EXIT_OK;
 		if (done == -EFAULT)
 			return complain(EXIT_NO_DEVICE,
-					"the device went away while it was written");
+					"the device disappeared during the write");
 		if (done < 0 && done != -EINTR)
-			return complain(EXIT_FAILED, "can't read %s: %s",
+			return complain(EXIT_FAILED, "cannot read %s: %s",
 					file->name, strerror((int)-done));
 		if (done > 0) {
 			bytes += done;
@@ -44,7 +44,7 @@ static enum exit_code copy_in(const struct file *file, uint8_t *bytes,
 	if (done == 0)
 		return EXIT_OK;
 	return complain(EXIT_FAILED,
-			"%s is longer than the %" PRIu64 " bytes from offset %" PRIu64 " on, which were written",
+			"%s is longer than the %" PRIu64 " bytes at offset %" PRIu64 ": wrote only those",
 			file->name, length, option.offset);
 }
 
@@ -55,7 +55,7 @@ static enum exit_code write_region(const struct device *device,
 	struct mapping mapping;
 	enum exit_code code;
 
-	/* A pipe's length shows at its end. */
+	/* The length of a pipe is unknown before its end. */
 	code = device_check_range(device, option.offset,
 				  length == UINT64_MAX ? 0 : length);
 	if (code)
@@ -86,11 +86,11 @@ static error_t parse_write(int key, char *argument, struct argp_state *state)
 		else if (state->arg_num == 1)
 			option.text = argument;
 		else
-			argp_error(state, "too many arguments: quote a TEXT of several words");
+			argp_error(state, "too many arguments: quote TEXT if it has blanks");
 		return 0;
 	case ARGP_KEY_END:
 		if (option.text && option.file)
-			argp_error(state, "either TEXT or --input, not both");
+			argp_error(state, "TEXT excludes --input");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -98,7 +98,7 @@ static error_t parse_write(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option write_options[] = {
-	{ "input", 'i', "FILE", 0, "Write what FILE holds", 0 },
+	{ "input", 'i', "FILE", 0, "Write the contents of FILE", 0 },
 	{ 0 }
 };
 
@@ -106,7 +106,7 @@ static const struct argp write_argp = {
 	.options = write_options,
 	.parser = parse_write,
 	.args_doc = "[OFFSET [TEXT]]",
-	.doc = "Write TEXT (default: what comes from stdin) into the region from OFFSET (default: 0) on.\vTEXT is written as it is, without a newline or a zero after it. Numbers may be hexadecimal (0x100) and may end in K, M, G or T.",
+	.doc = "Write TEXT (default: stdin) to the region at OFFSET (default: 0).\vNo newline or zero byte is appended to TEXT. Numbers can be hexadecimal (0x100) and have a suffix K, M, G or T.",
 	.children = with_device,
 };
 
