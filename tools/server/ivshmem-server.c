@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmem-server: hands QEMU's ivshmem-doorbell devices their shared memory and
- * each other's doorbells. Options, and the order in which things start and end.
+ * ivshmem-server: provides QEMU's ivshmem-doorbell devices with shared memory and with
+ * each other's doorbells. Here: options, startup and shutdown.
  */
 #include <argp.h>
 #include <err.h>
@@ -35,28 +35,28 @@ enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_FRESH_IDS };
 static const struct argp_option options[] = {
 	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
 	{ "foreground", 'F', NULL, 0,
-	  "Stay in the foreground and log to stderr, not to syslog", 0 },
-	{ "verbose", 'v', NULL, 0, "Log more", 0 },
+	  "Stay in the foreground and log to stderr instead of syslog", 0 },
+	{ "verbose", 'v', NULL, 0, "Log repeated events as well", 0 },
 	{ "pid-file", 'p', "FILE", 0,
-	  "Write the process id there (default in the background: /var/run/ivshmem-server.pid)",
+	  "Write the process id to FILE (default in the background: /var/run/ivshmem-server.pid)",
 	  0 },
 	{ "socket", 'S', "PATH", 0,
-	  "Listen there (default: /tmp/ivshmem_socket, or what systemd hands over)", 0 },
+	  "Listen on PATH (default: /tmp/ivshmem_socket, or the socket passed by systemd)", 0 },
 	{ "mode", KEY_MODE, "OCTAL", 0,
-	  "Permissions of the socket (default: what the umask leaves)", 0 },
+	  "Permissions of the socket (default: by the umask)", 0 },
 	{ "name", 'M', "NAME", 0,
 	  "Share the POSIX shared memory object NAME (default: ivshmem)", 0 },
 	{ "directory", 'm', "DIR", 0,
-	  "Share a nameless file in DIR, such as a hugetlbfs", 0 },
+	  "Share an unlinked file in DIR, such as a hugetlbfs mount", 0 },
 	{ "memfd", KEY_MEMFD, NULL, 0,
-	  "Share memory that no peer can resize and nobody else can find", 0 },
+	  "Share an anonymous file that peers cannot resize", 0 },
 	{ "size", 'l', "SIZE", 0,
-	  "Bytes to share, a power of two; K, M, G or T may follow (default: 4M)",
+	  "Size of the memory, a power of two, with optional suffix K, M, G or T (default: 4M)",
 	  0 },
 	{ "vectors", 'n', "NUMBER", 0,
-	  "Doorbells of each peer, 1 to 256 (default: 1)", 0 },
+	  "Doorbells per peer, 1 to 256 (default: 1)", 0 },
 	{ "fresh-ids", KEY_FRESH_IDS, NULL, 0,
-	  "Give no id a second time while there are others (default: the lowest free)",
+	  "Reuse an id only after all others (default: use the lowest free id)",
 	  0 },
 	{ 0 }
 };
@@ -67,7 +67,7 @@ static void choose_memory(struct argp_state *state, enum memory_kind kind,
 	struct settings *settings = state->input;
 
 	if (settings->memory_chosen)
-		argp_error(state, "give only one of -M, -m and --memfd");
+		argp_error(state, "-M, -m and --memfd are mutually exclusive");
 	settings->memory_chosen = true;
 	settings->memory.kind = kind;
 	settings->memory.name = name;
@@ -156,7 +156,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 	return 0;
 }
 
-/* The pid file comes last: it says that all the rest is there. */
+/* The pid file comes last: its existence means that the server is complete. */
 static int with_pid_file(struct settings *settings, struct server *server,
 			 int status)
 {
@@ -183,7 +183,7 @@ static int with_memory(struct settings *settings, struct server *server,
 	return result;
 }
 
-/* The socket comes first: that two servers want it is what users must know. */
+/* The socket comes first: a conflict on it is the most useful error message. */
 static int start(struct settings *settings, int status)
 {
 	static struct server server;
@@ -208,8 +208,8 @@ int main(int argc, char **argv)
 	const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Give virtual machines shared memory and doorbells.\v"
-		       "Each QEMU joins with -chardev socket,path=PATH,id=iv"
+		.doc = "Provide virtual machines with shared memory and doorbells.\v"
+		       "QEMU connects with -chardev socket,path=PATH,id=iv"
 		       " -device ivshmem-doorbell,vectors=NUMBER,chardev=iv",
 	};
 
