@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Packages for Debian and Fedora, into dist/. Included by the top Makefile.
 #
-# What goes in is what git knows, as it is in the tree now; all times are that of
-# the last entry in debian/changelog. So the same sources give the same bytes.
+# The packages contain the files tracked by git, in their present state; all timestamps
+# are that of the last entry in debian/changelog. So builds are reproducible.
 
 release := ivshmem-$(user-version)
 tarball := build/package/$(release).tar.gz
@@ -36,9 +36,9 @@ deb: prerequisites-deb export-sources ## build the Debian packages into dist/
 		dpkg-buildpackage --no-sign
 	mv build/package/deb/*.deb build/package/deb/*.dsc build/package/deb/*.tar.xz dist/
 
-# rpmbuild on Debian knows nothing of the packages that the spec requires. It writes its
-# paths into the source package, whose checksum is in all others: so they go through a
-# descriptor, and are the same wherever the tree is.
+# --nodeps, because the build dependencies are not RPM packages on Debian. rpmbuild writes
+# its paths to the source package, whose checksum is in all others. A path through a
+# descriptor is independent of the location of the tree.
 rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 	rm -rf build/package/rpm dist/*.rpm
 	mkdir build/package/rpm

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs those of the named packages that this machine lacks, or says how.
+# Installs the missing ones of the given packages, or prints the command as non-root.
 set -eu
 
 packages="$*"
 
-# Elsewhere than on Debian their names are others.
+# The names are Debian's; other distributions have to do without this.
 command -v dpkg-query >/dev/null || exit 0
 
 # shellcheck disable=SC2086 # a list of words
@@ -21,14 +21,14 @@ missing=$(dpkg-query -W -f='${Package} ${db:Status-Abbrev}\n' $packages 2>/dev/n
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-	echo "missing packages; as root: apt-get install --no-install-recommends $missing" >&2
+	echo "missing packages: run as root: apt-get install --no-install-recommends $missing" >&2
 	exit 1
 fi
-echo "# installing what is missing: $missing"
+echo "# installing missing packages: $missing"
 install() {
 	# shellcheck disable=SC2086 # a list of words
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
 		-y $missing >/dev/null
 }
-# The indexes may be absent or older than the mirror.
+# The package indexes may be missing or out of date.
 install 2>/dev/null || { apt-get -qq update && install; }
