@@ -7,7 +7,7 @@
  * ends the next poll at once.
  *
  * Between threads that share the handle, one may empty the eventfd that ought
- * to wake another. So whoever takes an event makes all other waiters look
+ * to wake another. So the thread that takes an event makes all other waiters look
  * again: the epoch rises and the wake descriptor stays readable until each of
  * them has seen the new epoch. Who has seen it sleeps no more before all have,
  * or it would find the descriptor readable over and over.
@@ -224,7 +224,7 @@ static void set_times(struct waiter *waiter,
 	waiter->spin_end = start + (int64_t)options->spin_ns;
 }
 
-/* The region is mapped once, by whoever waits for a word first. */
+/* The region is mapped once, by the first wait for a word. */
 static int map_word(struct waiter *waiter,
 		    const struct ivshmem_wait_options *options)
 {

@@ -36,7 +36,7 @@ struct ivshmem_park {
 	struct ivshmem *handle;
 	uint64_t offset;	/* of the word in the region */
 	uint32_t vector;	/* rung after a change */
-	bool rung;		/* whoever changes the word can ring */
+	bool rung;		/* the side that changes the word can ring */
 	int64_t deadline;	/* CLOCK_MONOTONIC, or negative: never */
 	int64_t interval;		/* 0 before the first sleep, then ours */
 };

@@ -134,7 +134,7 @@ static inline void *buffer_reserve(const struct buffer_producer *buffer, uint64_
 	return buffer->data + buffer->offset + BUFFER_HEADER;
 }
 
-/* Show all that is held. Whoever shows must look whether the consumer is asleep. */
+/* Publish all that is held. The caller must then wake the consumer if it is asleep. */
 static inline void buffer_show(struct buffer_producer *buffer)
 {
 	atomic_store_explicit(buffer->held, buffer->held_value,

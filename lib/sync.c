@@ -2,11 +2,11 @@
 /*
  * Objects that several machines wait for.
  *
- * Whoever is about to sleep enters itself among the sleepers, then sets
- * SYNC_WAITERS in the word, then sleeps while the word stays as it is. Whoever
- * changes the word clears SYNC_WAITERS in the same atomic operation, and if it
- * was set rings all sleepers, each once. An entry stays, for the next time; one
- * of a machine that has died is rung once at most.
+ * A caller that is about to sleep enters itself among the sleepers, then sets
+ * SYNC_WAITERS in the word, then sleeps while the word stays as it is. A
+ * change of the word clears SYNC_WAITERS in the same atomic operation; if it was
+ * set, the caller rings all sleepers, each once. An entry stays for the next time;
+ * that of a dead machine is rung at most once.
  *
  * All operations on the word are sequentially consistent, which is more than
  * the release and acquire that are promised, and costs nothing more on x86.

@@ -2,36 +2,35 @@
 /*
  * Mutexes, semaphores and events between machines
  *
- * Each is an object of IVSHMEM_SYNC_SIZE bytes in the region, made by one
- * program and opened by all others that use it. Who has to wait looks for a
- * while, then sleeps until rung; who finds nobody waiting makes no system call.
+ * Each is an object of IVSHMEM_SYNC_SIZE bytes in the region. One program creates it,
+ * all others open it. A call that has to wait spins for a while, then sleeps until it is
+ * rung. Without waiters, no call makes a system call.
  *
- * Threads may share an opened object, but nothing may run beside its close.
+ * Threads can share an open object, but no other call may run concurrently with its
+ * close.
  *
  * Deadlines. 0: do not wait; IVSHMEM_FOREVER; else nanoseconds of
- * CLOCK_MONOTONIC, as ivshmem_after() gives them.
+ * CLOCK_MONOTONIC, as returned by ivshmem_after().
  *
- * Memory ordering. What a program wrote to the region before it unlocks a mutex,
- * posts a semaphore or sets an event is visible to whoever gets the mutex, the
- * semaphore or the event by that, after the call returned: release and acquire
- * in the terms of C11. Other words of the region are not ordered by a call that
- * fails.
+ * Memory ordering. Unlocking a mutex, posting a semaphore and setting an event are
+ * release operations in the terms of C11; the lock or wait that follows is the acquire.
+ * A call that fails orders nothing.
  *
- * Trust. Whoever can write to the region can break the object, and so make a
- * call fail or wait for ever, but nothing else.
+ * Trust. A peer that can write to the region can corrupt the object, which makes calls
+ * fail or wait forever, but nothing worse.
  *
- * Errors of all calls that make or open:
- *   -EINVAL          the offset is no multiple of 64 or beyond the region's end,
- *                    or there is no such vector
- *   -ENOENT          open: no such object there
- *   -EPROTONOSUPPORT open: one of another version
+ * Errors of create and open:
+ *   -EINVAL          offset not a multiple of 64 or beyond the region's end, or no such
+ *                    vector
+ *   -ENOENT          open: no such object
+ *   -EPROTONOSUPPORT open: an object of another version
  *   -EACCES          the handle is read-only
  *   -EOPNOTSUPP      the device's memory is not mapped write-back
- * Of all that have a deadline:
- *   -EAGAIN          it is 0, and the call would have to wait
- *   -ETIMEDOUT       it passed
- *   -EINTR           a signal came while asleep
- *   -ENODEV          the device is gone, or the server
+ * Errors of calls with a deadline:
+ *   -EAGAIN          the deadline is 0, and the call would have to wait
+ *   -ETIMEDOUT       the deadline passed
+ *   -EINTR           interrupted by a signal
+ *   -ENODEV          the device or the server is gone
  */
 #ifndef IVSHMEM_SYNC_H
 #define IVSHMEM_SYNC_H
@@ -52,17 +51,17 @@ struct ivshmem_event;
 /*
  * Mutexes
  *
- * When the owner's machine (on the host: its program) is known to have left,
- * the next to lock gets the mutex and -EOWNERDEAD, as with robust mutexes of
- * POSIX. It is known on the host, by the server; elsewhere somebody has to tell,
- * by ivshmem_mutex_recover(). A program that dies on a machine that lives on
- * does not unlock, and nobody knows: that has to be told as well. Who has no peer
- * number (its device has no doorbell) cannot be named, so what it held when it
- * died stays locked: make the mutex anew.
+ * When the owner's machine (on the host: its program) is known to have disconnected, the
+ * next lock call gets the mutex and returns -EOWNERDEAD, as with robust POSIX mutexes. On
+ * the host the server reports disconnects. Elsewhere, and when a program dies on a
+ * running machine, there is no report: a program that knows must call
+ * ivshmem_mutex_recover(). An owner without a peer id (a device without doorbells) cannot
+ * be identified, so its mutexes stay locked after its death: create them again.
  */
 
 /*
- * ivshmem_mutex_create - make a mutex, unlocked; ivshmem_mutex_open - use it
+ * ivshmem_mutex_create - create an unlocked mutex
+ * ivshmem_mutex_open - open an existing one
  * @vector: the own vector by which others wake this program
  */
 int ivshmem_mutex_create(struct ivshmem *handle, uint64_t offset,
@@ -76,32 +75,31 @@ void ivshmem_mutex_close(struct ivshmem_mutex *mutex);
 /*
  * ivshmem_mutex_lock
  *
- * -EOWNERDEAD: locked, but its owner was gone, and what it protects may be half
- * done: put that right and call ivshmem_mutex_consistent(). Whoever unlocks
- * without that makes it useless for ever: -ENOTRECOVERABLE, not locked.
- * -EDEADLK: this thread has it.
+ * -EOWNERDEAD: locked, but the owner has died, so the protected data may be inconsistent:
+ * repair it and call ivshmem_mutex_consistent(). Unlocking without that makes the mutex
+ * unusable: later calls fail with -ENOTRECOVERABLE. -EDEADLK: this thread owns it.
  */
 int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline);
 
-/* -EPERM: this thread does not have it, or it was taken away by recovery. */
+/* -EPERM: this thread does not own it, or recovery has taken it away. */
 int ivshmem_mutex_unlock(struct ivshmem_mutex *mutex);
 
-/* After -EOWNERDEAD: all is right again. -EINVAL: it was, or is not ours. */
+/* After -EOWNERDEAD: the data is consistent. -EINVAL: was consistent, or not the owner. */
 int ivshmem_mutex_consistent(struct ivshmem_mutex *mutex);
 
 /*
- * ivshmem_mutex_recover - say that the mutex's owner is gone
- * @peer: whose peer number must be this one
+ * ivshmem_mutex_recover - report that the mutex's owner has died
+ * @peer: the id of the owner
  *
- * If it was not gone it will have no mutex any more, without knowing.
- * -ENOENT: that peer does not have it.
+ * An owner that is alive loses the mutex without notice. -ENOENT: the peer does not own
+ * it.
  */
 int ivshmem_mutex_recover(struct ivshmem_mutex *mutex, uint32_t peer);
 
-/* Semaphores: permits, 0 to IVSHMEM_SEMAPHORE_MAX. They belong to nobody. */
+/* Semaphores: 0 to IVSHMEM_SEMAPHORE_MAX permits, without owners. */
 #define IVSHMEM_SEMAPHORE_MAX	0x7fffffff
 
-/* -EINVAL as well: more permits than there can be. */
+/* Also -EINVAL: too many permits. */
 int ivshmem_semaphore_create(struct ivshmem *handle, uint64_t offset,
 			     uint32_t vector, uint32_t permits,
 			     struct ivshmem_semaphore **semaphore);
@@ -110,22 +108,22 @@ int ivshmem_semaphore_open(struct ivshmem *handle, uint64_t offset,
 			   struct ivshmem_semaphore **semaphore);
 void ivshmem_semaphore_close(struct ivshmem_semaphore *semaphore);
 
-/* Take one permit, when there is one. */
+/* Take a permit; wait until there is one. */
 int ivshmem_semaphore_wait(struct ivshmem_semaphore *semaphore, int64_t deadline);
 
-/* Give one. -EOVERFLOW: there are as many as can be. */
+/* Return a permit. -EOVERFLOW: already the maximum. */
 int ivshmem_semaphore_post(struct ivshmem_semaphore *semaphore);
 
-/* How many there were a moment ago. */
+/* The number of permits; may already have changed. */
 uint32_t ivshmem_semaphore_value(struct ivshmem_semaphore *semaphore);
 
-/* Events: set or not. */
+/* Events */
 
 /* ivshmem_event_create() flags */
-#define IVSHMEM_EVENT_AUTO_RESET	(1U << 0)	/* one waiter takes it */
-#define IVSHMEM_EVENT_SET		(1U << 1)	/* set from the begin */
+#define IVSHMEM_EVENT_AUTO_RESET	(1U << 0)	/* a wait resets it */
+#define IVSHMEM_EVENT_SET		(1U << 1)	/* initially set */
 
-/* -EINVAL as well: unknown flag. */
+/* Also -EINVAL: unknown flag. */
 int ivshmem_event_create(struct ivshmem *handle, uint64_t offset,
 			 uint32_t vector, unsigned int flags,
 			 struct ivshmem_event **event);
@@ -133,10 +131,10 @@ int ivshmem_event_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		       struct ivshmem_event **event);
 void ivshmem_event_close(struct ivshmem_event *event);
 
-/* Wait until it is set. With AUTO_RESET it is not any more then. */
+/* Wait until the event is set, and reset it if it is AUTO_RESET. */
 int ivshmem_event_wait(struct ivshmem_event *event, int64_t deadline);
 
-/* Setting what is set changes nothing. */
+/* Setting a set event has no effect. */
 void ivshmem_event_set(struct ivshmem_event *event);
 void ivshmem_event_reset(struct ivshmem_event *event);
 
