@@ -17,7 +17,6 @@
 #include "dev.h"
 #include "fuzz.h"
 
-#define PAGE 4096ULL
 #define MIB (1ULL << 20)
 #define GIB (1ULL << 30)
 

@@ -22,7 +22,7 @@ static void begin(void)
 {
 	victim = must_create(a, &options);
 	other = must_attach(b, &options);
-	meet(victim, other);
+	handshake(victim, other);
 }
 
 static void finish(void)

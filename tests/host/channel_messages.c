@@ -328,7 +328,7 @@ static void test_idle(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	char byte;
 	int64_t start;
 
-	meet(x, y);
+	handshake(x, y);
 	start = processor_time();
 	tap_eq(ivshmem_channel_recv(y, &byte, 1, ivshmem_after(SECOND)),
 	       -ETIMEDOUT, "a second of nothing");
@@ -395,7 +395,7 @@ int main(void)
 	test_geometry(a, b);
 	x = must_create(a, &options);
 	y = must_attach(b, &options);
-	meet(x, y);
+	handshake(x, y);
 	test_calls(x, y);
 	test_batch(x, y);
 	test_full(x, y);

@@ -24,7 +24,7 @@ static void begin(struct ends *ends)
 {
 	ends->x = must_create(ends->a, &options);
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 }
 
 static void finish(struct ends *ends)
@@ -51,7 +51,7 @@ static void test_close(struct ends *ends)
 	tap_eq(try_recv(ends->y), -EAGAIN, "it is told once");
 	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "not in the other direction too");
 	ends->x = must_create(ends->a, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	tap_ok(true, "the next creator goes on with who is attached");
 	ivshmem_channel_close(ends->y);
 	tap_eq(say(ends->x, "anybody?"), 0, "who sends need not look yet");
@@ -59,7 +59,7 @@ static void test_close(struct ends *ends)
 	tap_eq(try_recv(ends->x), -EAGAIN, "it is told once here as well");
 	ends->y = must_attach(ends->b, &options);
 	tap_eq(try_recv(ends->y), -EAGAIN, "what nobody received is gone");
-	meet(ends->y, ends->x);
+	handshake(ends->y, ends->x);
 	finish(ends);
 }
 
@@ -90,7 +90,7 @@ static void test_dropped(struct ends *ends)
 	tap_eq(say(ends->x, "hello?"), -EPIPE, "is told");
 	tap_eq(try_recv(ends->x), -EAGAIN, "and what was left is dropped");
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	finish(ends);
 }
 
@@ -105,7 +105,7 @@ static void test_taken(struct ends *ends)
 	tap_eq(try_recv(ends->y), -ESTALE, "for good");
 	tap_eq(say(ends->y, "mine!"), -ESTALE, "in both directions");
 	tap_eq(try_recv(ends->x), -ECONNRESET, "the other end hears of a change");
-	meet(ends->x, thief);
+	handshake(ends->x, thief);
 	ivshmem_channel_close(ends->y);
 	tap_ok(!say(ends->x, "go on") && hear(thief, "go on", 0),
 	       "closing the old end does not harm the new one");
@@ -126,7 +126,7 @@ static void test_new_geometry(struct ends *ends)
 	tap_eq(try_recv(ends->y), -ESTALE, "the new one is another");
 	ivshmem_channel_close(ends->y);
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	tap_ok(true, "attaching again helps");
 	finish(ends);
 }
@@ -153,7 +153,7 @@ static void test_stale(struct ends *ends)
 	tap_eq(say(ends->x, "hello?"), -EAGAIN, "in either direction");
 	ends->y = must_attach(ends->b, &options);
 	tap_eq(try_recv(ends->y), -EAGAIN, "no message of yesterday arrives");
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	finish(ends);
 	for (round = 0; round < 100; round++) {
 		for (n = 0; n < sizeof(old); n++)
@@ -233,7 +233,7 @@ static void live_and_die(enum death death, bool creator)
 	kill(getpid(), SIGKILL);
 }
 
-/* See to it that the two meet, but receive nothing; then wait for its end. */
+/* Have the two ends shake hands, but receive nothing; then wait for its end. */
 static void await_death(struct ivshmem_channel *here, pid_t pid)
 {
 	void *room;
@@ -291,7 +291,7 @@ static void test_replaced(struct ends *ends, enum death death)
 	told = try_recv(ends->x);
 	tap_ok(told == -ECONNRESET || told == -EPIPE, "it dies %s: told",
 	       death_names[death]);
-	meet(successor, ends->x);
+	handshake(successor, ends->x);
 	tap_ok(true, "its successor goes on");
 	deadline = ivshmem_after(SECOND / 50);
 	tap_eq(ivshmem_channel_recv(successor, NULL, 0, deadline), -ETIMEDOUT,
@@ -320,7 +320,7 @@ static void test_sleepers(struct ends *ends)
 	pthread_join(thread, &result);
 	tap_eq((intptr_t)result, -EPIPE, "a sleeper hears of a good-bye");
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	pthread_create(&thread, NULL, receive, ends->x);
 	usleep(50000);
 	ivshmem_properties(ends->b, &properties);
@@ -330,8 +330,8 @@ static void test_sleepers(struct ends *ends)
 	say(ends->y, "I am here");
 	tap_eq(say(ends->y, "I am here"), -ECONNRESET,
 	       "a peer that is there after all hears of it");
-	meet(ends->y, ends->x);
-	tap_ok(true, "and they meet again");
+	handshake(ends->y, ends->x);
+	tap_ok(true, "and another handshake follows");
 	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "there is no such peer");
 	finish(ends);
 }

@@ -79,7 +79,7 @@ def test_inherited(directory):
             check(server.stop() == 0, "it ends well", server.said())
             check(path.exists() and not path.with_name("socket.lock").exists(),
                   "the socket's path is left to its owner")
-        check_refused(directory, "another path", "make the socket unit's ListenStream= agree",
+        check_refused(directory, "another path", "change ListenStream=",
                       "-S", directory / "other", file=listener)
         check_refused(directory, "a mode", "SocketMode=", "--mode", "0660", file=listener)
     path.unlink()
@@ -106,7 +106,7 @@ def test_background(directory):
 
 
 def test_other_kinds(directory):
-    words = "no listening Unix stream socket"
+    words = "other than a listening Unix stream socket"
     near, far = socket.socketpair()
     with near, far:
         check_refused(directory, "a connection (Accept=yes)", words, file=near)
@@ -121,7 +121,7 @@ def test_other_kinds(directory):
         check_refused(directory, "a file", words, file=file)
     check_refused(directory, "nothing", words)
     with listening(directory / "one") as listener:
-        check_refused(directory, "two sockets", "handed over 2 sockets", file=listener,
+        check_refused(directory, "two sockets", "passed 2 sockets", file=listener,
                       LISTEN_FDS="2")
 
 
@@ -147,7 +147,7 @@ def test_ready(directory):
             check_exit(run("info", device=directory / "own"), OK, "and is")
             server.stop()
     server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET="/nowhere", prefix=())
-    check(server.listens() and wait_until(lambda: "cannot tell" in server.said()),
+    check(server.listens() and wait_until(lambda: "cannot notify" in server.said()),
           "that nobody hears it is no reason to stop", server.said())
     server.stop()
 

@@ -93,7 +93,7 @@ static void test_order(void)
 }
 
 /* Take messages up to the one that says that a peer has left. */
-static void until_departure(int socket, int id)
+static void until_disconnect(int socket, int id)
 {
 	struct message got;
 
@@ -120,10 +120,10 @@ static void test_fresh_ids(void)
 	peers[1] = newcomer(path, 1, 4);
 	tap_ok(true, "with --fresh-ids none comes again while there are others");
 	close(peers[1]);
-	until_departure(peers[0], 4);
+	until_disconnect(peers[0], 4);
 	for (n = 5; n <= IVSHMEM_MAX_PEER; n++) {
 		close(newcomer(path, 1, n));
-		until_departure(peers[0], n);
+		until_disconnect(peers[0], n);
 	}
 	peers[1] = newcomer(path, 1, 1);
 	tap_ok(true, "after the last number comes the lowest that is free");
