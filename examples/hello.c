@@ -13,7 +13,7 @@ struct note {				/* at the start of the region */
 int main(int argc, char **argv)		/* DEVICE [PEER TEXT] */
 {
 	struct ivshmem_wait_options while_empty = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.offset = offsetof(struct note, full),
 		.expected = 0,
 		.timeout_ns = IVSHMEM_FOREVER,
