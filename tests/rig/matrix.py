@@ -27,7 +27,7 @@ import toolchain
 ENVIRONMENT = {"QUICK": "1", "SLOW": "5"}
 
 # What runs on the other flavours of a line: what depends on the size of a page, and on
-# interrupts that are threads.
+# interrupts that are threads. These are parts of names: race takes trace and ctl_trace, too.
 FLAVOUR_TESTS = ("boot", "file", "ioctl", "mmap", "poll", "race", "rebind", "registers",
                  "reset", "vectors", "wait")
 
