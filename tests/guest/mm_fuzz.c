@@ -7,11 +7,12 @@
  * What the calls return does not matter, only that the kernel does not complain,
  * nobody hangs, and the regions can be mapped and used afterwards.
  *
- * OPERATIONS= is how many, SEED= begins the same ones as another run.
+ * OPERATIONS= is how many, SEED= begins the same ones as another run. After an oops
+ * the parent would hang as well, so the guest ends at once.
  */
 /*
  * rig: devices=plain,plain,plain,plain size=16M,1G,2560M,8G over=pci,window,memory
- * rig: bridges=yes mem=6144 timeout=300
+ * rig: bridges=yes mem=6144 append=oops=panic timeout=300
  */
 #include <pthread.h>
 #include <sys/mount.h>

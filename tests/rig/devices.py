@@ -31,22 +31,23 @@ class Devices:
         self.socket = self.directory / "server"
         self.server = None
         self.program = server
-        self.regions = []       # their files
         self.kinds = [(kind, topo.bar_size(size)) for kind, size in
                       zip(topo.devices(topology), topo.sizes(topology))]
+        # In memory: on a disk a large file with many holes takes minutes.
+        self.plain = {size: os.memfd_create(self.name) for kind, size in self.kinds
+                      if kind == "plain"}
+        for size, file in self.plain.items():
+            os.truncate(file, size)
         served = [size for kind, size in self.kinds if kind != "plain"]
         if served:
-            self.regions.append(SHM / self.name)
             self._start_server(served[0])
-        for size in {size for kind, size in self.kinds if kind == "plain"}:
-            with self._plain(size).open("wb") as file:
-                file.truncate(size)
-            self.regions.append(self._plain(size))
+        self.regions = [SHM / self.name] if served else []
+        self.regions += map(self._path, self.plain)
         self.memory = next(iter(self.regions), None)
 
-    def _plain(self, size):
-        """In memory: on a disk a large file with many holes takes minutes."""
-        return SHM / f"{self.name}-{size}"
+    def _path(self, size):
+        """Where QEMU finds the file of the plain devices of a size."""
+        return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.plain[size]}")
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
@@ -90,7 +91,7 @@ class Devices:
                            f"pcidev=named{index}"]
             if kind == "plain":
                 result += ["-object", f"memory-backend-file,id=region{index},share=on,"
-                           f"mem-path={self._plain(size)},size={size}",
+                           f"mem-path={self._path(size)},size={size}",
                            "-device", f"ivshmem-plain,memdev=region{index},{place}"]
             else:
                 result += ["-chardev", f"socket,id=server{index},path={self.socket}",
@@ -114,5 +115,7 @@ class Devices:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
-        for region in self.regions:
-            region.unlink(missing_ok=True)
+            (SHM / self.name).unlink(missing_ok=True)
+        for file in self.plain.values():
+            os.close(file)
+        self.plain = {}
