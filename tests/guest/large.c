@@ -11,7 +11,6 @@
 #include "dev.h"
 #include "guarded.h"
 
-#define PAGE 4096
 #define TABLE (2ULL << 20)	/* what one page table maps */
 #define GIB (1ULL << 30)
 #define TRACING "/sys/kernel/tracing/"
