@@ -12,7 +12,7 @@
  */
 /*
  * rig: devices=plain,plain,plain,plain size=16M,1G,2560M,8G over=pci,window,memory
- * rig: bridges=yes mem=6144 append=oops=panic timeout=300
+ * rig: bridges=yes mem=6144 append=oops=panic timeout=400
  */
 #include <pthread.h>
 #include <sys/mount.h>
@@ -228,7 +228,7 @@ static void check_device(const struct device *d)
 
 int main(void)
 {
-	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(20000));
+	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(80000));
 	int64_t start = now_ns();
 	unsigned int wrong;
 
