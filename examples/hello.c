@@ -13,10 +13,10 @@ int main(int argc, char **argv)			/* DEVICE [PEER TEXT] */
 
 	if (argc < 2 || ivshmem_open(&shm, argv[1], 0) || ivshmem_map(shm, 0, 0, &memory))
 		return 1;
-	if (argc > 3) {				/* say something, and ring */
+	if (argc > 3) {				/* write, then ring */
 		strcpy(memory, argv[3]);
 		error = ivshmem_ring(shm, atoi(argv[2]), 0);
-	} else {				/* when somebody rings, read */
+	} else {				/* wait for a doorbell, then read */
 		error = ivshmem_wait(shm, &forever, NULL) || puts(memory) < 0;
 	}
 	ivshmem_close(shm);
