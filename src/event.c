@@ -8,8 +8,8 @@
  * for the same vector.
  *
  * The handler's work is bounded, whatever programs do. Each vector has a few
- * direct listeners, which the handler notifies itself if that takes a few wake-ups
- * at most. All others are deferred: a work item notifies them, where it can be
+ * direct listeners, which the handler notifies itself if each of them wakes one
+ * task at most. All others are deferred: a work item notifies them, where it can be
  * preempted. One user can take half of the direct places only, so that a crowd of
  * one user's listeners delays nobody else.
  */
@@ -23,9 +23,6 @@
 /* Direct listeners of a vector, and those of one user among them. */
 #define DIRECT_MAX	4
 #define DIRECT_PER_USER	2
-
-/* Entries of a wait queue that the interrupt handler wakes at most. */
-#define DIRECT_WAKEUPS	2
 
 /* Listeners that the work item passes before it lets go of the lock. */
 #define CHUNK		4
@@ -128,63 +125,44 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
 }
 
-/**
- * ivshmem_few_wakeups() - may the interrupt handler wake this queue?
- * @queue: whose entries are counted
- *
- * Return: true if it has only a few
- */
-bool ivshmem_few_wakeups(struct wait_queue_head *queue)
+/* Have the others notified by the work item. */
+static void defer(struct ivshmem_vector *vec)
 {
-	struct list_head *entry;
-	unsigned int count = 0;
-	unsigned long flags;
+	struct ivshmem_peer *peer = vector_peer(vec);
 
-	spin_lock_irqsave(&queue->lock, flags);
-	list_for_each(entry, &queue->head)
-		if (++count > DIRECT_WAKEUPS)
-			break;
-	spin_unlock_irqrestore(&queue->lock, flags);
-	return count <= DIRECT_WAKEUPS;
+	lockdep_assert_held(&vec->lock);	/* see ivshmem_events_end() */
+	trace_ivshmem_defer(peer->idev->minor, vec->number);
+	set_bit(vec->number, peer->deferred);
+	queue_work(deferred_wq, &peer->work);
 }
 
 /*
  * Notify the direct listeners. One that would take too long for the interrupt
- * handler becomes a deferred one.
+ * handler becomes a deferred one, until it is added again.
  */
-static void notify_direct(struct ivshmem_vector *vec)
+static void notify(struct ivshmem_vector *vec)
 {
 	struct ivshmem_listener *l;
-	unsigned int left = vec->direct;
 	struct hlist_node *next;
+	bool deferred = false;
+	unsigned long flags;
+	unsigned int left;
 
+	spin_lock_irqsave(&vec->lock, flags);
+	left = vec->direct;
 	hlist_for_each_entry_safe(l, next, &vec->listeners, node) {
-		if (!left--)
+		if (!left--) {
+			deferred = true;
 			break;
+		}
 		if (!l->ops->notify(l, true)) {
 			del_listener(vec, l);
 			add_deferred(vec, l);
-		} else {
-			l->notified = atomic64_read(&vec->count);
+			deferred = true;
 		}
 	}
-}
-
-static void notify(struct ivshmem_vector *vec)
-{
-	struct ivshmem_peer *peer = vector_peer(vec);
-	struct hlist_node *last;
-	unsigned long flags;
-
-	spin_lock_irqsave(&vec->lock, flags);
-	notify_direct(vec);
-	last = last_direct(vec);
-	if (last ? last->next : vec->listeners.first) {
-		trace_ivshmem_defer(peer->idev->minor, vec->number);
-		set_bit(vec->number, peer->deferred);
-		/* Under the lock: ivshmem_events_end() comes after the last listener. */
-		queue_work(deferred_wq, &peer->work);
-	}
+	if (deferred)
+		defer(vec);
 	spin_unlock_irqrestore(&vec->lock, flags);
 }
 
@@ -319,6 +297,8 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
 /**
  * ivshmem_events_end() - wait until nothing is deferred any more
  * @peer: without listeners, about to be freed
+ *
+ * Work is queued under vec->lock while there are listeners, so none comes now.
  */
 void ivshmem_events_end(struct ivshmem_peer *peer)
 {

@@ -2,9 +2,9 @@
 /*
  * Eventfds that open files have bound to vectors
  *
- * A binding is a listener that signals an eventfd. The interrupt handler may do
- * that itself if only a few tasks or epolls wait for the eventfd; eventfd_signal()
- * wakes them all, and anyone can add more.
+ * A binding is a listener that signals an eventfd. The interrupt handler does that
+ * itself if one task or epoll waits for the eventfd; eventfd_signal() wakes them
+ * all, and anyone can add more.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -34,7 +34,7 @@ static bool binding_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct binding *b = container_of(l, struct binding, listener);
 
-	if (direct && !ivshmem_few_wakeups(b->queue))
+	if (direct && !ivshmem_one_wakeup(b->queue))
 		return false;
 	trace_ivshmem_eventfd(b->minor, b->vector);
 	ivshmem_eventfd_signal(b->ctx);

@@ -63,7 +63,7 @@ static bool file_notify(struct ivshmem_listener *l, bool direct)
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
 	bool gone = is_gone(file);
 
-	if (direct && (READ_ONCE(file->fasync) || !ivshmem_few_wakeups(&file->pollers)))
+	if (direct && (READ_ONCE(file->fasync) || !ivshmem_one_wakeup(&file->pollers)))
 		return false;
 	trace_ivshmem_wake_any(file->idev->minor);
 	wake_pollers(&file->pollers, gone ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM,

@@ -79,8 +79,8 @@ struct ivshmem_listener;
 /**
  * struct ivshmem_listener_ops - what a kind of listener does
  * @notify: a doorbell rang. With @direct it is called in the interrupt handler
- *	under vec->lock, and returns false if that would take more than a few
- *	wake-ups; without, it may sleep if there is @put
+ *	under vec->lock, and returns false if that would take more than one
+ *	wake-up; without, it may sleep if there is @put
  * @put: drop a reference; NULL for a listener without references, which is
  *	notified under vec->lock
  */
@@ -94,7 +94,8 @@ struct ivshmem_listener_ops {
  * @node: in vec->listeners
  * @ops: what to do (constant)
  * @user: for whom (constant; not dereferenced)
- * @notified: value of vec->count of which it was last notified
+ * @notified: value of vec->count of which it was last notified; of a direct
+ *	listener an older one
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
  *
@@ -233,9 +234,18 @@ void ivshmem_events_begin(struct ivshmem_peer *peer);
 void ivshmem_events_end(struct ivshmem_peer *peer);
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
-bool ivshmem_few_wakeups(struct wait_queue_head *queue);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
+
+/*
+ * May the interrupt handler wake this queue? Only with one entry at most: then both
+ * ends are the same. Without the queue's lock, so it is a hint.
+ */
+static inline bool ivshmem_one_wakeup(const struct wait_queue_head *queue)
+{
+	return READ_ONCE(queue->head.next) == READ_ONCE(queue->head.prev);
+}
+
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);
 

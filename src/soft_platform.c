@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Devices that the firmware describes: a device tree, or ACPI (PRP0001); the
- * binding is docs/devicetree-ivshmem
+ * binding is docs/devicetree/ivshmem,shared-memory.yaml
  *
  * The kernel makes no device of a node in /reserved-memory by itself, so the
  * module does when it is loaded.

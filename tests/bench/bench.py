@@ -3,7 +3,7 @@
 """make bench: how fast it is, beside what users would take instead.
 
 Everything is measured in this run, the alternatives in turn with ours, REPETITIONS
-times. What stands in results.json is the median of these, with the least and the
+times. What stands in build/figures/bench.json is the median of these, with the least and the
 greatest.
 """
 
@@ -23,6 +23,7 @@ import build
 import devices
 import kernels
 import qemu
+import record
 
 REPETITIONS = 7
 MAPPING_REPETITIONS = 5         # they take long
@@ -288,7 +289,7 @@ def main():
         instructions(setups[0], found)
         found.write()
         found.show()
-        say(f"{time.monotonic() - begin:.0f} s; {figures.DIRECTORY}")
+        say(f"{time.monotonic() - begin:.0f} s; {record.DIRECTORY}")
         return 0
     except ERRORS as error:
         print(f"make bench: {error}", file=sys.stderr)

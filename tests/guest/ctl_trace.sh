@@ -4,6 +4,7 @@
 # rig: devices=doorbell vectors=4 size=1M modargs=map_registers=0 turns=yes timeout=120
 . /tests/lib.sh
 
+interrupts "the steps of a doorbell" || tap_done
 address=0000:00:10.0
 driver=/sys/bus/pci/drivers/ivshmem
 tracing=/sys/kernel/tracing
@@ -68,8 +69,11 @@ order close release free
 is " process " write open
 is "src/file.c: ivshmem_open()" write open
 is " process " write fault
-is "hard interrupt, interrupts off" ring interrupt
-is "hard interrupt, interrupts off" ring wake
+# PREEMPT_RT leaves it to a thread.
+context="hard interrupt, interrupts off"
+[ ! -e /sys/kernel/realtime ] || context="interrupt thread"
+is "$context" ring interrupt
+is "$context" ring wake
 is " process " ring wait_end
 is "idev->srcu" ring ring
 is "device_lock" bind probe

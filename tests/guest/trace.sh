@@ -7,6 +7,7 @@
 tracing=/sys/kernel/tracing
 # A ring through the mapped register would leave no trace.
 insmod /lib/ivshmem.ko map_registers=0
+interrupts "the steps of a doorbell" || tap_done
 echo 1 >$tracing/events/ivshmem/enable
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/unbind
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/bind

@@ -262,14 +262,49 @@ static void test_other_clock(void)
 	tap_eq(status, 0, "a time in a time namespace: neither too early nor a day late");
 }
 
+/* A result that the program cannot take is not taken from it: the next call has it. */
+static void test_read_only(void)
+{
+	const size_t page = getpagesize();
+	struct ivshmem_ring_wait *rw = mmap(NULL, page, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0x6 },
+				  .counts = (uintptr_t)rw, .ncounts = 4 };
+
+	if (rw == MAP_FAILED)
+		tap_bail("mmap: %s", strerror(errno));
+	*rw = (struct ivshmem_ring_wait){
+		.ring = { .peer = dev_info(fd).id, .vector = 3 },
+		.wait = { .vector = 1 },
+	};
+	mprotect(rw, page, PROT_READ);
+	dev_wait_vector(fd, 1, 0);	/* what earlier points left */
+	ring_apart(1);
+	tap_eq(dev_wait(fd, &rw->wait), -EFAULT, "WAIT with a structure that is read-only");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses no doorbell");
+	ring_apart(1);
+	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT, "so RING_WAIT");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses none");
+	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "it rang, once");
+	ring_apart(1);
+	ring_apart(2);
+	tap_eq(dev_wait(fd, &w), -EFAULT, "a set with counts that are read-only");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses none of the one vector");
+	tap_eq(dev_wait_vector(fd, 2, 0), 1, "nor of the other");
+	munmap(rw, page);
+}
+
 int main(void)
 {
 	fd = dev_open();
+	if (!dev_interrupts(fd, "WAIT"))
+		return tap_done();
 	witness = dev_open();
 	word = (uint32_t *)((char *)dev_map(fd, 1 << 20) + 4096);
 	test_events();
 	test_set();
 	test_word();
+	test_read_only();
 	test_timeouts();
 	test_signals();
 	test_other_clock();

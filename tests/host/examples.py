@@ -18,6 +18,8 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SAN = TOP / "build" / "san"
 TEXT = "Hello from guest 1"
+NOTE = 251              # characters that fit into the note of the first program
+LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
 
@@ -76,10 +78,24 @@ def converse(listener, speaker, server, join):
             process.kill()
 
 
-def run_all(socket, server):
+def greet(socket, server):
+    """The first program, with the reader there first and with the writer there first.
+    The first to join is peer 0, the writer alone too."""
     hello = [*command("hello"), socket]
     heard = converse(hello, [*hello, "0", TEXT], server, "event=join peer=0")
-    check(heard == (TEXT, 0), "hello: one prints what the other said", heard)
+    check(heard == (TEXT, 0), "hello: the reader is there first", heard)
+    writer = subprocess.run([*hello, "0", LONG], timeout=SECONDS).returncode
+    reader = subprocess.run(hello, text=True, timeout=SECONDS, stdout=subprocess.PIPE)
+    heard = writer, reader.returncode, reader.stdout.strip()
+    check(heard == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", heard)
+    early = f"{SAN}/ivshmemctl ring --device {socket} 0 0 && exec \"$@\""
+    heard = converse(hello, ["sh", "-c", early, "sh", *hello, "0", TEXT],
+                     server, "event=join peer=0")
+    check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
+
+
+def run_all(socket, server):
+    greet(socket, server)
     for name in ("receiver", "event_loop", "receiver.py"):
         heard = converse([*command(name), socket], [*command("sender"), socket, *WORDS],
                          server, "event=join peer=0")

@@ -120,7 +120,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         results = [("bad links are found, good ones are not",
                     list(find_bad(pathlib.Path(name).resolve())))]
-    for document in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]:
+    for document in [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]:
         count, wrong = check_document(document, TOP)
         results.append((f"{document.relative_to(TOP)}: {count} links", wrong))
     for number, (name, wrong) in enumerate(results, 1):

@@ -47,7 +47,7 @@ const struct trace_step trace_steps[] = {
 	  "polling tasks are woken" },
 	{ "ivshmem_eventfd", NULL, "src/eventfd.c", "binding_notify", "vec->lock, or nothing",
 	  "an eventfd is signalled" },
-	{ "ivshmem_defer", NULL, "src/event.c", "notify", "vec->lock",
+	{ "ivshmem_defer", NULL, "src/event.c", "defer", "vec->lock",
 	  "too many listeners for the interrupt handler: a work item notifies the rest" },
 	{ "ivshmem_wait_begin", NULL, "src/wait.c", "ivshmem_wait", NOTHING,
 	  "a program starts to wait for a doorbell" },

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What one user may take of a device: so many open files, files with O_ASYNC and calls
+ * of WAIT asleep, then EUSERS. Others do not feel it, and all of it comes back.
+ */
+/* rig: devices=doorbell,doorbell vectors=4 size=1M mem=768 over=pci,memory timeout=180 */
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "dev.h"
+
+#define FILES 1024
+#define ASYNC_FILES 16
+#define SLEEPERS 256
+#define IDS (IVSHMEM_MAX_PEER + 1)
+#define ROOT_IDS 16	/* of these */
+#define OTHER_DEVICE "/dev/ivshmem1"
+
+enum { ROOT = 0, USER = 1000, OTHER = 1001, CROWD = 2000 };
+
+static int fds[IDS + 1];
+
+/* Be somebody else, and able to come back: root is what is kept in reserve. */
+static void become(uid_t uid)
+{
+	if (setresuid(-1, ROOT, -1) || setresuid(uid, uid, ROOT))
+		tap_bail("become %u: %s", uid, strerror(errno));
+}
+
+/* Open up to @most files into fds[@from] on; gives how many. errno says what ended it. */
+static int open_files(int from, int most)
+{
+	int n = 0;
+
+	errno = 0;
+	while (n < most && (fds[from + n] = open(RIG_DEVICE, O_RDWR | O_CLOEXEC)) >= 0)
+		n++;
+	return n;
+}
+
+static void close_files(int from, int n)
+{
+	while (n--)
+		close(fds[from + n]);
+}
+
+/* Can this user open one more? 0 or a negative errno. */
+static int open_one(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static void test_files(void)
+{
+	become(USER);
+	tap_eq(open_files(0, FILES + 1), FILES, "a user can open %d files", FILES);
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "one more gives EUSERS");
+	close(fds[0]);
+	tap_eq(open_files(0, 1), 1, "a file that is closed makes room for one");
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and no more");
+	tap_eq(open_one(OTHER_DEVICE), 0, "another device has a count of its own");
+	become(OTHER);
+	tap_eq(open_one(RIG_DEVICE), 0, "so has another user");
+	become(USER);
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and what that closes makes no room");
+	become(ROOT);
+	tap_eq(open_files(FILES, FILES + 1), FILES + 1, "root has no limit");
+	close_files(FILES, FILES + 1);
+	become(USER);
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and makes no room by closing");
+	become(ROOT);
+	close_files(0, FILES);
+}
+
+/* It is a capability, not a number, that lifts the limit. */
+static void test_capability(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct all[2], less[2];
+
+	if (syscall(SYS_capget, &head, all))
+		tap_bail("capget: %s", strerror(errno));
+	memcpy(less, all, sizeof(less));
+	less[0].effective &= ~(1u << CAP_SYS_RESOURCE);
+	syscall(SYS_capset, &head, less);
+	tap_eq(open_files(0, FILES + 1), FILES, "without CAP_SYS_RESOURCE root has one");
+	syscall(SYS_capset, &head, all);
+	close_files(0, FILES);
+}
+
+/* Files that have come to another user are those of who opened them. */
+static void test_passed(void)
+{
+	become(USER);
+	open_files(0, FILES);
+	become(OTHER);
+	tap_eq(open_one(RIG_DEVICE), 0, "who has got files can open more");
+	become(ROOT);
+	close_files(1, FILES - 1);	/* as OTHER closes what it was given */
+	become(USER);
+	tap_eq(open_files(1, FILES), FILES - 1, "who opened the one that is left, one less");
+	become(ROOT);
+	close_files(0, FILES);
+}
+
+static void test_async(void)
+{
+	int async = 0;
+
+	become(USER);
+	open_files(0, ASYNC_FILES + 2);
+	while (async < ASYNC_FILES + 1 && !fcntl(fds[async], F_SETFL, O_RDWR | O_ASYNC))
+		async++;
+	tap_eq(async, ASYNC_FILES, "%d files with O_ASYNC", ASYNC_FILES);
+	refused(fcntl(fds[async], F_SETFL, O_RDWR | O_ASYNC), EUSERS, "one more: EUSERS");
+	tap_ok(!(fcntl(fds[async], F_GETFL) & O_ASYNC), "it has not got the flag");
+	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "who has it may ask again");
+	fcntl(fds[0], F_SETFL, O_RDWR);
+	tap_eq(fcntl(fds[async], F_SETFL, O_RDWR | O_ASYNC), 0, "clearing it makes room");
+	refused(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), EUSERS, "for one");
+	close(fds[1]);
+	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "so does closing");
+	become(OTHER);
+	fds[1] = dev_open();
+	tap_eq(fcntl(fds[1], F_SETFL, O_RDWR | O_ASYNC), 0, "another user may");
+	become(ROOT);
+	open_files(ASYNC_FILES + 2, ASYNC_FILES + 1);
+	for (async = 0; async < ASYNC_FILES + 1; async++)
+		if (fcntl(fds[ASYNC_FILES + 2 + async], F_SETFL, O_RDWR | O_ASYNC))
+			break;
+	tap_eq(async, ASYNC_FILES + 1, "root has no limit");
+	close_files(0, 2 * ASYNC_FILES + 3);
+}
+
+/* The result of a WAIT that sleeps a little, once others that are under way are asleep. */
+static int sleep_one(int fd, int wanted)
+{
+	int64_t end = now_ns() + 20 * SECOND;
+	int ret;
+
+	do
+		ret = dev_wait_vector(fd, 0, SECOND / 100);
+	while (ret != wanted && now_ns() < end);
+	return ret;
+}
+
+/* Somebody who sleeps in WAIT until a vector rings, as soon as sleep_one() lets him. */
+static pid_t sleeper(int fd, uint32_t vector)
+{
+	pid_t pid = fork();
+	long long count;
+
+	if (pid)
+		return pid;
+	while ((count = dev_wait_vector(fd, vector, -1)) == -EUSERS)
+		sleep_ms(1);
+	_exit(count != 1);
+}
+
+static void test_sleepers(void)
+{
+	pid_t pids[SLEEPERS];
+	int fd, other, root = dev_open(), status = -1;
+	struct ivshmem_ring_wait rw = { .wait.timeout_ns = SECOND / 100 };
+
+	become(OTHER);
+	other = dev_open();
+	become(USER);
+	fd = dev_open();
+	rw.ring = (struct ivshmem_ring){ .peer = IVSHMEM_MAX_PEER, .vector = 3 };
+	for (int i = 0; i < SLEEPERS; i++)
+		pids[i] = sleeper(fd, i == 0);
+	tap_eq(sleep_one(fd, -EUSERS), -EUSERS, "with %d calls asleep WAIT gives EUSERS",
+	       SLEEPERS);
+	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), EUSERS, "so does RING_WAIT");
+	tap_eq(dev_wait_vector(fd, 0, 0), -ETIMEDOUT, "but one that does not sleep may look");
+	tap_eq(dev_wait_vector(other, 0, SECOND / 100), -ETIMEDOUT, "another user sleeps");
+	tap_eq(dev_wait_vector(root, 0, SECOND / 100), -ETIMEDOUT, "and root");
+	dev_ring_self(fd, 1);
+	waitpid(pids[0], &status, 0);
+	tap_eq(status, 0, "one is woken");
+	tap_eq(sleep_one(fd, -ETIMEDOUT), -ETIMEDOUT, "that makes room");
+	for (int i = 1; i < SLEEPERS; i++)
+		kill(pids[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	for (int i = 0; i < SLEEPERS - 1; i++)
+		pids[i] = sleeper(fd, 0);
+	sleep_ms(500);
+	tap_eq(dev_wait_vector(fd, 0, SECOND / 100), -ETIMEDOUT, "so do those that were killed");
+	become(ROOT);
+	for (int i = 0; i < SLEEPERS - 1; i++)
+		kill(pids[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	close(fd);
+	close(other);
+	close(root);
+}
+
+/*
+ * In a child: a user namespace, made by somebody, with ids that root has given it. Runs
+ * inside as its root, which has all capabilities there.
+ */
+static int in_namespace(uid_t maker, int (*run)(void))
+{
+	char uids[64], gids[64];
+	int status = -1;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		become(maker);
+		if (unshare(CLONE_NEWUSER))
+			_exit(99);
+		raise(SIGSTOP);
+		_exit(setresgid(0, 0, 0) || setresuid(0, 0, 0) ? 98 : run());
+	}
+	waitpid(pid, &status, WUNTRACED);
+	if (WIFSTOPPED(status)) {
+		snprintf(uids, sizeof(uids), "/proc/%d/uid_map", pid);
+		snprintf(gids, sizeof(gids), "/proc/%d/gid_map", pid);
+		if (file_write(uids, "0 100000 10") || file_write(gids, "0 100000 10"))
+			tap_note("no ids: %s", strerror(errno));
+		kill(pid, SIGCONT);
+		waitpid(pid, &status, 0);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 97;
+}
+
+static int run_open(void)
+{
+	return -open_one(RIG_DEVICE);
+}
+
+static int run_open_as_another(void)
+{
+	return setresuid(5, 5, 5) ? 96 : run_open();
+}
+
+/* One more namespace, made by an id that the first has given. */
+static int run_open_nested(void)
+{
+	if (setresuid(5, 5, 5) || unshare(CLONE_NEWUSER))
+		return 95;
+	return run_open();
+}
+
+static void test_namespaces(void)
+{
+	file_write("/proc/sys/kernel/unprivileged_userns_clone", "1");
+	if (access("/proc/self/ns/user", F_OK)) {
+		tap_skip("user namespaces", "this kernel has none");
+		return;
+	}
+	become(USER);
+	open_files(0, FILES);
+	become(ROOT);
+	tap_eq(in_namespace(USER, run_open), EUSERS,
+	       "a namespace of the user's own: its root is the user");
+	tap_eq(in_namespace(USER, run_open_as_another), EUSERS, "and so is each id in it");
+	tap_eq(in_namespace(USER, run_open_nested), EUSERS, "and in namespaces in it");
+	tap_eq(in_namespace(OTHER, run_open), 0, "another user's namespace is not full");
+	tap_eq(in_namespace(ROOT, run_open_as_another), 0,
+	       "in root's namespace each id is a user");
+	close_files(0, FILES);
+}
+
+/* Many users together: the last ids are root's. */
+static void test_ids(void)
+{
+	int opened = 0;
+
+	for (uid_t uid = CROWD; uid <= CROWD + IDS / FILES; uid++) {
+		become(uid);
+		opened += open_files(opened, IDS - opened < FILES ? IDS - opened : FILES);
+	}
+	become(ROOT);
+	tap_eq(opened, IDS - ROOT_IDS, "%d users get all ids but root's", IDS / FILES + 1);
+	tap_eq(open_files(opened, ROOT_IDS), ROOT_IDS, "root can still open");
+	refused(open(RIG_DEVICE, O_RDWR), EBUSY, "until no id is left");
+	close_files(0, opened + ROOT_IDS);
+}
+
+int main(void)
+{
+	const struct rlimit many = { IDS + 100, IDS + 100 };
+
+	file_write("/proc/sys/fs/file-max", "1000000");
+	if (setrlimit(RLIMIT_NOFILE, &many) || chmod(RIG_DEVICE, 0666) ||
+	    chmod(OTHER_DEVICE, 0666))
+		tap_bail("%s", strerror(errno));
+	test_files();
+	test_capability();
+	test_passed();
+	test_async();
+	test_sleepers();
+	test_namespaces();
+	if (rig_over("memory"))
+		test_ids();
+	become(USER);
+	tap_eq(open_files(0, FILES + 1), FILES, "in the end all can be opened again");
+	return tap_done();
+}
