@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 	     ivshmem_mutex_create(shm, 512, 0, &mutex)))
 		return 1;
 	error = ivshmem_mutex_lock(mutex, ivshmem_after(5000000000));
-	if (error == -EOWNERDEAD)		/* a long is never half done */
+	if (error == -EOWNERDEAD)		/* the counter is always valid */
 		error = ivshmem_mutex_consistent(mutex);
 	if (error)
 		return 1;

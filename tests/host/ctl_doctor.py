@@ -276,7 +276,7 @@ def test_signature():
         fake.unload()
         fake.verdict("unsigned, and lockdown", ["unsigned"], "(lockdown)", "not signed", rebuild)
         fake.remove("sys/kernel/security/lockdown")
-        fake.verdict("nobody else can see lockdown", ["not-loaded"])
+        fake.verdict("lockdown is not visible", ["not-loaded"])
         fake.write(f"{EFIVARS}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\6\0\0\0\1")
         fake.verdict("but Secure Boot", ["unsigned"], "(Secure Boot)")
         fake.write("sys/module/module/parameters/sig_enforce", "Y\n")
@@ -313,7 +313,7 @@ def as_somebody(fake):
         [*SOMEBODY, CTL, "doctor", "--root", fake.root / "none"], capture_output=True,
         check=False).returncode == FAILED
     if not allowed:
-        skip("other users", "needs root to become somebody else, who may run what is built here")
+        skip("other users", "needs root, and a build that other users can run")
     return allowed
 
 

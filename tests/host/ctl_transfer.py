@@ -170,7 +170,7 @@ def test_stale_contents(device, region, directory):
 
 
 def test_dead_before(device, region, directory):
-    """Who waited and was killed leaves its hello behind."""
+    """A side that is killed while it waits leaves its hello behind."""
     for verb, block in (("send", SENDER), ("recv", RECEIVER)):
         region.fill(bytes(SIZE))
         dead = Program(verb, "/dev/null", device=device)
@@ -225,7 +225,7 @@ def test_giving_up(device, region, directory):
     pair.ends(FAILED, FAILED, "full disk", ["the receiver gave up"], ["/dev/full", "No space"])
     (directory / "kept").write_text("kept")
     alone = Program("recv", directory / "kept", "-t", "1", device=device)
-    check_exit(alone if alone.end() else alone, TIMEOUT, "nobody sends", "no activity of the sender")
+    check_exit(alone if alone.end() else alone, TIMEOUT, "no sender", "no activity of the sender")
     check((directory / "kept").read_text() == "kept", "then the output file stays as it was")
     check_exit(run("send", directory / "none", device=device), FAILED, "no input file", "none")
     check_exit(run("send", directory, device=device), FAILED, "a directory as input", str(directory))

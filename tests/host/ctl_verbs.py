@@ -77,7 +77,7 @@ def test_no_device(directory):
                "on the host")
     check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
     check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
-    check_exit(run("info", "-d", dead), NO_DEVICE, "a socket nobody serves", "ivshmem-server")
+    check_exit(run("info", "-d", dead), NO_DEVICE, "a socket without a server", "ivshmem-server")
     check_exit(run("info", device=nothing), NO_DEVICE, "IVSHMEM_DEVICE is used", str(nothing))
 
 
@@ -274,7 +274,7 @@ def test_ring_wait(device):
     check_exit(run("info", device=device, prefix=CLOSED), FAILED,
                "info without an output does not write to the device", "cannot write")
     check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
-    check_exit(run("ring", "9", device=device), FAILED, "ring nobody", "peer 9")
+    check_exit(run("ring", "9", device=device), FAILED, "ring an unknown peer", "peer 9")
 
 
 def test_server_gone():
@@ -285,7 +285,7 @@ def test_server_gone():
 
 def test_ping(device):
     answerer = join("ping", "--answer", "1", "--json", device=device)
-    check(peers(device) == [0], "the one who answers came first")
+    check(peers(device) == [0], "the answering side came first")
     pinger = run("ping", "0", "-c", "50", "--json", device=device)
     result = json.loads(pinger.out)
     times = result.get("round_trip_us", {})
@@ -315,12 +315,12 @@ def test_ping(device):
           "SIGTERM ends --answer with a summary", answerer.report(), answerer.out)
     check_exit(run("ping", "--answer", "1", "-t", "0.1", device=device), TIMEOUT,
                "--answer runs out of time")
-    check_exit(run("ping", "7", device=device), FAILED, "ping nobody", "peer 7")
+    check_exit(run("ping", "7", device=device), FAILED, "ping an unknown peer", "peer 7")
     check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
 
 
 def test_handshake(device):
-    """Who asks may be there before the other answers; both count the same rings."""
+    """The asking side can start before the other; both count the same rings."""
     answerer = join("wait", device=device)
     pinger = Program("ping", "0", "-c", "1", "-t", "0.5", "--json", device=device)
     for _ in range(2):

@@ -280,7 +280,7 @@ static void falls_silent(int client)
 	linger(client);
 }
 
-/* As a service manager that listens, and starts the server for who comes. */
+/* A service manager that listens and starts the server on the first connection. */
 static void starts_late(int client)
 {
 	struct pollfd gone = { .fd = client };
@@ -407,7 +407,7 @@ static void test_ends(void)
 	}
 }
 
-/* In small pieces and with a leave of nobody, but right. */
+/* Valid, but in small pieces and with a disconnect of an unknown peer. */
 static void dribbles(int client)
 {
 	int fd = memory(8192);
@@ -445,7 +445,7 @@ static void test_dribble(void)
 	tap_ok(properties.id == 3 && properties.vectors == 2 &&
 	       properties.size == 8192, "all of them");
 	tap_ok(ivshmem_peers(handle, &peer, 1) == 1 && peer == 2,
-	       "nobody left but nobody");
+	       "only an unknown peer disconnected");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
@@ -637,7 +637,7 @@ static void test_out_of_descriptors(void)
 }
 
 /* A queue that is full: connect() would wait for ever. */
-static void test_nobody_accepts(void)
+static void test_no_accept(void)
 {
 	struct ivshmem *handle;
 	int waiting[2];
@@ -645,7 +645,7 @@ static void test_nobody_accepts(void)
 	waiting[0] = join(scratch("socket"));
 	waiting[1] = join(scratch("socket"));
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), -ETIMEDOUT,
-	       "a server that accepts nobody");
+	       "a server that does not accept");
 	close(waiting[0]);
 	close(waiting[1]);
 }
@@ -668,6 +668,6 @@ int main(void)
 	test_later();
 	test_late_vector();
 	test_out_of_descriptors();
-	test_nobody_accepts();
+	test_no_accept();
 	return tap_done();
 }

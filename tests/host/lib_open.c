@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Opening, properties, mapping, ringing and who is there, as a peer on the host
+ * Opening, properties, mapping, ringing and listing peers, as a peer on the host
  * (lib/handle.c, backend_server.c; what backend_device.c refuses to open).
  */
 #include <fcntl.h>

@@ -35,7 +35,7 @@ static int64_t now(void)
 	return time.tv_sec * SECOND + time.tv_nsec;
 }
 
-/* Who left wakes those who wait, and the server may be slow to say so. */
+/* A disconnect wakes waiters, and the server may report it late. */
 static void settle(struct ivshmem *handle)
 {
 	if (!eventually(ivshmem_peers(handle, NULL, 0) == 1))
@@ -410,7 +410,7 @@ static void test_server_dies(pid_t server, struct ivshmem *a, struct ivshmem *b)
 	       "a sleeper learns that the server died");
 	pthread_join(thread, NULL);
 	tap_eq(ivshmem_wait(b, &options, NULL), -ECONNRESET, "so do others");
-	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "nobody is counted");
+	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "no peer is counted");
 	tap_eq(ivshmem_ring(b, 9, 0), -ECONNRESET, "no stranger can be rung");
 	tap_eq(ivshmem_ring(a, 1, 0), 0, "but a peer known before");
 	tap_eq(ivshmem_wait(b, &options, NULL), 0, "and it hears that");

@@ -49,7 +49,7 @@ class Server:
         return self.process.poll() is not None
 
     def stop(self):
-        """Its exit status once it is told to end."""
+        """Terminate it and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(LIMIT)
 
@@ -148,7 +148,7 @@ def test_ready(directory):
             server.stop()
     server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET="/nowhere", prefix=())
     check(server.listens() and wait_until(lambda: "cannot notify" in server.said()),
-          "that nobody hears it is no reason to stop", server.said())
+          "a missing service manager is no reason to stop", server.said())
     server.stop()
 
 
@@ -159,7 +159,7 @@ def test_journal(directory):
     server.stop()
     server = Server(directory, "-F", "-S", directory / "own", prefix=(), JOURNAL_STREAM="1:2")
     check(server.listens() and server.said().startswith("level=notice event=listen"),
-          "and nobody else does", server.said())
+          "and nothing else does", server.said())
     server.stop()
 
 

@@ -241,7 +241,7 @@ static void test_stale_socket(void)
 	tap_ok(exists(path) && exists(object_path()),
 	       "a killed server leaves socket and memory");
 	refused(1, "pid file", "-S", path, "-M", object, "-p", "/nowhere/pid");
-	tap_ok(exists(object_path()), "who then fails to start leaves the memory");
+	tap_ok(exists(object_path()), "a server that then fails to start leaves the memory");
 	server = start_server("-M", object, NULL);
 	tap_ok(true, "the next one takes them over");
 	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
@@ -383,7 +383,7 @@ static void test_successor(void)
 		tap_ok(!exists(names[n]), "%s is gone", names[n]);
 }
 
-/* The log goes to a pipe that nobody reads any more. */
+/* The log goes to a pipe without a reader. */
 static void test_closed_log(void)
 {
 	const char *path = scratch("socket");

@@ -215,7 +215,7 @@ static void look_for_ring(void)
 	own->late++;
 	if (!ivshmem_wait(doorbell, &options, NULL) || over())
 		return;
-	/* Who died before ringing has lost nothing. */
+	/* A side that died before ringing has lost nothing. */
 	if (store->number != number && other->starts == starts)
 		own->lost++;
 }
@@ -235,7 +235,7 @@ static void wait_for_turn(uint32_t turn, bool rings)
 	if (rings)
 		error = ivshmem_ring_wait(doorbell, other->id, turn_vector, &options,
 					  &result);
-	/* On the host: there is nobody to ring, for now. */
+	/* On the host: the peer is not there for now. */
 	if (error == -ENXIO)
 		error = ivshmem_wait(doorbell, &options, &result);
 	if (error && error != -ETIMEDOUT && error != -EINTR)

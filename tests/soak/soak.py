@@ -215,13 +215,13 @@ class Soak:
         self.region[0] = 1
 
     def finish(self):
-        """All have been told to end; they do."""
+        """All exit on request."""
         for guest in self.guests:
             guest.thread.join(qemu.patience(SECONDS))
         ended = not any(guest.thread.is_alive() for guest in self.guests)
         statuses = [load.wait(qemu.patience(SECONDS)) for load in self.loads]
         failures = [line for guest in self.guests for line in guest.failures]
-        # Who waits for a file from a guest that died gives up.
+        # A side that waits for a file from a dead guest gives up.
         self.check(ended and statuses == [0, 0] and (self.deaths or not failures),
                    "all ends end well", f"the host's with {statuses}", *failures)
         if not ended:

@@ -92,7 +92,7 @@ static enum exit_code complain_denied(const char *name)
 
 	if (strchr(name, '/') && sysfs_name_of_node(name, node))
 		return complain(EXIT_DENIED,
-				"no permission to use %s: 'ls -l %s' shows who has",
+				"no permission to use %s: see 'ls -l %s'",
 				name, name);
 	return complain(EXIT_DENIED,
 			"no permission to use %s: it belongs to group ivshmem; "

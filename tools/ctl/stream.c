@@ -276,7 +276,7 @@ uint64_t stream_total(const struct stream *stream)
 }
 
 /* Read the other side's words once and check them. */
-static int look(struct stream *stream)
+static int read_view(struct stream *stream)
 {
 	struct stream_view view;
 
@@ -311,7 +311,7 @@ int stream_wait(struct stream *stream, uint8_t **start, size_t *bytes)
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
 
-		error = look(stream);
+		error = read_view(stream);
 		if (error)
 			return error;
 		count = stream->sending ?
@@ -370,7 +370,7 @@ static int await_verdict(struct stream *stream)
 	for (;;) {
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
-		int error = look(stream);
+		int error = read_view(stream);
 
 		if (error)
 			return error;
@@ -408,7 +408,7 @@ static int finish_receiving(struct stream *stream)
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
 
-		if (look(stream) || stream->view.state == STREAM_BYE ||
+		if (read_view(stream) || stream->view.state == STREAM_BYE ||
 		    await_change(stream, seen))
 			return good ? 0 : -EBADMSG;
 	}

@@ -150,8 +150,8 @@ static int32_t free_id(const struct server *server)
 
 static void join(struct server *server, int socket)
 {
-	struct ucred who = { 0 };
-	socklen_t length = sizeof(who);
+	struct ucred credentials = { 0 };
+	socklen_t length = sizeof(credentials);
 	struct peer *peer;
 	int32_t id = free_id(server);
 
@@ -178,9 +178,9 @@ static void join(struct server *server, int socket)
 	server->peers[id] = peer;
 	server->count++;
 	server->next = id + 1;
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length);
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
-		  who.pid, who.uid, server->count);
+		  credentials.pid, credentials.uid, server->count);
 	announce(server, peer);
 }
 

@@ -40,8 +40,8 @@ static int new_socket(void)
 /* Is there no listener on the existing socket? */
 static int check_stale(const struct sockaddr_un *address)
 {
-	struct ucred who = { 0 };
-	socklen_t length = sizeof(who);
+	struct ucred credentials = { 0 };
+	socklen_t length = sizeof(credentials);
 	int error = 0;
 	int fd = new_socket();
 
@@ -51,7 +51,7 @@ static int check_stale(const struct sockaddr_un *address)
 		    sizeof(*address)) < 0)
 		error = errno;
 	else
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length);
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	close(fd);
 	if (error == ECONNREFUSED)
 		return 0;
@@ -61,7 +61,7 @@ static int check_stale(const struct sockaddr_un *address)
 		     address->sun_path);
 	} else {
 		warnx("process %d is listening on %s; stop it or use another socket (-S)",
-		      who.pid, address->sun_path);
+		      credentials.pid, address->sun_path);
 	}
 	return -1;
 }
