@@ -12,7 +12,7 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 
 static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
 {

@@ -11,7 +11,7 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /**
@@ -115,7 +115,7 @@ static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding
 	if (old)
 		binding_put(&old->listener);
 	/* Too late to hear that the device is gone? */
-	if (b && READ_ONCE(file->idev->state) == IVSHMEM_GONE)
+	if (b && READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
 		binding_notify(&b->listener, false);
 	return b || old ? 0 : -ENOENT;
 }

@@ -8,7 +8,7 @@
  * the interrupt handler finds it among the listeners, or has counted before it
  * looked.
  *
- * Nobody sleeps between ivshmem_enter() and ivshmem_exit(), so a device can be
+ * Nobody sleeps between ivshmem_access_begin() and ivshmem_access_end(), so a device can be
  * reset or go away under any number of waiters. A task that waits for one vector
  * listens to that and is not disturbed by others; one that waits for several
  * listens to all of the peer.
@@ -20,7 +20,7 @@
 #include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /* Rounds of looking between two looks at the clock while spinning. */
@@ -139,12 +139,12 @@ static bool word_changed(struct ivshmem_waiter *wr)
  */
 static int wait_look(struct ivshmem_waiter *wr)
 {
-	int idx, ret = ivshmem_try_enter(wr->file->idev, &idx);
+	int idx, ret = ivshmem_access_try(wr->file->idev, &idx);
 
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = any_fired(wr) || word_changed(wr);
-	ivshmem_exit(wr->file->idev, idx);
+	ivshmem_access_end(wr->file->idev, idx);
 	return ret;
 }
 
@@ -156,7 +156,7 @@ static int wait_spin(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
-	int idx, i, ret = ivshmem_try_enter(idev, &idx);
+	int idx, i, ret = ivshmem_access_try(idev, &idx);
 
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
@@ -170,7 +170,7 @@ static int wait_spin(struct ivshmem_waiter *wr)
 	} while (!ret && !need_resched() && !signal_pending(current) &&
 		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
 		 ktime_before(ktime_get(), end));
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return ret;
 }
 
@@ -216,13 +216,13 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 static int report_word(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
-	int idx, ret = ivshmem_enter(idev, &idx);
+	int idx, ret = ivshmem_access_begin(idev, &idx);
 
 	if (ret)
 		return ret;
 	if (word_changed(wr))
 		wr->w->result |= IVSHMEM_RESULT_CHANGED;
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
@@ -57,7 +57,7 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 	filp = get_file(vmf->vma->vm_file);
 	ivshmem_release_fault_lock(vmf);
 	/* A fatal signal ends the wait: the kernel looks for one by itself. */
-	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_PAUSED);
+	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_RESETTING);
 	fput(filp);
 	return VM_FAULT_RETRY;
 }
@@ -77,7 +77,7 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
 				leave_pte, NULL))
 		return VM_FAULT_OOM;
-	ret = ivshmem_try_enter(idev, idx);
+	ret = ivshmem_access_try(idev, idx);
 	if (!ret)
 		return 0;
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
@@ -170,7 +170,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
 	if (ret == VM_FAULT_NOPAGE)
 		fill_around(vma, addr);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	trace_ivshmem_fault(idev->minor, addr, ret);
 	return ret;
 }
@@ -189,13 +189,13 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	len = min_t(unsigned long, len, vma->vm_end - addr);
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
-	if (ivshmem_try_enter(idev, &idx))
+	if (ivshmem_access_try(idev, &idx))
 		return -EIO;
 	if (write)
 		memcpy_toio((void __iomem __force *)mem, buf, len);
 	else
 		memcpy_fromio(buf, (void __iomem __force *)mem, len);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return len;
 }
 
@@ -222,7 +222,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
 			     PHYS_PFN(idev->registers_phys));
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return ret;
 }
 
@@ -268,7 +268,7 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 	struct ivshmem_device *idev = file->idev;
 	int ret;
 
-	if (READ_ONCE(idev->state) == IVSHMEM_GONE)
+	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
 		return -ENODEV;
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;

@@ -17,7 +17,7 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /* Direct listeners of a vector, and those of one user among them. */

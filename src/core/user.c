@@ -9,7 +9,7 @@
 #include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
-#include "ivshmem.h"
+#include "core.h"
 
 /*
  * A user without privileges gets as many ids as it likes in a user namespace of

@@ -10,7 +10,7 @@
  * going away in the middle. What holds it together:
  *
  *   idev->srcu	A reader is inside "the device is there": between
- *		ivshmem_enter() and ivshmem_exit() the region and the registers
+ *		ivshmem_access_begin() and ivshmem_access_end() the region and the registers
  *		may be touched. In there nobody sleeps for a doorbell, and
  *		nobody touches the memory of programs: that could be a mapping
  *		of this very device, whose page fault waits for the end of a
@@ -36,8 +36,8 @@
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
  * is called under it only, where no reader of idev->srcu ever goes.
  */
-#ifndef IVSHMEM_H
-#define IVSHMEM_H
+#ifndef IVSHMEM_CORE_H
+#define IVSHMEM_CORE_H
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
@@ -165,8 +165,8 @@ struct ivshmem_counter {
 
 enum ivshmem_state {
 	IVSHMEM_LIVE,	/* operations run */
-	IVSHMEM_PAUSED,	/* being reset: operations wait */
-	IVSHMEM_GONE,	/* for good: operations fail */
+	IVSHMEM_RESETTING,	/* being reset: operations wait */
+	IVSHMEM_UNREGISTERED,	/* for good: operations fail */
 };
 
 /**
@@ -209,11 +209,11 @@ struct inode *ivshmem_inode_new(void);
 
 /* device.c */
 extern const struct dev_pm_ops ivshmem_pm_ops;
-void ivshmem_device_pause(struct ivshmem_device *idev);
-void ivshmem_device_resume(struct ivshmem_device *idev);
-int ivshmem_enter(struct ivshmem_device *idev, int *idx);
-int ivshmem_try_enter(struct ivshmem_device *idev, int *idx);
-void ivshmem_exit(struct ivshmem_device *idev, int idx);
+void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
+void ivshmem_device_reset_done(struct ivshmem_device *idev);
+int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
+int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
+void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 
 /* peer.c */
 int ivshmem_peer_join(struct ivshmem_file *file);
@@ -250,8 +250,17 @@ u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);
 
 /* eventfd.c */
+#ifdef CONFIG_EVENTFD
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd);
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);
+#else
+static inline int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
+#endif
 
 /* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
@@ -268,8 +277,17 @@ int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
  */
 #define IVSHMEM_REGISTERS_OFFSET	BIT_ULL(43)
 
-/* pci.c */
+/* pci/pci.c */
+#ifdef CONFIG_PCI
 int ivshmem_pci_init(void);
 void ivshmem_pci_exit(void);
+#else
+static inline int ivshmem_pci_init(void)
+{
+	return 0;
+}
 
-#endif /* IVSHMEM_H */
+static inline void ivshmem_pci_exit(void) { }
+#endif
+
+#endif /* IVSHMEM_CORE_H */

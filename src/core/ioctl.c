@@ -8,7 +8,7 @@
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 static_assert(sizeof(struct ivshmem_info) == 64);
@@ -29,11 +29,11 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 	};
 	int idx, ret;
 
-	ret = ivshmem_enter(idev, &idx);
+	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
 	info.id = ivshmem_peer_id(file->peer);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 
 	if (idev->registers_phys && file->mode & FMODE_WRITE) {
 		info.flags |= IVSHMEM_INFO_REGISTERS;
@@ -57,13 +57,13 @@ static int ring_check(struct ivshmem_file *file, const struct ivshmem_ring *r,
 static int ioctl_do_ring(struct ivshmem_file *file, const struct ivshmem_ring *r)
 {
 	struct ivshmem_device *idev = file->idev;
-	int idx, ret = ivshmem_enter(idev, &idx);
+	int idx, ret = ivshmem_access_begin(idev, &idx);
 
 	if (ret)
 		return ret;
 	trace_ivshmem_ring(idev->minor, r->peer, r->vector);
 	idev->transport->ring(idev, r->peer, r->vector);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	struct ivshmem_file *file = filp->private_data;
 	void __user *uarg = (void __user *)arg;
 
-	if (READ_ONCE(file->idev->state) == IVSHMEM_GONE) {
+	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED) {
 		/* Else the next device would not be rung by who asks it again. */
 		if (cmd == IVSHMEM_IOC_RING_WAIT)
 			ring_wait_forget(uarg);

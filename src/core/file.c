@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /* read and write move this much at a time. */
@@ -24,9 +24,9 @@
 #define WAKE_CHUNK	8
 
 /* A device that is gone fails before anything else is looked at. */
-static bool is_gone(const struct ivshmem_file *file)
+static bool is_unregistered(const struct ivshmem_file *file)
 {
-	return READ_ONCE(file->idev->state) == IVSHMEM_GONE;
+	return READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED;
 }
 
 /*
@@ -61,7 +61,7 @@ static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool di
 static bool file_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
-	bool gone = is_gone(file);
+	bool gone = is_unregistered(file);
 
 	if (direct && (READ_ONCE(file->fasync) || !ivshmem_one_wakeup(&file->pollers)))
 		return false;
@@ -120,7 +120,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	ret = ivshmem_peer_join(file);
 	if (ret)
 		goto err_user;
-	ret = ivshmem_enter(idev, &idx);
+	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		goto err_leave;
 	get_device(&idev->dev);
@@ -130,7 +130,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	filp->private_data = file;
 	filp->f_mode |= FMODE_NOWAIT;
 	filp->f_mapping = idev->inode->i_mapping;
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 
 	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
 	return 0;
@@ -178,8 +178,8 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 	void __iomem *io = (void __iomem __force *)mem;
 	int idx, ret;
 
-	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_try_enter(idev, &idx) :
-					     ivshmem_enter(idev, &idx);
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
+					     ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
 	if (idev->cache == IVSHMEM_CACHE_WB)
@@ -188,7 +188,7 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 		memcpy_toio(io, buffer, n);
 	else
 		memcpy_fromio(buffer, io, n);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
@@ -237,7 +237,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return -ENODEV;
 	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
 		return 0;
@@ -248,7 +248,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return -ENODEV;
 	if (!iov_iter_count(from))
 		return 0;
@@ -276,7 +276,7 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	poll_wait(filp, &file->pollers, wait);
 	file_listen(file);
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
 	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
@@ -300,7 +300,7 @@ static int fasync_on(int fd, struct file *filp)
 	file_listen(file);
 	/* Too late to hear that the device is gone? */
 	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
-	if (is_gone(file))
+	if (is_unregistered(file))
 		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
 	return 0;
 }
