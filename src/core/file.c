@@ -17,13 +17,13 @@
 #include "core.h"
 #include "trace.h"
 
-/* read and write move this much at a time. */
+/* Bytes that read and write copy at a time. */
 #define BUFFER_SIZE	SZ_64K
 
 /* Pollers that are woken before their queue is unlocked for a moment. */
 #define WAKE_CHUNK	8
 
-/* A device that is gone fails before anything else is looked at. */
+/* On an unregistered device all calls fail first of all with ENODEV. */
 static bool is_unregistered(const struct ivshmem_file *file)
 {
 	return READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED;
@@ -31,7 +31,7 @@ static bool is_unregistered(const struct ivshmem_file *file)
 
 /*
  * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
- * meanwhile, so outside the interrupt handler the lock is dropped now and then. The
+ * meanwhile, so the lock is dropped now and then, except in the interrupt handler. The
  * bookmark keeps the place in the queue.
  */
 static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool direct)
@@ -57,7 +57,7 @@ static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool di
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* A file that somebody polls, or that wants SIGIO: a doorbell rang. */
+/* Notify a file: wake its pollers, and send SIGIO. */
 static bool file_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
@@ -167,8 +167,8 @@ static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 }
 
 /*
- * Move @n bytes between the region and a buffer. Memory that is not write-back
- * wants the accessors for device memory: arm64 allows no unaligned access to it.
+ * Copy @n bytes between the region and a buffer. Memory that is not write-back needs
+ * the accessors for device memory: arm64 faults on unaligned access to it.
  */
 static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {
@@ -193,9 +193,8 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 }
 
 /*
- * Copy as much as there is, through a buffer: programs may give memory that is
- * itself a mapping of this device, and a page fault on that must not happen
- * inside the device (see ivshmem.h).
+ * Copy through a buffer: the program's memory may be a mapping of this very device,
+ * and its page fault must not happen inside the device (see core.h).
  */
 static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
@@ -257,7 +256,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return copy_region(iocb, from, true);
 }
 
-/* The first who polls makes the file a listener, until it is closed. */
+/* The first poll() or O_ASYNC makes the file a listener, until it is closed. */
 static void file_listen(struct ivshmem_file *file)
 {
 	if (hlist_unhashed_lockless(&file->listener.node))
@@ -298,7 +297,7 @@ static int fasync_on(int fd, struct file *filp)
 	if (ret < 0)
 		return ret;
 	file_listen(file);
-	/* Too late to hear that the device is gone? */
+	/* Set after the notification that the device is unregistered? */
 	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
 	if (is_unregistered(file))
 		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
@@ -325,7 +324,7 @@ const struct file_operations ivshmem_fops = {
 	.write_iter = ivshmem_write_iter,
 	.poll = ivshmem_poll,
 	.fasync = ivshmem_fasync,
-	.fsync = noop_fsync,	/* for msync: there is nothing behind the memory */
+	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
 	.mmap = ivshmem_mmap,
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls: what programs ask of a device beside its memory
+ * The ioctls: everything but the memory itself
  *
- * Each handler copies its structure in once, checks all of it, then acts. What
- * each field means is written in uapi/linux/ivshmem.h.
+ * Each handler copies its structure in once, checks all of it, then acts. The
+ * fields are documented in uapi/linux/ivshmem.h.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -89,14 +89,15 @@ static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
 	if (ret)
 		return ret;
 	ret = ivshmem_wait(file, &w, arg);
-	/* Interrupted: what is left of the timeout, for the restart. */
+	/* Interrupted: store the remaining timeout for the restart. */
 	if (ret == -ERESTARTSYS && copy_to_user(arg, &w, sizeof(w)))
 		return -EFAULT;
 	return ret;
 }
 
-/* Clear the mark of a ring that was done before an interrupted wait, before it can
- * be mistaken for another one.
+/*
+ * Clear IVSHMEM_RING_DONE, which an interrupted wait has set, so that the next call
+ * with this structure rings.
  */
 static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
 {
@@ -153,7 +154,7 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	void __user *uarg = (void __user *)arg;
 
 	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED) {
-		/* Else the next device would not be rung by who asks it again. */
+		/* Else the same structure would not ring the next device. */
 		if (cmd == IVSHMEM_IOC_RING_WAIT)
 			ring_wait_forget(uarg);
 		return -ENODEV;

@@ -2,16 +2,15 @@
 /*
  * Sleeping until a doorbell rings: a futex between machines
  *
- * Why no wake-up is lost. The other side changes the word, then rings. The
- * waiter listens, then looks at the counts, then at the word, then
- * sleeps. If it missed the change, the doorbell comes later than its look, and
- * the interrupt handler finds it among the listeners, or has counted before it
- * looked.
+ * Why no wake-up is lost: the other side changes the word, then rings. The
+ * waiter becomes a listener, then reads the counts, then the word, then sleeps.
+ * If it missed the change, the doorbell comes after it read the counts, and the
+ * interrupt handler finds it among the listeners.
  *
- * Nobody sleeps between ivshmem_access_begin() and ivshmem_access_end(), so a device can be
- * reset or go away under any number of waiters. A task that waits for one vector
- * listens to that and is not disturbed by others; one that waits for several
- * listens to all of the peer.
+ * No task sleeps between ivshmem_access_begin() and ivshmem_access_end(), so a
+ * device can be reset or removed under any number of waiters. A task that waits
+ * for one vector listens to that vector only, and is not woken by others; a task
+ * that waits for several listens to all of the peer.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -23,7 +22,7 @@
 #include "core.h"
 #include "trace.h"
 
-/* Rounds of looking between two looks at the clock while spinning. */
+/* While spinning: rounds between two readings of the clock. */
 #define SPIN_ROUNDS	32
 
 /* One call of WAIT. */
@@ -50,9 +49,9 @@ static const struct ivshmem_listener_ops waiter_ops = {
 };
 
 /**
- * ivshmem_wait_check() - is this a request that can be served?
- * @file: whose
- * @w: as the program gave it, copied
+ * ivshmem_wait_check() - check the arguments of WAIT
+ * @file: the open file
+ * @w: copied from the program
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP or -EACCES
  */
@@ -105,7 +104,7 @@ static bool wanted(const struct ivshmem_wait *w, unsigned int vector)
 	return w->vector == vector;
 }
 
-/* The range of vectors worth looking at: all, or just one. */
+/* The range of vectors to look at: all, or one. */
 static void wait_span(const struct ivshmem_file *file,
 		      const struct ivshmem_wait *w, unsigned int *first,
 		      unsigned int *end)
@@ -124,7 +123,7 @@ static bool any_fired(struct ivshmem_waiter *wr)
 	return false;
 }
 
-/* Is the word no longer as expected? The device is entered. */
+/* Does the word differ from the expected value? Called inside the device. */
 static bool word_changed(struct ivshmem_waiter *wr)
 {
 	const u32 *word = wr->file->idev->mem + wr->w->offset;
@@ -134,8 +133,8 @@ static bool word_changed(struct ivshmem_waiter *wr)
 }
 
 /*
- * Look once. Gives 1 when the call is over, 0 when there is nothing yet, or
- * -ENODEV. During a reset there is nothing yet: its end wakes everybody.
+ * Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV.
+ * During a reset nothing happened yet: its end notifies all listeners.
  */
 static int wait_look(struct ivshmem_waiter *wr)
 {
@@ -149,8 +148,8 @@ static int wait_look(struct ivshmem_waiter *wr)
 }
 
 /*
- * Look until the budget is used up, or something asks for the processor and is
- * not let in by preemption.
+ * Spin until the budget is used up or another task wants the processor, also where
+ * the kernel is not preemptible.
  */
 static int wait_spin(struct ivshmem_waiter *wr)
 {
@@ -174,7 +173,7 @@ static int wait_spin(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Until something happens, the time is over, or a signal comes. */
+/* Sleep until something happens, the time is over, or a signal comes. */
 static int wait_loop(struct ivshmem_waiter *wr)
 {
 	u64 slack = current->timer_slack_ns;
@@ -212,7 +211,7 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Is the word changed now? The device may be in the middle of a reset. */
+/* Report a changed word; after a reset if there is one. */
 static int report_word(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
@@ -226,7 +225,7 @@ static int report_word(struct ivshmem_waiter *wr)
 	return 0;
 }
 
-/* Write what vector @v has to report, and put the count that this covers in @count. */
+/* Report vector @v. @count is the count up to which this reports. */
 static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
 {
 	struct ivshmem_file *file = wr->file;
@@ -248,7 +247,7 @@ static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
 	return 0;
 }
 
-/* What was reported is seen. Where another thread was faster, both have reported it. */
+/* Mark as seen. If another thread was faster, both have reported the same. */
 static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 {
 	s64 seen = atomic64_read(&file->seen[v]);
@@ -258,10 +257,9 @@ static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 }
 
 /*
- * Report to the program, then mark as seen: a program that gave an address where
- * nothing can be written loses no doorbell. The counts are read before the word: a
- * doorbell that is reported belongs to a change that the program sees when it looks
- * at the memory.
+ * Report to the program first and mark as seen then: if the result cannot be written,
+ * no doorbell is lost. The counts are read before the word, so a reported doorbell
+ * belongs to a change that the program sees when it looks at the memory.
  */
 static int report_vectors(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw,
 			  s64 *reported, unsigned int first, unsigned int end)
@@ -308,7 +306,7 @@ static int wait_report(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw
 	return ret;
 }
 
-/* A time of CLOCK_MONOTONIC in the caller's time namespace, as the kernel counts it. */
+/* Convert a CLOCK_MONOTONIC time from the caller's time namespace. */
 static ktime_t host_time(s64 ns)
 {
 	struct timespec64 add = { };
@@ -332,9 +330,9 @@ static ktime_t deadline_of(const struct ivshmem_wait *w)
 
 /**
  * ivshmem_wait() - sleep until a doorbell rings
- * @file: whose
- * @w: checked; when this returns -ERESTARTSYS a relative timeout is what is left
- * @uw: where the program wants the result; written when this returns 0
+ * @file: the open file
+ * @w: checked arguments; on -ERESTARTSYS a relative timeout is what remains
+ * @uw: the program's structure; written on success
  *
  * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT, -EUSERS, -ENOMEM
  */
