@@ -98,7 +98,7 @@ install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
 	test -n "$(DESTDIR)" || ldconfig
 
 clean: ## remove everything built
-	rm -rf build src/ivshmem.c src/ivshmem_soft.c
+	rm -rf build
 	find src \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '.*.cmd' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 

@@ -67,7 +67,7 @@ order ring open wait_begin open ring interrupt wake wait_end release
 order unbind open remove gone region_unmap
 order close release free
 is " process " write open
-is "src/file.c: ivshmem_open()" write open
+is "src/core/file.c: ivshmem_open()" write open
 is " process " write fault
 # PREEMPT_RT leaves it to a thread.
 context="hard interrupt, interrupts off"
@@ -114,7 +114,7 @@ if grep -q "no function graph" /tmp/errors; then
 	tap_skip "calls" "this kernel has no function graph in an instance"
 else
 	tap_ok "calls" grep -q 'ivshmem_mmap' /tmp/text
-	tap_ok "calls inside calls" grep -q '    ivshmem_enter()' /tmp/text
+	tap_ok "calls inside calls" grep -q '    ivshmem_access_begin()' /tmp/text
 fi
 tap_eq "no instance is left" "$(ls $tracing/instances)" ""
 tap_eq "the tracer of the machine is not touched" "$(cat $tracing/current_tracer)" nop

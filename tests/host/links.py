@@ -3,7 +3,7 @@
 """The links of all documents lead somewhere: to a file, to a heading in it, and to
 the symbol that the link names:
 
-    [`src/main.c`: `ivshmem_init()`](../src/main.c)
+    [`src/core/module.c`: `ivshmem_init()`](../src/core/module.c)
 
 Comments in C do not count, so that a symbol that is gone is not found in the text
 that tells of it. Documents that are wrong in each of these ways are found as such.

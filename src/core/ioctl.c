@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls: what programs ask of a device beside its memory
+ * The ioctls: everything but the memory itself
  *
- * Each handler copies its structure in once, checks all of it, then acts. What
- * each field means is written in uapi/linux/ivshmem.h.
+ * Each handler copies its structure in once, checks all of it, then acts. The
+ * fields are documented in uapi/linux/ivshmem.h.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 static_assert(sizeof(struct ivshmem_info) == 64);
@@ -29,11 +29,11 @@ static long ioctl_info(struct ivshmem_file *file, void __user *arg)
 	};
 	int idx, ret;
 
-	ret = ivshmem_enter(idev, &idx);
+	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
 	info.id = ivshmem_peer_id(file->peer);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 
 	if (idev->registers_phys && file->mode & FMODE_WRITE) {
 		info.flags |= IVSHMEM_INFO_REGISTERS;
@@ -57,13 +57,13 @@ static int ring_check(struct ivshmem_file *file, const struct ivshmem_ring *r,
 static int ioctl_do_ring(struct ivshmem_file *file, const struct ivshmem_ring *r)
 {
 	struct ivshmem_device *idev = file->idev;
-	int idx, ret = ivshmem_enter(idev, &idx);
+	int idx, ret = ivshmem_access_begin(idev, &idx);
 
 	if (ret)
 		return ret;
 	trace_ivshmem_ring(idev->minor, r->peer, r->vector);
 	idev->transport->ring(idev, r->peer, r->vector);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
@@ -89,14 +89,15 @@ static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
 	if (ret)
 		return ret;
 	ret = ivshmem_wait(file, &w, arg);
-	/* Interrupted: what is left of the timeout, for the restart. */
+	/* Interrupted: store the remaining timeout for the restart. */
 	if (ret == -ERESTARTSYS && copy_to_user(arg, &w, sizeof(w)))
 		return -EFAULT;
 	return ret;
 }
 
-/* Clear the mark of a ring that was done before an interrupted wait, before it can
- * be mistaken for another one.
+/*
+ * Clear IVSHMEM_RING_DONE, which an interrupted wait has set, so that the next call
+ * with this structure rings.
  */
 static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
 {
@@ -152,8 +153,8 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	struct ivshmem_file *file = filp->private_data;
 	void __user *uarg = (void __user *)arg;
 
-	if (READ_ONCE(file->idev->state) == IVSHMEM_GONE) {
-		/* Else the next device would not be rung by who asks it again. */
+	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED) {
+		/* Else the same structure would not ring the next device. */
 		if (cmd == IVSHMEM_IOC_RING_WAIT)
 			ring_wait_forget(uarg);
 		return -ENODEV;

@@ -46,7 +46,7 @@ struct soft_spec {
 	char reason[SOFT_REASON_SIZE];
 };
 
-/* soft_main.c */
+/* module.c */
 __printf(3, 4)
 int soft_refuse(struct soft_spec *spec, int error, const char *format, ...);
 int soft_number(const char *text, u64 *value);
@@ -55,25 +55,34 @@ void soft_drop(struct ivshmem_device *idev);
 struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec);
 void soft_destroy(struct ivshmem_device *idev);
 
-/* soft_window.c */
+/* window.c */
 struct ivshmem_device *soft_window_prepare(struct device *parent,
 					   struct soft_spec *spec);
 void soft_window_drop(struct ivshmem_device *idev);
 
-/* soft_memory.c */
+/* memory.c */
 #define SOFT_DEFAULT_VECTORS	4
 struct ivshmem_device *soft_memory_prepare(struct device *parent,
 					   struct soft_spec *spec);
 void soft_memory_drop(struct ivshmem_device *idev);
 
-/* soft_option.c, soft_config.c, soft_platform.c */
+/* option.c, platform.c, configfs.c */
 int soft_option_prepare(void);
 void soft_option_drop(void);
 void soft_option_register(void);
 void soft_option_exit(void);
-int soft_config_init(void);
-void soft_config_exit(void);
 void soft_platform_init(void);
 void soft_platform_exit(void);
+#if IS_ENABLED(CONFIG_CONFIGFS_FS)
+int soft_config_init(void);
+void soft_config_exit(void);
+#else
+static inline int soft_config_init(void)
+{
+	return 0;
+}
+
+static inline void soft_config_exit(void) { }
+#endif
 
 #endif /* IVSHMEM_SOFT_H */

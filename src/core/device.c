@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 static void ivshmem_device_release(struct device *dev)
@@ -35,7 +35,7 @@ static void ivshmem_device_release(struct device *dev)
  * @transport: the transport's operations
  * @priv: the transport's own
  *
- * Give it back with put_device(), after ivshmem_device_gone() if it was
+ * Give it back with put_device(), after ivshmem_device_unregister() if it was
  * registered.
  *
  * Return: the device or an ERR_PTR()
@@ -191,7 +191,7 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 	WRITE_ONCE(idev->state, state);
 	/* A peer that is too late to be signalled sees the state: xa_alloc(), SRCU. */
 	smp_mb();
-	if (state == IVSHMEM_GONE) {
+	if (state == IVSHMEM_UNREGISTERED) {
 		wake_up_all(&idev->changed);
 		ivshmem_peers_signal_all(idev);
 	}
@@ -245,7 +245,7 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 
 err_gone:
 	/* A node made by mknod can be opened before this fails. */
-	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
+	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
 err_minor:
 	ivshmem_minor_put(idev->minor);
 	return ret;
@@ -253,28 +253,28 @@ err_minor:
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
 
 /**
- * ivshmem_device_pause() - the memory is about to vanish for a while
+ * ivshmem_device_reset_prepare() - the memory is about to vanish for a while
  * @idev: registered; the caller holds the transport's lock
  *
  * Operations and page faults wait from now on.
  */
-void ivshmem_device_pause(struct ivshmem_device *idev)
+void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 {
-	ivshmem_device_quiesce(idev, IVSHMEM_PAUSED);
-	trace_ivshmem_pause(idev->minor);
+	ivshmem_device_quiesce(idev, IVSHMEM_RESETTING);
+	trace_ivshmem_reset_prepare(idev->minor);
 }
 
 /**
- * ivshmem_device_resume() - the memory is back, doorbells may have been lost
+ * ivshmem_device_reset_done() - the memory is back, doorbells may have been lost
  * @idev: registered; the caller holds the transport's lock
  *
  * Everybody who waits for a doorbell is woken to look at the memory again:
  * what came in between cannot be known.
  */
-void ivshmem_device_resume(struct ivshmem_device *idev)
+void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
-	trace_ivshmem_resume(idev->minor);
+	trace_ivshmem_reset_done(idev->minor);
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal_all(idev);
 }
@@ -283,45 +283,45 @@ void ivshmem_device_resume(struct ivshmem_device *idev)
  * The machine has slept, and programs with it, and what is below has been brought
  * back. Doorbells that came in the meantime are lost: wake everybody to look.
  */
-static int __maybe_unused ivshmem_device_woken(struct device *dev)
+static int __maybe_unused ivshmem_device_resume(struct device *dev)
 {
 	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
 
-	trace_ivshmem_woken(idev->minor);
+	trace_ivshmem_resume(idev->minor);
 	ivshmem_peers_signal_all(idev);
 	return 0;
 }
 
-SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_woken);
+SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_resume);
 
 /**
- * ivshmem_device_gone() - the device goes away, now
+ * ivshmem_device_unregister() - the device goes away, now
  * @idev: registered; the caller holds the transport's lock
  *
  * When this returns no operation touches the region or the registers any more,
  * and none will. Interrupts may still come in; the caller frees them next.
  */
-void ivshmem_device_gone(struct ivshmem_device *idev)
+void ivshmem_device_unregister(struct ivshmem_device *idev)
 {
 	trace_ivshmem_remove(idev->minor);
-	ivshmem_device_quiesce(idev, IVSHMEM_GONE);
-	trace_ivshmem_gone(idev->minor);
+	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	trace_ivshmem_unregister(idev->minor);
 	cdev_device_del(&idev->cdev, &idev->dev);
 	ivshmem_minor_put(idev->minor);
 }
-EXPORT_SYMBOL_IVSHMEM(ivshmem_device_gone);
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unregister);
 
 /**
- * ivshmem_try_enter() - enter a device unless it is paused
+ * ivshmem_access_try() - enter a device unless it is paused
  * @idev: the device
- * @idx: for ivshmem_exit()
+ * @idx: for ivshmem_access_end()
  *
  * Does not sleep.
  *
  * Return: 0, after which the region and the registers may be touched until
- * ivshmem_exit(); -ENODEV; -EAGAIN while the device is being reset
+ * ivshmem_access_end(); -ENODEV; -EAGAIN while the device is being reset
  */
-int ivshmem_try_enter(struct ivshmem_device *idev, int *idx)
+int ivshmem_access_try(struct ivshmem_device *idev, int *idx)
 {
 	int state;
 
@@ -333,33 +333,33 @@ int ivshmem_try_enter(struct ivshmem_device *idev, int *idx)
 		return 0;
 	}
 	srcu_read_unlock(&idev->srcu, *idx);
-	return state == IVSHMEM_GONE ? -ENODEV : -EAGAIN;
+	return state == IVSHMEM_UNREGISTERED ? -ENODEV : -EAGAIN;
 }
 
 /**
- * ivshmem_enter() - enter a device, after a reset if there is one
+ * ivshmem_access_begin() - enter a device, after a reset if there is one
  * @idev: the device
- * @idx: for ivshmem_exit()
+ * @idx: for ivshmem_access_end()
  *
- * Return: 0 as ivshmem_try_enter(); -ENODEV; -EINTR if killed in the meantime
+ * Return: 0 as ivshmem_access_try(); -ENODEV; -EINTR if killed in the meantime
  */
-int ivshmem_enter(struct ivshmem_device *idev, int *idx)
+int ivshmem_access_begin(struct ivshmem_device *idev, int *idx)
 {
 	int ret;
 
-	while ((ret = ivshmem_try_enter(idev, idx)) == -EAGAIN)
+	while ((ret = ivshmem_access_try(idev, idx)) == -EAGAIN)
 		if (wait_event_killable(idev->changed,
-					READ_ONCE(idev->state) != IVSHMEM_PAUSED))
+					READ_ONCE(idev->state) != IVSHMEM_RESETTING))
 			return -EINTR;
 	return ret;
 }
 
 /**
- * ivshmem_exit() - leave what ivshmem_enter() or ivshmem_try_enter() entered
+ * ivshmem_access_end() - leave what ivshmem_access_begin() or ivshmem_access_try() entered
  * @idev: the device
  * @idx: as it was given
  */
-void ivshmem_exit(struct ivshmem_device *idev, int idx)
+void ivshmem_access_end(struct ivshmem_device *idev, int idx)
 {
 	__acquire(&idev->srcu);
 	srcu_read_unlock(&idev->srcu, idx);

@@ -2,16 +2,15 @@
 /*
  * Sleeping until a doorbell rings: a futex between machines
  *
- * Why no wake-up is lost. The other side changes the word, then rings. The
- * waiter listens, then looks at the counts, then at the word, then
- * sleeps. If it missed the change, the doorbell comes later than its look, and
- * the interrupt handler finds it among the listeners, or has counted before it
- * looked.
+ * Why no wake-up is lost: the other side changes the word, then rings. The
+ * waiter becomes a listener, then reads the counts, then the word, then sleeps.
+ * If it missed the change, the doorbell comes after it read the counts, and the
+ * interrupt handler finds it among the listeners.
  *
- * Nobody sleeps between ivshmem_enter() and ivshmem_exit(), so a device can be
- * reset or go away under any number of waiters. A task that waits for one vector
- * listens to that and is not disturbed by others; one that waits for several
- * listens to all of the peer.
+ * No task sleeps between ivshmem_access_begin() and ivshmem_access_end(), so a
+ * device can be reset or removed under any number of waiters. A task that waits
+ * for one vector listens to that vector only, and is not woken by others; a task
+ * that waits for several listens to all of the peer.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -20,10 +19,10 @@
 #include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
-/* Rounds of looking between two looks at the clock while spinning. */
+/* While spinning: rounds between two readings of the clock. */
 #define SPIN_ROUNDS	32
 
 /* One call of WAIT. */
@@ -50,9 +49,9 @@ static const struct ivshmem_listener_ops waiter_ops = {
 };
 
 /**
- * ivshmem_wait_check() - is this a request that can be served?
- * @file: whose
- * @w: as the program gave it, copied
+ * ivshmem_wait_check() - check the arguments of WAIT
+ * @file: the open file
+ * @w: copied from the program
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP or -EACCES
  */
@@ -105,7 +104,7 @@ static bool wanted(const struct ivshmem_wait *w, unsigned int vector)
 	return w->vector == vector;
 }
 
-/* The range of vectors worth looking at: all, or just one. */
+/* The range of vectors to look at: all, or one. */
 static void wait_span(const struct ivshmem_file *file,
 		      const struct ivshmem_wait *w, unsigned int *first,
 		      unsigned int *end)
@@ -124,7 +123,7 @@ static bool any_fired(struct ivshmem_waiter *wr)
 	return false;
 }
 
-/* Is the word no longer as expected? The device is entered. */
+/* Does the word differ from the expected value? Called inside the device. */
 static bool word_changed(struct ivshmem_waiter *wr)
 {
 	const u32 *word = wr->file->idev->mem + wr->w->offset;
@@ -134,29 +133,29 @@ static bool word_changed(struct ivshmem_waiter *wr)
 }
 
 /*
- * Look once. Gives 1 when the call is over, 0 when there is nothing yet, or
- * -ENODEV. During a reset there is nothing yet: its end wakes everybody.
+ * Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV.
+ * During a reset nothing happened yet: its end notifies all listeners.
  */
 static int wait_look(struct ivshmem_waiter *wr)
 {
-	int idx, ret = ivshmem_try_enter(wr->file->idev, &idx);
+	int idx, ret = ivshmem_access_try(wr->file->idev, &idx);
 
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = any_fired(wr) || word_changed(wr);
-	ivshmem_exit(wr->file->idev, idx);
+	ivshmem_access_end(wr->file->idev, idx);
 	return ret;
 }
 
 /*
- * Look until the budget is used up, or something asks for the processor and is
- * not let in by preemption.
+ * Spin until the budget is used up or another task wants the processor, also where
+ * the kernel is not preemptible.
  */
 static int wait_spin(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
-	int idx, i, ret = ivshmem_try_enter(idev, &idx);
+	int idx, i, ret = ivshmem_access_try(idev, &idx);
 
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
@@ -170,11 +169,11 @@ static int wait_spin(struct ivshmem_waiter *wr)
 	} while (!ret && !need_resched() && !signal_pending(current) &&
 		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
 		 ktime_before(ktime_get(), end));
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return ret;
 }
 
-/* Until something happens, the time is over, or a signal comes. */
+/* Sleep until something happens, the time is over, or a signal comes. */
 static int wait_loop(struct ivshmem_waiter *wr)
 {
 	u64 slack = current->timer_slack_ns;
@@ -212,21 +211,21 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Is the word changed now? The device may be in the middle of a reset. */
+/* Report a changed word; after a reset if there is one. */
 static int report_word(struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
-	int idx, ret = ivshmem_enter(idev, &idx);
+	int idx, ret = ivshmem_access_begin(idev, &idx);
 
 	if (ret)
 		return ret;
 	if (word_changed(wr))
 		wr->w->result |= IVSHMEM_RESULT_CHANGED;
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
-/* Write what vector @v has to report, and put the count that this covers in @count. */
+/* Report vector @v. @count is the count up to which this reports. */
 static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
 {
 	struct ivshmem_file *file = wr->file;
@@ -248,7 +247,7 @@ static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
 	return 0;
 }
 
-/* What was reported is seen. Where another thread was faster, both have reported it. */
+/* Mark as seen. If another thread was faster, both have reported the same. */
 static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 {
 	s64 seen = atomic64_read(&file->seen[v]);
@@ -258,10 +257,9 @@ static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 }
 
 /*
- * Report to the program, then mark as seen: a program that gave an address where
- * nothing can be written loses no doorbell. The counts are read before the word: a
- * doorbell that is reported belongs to a change that the program sees when it looks
- * at the memory.
+ * Report to the program first and mark as seen then: if the result cannot be written,
+ * no doorbell is lost. The counts are read before the word, so a reported doorbell
+ * belongs to a change that the program sees when it looks at the memory.
  */
 static int report_vectors(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw,
 			  s64 *reported, unsigned int first, unsigned int end)
@@ -308,7 +306,7 @@ static int wait_report(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw
 	return ret;
 }
 
-/* A time of CLOCK_MONOTONIC in the caller's time namespace, as the kernel counts it. */
+/* Convert a CLOCK_MONOTONIC time from the caller's time namespace. */
 static ktime_t host_time(s64 ns)
 {
 	struct timespec64 add = { };
@@ -332,9 +330,9 @@ static ktime_t deadline_of(const struct ivshmem_wait *w)
 
 /**
  * ivshmem_wait() - sleep until a doorbell rings
- * @file: whose
- * @w: checked; when this returns -ERESTARTSYS a relative timeout is what is left
- * @uw: where the program wants the result; written when this returns 0
+ * @file: the open file
+ * @w: checked arguments; on -ERESTARTSYS a relative timeout is what remains
+ * @uw: the program's structure; written on success
  *
  * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT, -EUSERS, -ENOMEM
  */

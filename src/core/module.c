@@ -5,7 +5,7 @@
  * insmod or modprobe ends in ivshmem_init(): it reserves device numbers, makes
  * the class /sys/class/ivshmem and tells the PCI core which devices are ours.
  * From then on the core calls pci.c for each one found, now or at hotplug.
- * rmmod ends in ivshmem_exit(); while a node is open or mapped the kernel does
+ * rmmod ends in ivshmem_access_end(); while a node is open or mapped the kernel does
  * not let it come to that.
  */
 #include <linux/fs.h>
@@ -13,7 +13,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
-#include "ivshmem.h"
+#include "core.h"
 
 #define IVSHMEM_MINORS	1024
 #define IVSHMEM_FS_MAGIC	0x6976736d	/* "ivsm" */
@@ -132,7 +132,7 @@ err_event:
 }
 module_init(ivshmem_init);
 
-static void __exit ivshmem_exit_module(void)
+static void __exit ivshmem_exit(void)
 {
 	ivshmem_pci_exit();
 	class_unregister(&ivshmem_class);
@@ -140,7 +140,7 @@ static void __exit ivshmem_exit_module(void)
 	kern_unmount(ivshmem_mnt);
 	ivshmem_event_exit();
 }
-module_exit(ivshmem_exit_module);
+module_exit(ivshmem_exit);
 
 MODULE_DESCRIPTION("Shared memory and doorbells between virtual machines (ivshmem)");
 MODULE_AUTHOR("The ivshmem authors");

@@ -11,7 +11,7 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /**
@@ -56,7 +56,7 @@ static const struct ivshmem_listener_ops binding_ops = {
 	.put = binding_put,
 };
 
-/* What poll() on an eventfd tells: its wait queue. */
+/* Gets the wait queue of an eventfd from its poll(). */
 struct queue_finder {
 	poll_table table;
 	wait_queue_head_t *queue;
@@ -102,7 +102,7 @@ static struct binding *binding_new(struct ivshmem_file *file, u32 vector, int fd
 	return b;
 }
 
-/* Put a binding (or NULL) in the place of the one that is there. Holds file->lock. */
+/* Replace the binding of a vector by another one, or by none (NULL). */
 static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding *b)
 {
 	struct binding *old = xa_store(&file->bindings, vector, b, GFP_KERNEL_ACCOUNT);
@@ -114,20 +114,20 @@ static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding
 		       b ? &b->listener : NULL);
 	if (old)
 		binding_put(&old->listener);
-	/* Too late to hear that the device is gone? */
-	if (b && READ_ONCE(file->idev->state) == IVSHMEM_GONE)
+	/* Bound after the notification that the device is unregistered? */
+	if (b && READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
 		binding_notify(&b->listener, false);
 	return b || old ? 0 : -ENOENT;
 }
 
 /**
- * ivshmem_eventfd_bind() - bind an eventfd to a vector, or end that
- * @file: whose
+ * ivshmem_eventfd_bind() - bind an eventfd to a vector, or unbind it
+ * @file: the open file
  * @vector: below nr_vectors
- * @fd: the eventfd or -1
+ * @fd: the eventfd, or -1 to unbind
  *
- * Return: 0; -ENOENT with nothing to end; -EBADF, -EINVAL for a bad @fd;
- * -ENOMEM
+ * Return: 0; -ENOENT if there is nothing to unbind; -EBADF, -EINVAL for a bad
+ * @fd; -ENOMEM
  */
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
 {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits: how much of a device one user may have
+ * Limits on what one user may have of a device
  *
- * Open files, files that want SIGIO, and tasks asleep in WAIT are counted for each
- * user of each device. CAP_SYS_RESOURCE lifts the limits.
+ * Open files, files with O_ASYNC and tasks asleep in WAIT are counted per user and
+ * device. CAP_SYS_RESOURCE lifts the limits.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
-#include "ivshmem.h"
+#include "core.h"
 
 /*
- * A user without privileges gets as many ids as it likes in a user namespace of
- * its own; they count as the user who made the namespace.
+ * An unprivileged user gets any number of uids in a user namespace of its own. They
+ * count as the user who created the namespace.
  */
 static kuid_t counted_uid(void)
 {
@@ -46,7 +46,7 @@ static struct ivshmem_user *lookup_user(struct ivshmem_device *idev, kuid_t uid)
  * ivshmem_user_get() - count an open file
  * @idev: its device
  *
- * Return: the caller's user; -EUSERS if that has too many; -ENOMEM
+ * Return: the caller's user; -EUSERS if it has too many files; -ENOMEM
  */
 struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 {
@@ -65,9 +65,9 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 }
 
 /**
- * ivshmem_user_put() - an open file was closed
+ * ivshmem_user_put() - stop counting a file that is closed
  * @idev: its device
- * @user: as ivshmem_user_get() gave it
+ * @user: as ivshmem_user_get() returned it
  */
 void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 {
@@ -80,9 +80,9 @@ void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 }
 
 /**
- * ivshmem_user_charge() - count one more of something
- * @count: of struct ivshmem_user
- * @max: its limit
+ * ivshmem_user_charge() - increment a counter with a limit
+ * @count: in struct ivshmem_user
+ * @max: the limit
  *
  * Return: 0, to be undone by atomic_dec(); or -EUSERS
  */

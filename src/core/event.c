@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells that come in: vectors and their listeners
+ * Incoming doorbells: vectors and their listeners
  *
  * The interrupt handler ends in ivshmem_vector_signal(): count, then notify the
  * listeners. Nothing is consumed: each open file compares the count with what it
- * has seen itself (struct ivshmem_file.seen), so any number of processes can wait
- * for the same vector.
+ * has seen (struct ivshmem_file.seen), so any number of processes can wait for the
+ * same vector.
  *
  * The handler's work is bounded, whatever programs do. Each vector has a few
  * direct listeners, which the handler notifies itself if each of them wakes one
@@ -17,14 +17,14 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 /* Direct listeners of a vector, and those of one user among them. */
 #define DIRECT_MAX	4
 #define DIRECT_PER_USER	2
 
-/* Listeners that the work item passes before it lets go of the lock. */
+/* Listeners that the work item passes before it drops the lock for a moment. */
 #define CHUNK		4
 
 static struct workqueue_struct *deferred_wq;
@@ -103,13 +103,13 @@ static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 }
 
 /**
- * ivshmem_listen() - change who listens to a vector
+ * ivshmem_listen() - replace one listener of a vector by another
  * @vec: the vector, or the peer's @any
  * @old: listener to remove, or NULL
  * @new: listener to add, or NULL; its ops and user are set
  *
- * One doorbell is notified to @old or @new. @new hears of all doorbells that the
- * caller does not see in the counts afterwards.
+ * Every doorbell goes to @old or to @new. @new is notified of all doorbells that
+ * the counts do not show to the caller afterwards.
  */
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new)
@@ -125,7 +125,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
 }
 
-/* Have the others notified by the work item. */
+/* Let the work item notify the deferred listeners. */
 static void defer(struct ivshmem_vector *vec)
 {
 	struct ivshmem_peer *peer = vector_peer(vec);
@@ -166,7 +166,7 @@ static void notify(struct ivshmem_vector *vec)
 	spin_unlock_irqrestore(&vec->lock, flags);
 }
 
-/* Notify one deferred listener. The lock is held, but not while that takes long. */
+/* Notify one deferred listener. Drops the lock unless that takes a single wake-up. */
 static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	l->notified = atomic64_read(&vec->count);
@@ -222,13 +222,13 @@ static void notify_work(struct work_struct *work)
 }
 
 /**
- * ivshmem_vector_signal() - a doorbell rang
- * @vec: which
+ * ivshmem_vector_signal() - count a doorbell and notify the listeners
+ * @vec: the vector that was rung
  *
- * Called in the interrupt handler, by peers on the same machine, and where a
- * doorbell may have been missed.
- * The count goes up before the lists of listeners are read: who listens too late
- * to be notified sees the new count.
+ * Called by the interrupt handler, by peers on the same machine, and after a
+ * reset or sleep, when doorbells may be lost.
+ * The count goes up before the lists of listeners are read, so a listener that
+ * comes too late for the list sees the new count.
  */
 void ivshmem_vector_signal(struct ivshmem_vector *vec)
 {
@@ -243,8 +243,8 @@ void ivshmem_vector_signal(struct ivshmem_vector *vec)
 }
 
 /**
- * ivshmem_any_signal() - notify those who listen to all vectors of a peer
- * @peer: of which a vector was signalled, or whose device has changed its state
+ * ivshmem_any_signal() - notify the listeners to all vectors of a peer
+ * @peer: one of its vectors was signalled, or its device has changed state
  */
 void ivshmem_any_signal(struct ivshmem_peer *peer)
 {
@@ -259,8 +259,8 @@ void ivshmem_any_signal(struct ivshmem_peer *peer)
  * @irq: not used
  * @vector: as ivshmem_device_vector() gave it
  *
- * With MSI-X each vector is ours alone and edge-like: nothing to acknowledge,
- * and the status register must not be looked at (it stays 0).
+ * A vector of MSI-X is not shared and works like an edge: there is nothing to
+ * acknowledge. The status register stays 0, so it must not be consulted.
  *
  * Return: IRQ_HANDLED
  */
@@ -295,10 +295,10 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
 }
 
 /**
- * ivshmem_events_end() - wait until nothing is deferred any more
+ * ivshmem_events_end() - wait for the work item of a peer
  * @peer: without listeners, about to be freed
  *
- * Work is queued under vec->lock while there are listeners, so none comes now.
+ * Work is only queued under vec->lock while there are listeners, so none follows.
  */
 void ivshmem_events_end(struct ivshmem_peer *peer)
 {
@@ -306,12 +306,12 @@ void ivshmem_events_end(struct ivshmem_peer *peer)
 }
 
 /**
- * ivshmem_unseen() - what has happened that was not reported to a file
+ * ivshmem_unseen() - count interrupts that were not yet reported to a file
  * @file: the file
  * @vector: below nr_vectors
  *
- * What was seen is read before the count, which only grows: the other way
- * round another thread could report in between, and the difference be negative.
+ * The count only grows, so it is read last. In the other order another thread
+ * could report in between and make the difference negative.
  *
  * Return: the number of interrupts
  */
@@ -322,7 +322,7 @@ u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector)
 	return atomic64_read(&file->peer->vectors[vector].count) - seen;
 }
 
-/* Has anything happened that was not reported to this file yet? */
+/* Is there any interrupt that was not yet reported to this file? */
 bool ivshmem_events_pending(struct ivshmem_file *file)
 {
 	unsigned int i;

@@ -7,7 +7,7 @@
  * that are in here, so only a reset needs care.
  */
 #include <linux/slab.h>
-#include "ivshmem.h"
+#include "core.h"
 
 static struct ivshmem_device *to_idev(struct device *dev)
 {
@@ -31,11 +31,11 @@ static ssize_t id_show(struct device *dev, struct device_attribute *attr,
 	/* Each open file has its own? */
 	if (!idev->peer)
 		return sysfs_emit(buf, "unknown\n");
-	ret = ivshmem_enter(idev, &idx);
+	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
 	id = ivshmem_peer_id(idev->peer);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	if (id == IVSHMEM_ID_UNKNOWN)
 		return sysfs_emit(buf, "unknown\n");
 	return sysfs_emit(buf, "%u\n", id);

@@ -14,24 +14,24 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
-/* read and write move this much at a time. */
+/* Bytes that read and write copy at a time. */
 #define BUFFER_SIZE	SZ_64K
 
 /* Pollers that are woken before their queue is unlocked for a moment. */
 #define WAKE_CHUNK	8
 
-/* A device that is gone fails before anything else is looked at. */
-static bool is_gone(const struct ivshmem_file *file)
+/* On an unregistered device all calls fail first of all with ENODEV. */
+static bool is_unregistered(const struct ivshmem_file *file)
 {
-	return READ_ONCE(file->idev->state) == IVSHMEM_GONE;
+	return READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED;
 }
 
 /*
  * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
- * meanwhile, so outside the interrupt handler the lock is dropped now and then. The
+ * meanwhile, so the lock is dropped now and then, except in the interrupt handler. The
  * bookmark keeps the place in the queue.
  */
 static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool direct)
@@ -57,11 +57,11 @@ static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool di
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* A file that somebody polls, or that wants SIGIO: a doorbell rang. */
+/* Notify a file: wake its pollers, and send SIGIO. */
 static bool file_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
-	bool gone = is_gone(file);
+	bool gone = is_unregistered(file);
 
 	if (direct && (READ_ONCE(file->fasync) || !ivshmem_one_wakeup(&file->pollers)))
 		return false;
@@ -120,7 +120,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	ret = ivshmem_peer_join(file);
 	if (ret)
 		goto err_user;
-	ret = ivshmem_enter(idev, &idx);
+	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		goto err_leave;
 	get_device(&idev->dev);
@@ -130,7 +130,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	filp->private_data = file;
 	filp->f_mode |= FMODE_NOWAIT;
 	filp->f_mapping = idev->inode->i_mapping;
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 
 	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
 	return 0;
@@ -167,8 +167,8 @@ static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 }
 
 /*
- * Move @n bytes between the region and a buffer. Memory that is not write-back
- * wants the accessors for device memory: arm64 allows no unaligned access to it.
+ * Copy @n bytes between the region and a buffer. Memory that is not write-back needs
+ * the accessors for device memory: arm64 faults on unaligned access to it.
  */
 static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {
@@ -178,8 +178,8 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 	void __iomem *io = (void __iomem __force *)mem;
 	int idx, ret;
 
-	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_try_enter(idev, &idx) :
-					     ivshmem_enter(idev, &idx);
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
+					     ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
 	if (idev->cache == IVSHMEM_CACHE_WB)
@@ -188,14 +188,13 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 		memcpy_toio(io, buffer, n);
 	else
 		memcpy_fromio(buffer, io, n);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
 /*
- * Copy as much as there is, through a buffer: programs may give memory that is
- * itself a mapping of this device, and a page fault on that must not happen
- * inside the device (see ivshmem.h).
+ * Copy through a buffer: the program's memory may be a mapping of this very device,
+ * and its page fault must not happen inside the device (see core.h).
  */
 static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
@@ -237,7 +236,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return -ENODEV;
 	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
 		return 0;
@@ -248,7 +247,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return -ENODEV;
 	if (!iov_iter_count(from))
 		return 0;
@@ -257,7 +256,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return copy_region(iocb, from, true);
 }
 
-/* The first who polls makes the file a listener, until it is closed. */
+/* The first poll() or O_ASYNC makes the file a listener, until it is closed. */
 static void file_listen(struct ivshmem_file *file)
 {
 	if (hlist_unhashed_lockless(&file->listener.node))
@@ -276,7 +275,7 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	poll_wait(filp, &file->pollers, wait);
 	file_listen(file);
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
-	if (is_gone(file))
+	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
 	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
@@ -298,9 +297,9 @@ static int fasync_on(int fd, struct file *filp)
 	if (ret < 0)
 		return ret;
 	file_listen(file);
-	/* Too late to hear that the device is gone? */
+	/* Set after the notification that the device is unregistered? */
 	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
-	if (is_gone(file))
+	if (is_unregistered(file))
 		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
 	return 0;
 }
@@ -325,7 +324,7 @@ const struct file_operations ivshmem_fops = {
 	.write_iter = ivshmem_write_iter,
 	.poll = ivshmem_poll,
 	.fasync = ivshmem_fasync,
-	.fsync = noop_fsync,	/* for msync: there is nothing behind the memory */
+	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
 	.mmap = ivshmem_mmap,
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

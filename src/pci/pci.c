@@ -14,7 +14,7 @@
 #include <linux/pci.h>
 #include <linux/security.h>
 #include <linux/slab.h>
-#include "ivshmem.h"
+#include "core.h"
 
 #define IVSHMEM_PCI_DEVICE	0x1110
 #define IVSHMEM_PCI_REVISION	1
@@ -302,7 +302,7 @@ static void ivshmem_pci_remove(struct pci_dev *pdev)
 	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
 	struct ivshmem_device *idev = ip->idev;
 
-	ivshmem_device_gone(idev);
+	ivshmem_device_unregister(idev);
 	release_register_page(ip);
 	free_interrupts(ip, idev->nr_vectors);
 	unmap_device(ip);
@@ -317,14 +317,14 @@ static void ivshmem_pci_reset_prepare(struct pci_dev *pdev)
 {
 	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
 
-	ivshmem_device_pause(ip->idev);
+	ivshmem_device_reset_prepare(ip->idev);
 }
 
 static void ivshmem_pci_reset_done(struct pci_dev *pdev)
 {
 	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
 
-	ivshmem_device_resume(ip->idev);
+	ivshmem_device_reset_done(ip->idev);
 }
 
 static const struct pci_error_handlers ivshmem_pci_err_handler = {

@@ -42,17 +42,17 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_wake_any,
 	     TP_ARGS(device));
 
 /* A reset begins: nobody is inside, all mappings are empty. */
-DEFINE_EVENT(ivshmem_device_class, ivshmem_pause,
+DEFINE_EVENT(ivshmem_device_class, ivshmem_reset_prepare,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
 /* A reset has ended. */
-DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
+DEFINE_EVENT(ivshmem_device_class, ivshmem_reset_done,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
 /* The machine has slept: everybody who waits is about to be woken. */
-DEFINE_EVENT(ivshmem_device_class, ivshmem_woken,
+DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
@@ -62,7 +62,7 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_remove,
 	     TP_ARGS(device));
 
 /* The device went away: nobody is inside, all mappings are empty. */
-DEFINE_EVENT(ivshmem_device_class, ivshmem_gone,
+DEFINE_EVENT(ivshmem_device_class, ivshmem_unregister,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 

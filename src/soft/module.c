@@ -133,7 +133,7 @@ struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec
  */
 void soft_destroy(struct ivshmem_device *idev)
 {
-	ivshmem_device_gone(idev);
+	ivshmem_device_unregister(idev);
 	soft_drop(idev);
 }
 

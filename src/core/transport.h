@@ -16,7 +16,7 @@
  *	ivshmem_device_set_vectors()
  *	... request_irq(ivshmem_interrupt, ivshmem_device_vector()) ...
  *	ivshmem_device_register()		a node appears
- *	ivshmem_device_gone()			the node goes
+ *	ivshmem_device_unregister()			the node goes
  *	... free_irq() ...
  *	ivshmem_device_unmap()
  *	put_device(&idev->dev);
@@ -28,18 +28,14 @@
 #ifndef IVSHMEM_TRANSPORT_H
 #define IVSHMEM_TRANSPORT_H
 
-#include <linux/irqreturn.h>
-#include <linux/types.h>
-/* Who makes checksums of what is declared here (see Kbuild) need not read all this. */
-#ifndef __GENKSYMS__
 #include <linux/cdev.h>
 #include <linux/device.h>
-#include <linux/interrupt.h>
+#include <linux/irqreturn.h>
 #include <linux/mutex.h>
 #include <linux/srcu.h>
+#include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
-#endif
 #include "uapi/linux/ivshmem.h"
 
 struct ivshmem_counter;
@@ -138,7 +134,7 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 			     unsigned long nr);
 int ivshmem_device_register(struct ivshmem_device *idev);
-void ivshmem_device_gone(struct ivshmem_device *idev);
+void ivshmem_device_unregister(struct ivshmem_device *idev);
 void ivshmem_device_unmap(struct ivshmem_device *idev);
 
 /* peer.c */

@@ -4,7 +4,7 @@
  *
  * mmap only records the request. The page tables are filled by the faults that
  * follow: each one enters all pages of the mapping that its page table can hold.
- * Before a reset and at removal the mappings are zapped, and the next touch
+ * Before a reset and at removal the mappings are zapped, and the next access
  * faults again: it waits for the end of the reset, or ends in SIGBUS.
  *
  * Entries are never larger than a page. Kernels that accept huge entries for
@@ -19,7 +19,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 #include "trace.h"
 
 static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
@@ -27,7 +27,7 @@ static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
 	return vma->vm_private_data;
 }
 
-/* The page frame behind @addr, for a mapping of the region. */
+/* The page frame at @addr in a mapping of the region. */
 static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 {
 	const struct ivshmem_device *idev = vma_device(vma);
@@ -43,9 +43,9 @@ static int leave_pte(pte_t *pte, unsigned long addr, void *data)
 }
 
 /*
- * Wait for the end of a reset. The kernel calls again after VM_FAULT_RETRY, and
- * in between the lock that protects the mapping is free: other processes read
- * this one's /proc/PID/maps. The file keeps the device and the module.
+ * Wait for the end of a reset, without the lock that protects the mapping: other
+ * processes must be able to read this one's /proc/PID/maps. The reference to the file
+ * keeps the device and the module. After VM_FAULT_RETRY the kernel faults again.
  */
 static vm_fault_t fault_wait(struct vm_fault *vmf)
 {
@@ -56,17 +56,17 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 		return VM_FAULT_RETRY;
 	filp = get_file(vmf->vma->vm_file);
 	ivshmem_release_fault_lock(vmf);
-	/* A fatal signal ends the wait: the kernel looks for one by itself. */
-	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_PAUSED);
+	/* The kernel checks for the fatal signal that may end this. */
+	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_RESETTING);
 	fput(filp);
 	return VM_FAULT_RETRY;
 }
 
 /*
- * Enter the device for a fault: 0, or what the fault results in.
+ * Begin a fault inside the device. Returns 0, or the result of the fault.
  *
- * The page table is allocated first. The allocation may wait for a memory cgroup
- * to shrink, and removal waits for everyone inside the device.
+ * The page table is allocated first: the allocation may wait for a memory cgroup to
+ * shrink, and removal waits for all tasks inside the device.
  */
 static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 {
@@ -77,7 +77,7 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
 				leave_pte, NULL))
 		return VM_FAULT_OOM;
-	ret = ivshmem_try_enter(idev, idx);
+	ret = ivshmem_access_try(idev, idx);
 	if (!ret)
 		return 0;
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
@@ -86,7 +86,7 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 	return VM_FAULT_SIGBUS;
 }
 
-/* The range of @addr's page table that the mapping covers. */
+/* The part of the mapping that shares a page table with @addr. */
 static void table_range(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long *first, unsigned long *last)
 {
@@ -95,7 +95,7 @@ static void table_range(struct vm_area_struct *vma, unsigned long addr,
 }
 
 #ifdef CONFIG_X86
-/* What fill_around() tells fill_pte(). */
+/* Arguments of fill_pte(). */
 struct fill {
 	struct vm_area_struct *vma;
 	unsigned long pfn;	/* of the next page, where they follow each other */
@@ -126,10 +126,10 @@ static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 }
 
 /*
- * Fill the page table that the page at @addr was just put into, as far as the
- * mapping reaches: one fault and one lock for 512 pages. The protection is
- * that of the first page, into which the kernel has put what it knows of the
- * memory's type; finding that out for each page takes longer than all else.
+ * Fill the page table into which the page at @addr was just entered, as far as the
+ * mapping reaches: one fault and one lock for 512 pages. Copy the protection of that
+ * first entry, which contains the type of the memory: a lookup of the type for each
+ * page would take longer than everything else.
  */
 static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 {
@@ -143,7 +143,7 @@ static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 				    fill_pte, &fill);
 }
 #else
-/* Elsewhere the memory's type costs nothing, so one fault is all it takes. */
+/* Elsewhere the type of the memory needs no lookup. */
 static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 {
 	unsigned long first, last;
@@ -170,7 +170,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
 	if (ret == VM_FAULT_NOPAGE)
 		fill_around(vma, addr);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	trace_ivshmem_fault(idev->minor, addr, ret);
 	return ret;
 }
@@ -189,17 +189,17 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	len = min_t(unsigned long, len, vma->vm_end - addr);
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
-	if (ivshmem_try_enter(idev, &idx))
+	if (ivshmem_access_try(idev, &idx))
 		return -EIO;
 	if (write)
 		memcpy_toio((void __iomem __force *)mem, buf, len);
 	else
 		memcpy_fromio(buf, (void __iomem __force *)mem, len);
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return len;
 }
 
-/* There is nothing to undo; this is for whoever traces. */
+/* Nothing to undo; only a tracepoint. */
 static void mapping_close(struct vm_area_struct *vma)
 {
 	trace_ivshmem_unmap(vma_device(vma)->minor, vma);
@@ -222,7 +222,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
 			     PHYS_PFN(idev->registers_phys));
-	ivshmem_exit(idev, idx);
+	ivshmem_access_end(idev, idx);
 	return ret;
 }
 
@@ -268,7 +268,7 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 	struct ivshmem_device *idev = file->idev;
 	int ret;
 
-	if (READ_ONCE(idev->state) == IVSHMEM_GONE)
+	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
 		return -ENODEV;
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who can be rung here
+ * Local peers: the receivers of doorbells on this machine
  *
  * A PCI device is one peer: the hypervisor gives it an id and raises its
- * interrupts, and all open files hear the same doorbells. Where there is no
- * hypervisor every open file is a peer of its own, with the lowest id that is
- * free, and rings others by ivshmem_peer_ring(); whoever is not there is not
- * rung, as with the real device.
+ * interrupts, and all open files get the same doorbells. Without a hypervisor
+ * every open file is a peer with the lowest free id, and rings others by
+ * ivshmem_peer_ring(). As with the real device, a doorbell to an id without a
+ * peer has no effect.
  */
 #include <linux/capability.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include "compat.h"
-#include "ivshmem.h"
+#include "core.h"
 
 static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
 {
@@ -27,7 +27,7 @@ static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
 }
 
 /**
- * ivshmem_device_set_vectors() - say how many vectors a peer has here
+ * ivshmem_device_set_vectors() - set the number of vectors of each local peer
  * @idev: not registered yet
  * @nr: 0 to IVSHMEM_MAX_VECTORS
  *
@@ -54,11 +54,11 @@ int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 
 /**
- * ivshmem_device_vector() - a vector of the device's only peer
+ * ivshmem_device_vector() - get a vector of the device's only peer
  * @idev: with vectors
  * @vector: below nr_vectors
  *
- * Return: what ivshmem_interrupt() wants
+ * Return: the argument of ivshmem_interrupt()
  */
 void *ivshmem_device_vector(struct ivshmem_device *idev, unsigned int vector)
 {
@@ -66,7 +66,7 @@ void *ivshmem_device_vector(struct ivshmem_device *idev, unsigned int vector)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_vector);
 
-/* The last file is closed. */
+/* Called when the last reference to the device is dropped. */
 void ivshmem_peers_free(struct ivshmem_device *idev)
 {
 	xa_destroy(&idev->peers);
@@ -106,7 +106,7 @@ int ivshmem_peer_join(struct ivshmem_file *file)
 }
 
 /**
- * ivshmem_peer_leave() - an open file needs its peer no more
+ * ivshmem_peer_leave() - take its peer from an open file
  * @file: being closed, without listeners
  */
 void ivshmem_peer_leave(struct ivshmem_file *file)
@@ -115,16 +115,16 @@ void ivshmem_peer_leave(struct ivshmem_file *file)
 		return;
 	xa_erase(&file->idev->peers, file->peer->id);
 	ivshmem_events_end(file->peer);
-	/* Somebody may be ringing it. */
+	/* Another task may be ringing it. */
 	kvfree_rcu(file->peer, rcu);
 }
 
-/* The number by which others ring it. The device is entered. */
+/* The id that others ring; called inside the device. */
 u32 ivshmem_peer_id(struct ivshmem_peer *peer)
 {
 	const struct ivshmem_transport *transport = peer->idev->transport;
 
-	/* ivshmem-plain has the register too, but nobody has given it an id. */
+	/* ivshmem-plain has the register too, but gets no id from a server. */
 	if (!peer->idev->can_ring)
 		return IVSHMEM_ID_UNKNOWN;
 	return transport->peer_per_file ? peer->id : transport->id(peer->idev);
@@ -132,9 +132,9 @@ u32 ivshmem_peer_id(struct ivshmem_peer *peer)
 
 /**
  * ivshmem_peer_ring() - ring a peer of the same device
- * @idev: with peer_per_file; entered
- * @id: whom; it need not exist
- * @vector: which; it need not exist
+ * @idev: with peer_per_file; called inside the device
+ * @id: the peer; it need not exist
+ * @vector: its vector; it need not exist
  */
 void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 {
@@ -144,7 +144,7 @@ void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 	peer = xa_load(&idev->peers, id);
 	if (peer && vector < idev->nr_vectors) {
 		vector = array_index_nospec(vector, idev->nr_vectors);
-		/* What the caller wrote to the region goes first. */
+		/* Order earlier writes to the region before the doorbell. */
 		smp_mb__before_atomic();
 		ivshmem_vector_signal(&peer->vectors[vector]);
 	}
@@ -158,7 +158,7 @@ static void peer_signal_all(struct ivshmem_peer *peer)
 
 	for (i = 0; i < peer->idev->nr_vectors; i++)
 		ivshmem_vector_signal(&peer->vectors[i]);
-	/* Also those who poll a device without vectors. */
+	/* A device without vectors may have pollers, too. */
 	ivshmem_any_signal(peer);
 }
 
@@ -176,7 +176,7 @@ void ivshmem_peers_signal_all(struct ivshmem_device *idev)
 	rcu_read_lock();
 	xa_for_each(&idev->peers, id, peer) {
 		peer_signal_all(peer);
-		/* There may be many. */
+		/* There may be thousands. */
 		rcu_read_unlock();
 		cond_resched();
 		rcu_read_lock();

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ivshmem: what the files of the core know of each other; transport.h tells
- * what a device and its transport are
+ * ivshmem: declarations shared by the files of the core; transport.h describes
+ * a device and its transport
  *
- * Who may run when
+ * Concurrency
  *
  * Every entry from user space (file operations, page faults, sysfs) may run on
- * any number of processors at once, with interrupts coming in and the device
- * going away in the middle. What holds it together:
+ * any number of processors at once, while interrupts come in and the device is
+ * reset or removed. The rules:
  *
- *   idev->srcu	A reader is inside "the device is there": between
- *		ivshmem_enter() and ivshmem_exit() the region and the registers
- *		may be touched. In there nobody sleeps for a doorbell, and
- *		nobody touches the memory of programs: that could be a mapping
- *		of this very device, whose page fault waits for the end of a
- *		reset, which waits for the reader. Leaving LIVE means: set the
- *		state, wait for all readers to get out.
+ *   idev->srcu	Between ivshmem_access_begin() and ivshmem_access_end() a task
+ *		may access the region and the registers. There it neither sleeps
+ *		for a doorbell nor accesses the memory of programs. That memory
+ *		could be a mapping of this device: its page fault would wait for
+ *		the end of a reset, and the reset for the task. To leave the
+ *		state LIVE means to set the state and wait for all such tasks.
  *   vec->lock	Protects vec->listeners and vec->direct. Taken in the interrupt
  *		handler, so interrupts are off around it elsewhere, and it is
  *		held for a few wake-ups at most.
- *   RCU	A peer found in idev->peers lives until rcu_read_unlock().
+ *   RCU	A peer found in idev->peers stays until rcu_read_unlock().
  *
  * Lock order, outer first:
  *
@@ -34,10 +33,14 @@
  *     idev->users_lock
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
- * is called under it only, where no reader of idev->srcu ever goes.
+ * is called under that lock only, which no reader of idev->srcu ever takes.
+ *
+ * Removal and reset wait for nothing that a user of the device controls. Tasks
+ * inside leave after a bounded amount of work: they have allocated all memory
+ * before, page tables included.
  */
-#ifndef IVSHMEM_H
-#define IVSHMEM_H
+#ifndef IVSHMEM_CORE_H
+#define IVSHMEM_CORE_H
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
@@ -55,13 +58,13 @@
 #define IVSHMEM_USER_SIGIO	16	/* open files with O_ASYNC */
 #define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT */
 
-/* Ids of peers that only CAP_SYS_RESOURCE gets, where each open file has one. */
+/* Where each open file has an id: ids that only CAP_SYS_RESOURCE may take. */
 #define IVSHMEM_RESERVED_IDS	16
 
 /**
- * struct ivshmem_user - what one user has of a device
+ * struct ivshmem_user - use of a device by one user
  * @node: in idev->users
- * @uid: whose (constant)
+ * @uid: the user (constant)
  * @files: open files; under idev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT
@@ -77,11 +80,11 @@ struct ivshmem_user {
 struct ivshmem_listener;
 
 /**
- * struct ivshmem_listener_ops - what a kind of listener does
- * @notify: a doorbell rang. With @direct it is called in the interrupt handler
- *	under vec->lock, and returns false if that would take more than one
- *	wake-up; without, it may sleep if there is @put
- * @put: drop a reference; NULL for a listener without references, which is
+ * struct ivshmem_listener_ops - operations of one kind of listener
+ * @notify: report a doorbell. With @direct the call comes from the interrupt
+ *	handler, under vec->lock; it returns false without doing anything if it
+ *	would wake more than one task. Otherwise it may sleep if @put is set
+ * @put: drop a reference; NULL if the listener has no references and is always
  *	notified under vec->lock
  */
 struct ivshmem_listener_ops {
@@ -90,12 +93,11 @@ struct ivshmem_listener_ops {
 };
 
 /**
- * struct ivshmem_listener - somebody to notify when a doorbell rings
+ * struct ivshmem_listener - receiver of the doorbells of a vector
  * @node: in vec->listeners
- * @ops: what to do (constant)
- * @user: for whom (constant; not dereferenced)
- * @notified: value of vec->count of which it was last notified; of a direct
- *	listener an older one
+ * @ops: operations (constant)
+ * @user: the user it belongs to (constant; compared, never dereferenced)
+ * @notified: vec->count at the last notification; older for a direct listener
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
  *
@@ -111,14 +113,14 @@ struct ivshmem_listener {
 };
 
 /**
- * struct ivshmem_vector - one doorbell of a peer of ours
+ * struct ivshmem_vector - one doorbell of a local peer
  * @count: times it was signalled; only grows
  * @listeners: struct ivshmem_listener, the direct ones first
  * @lock: protects @listeners and @direct
- * @number: of the vector in its peer (constant)
- * @direct: how many are direct
+ * @number: index in the peer (constant)
+ * @direct: number of direct listeners
  *
- * There may be 256 of these for an open file, so they are small.
+ * An open file may have 256 of these, so they are small.
  */
 struct ivshmem_vector {
 	atomic64_t count;
@@ -132,13 +134,13 @@ struct ivshmem_vector {
 #define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
 
 /**
- * struct ivshmem_peer - somebody here who can be rung
+ * struct ivshmem_peer - a local peer: its vectors can be rung
  * @idev: the device (constant)
  * @id: in idev->peers (constant; not used by a device with one peer)
- * @any: signalled with each of the vectors, for those who listen to several
+ * @any: signalled with each of the vectors, for listeners to several of them
  * @work: notifies the deferred listeners
- * @deferred: the vectors that have some to notify
- * @rcu: for freeing it
+ * @deferred: vectors with deferred listeners to notify
+ * @rcu: for freeing
  * @vectors: as many as the device has
  */
 struct ivshmem_peer {
@@ -152,9 +154,9 @@ struct ivshmem_peer {
 };
 
 /**
- * struct ivshmem_counter - what sysfs tells of a vector, for all peers together
- * @count: times it fired; only grows
- * @attr: its file (constant after registration)
+ * struct ivshmem_counter - interrupts of a vector, of all peers together
+ * @count: times it was signalled; only grows
+ * @attr: its file in sysfs (constant after registration)
  * @name: its number (constant)
  */
 struct ivshmem_counter {
@@ -164,24 +166,24 @@ struct ivshmem_counter {
 };
 
 enum ivshmem_state {
-	IVSHMEM_LIVE,	/* operations run */
-	IVSHMEM_PAUSED,	/* being reset: operations wait */
-	IVSHMEM_GONE,	/* for good: operations fail */
+	IVSHMEM_LIVE,		/* operations run */
+	IVSHMEM_RESETTING,	/* operations wait */
+	IVSHMEM_UNREGISTERED,	/* operations fail, for good */
 };
 
 /**
  * struct ivshmem_file - an open file
  * @idev: holds a reference
- * @peer: whose doorbells it hears: the device's, or its own
- * @user: who has opened it
+ * @peer: receives its doorbells: the device's peer, or one of its own
+ * @user: charged for it
  * @mode: FMODE_READ, FMODE_WRITE (constant)
- * @listener: on the peer's @any once somebody polls or wants SIGIO; holds a
- *	reference on this structure
+ * @listener: on the peer's @any after the first poll() or O_ASYNC; its
+ *	references are those of this structure
  * @pollers: tasks and epolls that poll
- * @fasync: wants SIGIO (has a lock of its own)
+ * @fasync: receivers of SIGIO (with a lock of its own)
  * @lock: protects changes of @bindings
  * @bindings: eventfds, by vector
- * @seen: per vector the count that was reported to this file; moved forward by
+ * @seen: for each vector the count that was reported to this file; advanced by
  *	the task that reports
  */
 struct ivshmem_file {
@@ -209,11 +211,11 @@ struct inode *ivshmem_inode_new(void);
 
 /* device.c */
 extern const struct dev_pm_ops ivshmem_pm_ops;
-void ivshmem_device_pause(struct ivshmem_device *idev);
-void ivshmem_device_resume(struct ivshmem_device *idev);
-int ivshmem_enter(struct ivshmem_device *idev, int *idx);
-int ivshmem_try_enter(struct ivshmem_device *idev, int *idx);
-void ivshmem_exit(struct ivshmem_device *idev, int idx);
+void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
+void ivshmem_device_reset_done(struct ivshmem_device *idev);
+int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
+int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
+void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 
 /* peer.c */
 int ivshmem_peer_join(struct ivshmem_file *file);
@@ -250,8 +252,17 @@ u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);
 
 /* eventfd.c */
+#ifdef CONFIG_EVENTFD
 int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd);
 void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);
+#else
+static inline int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
+#endif
 
 /* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
@@ -263,13 +274,22 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
 
 /*
- * Where mmap finds the register page: far beyond any region, within what a
- * 32-bit program can say.
+ * Offset of the register page for mmap: far beyond any region, and within reach
+ * of a 32-bit program.
  */
 #define IVSHMEM_REGISTERS_OFFSET	BIT_ULL(43)
 
-/* pci.c */
+/* pci/pci.c */
+#ifdef CONFIG_PCI
 int ivshmem_pci_init(void);
 void ivshmem_pci_exit(void);
+#else
+static inline int ivshmem_pci_init(void)
+{
+	return 0;
+}
 
-#endif /* IVSHMEM_H */
+static inline void ivshmem_pci_exit(void) { }
+#endif
+
+#endif /* IVSHMEM_CORE_H */
