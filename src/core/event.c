@@ -236,7 +236,7 @@ void ivshmem_vector_signal(struct ivshmem_vector *vec)
 
 	atomic64_inc(&vec->count);
 	atomic64_inc(&peer->idev->counters[vec->number].count);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* count first, look then: pairs with ivshmem_listen() */
 	if (!hlist_empty(&vec->listeners))
 		notify(vec);
 	ivshmem_any_signal(peer);
