@@ -186,26 +186,14 @@ MAPPING_NAMES = {"first": "first touch", "second": "second touch",
                  "random": "random touch", "tables": "page tables"}
 
 
-def mapping_target(key, huge):
-    """What is promised for ours, as a ratio to sysfs."""
-    if huge:
-        return {"mmap": "<= 0.05", "tables": "<= 0.005"}.get(key)
-    return "<= 1.0" if key == "total" else None
-
-
 def mapping_rows(found, line, policy, samples):
-    huge = line == KERNEL and policy != "never"
     for values in samples.values():
         values["total"] = [a + b for a, b in zip(values["mmap"], values["first"])]
     for key, unit in MAPPING_FIGURES.items():
         for label, values in samples.items():
+            target = "<= 1.0" if (key, label) == ("total", "ivshmem") else None
             found.add(f"{MAPPING_NAMES.get(key, key)}, {line} {policy}, {label}", unit,
-                      values[key], (SYSFS, samples[SYSFS][key]),
-                      mapping_target(key, huge) if label == "ivshmem" else None)
-    if huge:
-        ours = samples["ivshmem"]
-        found.add(f"first touch, {line} {policy}, ivshmem to second", "ms", ours["first"],
-                  ("second touch", ours["second"]), "<= 1.1")
+                      values[key], (SYSFS, samples[SYSFS][key]), target)
 
 
 def mapping(setup, found):
