@@ -77,10 +77,18 @@ def offers(source):
     return found
 
 
+def is_served(source, release):
+    """Are headers and image on the mirror? The image is signed, which takes some days
+    longer, and since 7.x it is a package of another name."""
+    images = [name for name in (f"linux-binary-{release}", f"linux-image-{release}")
+              if name in source.names()]
+    return bool(images) and all(map(source.serves, [f"linux-headers-{release}", images[0]]))
+
+
 def newest(source, line):
-    """The newest kernels of a line that can be had: {flavour: release}."""
-    found = {flavour: next((release for release in releases
-                            if source.serves(f"linux-headers-{release}")), None)
+    """The newest kernels of a line that a mirror serves: {flavour: release}."""
+    found = {flavour: next((release for release in releases if is_served(source, release)),
+                           None)
              for flavour, releases in sorted(offers(source)[line].items())}
     return {flavour: release for flavour, release in found.items() if release}
 
