@@ -13,11 +13,13 @@ confdir ?= $(prefix)/lib
 
 .DEFAULT_GOAL := all
 
-include tools/build.mk
+include lib/lib.mk
+include tools/tools.mk
+include tests/host/host.mk
 include tests/rig/guest.mk
 include tests/bench/bench.mk
 include tests/soak/soak.mk
-include tools/package.mk
+include packaging/packages.mk
 
 all: module tools ## build the module for KVER and user space (the default)
 
@@ -74,34 +76,34 @@ guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod li
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:
-	@tests/rig/prerequisites.sh $(guest-packages) \
+	@packaging/prerequisites.sh $(guest-packages) \
 		$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
 		$(if $(findstring /,$(KERNEL)),mmdebstrap)
 
 prerequisites-kernels:
-	@tests/rig/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap
+	@packaging/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap
 
 prerequisites-debug:
-	@tests/rig/prerequisites.sh $(guest-packages) bc bison flex libelf-dev libssl-dev \
+	@packaging/prerequisites.sh $(guest-packages) bc bison flex libelf-dev libssl-dev \
 		xz-utils
 
 prerequisites-lint:
-	@tests/rig/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
+	@packaging/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
 
 prerequisites-bench:
-	@tests/rig/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
+	@packaging/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
 
 install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
 	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
 	test -n "$(DESTDIR)" || ldconfig
 
 clean: ## remove everything built
-	rm -rf build src/ivshmem.c src/ivshmem_soft.c
+	rm -rf build
 	find src \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '.*.cmd' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tools/*.mk | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
 		expand -t 20
 
 .PHONY: all module check check-kernels check-debug check-unplug fuzz soak \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sizes as people write them, for all programs.
+ * Parsing of sizes, for all programs.
  */
 #ifndef SIZE_H
 #define SIZE_H
@@ -16,8 +16,8 @@
 static const char size_units[] = "KMGT";
 
 /*
- * 0, -EINVAL (not a size) or -ERANGE (too large). A size is decimal, or
- * hexadecimal after 0x, and may end in one of the units.
+ * Parse a size: decimal, or hexadecimal after 0x, with an optional unit. Returns 0,
+ * -EINVAL (not a size) or -ERANGE (too large).
  */
 static inline int parse_size(const char *text, uint64_t *value)
 {
@@ -27,7 +27,7 @@ static inline int parse_size(const char *text, uint64_t *value)
 	char *end;
 	int shift = 0;
 
-	/* strtoull() would take a sign and leading blanks. */
+	/* strtoull() would accept a sign and leading blanks. */
 	if (!isdigit((unsigned char)text[0]))
 		return -EINVAL;
 	if (base == 16 && !isxdigit((unsigned char)text[2]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is started without one of its standard streams would get a device, a socket or
- * a lock in its place, and write its messages there.
+ * In a program that is started with a standard stream closed, a device, a socket or a
+ * lock would get that descriptor number, and messages would be written to it.
  */
 #ifndef STREAMS_H
 #define STREAMS_H
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Fill the places, the wrong way round: who uses such a stream gets an error. */
+/* Occupy the numbers, in the wrong mode: using such a stream is an error. */
 static inline void keep_streams(void)
 {
 	int fd;

@@ -3,7 +3,7 @@
 """make bench: how fast it is, beside what users would take instead.
 
 Everything is measured in this run, the alternatives in turn with ours, REPETITIONS
-times. What stands in results.json is the median of these, with the least and the
+times. What stands in build/figures/bench.json is the median of these, with the least and the
 greatest.
 """
 
@@ -23,9 +23,11 @@ import build
 import devices
 import kernels
 import qemu
+import record
 
 REPETITIONS = 7
 MAPPING_REPETITIONS = 5         # they take long
+CROWD_REPETITIONS = 3           # so do these
 KERNEL, OLD_KERNEL = "6.12", "6.1"
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
           machines.MeasureError, qemu.GuestError)
@@ -251,6 +253,28 @@ def instructions(setup, found):
                       (anchor, values[ways[anchor]]))
 
 
+# One user with many listeners: handler of the interrupt, and doorbells of others.
+
+CROWDS = {"none": "none", "one waiter": "waiter", "one eventfd": "eventfd",
+          "256 waiters": "waiters", "1024 bindings of an eventfd with 1000 epolls": "bindings",
+          "10,000 epolls on a file": "epolls",
+          "16 files with O_ASYNC, a group of 1000": "sigio"}
+
+
+def crowds(setup, found):
+    say("crowds of listeners")
+    with machines.running(setup, devices="doorbell,doorbell", modules=MODULES, smp="2",
+                          mem="1024", qemu=machines.hardware(())) as guests:
+        samples = interleaved(guests, {label: f"crowd {kind}" for label, kind in CROWDS.items()},
+                              CROWD_REPETITIONS)
+    for label in CROWDS:
+        found.add(f"interrupt handler, p99, {label}", "µs", samples[label]["handler"],
+                  ("none", samples["none"]["handler"]))
+    for label in CROWDS:
+        found.add(f"doorbell of another user, p99, {label}", "µs", samples[label]["p99"],
+                  ("none", samples["none"]["p99"]), "<= 2.0")
+
+
 def pair(setup, found):
     """What takes two guests."""
     nets = machines.NETS
@@ -286,9 +310,10 @@ def main():
         for setup in setups:
             mapping(setup, found)
         instructions(setups[0], found)
+        crowds(setups[0], found)
         found.write()
         found.show()
-        say(f"{time.monotonic() - begin:.0f} s; {figures.DIRECTORY}")
+        say(f"{time.monotonic() - begin:.0f} s; {record.DIRECTORY}")
         return 0
     except ERRORS as error:
         print(f"make bench: {error}", file=sys.stderr)

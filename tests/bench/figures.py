@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the bench found: rows with ratios and targets, as JSON, tables and a plot.
-
-Run as a program, puts the table of the last run into docs/bench.md.
-"""
+"""What the bench found: rows with ratios and targets, as JSON, tables and a plot."""
 
 import json
 import operator
@@ -11,11 +8,11 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-DIRECTORY = TOP / "build" / "bench"
-DOCUMENT = TOP / "docs" / "bench.md"
+import build
+import record
+
+DIRECTORY = build.BUILD / "bench"          # for what the plot is drawn from
 PLOT = pathlib.Path(__file__).with_name("plot.gp")
 HEADINGS = ("", "median", "min", "max", "unit", "ratio", "to", "target", "met")
 COMPARISONS = {"<=": operator.le, ">=": operator.ge}
@@ -46,9 +43,7 @@ class Figures:
         self.rows.append(row)
 
     def write(self):
-        DIRECTORY.mkdir(parents=True, exist_ok=True)
-        (DIRECTORY / "results.json").write_text(json.dumps(self.rows, indent=1) + "\n")
-        (DIRECTORY / "results.md").write_text(markdown(self.rows))
+        record.write("bench", self.rows, record.table(HEADINGS, map(texts, self.rows)))
         plot(self.rows)
 
     def show(self):
@@ -81,11 +76,6 @@ def texts(row):
             row["target"] or "", met)
 
 
-def markdown(rows):
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *map(texts, rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
 def bars(rows, prefix):
     """A line for each row whose name begins so: the rest of the name, the figures."""
     return "".join(
@@ -107,25 +97,13 @@ def curves(rows, pattern):
 
 
 def plot(rows):
-    """bench.svg, drawn from three small tables."""
+    """bench.svg beside the figures, drawn from three small tables."""
     if not shutil.which("gnuplot"):
         print("# no plot: gnuplot is missing")
         return
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     for name, table in (("roundtrip", bars(rows, "round trip, p50, ")),
                         ("mapping", bars(rows, "total, ")),
                         ("stream", curves(rows, r"stream, (\d+) B, (.*)"))):
         (DIRECTORY / f"{name}.dat").write_text(table)
     subprocess.run(["gnuplot", str(PLOT)], cwd=DIRECTORY, check=True)
-
-
-def document():
-    """Replace what is between the two marks in the document."""
-    text = DOCUMENT.read_text()
-    table = (DIRECTORY / "results.md").read_text()
-    DOCUMENT.write_text(re.sub(r"(<!-- results -->\n).*(<!-- end -->)",
-                               lambda match: match[1] + table + match[2], text,
-                               flags=re.S))
-
-
-if __name__ == "__main__":
-    sys.exit(document())

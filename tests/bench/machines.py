@@ -14,7 +14,7 @@ import topology as topo
 import verbs
 
 OTHER = "0000:00:11.0"          # the second device, which vfio-pci gets
-PROGRAMS = ("doorbell", "idle", "instructions", "mapping", "stream")
+PROGRAMS = ("crowd", "doorbell", "idle", "instructions", "mapping", "stream")
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
 APPEND = "intel_iommu=on "
 

@@ -8,7 +8,6 @@
  */
 #include "vfio.h"
 
-#define PAGE 4096
 #define RANDOM_TOUCHES 500000
 
 /* Kilobytes that this process has in page tables. */

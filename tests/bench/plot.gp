@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Draws bench.svg from the small tables that figures.py writes beside it: medians,
+# Draws build/figures/bench.svg from the small tables that figures.py writes beside it: medians,
 # with the least and the greatest where there is a bar.
 
 set terminal svg size 1000,1800 noenhanced font "sans,13" background "white"
-set output "bench.svg"
+set output "../figures/bench.svg"
 set multiplot layout 3,1
 set grid
 set logscale x

@@ -8,6 +8,8 @@ me=$RIG_GUEST
 other=$((1 - me))
 export IVSHMEM_DEVICE=/dev/ivshmem0
 
+interrupts "commands that wait for each other" || tap_done
+
 # both NAME: wait until the other guest is here too
 both() {
 	rig_ask barrier "$1"

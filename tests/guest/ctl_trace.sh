@@ -4,6 +4,7 @@
 # rig: devices=doorbell vectors=4 size=1M modargs=map_registers=0 turns=yes timeout=120
 . /tests/lib.sh
 
+interrupts "the steps of a doorbell" || tap_done
 address=0000:00:10.0
 driver=/sys/bus/pci/drivers/ivshmem
 tracing=/sys/kernel/tracing
@@ -66,10 +67,13 @@ order ring open wait_begin open ring interrupt wake wait_end release
 order unbind open remove gone region_unmap
 order close release free
 is " process " write open
-is "src/file.c: ivshmem_open()" write open
+is "src/core/file.c: ivshmem_open()" write open
 is " process " write fault
-is "hard interrupt, interrupts off" ring interrupt
-is "hard interrupt, interrupts off" ring wake
+# PREEMPT_RT leaves it to a thread.
+context="hard interrupt, interrupts off"
+[ ! -e /sys/kernel/realtime ] || context="interrupt thread"
+is "$context" ring interrupt
+is "$context" ring wake
 is " process " ring wait_end
 is "idev->srcu" ring ring
 is "device_lock" bind probe
@@ -110,7 +114,7 @@ if grep -q "no function graph" /tmp/errors; then
 	tap_skip "calls" "this kernel has no function graph in an instance"
 else
 	tap_ok "calls" grep -q 'ivshmem_mmap' /tmp/text
-	tap_ok "calls inside calls" grep -q '    ivshmem_enter()' /tmp/text
+	tap_ok "calls inside calls" grep -q '    ivshmem_access_begin()' /tmp/text
 fi
 tap_eq "no instance is left" "$(ls $tracing/instances)" ""
 tap_eq "the tracer of the machine is not touched" "$(cat $tracing/current_tracer)" nop

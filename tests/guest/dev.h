@@ -18,6 +18,8 @@
 #include "rig.h"
 
 #define SECOND 1000000000LL
+/* Not a constant: kernels of arm64 have pages of 4, 16 or 64 KiB. */
+#define PAGE ((size_t)getpagesize())
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/ivshmem/"
 
@@ -51,6 +53,19 @@ static inline struct ivshmem_info dev_info(int fd)
 	if (ioctl(fd, IVSHMEM_IOC_INFO, &info))
 		tap_bail("INFO: %s", strerror(errno));
 	return info;
+}
+
+/*
+ * Does the device have interrupts? A machine may have no vectors to give, as with
+ * pci=nomsi: then what needs them is skipped.
+ */
+static inline bool dev_interrupts(int fd, const char *what)
+{
+	bool has = dev_info(fd).vectors;
+
+	if (!has)
+		tap_skip(what, "the device has no interrupt vectors");
+	return has;
 }
 
 static inline void *dev_map_at(int fd, off_t offset, size_t length)

@@ -62,7 +62,7 @@ well "its command makes the node"
 
 echo "me:x:1000:1000::/:/bin/sh" >/etc/passwd
 tap_eq "somebody else is told about the group" "$(su me -c 'ivshmemctl doctor')" \
-	"you may not use /dev/ivshmem0: sudo usermod -aG ivshmem \$USER, then log in again"
+	"no permission to use /dev/ivshmem0: sudo usermod -aG ivshmem \$USER, then log in again"
 
 echo uio_pci_generic >/sys/bus/pci/devices/$address/driver_override
 echo $address >/sys/bus/pci/drivers/ivshmem/unbind

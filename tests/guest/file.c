@@ -56,7 +56,7 @@ static void test_content(int fd)
 
 static void test_addresses(int fd)
 {
-	char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *p = dev_map(fd, 2 << 20);
 
 	refused(pread(fd, nowhere, 10, 0), EFAULT, "read to a bad address");

@@ -51,17 +51,6 @@ static void run_op(const struct op *o)
  * Programs
  */
 
-static unsigned int draw_kind(void)
-{
-	unsigned int kind = 0, left, all = 0;
-
-	for (unsigned int i = 0; i < KINDS; i++)
-		all += kinds[i].often;
-	for (left = below(all); left >= kinds[kind].often; kind++)
-		left -= kinds[kind].often;
-	return kind;
-}
-
 /* A request that will mostly be served. */
 static void make_wait(struct ivshmem_wait *w)
 {
@@ -129,9 +118,9 @@ static void make_program(struct program *p)
 {
 	p->count = 2 + below(LENGTH - 1);
 	make_op(&p->ops[0], 0);
-	make_op(&p->ops[1], below(2) ? 4 : draw_kind());
+	make_op(&p->ops[1], below(2) ? 4 : draw_kind(kinds, KINDS));
 	for (unsigned int i = 2; i < p->count; i++)
-		make_op(&p->ops[i], draw_kind());
+		make_op(&p->ops[i], draw_kind(kinds, KINDS));
 }
 
 /* Change one thing. */
@@ -141,11 +130,11 @@ static void mutate(struct program *p, const struct program *with)
 
 	switch (below(8)) {
 	case 0:
-		make_op(o, draw_kind());
+		make_op(o, draw_kind(kinds, KINDS));
 		break;
 	case 1:
 		if (p->count < LENGTH)
-			make_op(&p->ops[p->count++], draw_kind());
+			make_op(&p->ops[p->count++], draw_kind(kinds, KINDS));
 		break;
 	case 2:
 		if (p->count > 1)
@@ -238,19 +227,11 @@ static uint64_t *trace_start(void)
 
 static void thread_start(uint64_t seed)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
-	struct itimerspec often = { { .tv_nsec = 20000000 }, { .tv_nsec = 20000000 } };
-	timer_t timer;
-
-	random_state = seed * 2 + 1;
-	for (int i = 0; i < 8; i++)
-		draw();
+	fuzz_seed(seed);
 	buffer = mmap(NULL, BUFFER + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0) + PAGE;
 	mprotect(buffer, BUFFER, PROT_READ | PROT_WRITE);
-	event._sigev_un._tid = gettid();
-	timer_create(CLOCK_MONOTONIC, &event, &timer);
-	timer_settime(timer, 0, &often, NULL);
+	alarm_often();
 }
 
 static void *disturb(void *seed)
@@ -258,7 +239,7 @@ static void *disturb(void *seed)
 	struct op o;
 
 	for (thread_start((uintptr_t)seed);;) {
-		make_op(&o, draw_kind());
+		make_op(&o, draw_kind(kinds, KINDS));
 		run_op(&o);
 	}
 	return NULL;
@@ -289,15 +270,10 @@ static void fuzz(uint64_t *trace)
 
 static void fuzz_process(uint64_t seed)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS };
-	struct sigaction fault = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
-	struct sigaction alarm = { .sa_handler = on_alarm };
 	uint64_t *trace = trace_start();
 	pthread_t other;
 
-	for (int i = 0; i < 2; i++)
-		sigaction(faults[i], &fault, NULL);
-	sigaction(SIGALRM, &alarm, NULL);
+	guard();
 	signal(SIGIO, SIG_IGN);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	own_memory = dev_open_at("/proc/self/mem", O_RDWR);

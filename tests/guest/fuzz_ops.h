@@ -7,24 +7,22 @@
 #define FUZZ_OPS_H
 
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "dev.h"
+#include "fuzz.h"
 
 #define CONFIG "/sys/kernel/config/ivshmem/"
 #define SIZE (4ULL << 20)	/* of each region */
-#define PAGE 4096ULL
 #define DEVICES 3
 #define SLOTS 6			/* files and mappings that a program has at most */
 #define BUFFER (128 << 10)
 #define SHORT_NS 50000		/* how long anybody waits */
 
-/* One operation; what the fields mean is up to its kind. */
+/* What the fields mean is up to the kind. */
 struct op {
 	uint8_t kind, slot, other, place;
 	uint32_t bits;
@@ -44,34 +42,12 @@ static int process, fds[SLOTS], eventfds[4], epoll, own_memory;
 static struct { char *address; size_t length; } maps[SLOTS];
 static uint64_t registers_offset;
 
-/* A thread's own. */
-static __thread uint64_t random_state;
-static __thread sigjmp_buf escape;
-static __thread volatile bool armed;
 static __thread char *buffer;	/* between two pages that are not there */
-
-static uint64_t draw(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dULL;
-}
-
-static unsigned int below(unsigned int end)
-{
-	return (draw() >> 32) % end;
-}
-
-static bool once_in(unsigned int times)
-{
-	return !below(times);
-}
 
 /* A number that may be interesting as offset, length or field. */
 static uint64_t number(void)
 {
-	static const uint64_t edges[] = {
+	const uint64_t edges[] = {
 		0, 1, 2, 3, 4, 63, 64, 255, 256, PAGE - 1, PAGE, PAGE + 1, 65535, 65536,
 		SIZE / 2, SIZE - PAGE, SIZE - 4, SIZE - 1, SIZE, SIZE + PAGE,
 		INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,
@@ -104,28 +80,6 @@ static void *place(const struct op *o, unsigned int which)
 	default:
 		return buffer + which % 16;
 	}
-}
-
-/* Write to memory that may not be there. */
-static void put(void *to, const void *from, size_t length)
-{
-	armed = true;
-	if (!sigsetjmp(escape, 0))
-		memcpy(to, from, length);
-	armed = false;
-}
-
-static void on_fault(int signal)
-{
-	if (!armed)
-		_exit(signal);
-	siglongjmp(escape, 1);
-}
-
-/* Interrupts whatever takes long. */
-static void on_alarm(int signal)
-{
-	(void)signal;
 }
 
 /*
@@ -459,11 +413,7 @@ static void op_replace(const struct op *o)
 	}
 }
 
-/* What there is to do, and how often. */
-static const struct {
-	void (*run)(const struct op *o);
-	unsigned int often;
-} kinds[] = {
+static const struct kind kinds[] = {
 	{ op_open, 8 }, { op_dup, 2 }, { op_close, 2 }, { op_ioctl, 30 }, { op_map, 10 },
 	{ op_unmap, 2 }, { op_change, 5 }, { op_move, 3 }, { op_touch, 8 },
 	{ op_transfer, 12 }, { op_seek, 2 }, { op_poll, 4 }, { op_epoll, 4 },

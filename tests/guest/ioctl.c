@@ -15,7 +15,8 @@ static void test_info(int fd)
 	tap_eq(ioctl(fd, IVSHMEM_IOC_INFO, &info), 0, "INFO");
 	tap_eq(info.abi, IVSHMEM_ABI_VERSION, "INFO: ABI version");
 	tap_eq(info.size, 16 << 20, "INFO: size");
-	tap_eq(info.vectors, 4, "INFO: vectors");
+	if (dev_interrupts(fd, "INFO: vectors"))
+		tap_eq(info.vectors, 4, "INFO: vectors");
 	tap_eq(info.id, 0, "INFO: the first guest has id 0");
 	tap_eq(info.cache, IVSHMEM_CACHE_WB, "INFO: write-back by default");
 	tap_ok(info.flags & IVSHMEM_INFO_DOORBELL, "INFO: has a doorbell");
@@ -100,7 +101,8 @@ static void test_wait(int fd, int wo, int plain)
 		"WAIT: device without interrupts");
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, 8), EFAULT, "WAIT: bad address");
 
-	dev_wait_vector(fd, 0, 0);
+	/* PREEMPT_RT counts in a thread, which may not have had its turn. */
+	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "WAIT: what RING has rung");
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, &w), ETIMEDOUT,
 		"WAIT: timeout 0 and nothing there");
 	dev_ring_self(fd, 0);
@@ -195,9 +197,11 @@ int main(void)
 
 	test_info(fd);
 	test_ring(fd, ro, plain);
-	test_wait(fd, dev_open_at(RIG_DEVICE, O_WRONLY), plain);
-	test_ring_wait(fd, ro, plain);
-	test_eventfd(fd, plain);
+	if (dev_interrupts(fd, "WAIT, RING_WAIT, EVENTFD")) {
+		test_wait(fd, dev_open_at(RIG_DEVICE, O_WRONLY), plain);
+		test_ring_wait(fd, ro, plain);
+		test_eventfd(fd, plain);
+	}
 
 	tap_eq(dev_info(ro).flags & IVSHMEM_INFO_REGISTERS, 0,
 	       "INFO: no register page for a read-only file");

@@ -30,6 +30,13 @@ tap_skip() {
 	echo "ok $tap_points - $1 # SKIP $2"
 }
 
+# interrupts WHAT: has the device vectors? Otherwise WHAT is skipped.
+interrupts() {
+	[ "$(cat /sys/class/ivshmem/ivshmem0/vectors)" -gt 0 ] && return
+	tap_skip "$1" "the device has no interrupt vectors"
+	false
+}
+
 tap_bail() {
 	echo "Bail out! $*"
 	exit 1

@@ -9,7 +9,6 @@
 #include "dev.h"
 
 #define SIZE (16 << 20)
-#define PAGE 4096
 
 static sigjmp_buf escape;
 

@@ -34,7 +34,7 @@ static void on_sigbus(int signal)
 
 static void touch(int fd, unsigned int seed)
 {
-	size_t length = 4096u << seed % 10;
+	size_t wanted = PAGE << seed % 10, length = wanted < MIB4 ? wanted : MIB4;
 	volatile char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 				seed % 2 ? 0 : MIB4 - length);
 
@@ -42,7 +42,7 @@ static void touch(int fd, unsigned int seed)
 		return;
 	armed = true;
 	if (!sigsetjmp(escape, 1))
-		for (size_t i = 0; i < length; i += 4096)
+		for (size_t i = 0; i < length; i += PAGE)
 			p[i] = i;
 	armed = false;
 	munmap((void *)p, length);
@@ -173,7 +173,8 @@ int main(void)
 	int fd = dev_open();
 
 	tap_eq(dev_ring_self(fd, 0), 0, "ring afterwards");
-	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND) > 0, true, "the doorbell comes in");
+	if (dev_interrupts(fd, "the doorbell comes in"))
+		tap_eq(dev_wait_vector(fd, 0, 5 * SECOND) > 0, true, "the doorbell comes in");
 	close(fd);
 	module_clean();
 	return tap_done();

@@ -47,7 +47,8 @@ static void test_rebind(void)
 	tap_eq(close(stale), 0, "it can be closed");
 	fd = dev_open();
 	tap_eq(dev_ring_self(fd, 3), 0, "ring after rebinding");
-	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "the doorbell comes in");
+	if (dev_interrupts(fd, "the doorbell comes in"))
+		tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "the doorbell comes in");
 	close(fd);
 }
 
@@ -71,13 +72,14 @@ static void test_numbers(void)
 static void test_unload(void)
 {
 	int fd = dev_open(), other;
+	uint32_t vectors = dev_info(fd).vectors;
 	void *p;
 
 	tap_eq(module_unload(), -EWOULDBLOCK, "no unloading while a file is open");
-	p = dev_map(fd, 4096);
+	p = dev_map(fd, PAGE);
 	close(fd);
 	tap_eq(module_unload(), -EWOULDBLOCK, "nor while a mapping lives");
-	munmap(p, 4096);
+	munmap(p, PAGE);
 	tap_eq(module_unload(), 0, "then the module goes");
 	tap_ok(access("/sys/class/ivshmem", F_OK), "its class goes with it");
 	for (int i = 0; i < 20; i++)
@@ -86,8 +88,9 @@ static void test_unload(void)
 	tap_eq(module_load(), 0, "it can be loaded again and again");
 	fd = dev_open();
 	other = dev_open_at("/dev/ivshmem1", O_RDWR);
-	tap_eq(dev_info(fd).vectors, 4, "the doorbell device is there again");
-	tap_eq(dev_info(other).vectors, 0, "so is the plain one");
+	tap_ok(dev_info(fd).flags & IVSHMEM_INFO_DOORBELL, "the doorbell device is there again");
+	tap_eq(dev_info(fd).vectors, vectors, "with as many vectors");
+	tap_eq(dev_info(other).flags, 0, "so is the plain one");
 	close(fd);
 	close(other);
 }
@@ -102,13 +105,13 @@ static void test_other_node(void)
 	stat(RIG_DEVICE, &st);
 	mknod("/tmp/node", S_IFCHR | 0600, st.st_rdev);
 	fd = dev_open_at("/tmp/node", O_RDWR);
-	p = dev_map(fd, 4096);
+	p = dev_map(fd, PAGE);
 	p[0] = 1;
 	file_write(PCI_DRIVER "unbind", DOORBELL);
 	signal(SIGBUS, user_on_sigbus);
-	tap_ok(!user_touch(p, 4096, true), "a mapping through another node goes too");
+	tap_ok(!user_touch(p, PAGE, true), "a mapping through another node goes too");
 	file_write(PCI_DRIVER "bind", DOORBELL);
-	munmap((void *)p, 4096);
+	munmap((void *)p, PAGE);
 	close(fd);
 	unlink("/tmp/node");
 }

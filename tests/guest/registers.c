@@ -19,29 +19,68 @@ static void *map_registers(int fd, struct ivshmem_info *info, int prot)
 		    info->registers_offset);
 }
 
-static void test_ringing(void)
+/*
+ * Does the page of the registers hold something else? What is larger than a page, as the
+ * bus, is around it, and the driver itself keeps others out.
+ */
+static bool page_is_shared(void)
 {
-	int fd = dev_open(), ro = dev_open_at(RIG_DEVICE, O_RDONLY);
+	FILE *bars = fopen(PCI_DEVICES "0000:00:10.0/resource", "re");
+	FILE *all = fopen("/proc/iomem", "re");
+	unsigned long long bar[2], page, range[2];
+	bool shared = false;
+	char name[80];
+
+	if (!bars || !all || fscanf(bars, "%llx %llx", &bar[0], &bar[1]) != 2)
+		tap_bail("no addresses of BARs");
+	page = bar[0] / PAGE * PAGE;
+	while (fscanf(all, " %llx-%llx : %79[^\n]", &range[0], &range[1], name) == 3)
+		if (range[0] >= page && range[1] < page + PAGE &&
+		    (range[1] < bar[0] || range[0] > bar[1]) &&
+		    strcmp(name, "ivshmem register page")) {
+			tap_note("there is also %llx-%llx : %s", range[0], range[1], name);
+			shared = true;
+		}
+	fclose(all);
+	fclose(bars);
+	return shared;
+}
+
+/* A doorbell that was rung in the register page comes in. */
+static void comes_in(int fd, uint32_t vector, const char *what)
+{
+	if (dev_interrupts(fd, what))
+		tap_eq(dev_wait_vector(fd, vector, 5 * SECOND), 1, "%s", what);
+}
+
+static void test_ringing(int fd, int ro)
+{
 	struct ivshmem_info info = dev_info(fd);
 	volatile uint32_t *regs;
+	bool offered = info.flags & IVSHMEM_INFO_REGISTERS;
 
-	if (!tap_ok(info.flags & IVSHMEM_INFO_REGISTERS, "the register page is offered"))
+	if (page_is_shared()) {
+		tap_ok(!offered, "no register page, which would give more away");
+		tap_skip("ringing there", "something else is in the page of the registers");
+		return;
+	}
+	if (!tap_ok(offered, "the register page is offered"))
 		return;
 	regs = map_registers(fd, &info, PROT_READ | PROT_WRITE);
 	tap_ok(regs != MAP_FAILED, "and can be mapped");
 	regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(info.id, 3);
-	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "writing the doorbell rings");
+	comes_in(fd, 3, "writing the doorbell rings");
 	tap_eq(regs[2], info.id, "the own id can be read there");
 
 	refused(map_registers(ro, &info, PROT_READ), EACCES,
 		"not for a read-only file");
-	refused(mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, info.registers_offset),
+	refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, info.registers_offset),
 		EINVAL, "more than the page");
-	refused(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd,
-		     info.registers_offset + 4096), EINVAL, "the page after it");
-	refused(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, info.registers_offset),
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
+		     info.registers_offset + PAGE), EINVAL, "the page after it");
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, info.registers_offset),
 		EINVAL, "privately");
-	refused(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd,
+	refused(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd,
 		     info.registers_offset), EACCES, "executable");
 
 	pid_t pid = fork();
@@ -51,10 +90,8 @@ static void test_ringing(void)
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
-	tap_eq(dev_wait_vector(fd, 2, 5 * SECOND), 1, "a child can ring too");
-	munmap((void *)regs, 4096);
-	close(ro);
-	close(fd);
+	comes_in(fd, 2, "a child can ring too");
+	munmap((void *)regs, PAGE);
 }
 
 static void test_switched_off(void)
@@ -64,7 +101,7 @@ static void test_switched_off(void)
 
 	tap_eq(info.flags & IVSHMEM_INFO_REGISTERS, 0, "map_registers=0: not offered");
 	tap_ok(!info.registers_offset && !info.registers_size, "no offset, no size");
-	info.registers_size = 4096;
+	info.registers_size = PAGE;
 	info.registers_offset = 1ULL << 43;
 	refused(map_registers(fd, &info, PROT_READ), EACCES, "not mapped either");
 	close(fd);
@@ -72,8 +109,14 @@ static void test_switched_off(void)
 
 int main(void)
 {
+	int fd, ro;
+
 	tap_eq(load(""), 0, "load with the default");
-	test_ringing();
+	fd = dev_open();
+	ro = dev_open_at(RIG_DEVICE, O_RDONLY);
+	test_ringing(fd, ro);
+	close(ro);
+	close(fd);
 	tap_eq(system("rmmod ivshmem"), 0, "unload");
 	tap_eq(load("map_registers=0"), 0, "load with map_registers=0");
 	test_switched_off();

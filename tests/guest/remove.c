@@ -32,8 +32,9 @@ int main(void)
 
 	fd = dev_open();
 	rig_ask("peer-ring %u 3", id);
-	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true,
-	       "doorbells work after the last cycle");
+	if (dev_interrupts(fd, "doorbells work after the last cycle"))
+		tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true,
+		       "doorbells work after the last cycle");
 	close(fd);
 	module_clean();
 	return tap_done();

@@ -111,9 +111,9 @@ tap_eq "add says which device it is" "$(ivshmemctl add cam0 --address $reserved 
 tap_ok "list has it" sh -c "ivshmemctl list | grep -q 'ivshmem1 .*64 KiB.* cam0$'"
 tap_eq "a second of that name is refused" \
 	"$(ivshmemctl add cam0 --size 4K 2>&1)" \
-	"ivshmemctl: there is a device cam0 already: ivshmemctl remove cam0 takes it away"
+	"ivshmemctl: device cam0 exists already: remove it with 'ivshmemctl remove cam0'"
 tap_eq "add says why not" "$(ivshmemctl add cam1 --address 0x1000000 --size 4K 2>&1)" \
-	"ivshmemctl: cam1 cannot be added: address 0x1000000 to 0x1000fff is in use as System RAM: see /proc/iomem"
+	"ivshmemctl: cannot add cam1: address 0x1000000 to 0x1000fff is in use as System RAM: see /proc/iomem"
 tap_ok "and leaves nothing" [ ! -e $config/cam1 ]
 tap_ok "remove" ivshmemctl remove cam0
 tap_ok "it is gone" [ ! -e /dev/ivshmem1 ]

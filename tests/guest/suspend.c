@@ -32,6 +32,10 @@ int main(void)
 	}
 
 	int fd = dev_open(), status = -1;
+
+	if (!dev_interrupts(fd, "sleepers and doorbells"))
+		return tap_done();
+
 	volatile uint32_t *p = dev_map(fd, 4 << 20);
 	uint32_t id = dev_info(fd).id;
 	pid_t waiter = start_waiter();

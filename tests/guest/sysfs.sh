@@ -11,21 +11,23 @@ plain=$class/ivshmem1
 tap_eq "size in bytes" "$(cat $doorbell/size)" 16777216
 tap_eq "own id" "$(cat $doorbell/id)" 0
 tap_eq "no id without doorbells" "$(cat $plain/id)" unknown
-tap_eq "vectors" "$(cat $doorbell/vectors)" 4
 tap_eq "no vectors" "$(cat $plain/vectors)" 0
 tap_eq "cache" "$(cat $plain/cache)" wb
 tap_eq "PCI device" "$(basename "$(readlink $doorbell/device)")" 0000:00:10.0
-tap_eq "a count per vector" "$(echo $doorbell/interrupts/*)" \
-	"$(for v in 0 1 2 3; do printf '%s ' $doorbell/interrupts/$v; done | sed 's/ $//')"
 tap_ok "no counts without vectors" [ ! -e $plain/interrupts ]
 
-before=$(cat $doorbell/interrupts/2)
-rig_ask peer-ring 0 2
-sleep 0.1
-tap_eq "an interrupt is counted" "$(cat $doorbell/interrupts/2)" $((before + 1))
+if interrupts "vectors"; then
+	tap_eq "vectors" "$(cat $doorbell/vectors)" 4
+	tap_eq "a count per vector" "$(echo $doorbell/interrupts/*)" \
+		"$(for v in 0 1 2 3; do printf '%s ' $doorbell/interrupts/$v; done | sed 's/ $//')"
+	before=$(cat $doorbell/interrupts/2)
+	rig_ask peer-ring 0 2
+	sleep 0.1
+	tap_eq "an interrupt is counted" "$(cat $doorbell/interrupts/2)" $((before + 1))
+	tap_ok "each vector has its line in /proc/interrupts" \
+		grep -q "ivshmem-v3@pci:0000:00:10.0" /proc/interrupts
+fi
 tap_ok "nothing can be written" sh -c "! (echo 1 >$doorbell/size) 2>/dev/null"
-tap_ok "each vector has its line in /proc/interrupts" \
-	grep -q "ivshmem-v3@pci:0000:00:10.0" /proc/interrupts
 tap_eq "the node's number is the device's" "$(cat $doorbell/dev)" \
 	"$(stat -c '%t:%T' /dev/ivshmem0 | awk -F: '{ printf "%d:%d", "0x"$1, "0x"$2 }')"
 tap_done

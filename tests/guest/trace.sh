@@ -7,6 +7,7 @@
 tracing=/sys/kernel/tracing
 # A ring through the mapped register would leave no trace.
 insmod /lib/ivshmem.ko map_registers=0
+interrupts "the steps of a doorbell" || tap_done
 echo 1 >$tracing/events/ivshmem/enable
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/unbind
 echo 0000:00:10.0 >/sys/bus/pci/drivers/ivshmem/bind
@@ -17,13 +18,13 @@ ivshmemctl write -d /dev/ivshmem0 0 text
 echo 0 >$tracing/events/ivshmem/enable
 
 for event in register probe open map fault ring interrupt wait_begin wait_end unmap release \
-	remove gone region_unmap free; do
+	remove unregister region_unmap free; do
 	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=0" $tracing/trace
 done
 for event in alloc region_map; do
 	tap_ok "ivshmem:ivshmem_$event" grep -q " ivshmem_$event: device=-1 parent=0000:00:10.0 " $tracing/trace
 done
-for event in pause resume wake wake_any eventfd; do
+for event in reset_prepare reset_done resume wake wake_any eventfd defer; do
 	tap_ok "ivshmem:ivshmem_$event exists" [ -d $tracing/events/ivshmem/ivshmem_$event ]
 done
 rmmod ivshmem

@@ -13,6 +13,8 @@ int main(void)
 	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET };
 	char path[80];
 
+	if (!dev_interrupts(fd, "many vectors"))
+		return tap_done();
 	tap_note("%u vectors granted", info.vectors);
 	tap_ok(info.vectors >= 64 && info.vectors <= 256, "a good part was granted");
 	if (info.vectors < 256)

@@ -33,6 +33,9 @@ LIMITS = {
     "ivshmem_soft": Limits(24000, 3650),
 }
 
+# The directories of src/ that a module is made of.
+ROOMS = {"ivshmem": ("core", "pci"), "ivshmem_soft": ("soft",)}
+
 # Floating point and vectors, as objdump writes them: registers, and the
 # instructions that name none.
 FLOAT = {
@@ -85,9 +88,14 @@ def tool(arch, name, *arguments):
                           text=True, check=True, stdout=subprocess.PIPE).stdout
 
 
-def frames(path):
+def stack_files(path):
+    """What the compiler has left about the objects of a module."""
+    return [file for room in ROOMS[path.stem] for file in sorted(path.parent.glob(f"{room}/*.su"))]
+
+
+def frames(paths):
     """Stack that each function uses, the largest first."""
-    rows = (line.split("\t") for line in path.read_text().splitlines())
+    rows = (line.split("\t") for path in paths for line in path.read_text().splitlines())
     return sorted((Frame(int(size), place.rpartition(":")[2], kind)
                    for place, size, kind in rows), reverse=True)
 
@@ -144,7 +152,7 @@ def differences(wanted, found):
 
 def declared():
     """The functions in transport.h."""
-    text = (TOP / "src" / "transport.h").read_text()
+    text = (TOP / "src" / "core" / "transport.h").read_text()
     code = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return set(re.findall(r"\b(\w+)\([^()]*\);", code))
 
@@ -157,7 +165,7 @@ def imported(arch, path):
 def check_code(kernel, modules):
     """What no module may do, however large it is."""
     for path in modules:
-        found = frames(path.with_suffix(".su"))
+        found = frames(stack_files(path))
         if found:
             print(f"# {path.stem}, {kernel.arch}: {found[0].function}() has the largest "
                   f"frame, {found[0].bytes} bytes")
@@ -213,7 +221,7 @@ def check_bad_code(arch, directory):
     source, output = directory / "bad.c", directory / "bad.o"
     source.write_text(BAD_CODE)
     tool(arch, "gcc", "-O2", "-fstack-usage", "-c", "-o", output, source)
-    found = stack_problems(frames(output.with_suffix(".su")))
+    found = stack_problems(frames([output.with_suffix(".su")]))
     check(f"{arch}: a frame of 1 KiB is found",
           [] if [text for text in found if text.startswith("scalar()")] else found or ["none"])
     found = float_problems(arch, output)
@@ -228,7 +236,7 @@ def check_bad_code(arch, directory):
     source.write_text("")
     tool(arch, "gcc", "-fstack-usage", "-c", "-o", output, source)
     check(f"{arch}: it is found that there is nothing",
-          [] if stack_problems(frames(output.with_suffix(".su"))) and
+          [] if stack_problems(frames([output.with_suffix(".su")])) and
           float_problems(arch, output) and
           size_problems(sizes(arch, output), Limits(1, 1)) else ["it is not"])
 

@@ -14,7 +14,7 @@
 
 #include "../guest/pattern.h"
 #include "../guest/tap.h"
-#include "session.h"
+#include "../../lib/session.h"
 
 #define SIZE	(8 << 10)
 #define INPUTS	20000
@@ -45,7 +45,7 @@ static void fake_kick(struct ivshmem *handle)
 static const struct ivshmem_ops fake_ops = {
 	.properties = fake_properties,
 	.ring = fake_ring,
-	.kick = fake_kick,
+	.wake_all = fake_kick,
 };
 
 static struct ivshmem handle = { .ops = &fake_ops, .size = SIZE, .vectors = 1 };
@@ -172,9 +172,9 @@ static void set_up(void)
 {
 	handle.page = sysconf(_SC_PAGESIZE);
 	handle.memory = memfd_create("fuzz", MFD_CLOEXEC);
-	handle.departures = calloc(65536, sizeof(*handle.departures));
+	handle.disconnects = calloc(65536, sizeof(*handle.disconnects));
 	if (handle.memory < 0 || ftruncate(handle.memory, SIZE) < 0 ||
-	    !handle.departures)
+	    !handle.disconnects)
 		abort();
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		      handle.memory, 0);
@@ -214,7 +214,7 @@ int main(void)
 		pattern_write(data, size, number);
 		LLVMFuzzerTestOneInput(data, size);
 	}
-	free(handle.departures);
+	free(handle.disconnects);
 	tap_ok(true, "%d inputs", INPUTS);
 	return tap_done();
 }

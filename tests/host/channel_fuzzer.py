@@ -10,8 +10,8 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=all", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
-         "-DFUZZER", f"-I{TOP}/src/uapi", f"-I{TOP}/tools/lib", "-pthread"]
-SOURCES = [TOP / "tests" / "host" / "channel_fuzz.c", *sorted(TOP.glob("tools/lib/*.c"))]
+         "-DFUZZER", f"-I{TOP}/src/uapi", f"-I{TOP}/lib/include", "-pthread"]
+SOURCES = [TOP / "tests" / "host" / "channel_fuzz.c", *sorted(TOP.glob("lib/*.c"))]
 SECONDS = 15
 
 

@@ -22,7 +22,7 @@ static void begin(void)
 {
 	victim = must_create(a, &options);
 	other = must_attach(b, &options);
-	meet(victim, other);
+	handshake(victim, other);
 }
 
 static void finish(void)
@@ -63,7 +63,7 @@ static void check_broken(const char *what)
 		got = ivshmem_channel_recv(other, bytes, sizeof(bytes),
 					   ivshmem_after(PATIENCE));
 	while (got >= 0);
-	tap_eq(got, -EPIPE, "%s: the other end is told", what);
+	tap_eq(got, -EPIPE, "%s: the other end gets -EPIPE", what);
 }
 
 static void test_headers(void)
@@ -134,7 +134,7 @@ static void test_threads(void)
 	clock_gettime(CLOCK_REALTIME, &limit);
 	limit.tv_sec += 4;
 	late = pthread_timedjoin_np(thread, NULL, &limit);
-	tap_ok(!late && result == -EPROTO, "a thread that sleeps is told by the one that fails");
+	tap_ok(!late && result == -EPROTO, "the thread that fails wakes the one that sleeps");
 	if (late)
 		pthread_join(thread, NULL);
 	finish();

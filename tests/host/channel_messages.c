@@ -87,7 +87,7 @@ static void test_geometry(struct ivshmem *a, struct ivshmem *b)
 	ivshmem_channel_properties(x, &left);
 	ivshmem_channel_properties(y, &right);
 	tap_eq(left.size, options.size, "the size");
-	tap_eq(right.size, options.size, "who attaches need not know it");
+	tap_eq(right.size, options.size, "an end that attaches need not know it");
 	tap_eq(left.send_max, 4096 - 16, "the ring as it was asked for");
 	tap_eq(left.receive_max, options.size - 4096 - 4096 - 16, "the rest");
 	tap_ok(left.send_max == right.receive_max &&
@@ -163,7 +163,7 @@ static void test_full(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	       "then there is no room in time");
 	while (ivshmem_channel_recv(y, bytes, sizeof(bytes), 0) >= 0)
 		received++;
-	tap_eq(received, sent, "who waits for room shows what it held");
+	tap_eq(received, sent, "waiting for space publishes what was held back");
 	tap_eq(ivshmem_channel_recv(y, bytes, sizeof(bytes),
 				    ivshmem_after(SECOND / 100)), -ETIMEDOUT,
 	       "then there is nothing in time");
@@ -322,13 +322,13 @@ static int64_t processor_time(void)
 	return time.tv_sec * SECOND + time.tv_nsec;
 }
 
-/* Who waits for long sleeps, and does not look on and on. */
+/* A long wait sleeps instead of spinning. */
 static void test_idle(struct ivshmem_channel *x, struct ivshmem_channel *y)
 {
 	char byte;
 	int64_t start;
 
-	meet(x, y);
+	handshake(x, y);
 	start = processor_time();
 	tap_eq(ivshmem_channel_recv(y, &byte, 1, ivshmem_after(SECOND)),
 	       -ETIMEDOUT, "a second of nothing");
@@ -395,7 +395,7 @@ int main(void)
 	test_geometry(a, b);
 	x = must_create(a, &options);
 	y = must_attach(b, &options);
-	meet(x, y);
+	handshake(x, y);
 	test_calls(x, y);
 	test_batch(x, y);
 	test_full(x, y);

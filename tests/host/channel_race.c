@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ring and the sessions under the thread sanitizer: messages of random sizes
+ * The ring buffer and the sessions under the thread sanitizer: messages of random sizes
  * at random times, so that either side is ahead, behind and asleep by turns.
  *
- * The sanitizer knows memory by its address. So the ring itself is tried in
+ * The sanitizer knows memory by its address. So the buffer itself is tried in
  * plain memory, which both threads see in the same place; whole channels have a
  * mapping for each end, and are tried for what the threads of one end share.
  */
@@ -14,61 +14,61 @@
 #include <unistd.h>
 
 #include "common/channel.h"
-#include "ring.h"
+#include "../../lib/ring_buffer.h"
 
 #define CAPACITY	2048
 #define MESSAGES	100000
 #define SESSIONS	40
 
-/* One ring: as a channel uses it, without sessions. */
+/* One buffer: as a channel uses it, without sessions. */
 static _Alignas(CHANNEL_ALIGN) unsigned char data[CAPACITY];
-static struct ring_half consumer_half;
+static struct buffer_half consumer_half;
 static uint64_t failures;
 
 static void *produce(void *argument)
 {
-	struct ring_producer ring;
+	struct buffer_producer buffer;
 	uint64_t n, state = 1;
 	void *room;
 
-	ring_producer_start(&ring, data, CAPACITY);
+	buffer_producer_start(&buffer, data, CAPACITY);
 	for (n = 0; n < MESSAGES; n++) {
-		size_t size = pattern_size(n, CAPACITY - RING_OVERHEAD);
+		size_t size = pattern_size(n, CAPACITY - BUFFER_OVERHEAD);
 
-		while (!(room = ring_reserve(&ring, size))) {
-			if (ring.held)
-				ring_show(&ring);
-			if (!ring_freed(&ring, atomic_load(&consumer_half.position)))
+		while (!(room = buffer_reserve(&buffer, size))) {
+			if (buffer.held)
+				buffer_show(&buffer);
+			if (!buffer_freed(&buffer, atomic_load(&consumer_half.position)))
 				failures++;
-			if (!ring_pad(&ring, size))
+			if (!buffer_pad(&buffer, size))
 				sched_yield();
 		}
 		pattern_write(room, size, n);
-		ring_add(&ring, size + 1, ring_record(size),
-			 pattern_next(&state) % 4 == 0);
+		buffer_add(&buffer, size + 1, buffer_record(size),
+			   pattern_next(&state) % 4 == 0);
 		if (pattern_next(&state) % 4096 == 0)
 			usleep(100);
 	}
-	if (ring.held)
-		ring_show(&ring);
+	if (buffer.held)
+		buffer_show(&buffer);
 	return argument;
 }
 
 static void *consume(void *argument)
 {
-	struct ring_consumer ring = *(struct ring_consumer *)argument;
+	struct buffer_consumer buffer = *(struct buffer_consumer *)argument;
 	uint64_t n = 0, state = 2;
 
 	while (n < MESSAGES) {
-		switch (ring_look(&ring)) {
-		case RING_NONSENSE:
+		switch (buffer_look(&buffer)) {
+		case BUFFER_NONSENSE:
 			failures++;
 			return NULL;
-		case RING_MESSAGE:
-			if (ring.size != pattern_size(n, CAPACITY - RING_OVERHEAD) ||
-			    !pattern_matches(ring_message(&ring), ring.size, n))
+		case BUFFER_MESSAGE:
+			if (buffer.size != pattern_size(n, CAPACITY - BUFFER_OVERHEAD) ||
+			    !pattern_matches(buffer_message(&buffer), buffer.size, n))
 				failures++;
-			ring_skip(&ring, ring.record);
+			buffer_skip(&buffer, buffer.record);
 			n++;
 			break;
 		default:
@@ -76,24 +76,24 @@ static void *consume(void *argument)
 			break;
 		}
 		atomic_store_explicit(&consumer_half.position,
-				      ring_position(&ring), memory_order_release);
+				      buffer_position(&buffer), memory_order_release);
 		if (pattern_next(&state) % 4096 == 0)
 			usleep(100);
 	}
 	return argument;
 }
 
-static void test_ring(void)
+static void test_buffer(void)
 {
-	struct ring_consumer ring;
+	struct buffer_consumer buffer;
 	pthread_t threads[2];
 
-	ring_consumer_start(&ring, data, CAPACITY);
+	buffer_consumer_start(&buffer, data, CAPACITY);
 	pthread_create(&threads[0], NULL, produce, NULL);
-	pthread_create(&threads[1], NULL, consume, &ring);
+	pthread_create(&threads[1], NULL, consume, &buffer);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
-	tap_eq(failures, 0, "%d messages through a ring", MESSAGES);
+	tap_eq(failures, 0, "%d messages through a ring buffer", MESSAGES);
 }
 
 /* One end of a channel, used by a thread that sends and one that receives. */
@@ -219,7 +219,7 @@ int main(void)
 {
 	pid_t server = start_server("--memfd", "-l", "1M", "-n", "2", NULL);
 
-	test_ring();
+	test_buffer();
 	test_threads();
 	test_processes();
 	return stop_server(server, SIGTERM) || tap_done();

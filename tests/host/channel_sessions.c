@@ -24,7 +24,7 @@ static void begin(struct ends *ends)
 {
 	ends->x = must_create(ends->a, &options);
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 }
 
 static void finish(struct ends *ends)
@@ -48,18 +48,18 @@ static void test_close(struct ends *ends)
 	ivshmem_channel_close(ends->x);
 	tap_ok(hear(ends->y, "last words", 0), "closed: what was sent is received");
 	tap_eq(try_recv(ends->y), -EPIPE, "then the end");
-	tap_eq(try_recv(ends->y), -EAGAIN, "it is told once");
+	tap_eq(try_recv(ends->y), -EAGAIN, "it is reported once");
 	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "not in the other direction too");
 	ends->x = must_create(ends->a, &options);
-	meet(ends->x, ends->y);
-	tap_ok(true, "the next creator goes on with who is attached");
+	handshake(ends->x, ends->y);
+	tap_ok(true, "the next creator continues with the attached end");
 	ivshmem_channel_close(ends->y);
-	tap_eq(say(ends->x, "anybody?"), 0, "who sends need not look yet");
+	tap_eq(say(ends->x, "anybody?"), 0, "a sender need not check yet");
 	tap_eq(say(ends->x, "anybody?"), -EPIPE, "but soon");
-	tap_eq(try_recv(ends->x), -EAGAIN, "it is told once here as well");
+	tap_eq(try_recv(ends->x), -EAGAIN, "it is reported once here as well");
 	ends->y = must_attach(ends->b, &options);
-	tap_eq(try_recv(ends->y), -EAGAIN, "what nobody received is gone");
-	meet(ends->y, ends->x);
+	tap_eq(try_recv(ends->y), -EAGAIN, "a message that was not received is gone");
+	handshake(ends->y, ends->x);
 	finish(ends);
 }
 
@@ -86,11 +86,11 @@ static void test_dropped(struct ends *ends)
 	begin(ends);
 	say(ends->y, "old");
 	ivshmem_channel_close(ends->y);
-	tap_eq(say(ends->x, "hello?"), 0, "sending to nobody");
-	tap_eq(say(ends->x, "hello?"), -EPIPE, "is told");
+	tap_eq(say(ends->x, "hello?"), 0, "sending to a closed end");
+	tap_eq(say(ends->x, "hello?"), -EPIPE, "is reported");
 	tap_eq(try_recv(ends->x), -EAGAIN, "and what was left is dropped");
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	finish(ends);
 }
 
@@ -105,7 +105,7 @@ static void test_taken(struct ends *ends)
 	tap_eq(try_recv(ends->y), -ESTALE, "for good");
 	tap_eq(say(ends->y, "mine!"), -ESTALE, "in both directions");
 	tap_eq(try_recv(ends->x), -ECONNRESET, "the other end hears of a change");
-	meet(ends->x, thief);
+	handshake(ends->x, thief);
 	ivshmem_channel_close(ends->y);
 	tap_ok(!say(ends->x, "go on") && hear(thief, "go on", 0),
 	       "closing the old end does not harm the new one");
@@ -122,11 +122,11 @@ static void test_new_geometry(struct ends *ends)
 	ivshmem_channel_close(ends->x);
 	other.send_size = 1024;
 	ends->x = must_create(ends->a, &other);
-	tap_eq(try_recv(ends->y), -EPIPE, "created anew: the end of the old one");
+	tap_eq(try_recv(ends->y), -EPIPE, "recreated: the end of the old one");
 	tap_eq(try_recv(ends->y), -ESTALE, "the new one is another");
 	ivshmem_channel_close(ends->y);
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	tap_ok(true, "attaching again helps");
 	finish(ends);
 }
@@ -153,7 +153,7 @@ static void test_stale(struct ends *ends)
 	tap_eq(say(ends->x, "hello?"), -EAGAIN, "in either direction");
 	ends->y = must_attach(ends->b, &options);
 	tap_eq(try_recv(ends->y), -EAGAIN, "no message of yesterday arrives");
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	finish(ends);
 	for (round = 0; round < 100; round++) {
 		for (n = 0; n < sizeof(old); n++)
@@ -161,7 +161,7 @@ static void test_stale(struct ends *ends)
 		begin(ends);
 		finish(ends);
 	}
-	tap_ok(true, "rubbish does not hinder who creates");
+	tap_ok(true, "garbage does not hinder a creator");
 	memset(memory, 0xff, sizeof(old));
 	begin(ends);
 	finish(ends);
@@ -200,7 +200,7 @@ static void test_recognition(struct ends *ends)
 
 /* What a process does before it is killed. */
 enum death {
-	AFTER_COMMIT,	/* sent, and nobody has received it */
+	AFTER_COMMIT,	/* sent but not received */
 	MID_MESSAGE,	/* reserved and half written */
 	HELD,		/* committed with more to come */
 	PEEKING,	/* looking at a message */
@@ -233,7 +233,7 @@ static void live_and_die(enum death death, bool creator)
 	kill(getpid(), SIGKILL);
 }
 
-/* See to it that the two meet, but receive nothing; then wait for its end. */
+/* Have the two ends shake hands, but receive nothing; then wait for its end. */
 static void await_death(struct ivshmem_channel *here, pid_t pid)
 {
 	void *room;
@@ -246,7 +246,7 @@ static void test_death(struct ends *ends, enum death death, bool creator)
 {
 	struct ivshmem_channel *here = creator ?
 		ends->y : must_create(ends->a, &options);
-	const char *who = creator ? "creator" : "other end";
+	const char *end = creator ? "creator" : "other end";
 	const char *how = death_names[death];
 	int round, failures = 0;
 	pid_t pid;
@@ -267,7 +267,7 @@ static void test_death(struct ends *ends, enum death death, bool creator)
 						 ivshmem_after(PATIENCE)) != -EPIPE;
 	}
 	tap_eq(failures, 0, "the %s dies %s, and its successors: each is heard",
-	       who, how);
+	       end, how);
 	ivshmem_channel_close(here);
 }
 
@@ -277,7 +277,7 @@ static void test_replaced(struct ends *ends, enum death death)
 	struct ivshmem_channel *successor;
 	int64_t deadline;
 	pid_t pid;
-	int told;
+	int result;
 
 	ends->x = must_create(ends->a, &options);
 	pid = fork();
@@ -288,10 +288,10 @@ static void test_replaced(struct ends *ends, enum death death)
 		say(ends->x, "read me");
 	waitpid(pid, NULL, 0);
 	successor = must_attach(ends->b, &options);
-	told = try_recv(ends->x);
-	tap_ok(told == -ECONNRESET || told == -EPIPE, "it dies %s: told",
+	result = try_recv(ends->x);
+	tap_ok(result == -ECONNRESET || result == -EPIPE, "it dies %s: reported",
 	       death_names[death]);
-	meet(successor, ends->x);
+	handshake(successor, ends->x);
 	tap_ok(true, "its successor goes on");
 	deadline = ivshmem_after(SECOND / 50);
 	tap_eq(ivshmem_channel_recv(successor, NULL, 0, deadline), -ETIMEDOUT,
@@ -320,7 +320,7 @@ static void test_sleepers(struct ends *ends)
 	pthread_join(thread, &result);
 	tap_eq((intptr_t)result, -EPIPE, "a sleeper hears of a good-bye");
 	ends->y = must_attach(ends->b, &options);
-	meet(ends->x, ends->y);
+	handshake(ends->x, ends->y);
 	pthread_create(&thread, NULL, receive, ends->x);
 	usleep(50000);
 	ivshmem_properties(ends->b, &properties);
@@ -330,8 +330,8 @@ static void test_sleepers(struct ends *ends)
 	say(ends->y, "I am here");
 	tap_eq(say(ends->y, "I am here"), -ECONNRESET,
 	       "a peer that is there after all hears of it");
-	meet(ends->y, ends->x);
-	tap_ok(true, "and they meet again");
+	handshake(ends->y, ends->x);
+	tap_ok(true, "and another handshake follows");
 	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "there is no such peer");
 	finish(ends);
 }

@@ -22,7 +22,7 @@ def main():
                  names(path, r"\b(HAVE_\w+|LINUX_VERSION_CODE|KERNEL_VERSION)\b")}
     checks = [
         ("compat.h uses the probes of Kbuild", probes,
-         names("src/compat.h", r"^#if.*\b(HAVE_\w+)")),
+         names("src/core/compat.h", r"^#if.*\b(HAVE_\w+)")),
         ("docs/kernels.md lists them", probes,
          names("docs/kernels.md", r"^\| `(HAVE_\w+)` \| .*\d+\.\d+ \| .+ \|$")),
         ("no other file knows of differences", set(), elsewhere),

@@ -201,7 +201,7 @@ def test_loading():
                      "modprobe -r ivshmem")
         fake.write("sys/module/ivshmem/version", "0.2.0\n")
         fake.write("sys/module/ivshmem/srcversion", "OTHER\n")
-        fake.verdict("another build of the same version is", ["old-module"], "another of version")
+        fake.verdict("another build of the same version is", ["old-module"], "another build of version")
         fake.remove(MODULE)
         fake.verdict("one that was loaded by hand is fine", [])
     with machine() as fake:
@@ -211,7 +211,7 @@ def test_loading():
         fake.install(MODULE + ".xz", lzma.compress(module("0.3.0")))
         fake.verdict("is read", ["old-module"], "version 0.3.0")
         fake.install(MODULE + ".xz", b"nonsense")
-        fake.verdict("if it can be", ["module-unreadable"], "ivshmem.ko.xz", "again")
+        fake.verdict("if it can be", ["module-unreadable"], "ivshmem.ko.xz", "reinstall")
 
 
 def test_building():
@@ -222,7 +222,7 @@ def test_building():
         fake.verdict("not built", ["not-built"], KERNEL, again)
         fake.install("lib/modules/4.2-other/extra/ivshmem.ko", b"")
         fake.verdict("built for another kernel", ["wrong-kernel"], "built for 4.2-other",
-                     f"kernel {KERNEL}, which runs", again)
+                     f"running kernel {KERNEL}", again)
         fake.write(LOG, "DKMS make.log for ivshmem-0.2.0 for kernel 4.2-other (x86_64)\n")
         fake.verdict("and a build for yet another failed", ["wrong-kernel"])
         fake.write(LOG, f"DKMS make.log for ivshmem-0.2.0 for kernel {KERNEL} (x86_64)\n")
@@ -276,7 +276,7 @@ def test_signature():
         fake.unload()
         fake.verdict("unsigned, and lockdown", ["unsigned"], "(lockdown)", "not signed", rebuild)
         fake.remove("sys/kernel/security/lockdown")
-        fake.verdict("nobody else can see lockdown", ["not-loaded"])
+        fake.verdict("lockdown is not visible", ["not-loaded"])
         fake.write(f"{EFIVARS}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\6\0\0\0\1")
         fake.verdict("but Secure Boot", ["unsigned"], "(Secure Boot)")
         fake.write("sys/module/module/parameters/sig_enforce", "Y\n")
@@ -313,7 +313,7 @@ def as_somebody(fake):
         [*SOMEBODY, CTL, "doctor", "--root", fake.root / "none"], capture_output=True,
         check=False).returncode == FAILED
     if not allowed:
-        skip("other users", "needs root to become somebody else, who may run what is built here")
+        skip("other users", "needs root, and a build that other users can run")
     return allowed
 
 

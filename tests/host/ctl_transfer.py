@@ -170,7 +170,7 @@ def test_stale_contents(device, region, directory):
 
 
 def test_dead_before(device, region, directory):
-    """Who waited and was killed leaves its hello behind."""
+    """A side that is killed while it waits leaves its hello behind."""
     for verb, block in (("send", SENDER), ("recv", RECEIVER)):
         region.fill(bytes(SIZE))
         dead = Program(verb, "/dev/null", device=device)
@@ -195,7 +195,7 @@ def test_killed(device, region, directory):
             pair.sender.process.stdin.close()
             pair.sender.process.stdin = None
         code = other.end()
-        check_exit(other, TIMEOUT, f"a killed {victim} is noticed", f"the {victim} did nothing")
+        check_exit(other, TIMEOUT, f"a killed {victim} is noticed", f"no activity of the {victim}")
         check(code == TIMEOUT, f"in the exit code of the {survivor}")
         getattr(pair, victim).end()
         check_transfer(device, directory, b"data" * 99, None, f"after a killed {victim}")
@@ -225,7 +225,7 @@ def test_giving_up(device, region, directory):
     pair.ends(FAILED, FAILED, "full disk", ["the receiver gave up"], ["/dev/full", "No space"])
     (directory / "kept").write_text("kept")
     alone = Program("recv", directory / "kept", "-t", "1", device=device)
-    check_exit(alone if alone.end() else alone, TIMEOUT, "nobody sends", "the sender did nothing")
+    check_exit(alone if alone.end() else alone, TIMEOUT, "no sender", "no activity of the sender")
     check((directory / "kept").read_text() == "kept", "then the output file stays as it was")
     check_exit(run("send", directory / "none", device=device), FAILED, "no input file", "none")
     check_exit(run("send", directory, device=device), FAILED, "a directory as input", str(directory))
@@ -246,7 +246,7 @@ def test_windows(device, region, directory):
     check_exit(sender, FAILED, "different sizes: the sender", "same --offset and --size")
     check_exit(receiver, FAILED, "different sizes: the receiver")
     for options, word in ((("--offset", "1"), "multiple"), (("--offset", "1M"), "beyond the end"),
-                          (("--size", "2M"), "does not fit"), (("--size", "8191"), "at least 8192"),
+                          (("--size", "2M"), "does not fit"), (("--size", "8191"), "minimum is 8192"),
                           (("--offset", "4K", "--size", "1M"), "does not fit")):
         check_exit(run("send", *options, device=device), USAGE, f"send {' '.join(options)}", word)
 
@@ -269,7 +269,7 @@ def test_corruption(device, region, directory):
     wait_until(lambda: region.get(SENDER, "position") == 13)
     region.memory[DATA] ^= 1
     pair.receiver.signal(signal.SIGCONT)
-    pair.ends(CORRUPTED, CORRUPTED, "damaged data", ["arrived damaged"], ["arrived damaged"])
+    pair.ends(CORRUPTED, CORRUPTED, "damaged data", ["checksum mismatch"], ["checksum mismatch"])
 
 
 def test_hostile_words(device, region, directory):

@@ -42,26 +42,26 @@ def test_help():
 
 def test_usage():
     check_exit(run(), USAGE, "no verb", "Usage:")
-    check_exit(run("juggle"), USAGE, "an unknown verb", "no verb 'juggle'")
-    check_exit(run("ring"), USAGE, "ring without a peer", "which peer")
-    check_exit(run("ping"), USAGE, "ping without a peer", "which peer")
+    check_exit(run("juggle"), USAGE, "an unknown verb", "unknown verb 'juggle'")
+    check_exit(run("ring"), USAGE, "ring without a peer", "missing operand PEER")
+    check_exit(run("ping"), USAGE, "ping without a peer", "missing operand PEER")
     check_exit(run("ring", "1", "2", "3"), USAGE, "too many arguments", "too many")
-    check_exit(run("ring", "65536"), USAGE, "no peer 65536", "at most 65535")
-    check_exit(run("ring", "1", "256"), USAGE, "no vector 256", "at most 255")
+    check_exit(run("ring", "65536"), USAGE, "no peer 65536", "maximum is 65535")
+    check_exit(run("ring", "1", "256"), USAGE, "no vector 256", "maximum is 255")
     check_exit(run("wait", "x"), USAGE, "a vector is a number", "not a number")
     check_exit(run("ping", "0", "-t", "-1"), USAGE, "a time is not negative", "seconds")
-    check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "at most")
+    check_exit(run("ping", "0", "-s", "2G"), USAGE, "spinning has a limit", "maximum is")
     check_exit(run("trace", "--timeout", "x"), USAGE, "trace: a time is a number", "seconds")
-    check_exit(run("add"), USAGE, "add without a name", "which device")
-    check_exit(run("add", "a/b"), USAGE, "a name that is a path", "can be no name")
-    check_exit(run("add", "cam0"), USAGE, "add without a size", "which size")
+    check_exit(run("add"), USAGE, "add without a name", "missing operand NAME")
+    check_exit(run("add", "a/b"), USAGE, "a name that is a path", "invalid name")
+    check_exit(run("add", "cam0"), USAGE, "add without a size", "--size")
     check_exit(run("add", "cam0", "--size", "x"), USAGE, "a size is a number", "not a number")
     check_exit(run("add", "cam0", "--size", "4K", "--vectors", "257"), USAGE,
-               "add: too many vectors", "at most 256")
-    check_exit(run("remove"), USAGE, "remove without a name", "which device")
-    check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "1 or more")
-    check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "not both")
-    check_exit(run("read", "--json", "--raw"), USAGE, "JSON or bytes", "not both")
+               "add: too many vectors", "maximum is 256")
+    check_exit(run("remove"), USAGE, "remove without a name", "missing operand NAME")
+    check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "at least 1")
+    check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "excludes --input")
+    check_exit(run("read", "--json", "--raw"), USAGE, "JSON or bytes", "excludes --raw")
 
 
 def test_no_device(directory):
@@ -77,14 +77,14 @@ def test_no_device(directory):
                "on the host")
     check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
     check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
-    check_exit(run("info", "-d", dead), NO_DEVICE, "a socket nobody serves", "ivshmem-server")
+    check_exit(run("info", "-d", dead), NO_DEVICE, "a socket without a server", "ivshmem-server")
     check_exit(run("info", device=nothing), NO_DEVICE, "IVSHMEM_DEVICE is used", str(nothing))
 
 
 def test_denied(directory):
     """Root may do everything, so somebody else has to try."""
     if os.getuid() != 0:
-        skip("permission denied", "needs root to become somebody else")
+        skip("no permission", "needs root to become somebody else")
         return
     os.chmod(directory, 0o711)
     closed = directory / "closed"
@@ -94,7 +94,7 @@ def test_denied(directory):
     prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
               "sh", "-c", f'shift; exec {copy} "$@"', "sh")
     check_exit(run("info", "-d", closed / "socket", prefix=prefix), DENIED,
-               "permission denied", "ls -l")
+               "no permission", "ls -l")
     check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
@@ -130,7 +130,7 @@ def test_list(directory):
                "ivshmemctl doctor")
 
     fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
-    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "the only device is chosen", "no ivshmem10")
+    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "the only device is chosen", "no device ivshmem10")
     fake_device(classes, "ivshmem9", [3, 4], size=64 << 20, id=2, cache="wb")
     check_exit(in_fake_sysfs(classes, "info"), USAGE, "several devices", "ivshmem9, ivshmem10")
     lines = in_fake_sysfs(classes, "list").out.decode().splitlines()
@@ -174,9 +174,9 @@ def test_read_write(device, region, directory):
     check(json.loads(run("read", "15", "7", "--json", device=device).out) ==
           {"offset": 15, "length": 7, "hex": "00" + b"hello".hex() + "00"}, "read --json")
     check(json.loads(run("read", "--json", device=device).out)["hex"] == whole[:256].hex(),
-          "which is of 256 bytes unless told otherwise")
+          "which is of 256 bytes by default")
 
-    check_exit(run("read", "1M", "1", device=device), USAGE, "read over the end", "0 from there on")
+    check_exit(run("read", "1M", "1", device=device), USAGE, "read over the end", "0 of them after")
     check_exit(run("read", "1048577", device=device), USAGE, "read from beyond", "beyond the end")
     check_exit(run("write", "1048575", "ab", device=device), USAGE, "write over the end", "do not fit")
     check(run("read", device=device).out == whole, "which wrote nothing")
@@ -240,7 +240,7 @@ def test_terminal(device):
     check(on_terminal("0 69") == f"00000000{line}*\n"
           "00000040  0a 7f 65 6e 64                                    |..end|\n00000045\n",
           "a terminal gets a hexadecimal dump", on_terminal("0 69"))
-    check(on_terminal("").endswith("\n00000100\n"), "of 256 bytes unless told otherwise")
+    check(on_terminal("").endswith("\n00000100\n"), "of 256 bytes by default")
     check(on_terminal("--raw 0 8") == "01234567", "or the bytes with --raw")
 
 
@@ -270,11 +270,11 @@ def test_ring_wait(device):
     check_exit(run("wait", "--timeout", "0.1", device=device), TIMEOUT, "wait runs out of time")
     for output in ("--json", "-t0.1"):
         check_exit(run("wait", "-t", "0.1", output, device=device, prefix=FULL), FAILED,
-                   f"wait {output} can't write", "can't write")
+                   f"wait {output} cannot write", "cannot write")
     check_exit(run("info", device=device, prefix=CLOSED), FAILED,
-               "info without an output does not write to the device", "can't write")
+               "info without an output does not write to the device", "cannot write")
     check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
-    check_exit(run("ring", "9", device=device), FAILED, "ring nobody", "peer 9")
+    check_exit(run("ring", "9", device=device), FAILED, "ring an unknown peer", "peer 9")
 
 
 def test_server_gone():
@@ -285,7 +285,7 @@ def test_server_gone():
 
 def test_ping(device):
     answerer = join("ping", "--answer", "1", "--json", device=device)
-    check(peers(device) == [0], "the one who answers came first")
+    check(peers(device) == [0], "the answering side came first")
     pinger = run("ping", "0", "-c", "50", "--json", device=device)
     result = json.loads(pinger.out)
     times = result.get("round_trip_us", {})
@@ -315,12 +315,12 @@ def test_ping(device):
           "SIGTERM ends --answer with a summary", answerer.report(), answerer.out)
     check_exit(run("ping", "--answer", "1", "-t", "0.1", device=device), TIMEOUT,
                "--answer runs out of time")
-    check_exit(run("ping", "7", device=device), FAILED, "ping nobody", "peer 7")
+    check_exit(run("ping", "7", device=device), FAILED, "ping an unknown peer", "peer 7")
     check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
 
 
-def test_meeting(device):
-    """Who asks may be there before the other answers; both count the same rings."""
+def test_handshake(device):
+    """The asking side can start before the other; both count the same rings."""
     answerer = join("wait", device=device)
     pinger = Program("ping", "0", "-c", "1", "-t", "0.5", "--json", device=device)
     for _ in range(2):
@@ -341,7 +341,7 @@ def test_meeting(device):
           answerer.report(), answerer.out)
 
     myself = run("ping", "0", "-c", "3", device=device)
-    check_exit(myself, OK, "ping oneself", "this side itself")
+    check_exit(myself, OK, "ping oneself", "this device itself")
 
 
 def test_late_answers(device):
@@ -395,7 +395,7 @@ def main():
             test_terminal(device)
             test_ring_wait(device)
             test_ping(device)
-            test_meeting(device)
+            test_handshake(device)
             test_late_answers(device)
             test_descriptors(device)
         test_huge_pages()

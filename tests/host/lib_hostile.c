@@ -66,7 +66,7 @@ static int memory(off_t size)
 	return fd;
 }
 
-static int bell(void)
+static int doorbell(void)
 {
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -110,7 +110,7 @@ static void wrong_version(int client)
 
 static void version_with_descriptor(int client)
 {
-	put(client, 0, bell());
+	put(client, 0, doorbell());
 }
 
 static void half_a_message(int client)
@@ -151,7 +151,7 @@ static void vectors_before_memory(int client)
 {
 	put(client, 0, NONE);
 	put(client, 3, NONE);
-	put(client, 3, bell());
+	put(client, 3, doorbell());
 }
 
 static void empty_memory(int client)
@@ -208,14 +208,14 @@ static void second_memory(int client)
 	linger(client);
 }
 
-static void bell_is_a_pipe(int client)
+static void doorbell_is_a_pipe(int client)
 {
 	begin(client);
 	put(client, 3, broken_pipe());
 	linger(client);
 }
 
-static void bell_is_a_file(int client)
+static void doorbell_is_a_file(int client)
 {
 	begin(client);
 	put(client, 2, memory(4096));
@@ -225,7 +225,7 @@ static void bell_is_a_file(int client)
 static void peer_too_large(int client)
 {
 	begin(client);
-	put(client, 70000, bell());
+	put(client, 70000, doorbell());
 	linger(client);
 }
 
@@ -249,7 +249,7 @@ static void too_many_vectors(int client)
 
 	begin(client);
 	for (n = 0; n < 257; n++)
-		put(client, 2, bell());
+		put(client, 2, doorbell());
 	linger(client);
 }
 
@@ -280,7 +280,7 @@ static void falls_silent(int client)
 	linger(client);
 }
 
-/* As a service manager that listens, and starts the server for who comes. */
+/* A service manager that listens and starts the server on the first connection. */
 static void starts_late(int client)
 {
 	struct pollfd gone = { .fd = client };
@@ -298,7 +298,7 @@ static void never_ends(int client)
 	begin(client);
 	while (poll(&gone, 1, 0) == 0)
 		for (n = 0; n < 1000; n++)
-			put(client, 2, n % 2 ? NONE : bell());
+			put(client, 2, n % 2 ? NONE : doorbell());
 }
 
 static void *serve(void *argument)
@@ -352,8 +352,8 @@ static void test_introductions(void)
 	CHECK(many_descriptors, -EPROTO);
 	CHECK(descriptors_in_pieces, -EPROTO);
 	CHECK(second_memory, -EPROTO);
-	CHECK(bell_is_a_pipe, -EPROTO);
-	CHECK(bell_is_a_file, -EPROTO);
+	CHECK(doorbell_is_a_pipe, -EPROTO);
+	CHECK(doorbell_is_a_file, -EPROTO);
 	CHECK(peer_too_large, -EPROTO);
 	CHECK(negative_peer, -EPROTO);
 	CHECK(we_left, -EPROTO);
@@ -390,11 +390,11 @@ static void ends_anywhere(int client)
 	put_until_cut(client, &sent, 0, NONE);
 	put_until_cut(client, &sent, 3, NONE);
 	put_until_cut(client, &sent, -1, memory(4096));
-	put_until_cut(client, &sent, 2, bell());
-	put_until_cut(client, &sent, 2, bell());
+	put_until_cut(client, &sent, 2, doorbell());
+	put_until_cut(client, &sent, 2, doorbell());
 	put_until_cut(client, &sent, 1, NONE);
-	put_until_cut(client, &sent, 3, bell());
-	put_until_cut(client, &sent, 3, bell());
+	put_until_cut(client, &sent, 3, doorbell());
+	put_until_cut(client, &sent, 3, doorbell());
 }
 
 static void test_ends(void)
@@ -407,7 +407,7 @@ static void test_ends(void)
 	}
 }
 
-/* In small pieces and with a leave of nobody, but right. */
+/* Valid, but in small pieces and with a disconnect of an unknown peer. */
 static void dribbles(int client)
 {
 	int fd = memory(8192);
@@ -425,10 +425,10 @@ static void dribbles(int client)
 	put_part(client, -1, 1, 7, NONE, 0);
 	close(fd);
 	put(client, 9, NONE);
-	put(client, 2, bell());
-	put(client, 2, bell());
-	put(client, 3, bell());
-	put(client, 3, bell());
+	put(client, 2, doorbell());
+	put(client, 2, doorbell());
+	put(client, 3, doorbell());
+	put(client, 3, doorbell());
 	linger(client);
 }
 
@@ -445,7 +445,7 @@ static void test_dribble(void)
 	tap_ok(properties.id == 3 && properties.vectors == 2 &&
 	       properties.size == 8192, "all of them");
 	tap_ok(ivshmem_peers(handle, &peer, 1) == 1 && peer == 2,
-	       "nobody left but nobody");
+	       "only an unknown peer disconnected");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
@@ -458,10 +458,10 @@ static void out_of_order(int client)
 
 	begin(client);
 	for (n = 0; n < sizeof(ids) / sizeof(ids[0]); n++)
-		put(client, ids[n], bell());
+		put(client, ids[n], doorbell());
 	put(client, 9, NONE);
 	put(client, 9, NONE);
-	put(client, 9, bell());
+	put(client, 9, doorbell());
 	linger(client);
 }
 
@@ -496,7 +496,7 @@ static void talks_nonsense(int client)
 		number = pattern_next(&state) >> 8;
 		/* Mostly as it should begin, so that it gets somewhere. */
 		place = n < 3 && number % 8 ? n : (int)(number / 8 % 9);
-		fd = likely[place] < 0 ? memory(4096) : bell();
+		fd = likely[place] < 0 ? memory(4096) : doorbell();
 		put_part(client, number % 64 ? likely[place] : (int64_t)number, 0,
 			 number / 128 % 32 ? 8 : 5, fd,
 			 place < 2 ? 0 : number / 4096 % 16 ? 1 :
@@ -552,11 +552,11 @@ static void test_no_doorbells(void)
 static void rings_then_breaks(int client)
 {
 	uint64_t one = 1;
-	int own = bell();
+	int own = doorbell();
 
 	begin(client);
 	put_part(client, 3, 0, 8, own, 1);
-	put(client, 2, bell());
+	put(client, 2, doorbell());
 	(void)!write(own, &one, sizeof(one));
 	close(own);
 	put(client, 1 << 20, NONE);
@@ -588,9 +588,9 @@ static pthread_barrier_t vector_sent;
 static void late_vector(int client)
 {
 	begin(client);
-	put(client, 3, bell());
+	put(client, 3, doorbell());
 	pthread_barrier_wait(&vector_sent);
-	put(client, 3, bell());
+	put(client, 3, doorbell());
 	pthread_barrier_wait(&vector_sent);
 	linger(client);
 }
@@ -618,8 +618,8 @@ static void many_peers(int client)
 
 	begin(client);
 	for (n = 4; n < 104; n++)
-		put(client, n, bell());
-	put(client, 3, bell());
+		put(client, n, doorbell());
+	put(client, 3, doorbell());
 	linger(client);
 }
 
@@ -637,7 +637,7 @@ static void test_out_of_descriptors(void)
 }
 
 /* A queue that is full: connect() would wait for ever. */
-static void test_nobody_accepts(void)
+static void test_no_accept(void)
 {
 	struct ivshmem *handle;
 	int waiting[2];
@@ -645,7 +645,7 @@ static void test_nobody_accepts(void)
 	waiting[0] = join(scratch("socket"));
 	waiting[1] = join(scratch("socket"));
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), -ETIMEDOUT,
-	       "a server that accepts nobody");
+	       "a server that does not accept");
 	close(waiting[0]);
 	close(waiting[1]);
 }
@@ -668,6 +668,6 @@ int main(void)
 	test_later();
 	test_late_vector();
 	test_out_of_descriptors();
-	test_nobody_accepts();
+	test_no_accept();
 	return tap_done();
 }

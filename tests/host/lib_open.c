@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Opening, properties, mapping, ringing and who is there, as a peer on the host
- * (tools/lib/ivshmem.c, connection.c; what device.c refuses to open).
+ * Opening, properties, mapping, ringing and listing peers, as a peer on the host
+ * (lib/handle.c, backend_server.c; what backend_device.c refuses to open).
  */
 #include <fcntl.h>
 #include <signal.h>

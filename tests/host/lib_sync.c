@@ -82,7 +82,7 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_mutex_lock(x, 0), 0, "lock");
 	tap_eq(ivshmem_mutex_recover(y, 0), 0, "say that the owner is gone");
 	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "then it has it no more");
-	tap_eq(ivshmem_mutex_lock(y, 0), -EOWNERDEAD, "the next one is told");
+	tap_eq(ivshmem_mutex_lock(y, 0), -EOWNERDEAD, "the next one gets -EOWNERDEAD");
 	tap_eq(ivshmem_mutex_consistent(y), 0, "puts it right");
 	tap_eq(ivshmem_mutex_unlock(y), 0, "and unlocks");
 	tap_eq(ivshmem_mutex_lock(x, 0), 0, "all is well");
@@ -93,7 +93,7 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_mutex_lock(y, PATIENCE), -ENOTRECOVERABLE, "to anybody");
 	ivshmem_mutex_close(x);
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
-	tap_eq(ivshmem_mutex_lock(y, 0), 0, "until it is made anew");
+	tap_eq(ivshmem_mutex_lock(y, 0), 0, "until it is created again");
 	tap_eq(ivshmem_mutex_unlock(y), 0, "and so on");
 	ivshmem_mutex_close(x);
 	ivshmem_mutex_close(y);
@@ -164,7 +164,7 @@ static void test_exclusion(struct ivshmem *a)
 	ivshmem_mutex_close(mutex);
 }
 
-/* A process that locks the mutex, says so, and dies when told. */
+/* A process that locks the mutex, reports that, and dies on request. */
 static pid_t lock_and_die(int *go)
 {
 	int ready[2], die[2];
@@ -212,7 +212,7 @@ static void test_owner_death(struct ivshmem *a)
 	close(go);
 	waitpid(pid, NULL, 0);
 	pthread_join(thread, &result);
-	tap_eq((intptr_t)result, -EOWNERDEAD, "who sleeps learns that the owner died");
+	tap_eq((intptr_t)result, -EOWNERDEAD, "a sleeping thread learns that the owner died");
 	ivshmem_mutex_close(x);
 
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
@@ -220,11 +220,11 @@ static void test_owner_death(struct ivshmem *a)
 	close(go);
 	waitpid(pid, NULL, 0);
 	tap_eq(ivshmem_mutex_lock(x, PATIENCE), -EOWNERDEAD,
-	       "so does who comes later");
+	       "so does a later one");
 	tap_eq(ivshmem_mutex_unlock(x), 0, "and has it");
 	ivshmem_mutex_close(x);
 
-	/* The successor has the number of the dead, and nobody has looked. */
+	/* The successor has the id of the dead owner, unnoticed by others. */
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
 	pid = lock_and_die(&go);
 	close(go);

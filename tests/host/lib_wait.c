@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Doorbells on the host: ring, wait, eventfd; nothing is lost between threads
- * nor between processes (tools/lib/connection.c, connection_wait.c).
+ * nor between processes (lib/backend_server.c, backend_server_wait.c).
  */
 #include <poll.h>
 #include <pthread.h>
@@ -35,7 +35,7 @@ static int64_t now(void)
 	return time.tv_sec * SECOND + time.tv_nsec;
 }
 
-/* Who left wakes those who wait, and the server may be slow to say so. */
+/* A disconnect wakes waiters, and the server may report it late. */
 static void settle(struct ivshmem *handle)
 {
 	if (!eventually(ivshmem_peers(handle, NULL, 0) == 1))
@@ -69,14 +69,14 @@ static void test_wait_errors(struct ivshmem *a)
 	} bad[] = {
 		{ "unknown flag", { .flags = 8 } },
 		{ "no such vector", { .vector = 70 } },
-		{ "empty set", { .flags = IVSHMEM_WAIT_FOR_SET } },
+		{ "empty set", { .flags = IVSHMEM_WAIT_SET } },
 		{ "set beyond the vectors",
-		  { .flags = IVSHMEM_WAIT_FOR_SET, .set = { 1, 1 << 6 } } },
-		{ "set far beyond", { .flags = IVSHMEM_WAIT_FOR_SET,
+		  { .flags = IVSHMEM_WAIT_SET, .set = { 1, 1 << 6 } } },
+		{ "set far beyond", { .flags = IVSHMEM_WAIT_SET,
 				      .set = { 1, 0, 0, 1ULL << 63 } } },
-		{ "misaligned word", { .flags = IVSHMEM_WAIT_FOR_WORD,
+		{ "misaligned word", { .flags = IVSHMEM_WAIT_WORD,
 				       .offset = 2 } },
-		{ "word beyond the end", { .flags = IVSHMEM_WAIT_FOR_WORD,
+		{ "word beyond the end", { .flags = IVSHMEM_WAIT_WORD,
 					   .offset = 4 << 20 } },
 		{ "spinning too long", { .spin_ns = SECOND + 1 } },
 		{ "spinning for ever", { .spin_ns = INT64_MAX } },
@@ -109,7 +109,7 @@ static void test_ring_and_wait(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT,
 	       "what was reported is gone");
 	ivshmem_ring(a, 1, 3);
-	options.flags = IVSHMEM_WAIT_FOR_SET;
+	options.flags = IVSHMEM_WAIT_SET;
 	options.set[0] = 0xf0;
 	options.set[1] = 0x3f;
 	tap_eq(ivshmem_wait(b, &options, &result), 0, "a vector of a set");
@@ -142,7 +142,7 @@ static void test_timeouts(struct ivshmem *b)
 	       "spinning is part of it");
 	tap_ok(now() - start >= SECOND / 50, "and lasts as long");
 	options.spin_ns = 1000;
-	options.flags = IVSHMEM_WAIT_UNTIL;
+	options.flags = IVSHMEM_WAIT_ABSTIME;
 	options.timeout_ns = now() + SECOND / 50;
 	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "a time");
 	tap_ok(now() >= options.timeout_ns, "is waited for");
@@ -155,7 +155,7 @@ static void test_timeouts(struct ivshmem *b)
 static void test_word(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.offset = 64,
 		.expected = 5,
 		.timeout_ns = IVSHMEM_FOREVER,
@@ -217,7 +217,7 @@ static int64_t processor_time(void)
 }
 
 /* Somebody leaves and the vector rings: both are there when the wait begins. */
-static void test_ring_and_departure(struct ivshmem *a, struct ivshmem *b)
+static void test_ring_and_disconnect(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_wait_options options = { .timeout_ns = SECOND };
 	int64_t start;
@@ -226,10 +226,10 @@ static void test_ring_and_departure(struct ivshmem *a, struct ivshmem *b)
 	ivshmem_close(must_open(0));
 	settle(a);
 	ivshmem_ring(a, 1, 0);
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a ring and a departure");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a ring and a disconnect");
 	start = processor_time();
 	result = ivshmem_wait(b, &options, NULL);
-	/* The server may tell this one of the departure a little later. */
+	/* The server may tell this one of the disconnect a little later. */
 	if (!result)
 		result = ivshmem_wait(b, &options, NULL);
 	tap_eq(result, -ETIMEDOUT, "then it is quiet");
@@ -269,7 +269,7 @@ static void *take_turns(void *argument)
 {
 	struct turns *turns = argument;
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.vector = turns->vector,
 		.timeout_ns = IVSHMEM_FOREVER,
 	};
@@ -294,7 +294,7 @@ static void *take_turns(void *argument)
 static void reset(struct ivshmem *handle)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_SET,
+		.flags = IVSHMEM_WAIT_SET,
 		.set = { UINT64_MAX, 0x3f },
 	};
 	_Atomic uint32_t *word = must_map(handle);
@@ -337,7 +337,7 @@ static void test_one_handle(struct ivshmem *b)
 static void *wait_for_word(void *argument)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.offset = 128,
 		.timeout_ns = IVSHMEM_FOREVER,
 	};
@@ -410,7 +410,7 @@ static void test_server_dies(pid_t server, struct ivshmem *a, struct ivshmem *b)
 	       "a sleeper learns that the server died");
 	pthread_join(thread, NULL);
 	tap_eq(ivshmem_wait(b, &options, NULL), -ECONNRESET, "so do others");
-	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "nobody is counted");
+	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "no peer is counted");
 	tap_eq(ivshmem_ring(b, 9, 0), -ECONNRESET, "no stranger can be rung");
 	tap_eq(ivshmem_ring(a, 1, 0), 0, "but a peer known before");
 	tap_eq(ivshmem_wait(b, &options, NULL), 0, "and it hears that");
@@ -429,7 +429,7 @@ int main(void)
 	test_timeouts(b);
 	test_word(a, b);
 	test_eventfd(a, b);
-	test_ring_and_departure(a, b);
+	test_ring_and_disconnect(a, b);
 	test_signal(b);
 	test_two_handles(a, b);
 	test_one_handle(b);

@@ -3,7 +3,7 @@
 """The links of all documents lead somewhere: to a file, to a heading in it, and to
 the symbol that the link names:
 
-    [`src/main.c`: `ivshmem_init()`](../src/main.c)
+    [`src/core/module.c`: `ivshmem_init()`](../src/core/module.c)
 
 Comments in C do not count, so that a symbol that is gone is not found in the text
 that tells of it. Documents that are wrong in each of these ways are found as such.
@@ -120,7 +120,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         results = [("bad links are found, good ones are not",
                     list(find_bad(pathlib.Path(name).resolve())))]
-    for document in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]:
+    for document in [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]:
         count, wrong = check_document(document, TOP)
         results.append((f"{document.relative_to(TOP)}: {count} links", wrong))
     for number, (name, wrong) in enumerate(results, 1):

@@ -49,7 +49,7 @@ class Server:
         return self.process.poll() is not None
 
     def stop(self):
-        """Its exit status once it is told to end."""
+        """Terminate it and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(LIMIT)
 
@@ -79,7 +79,7 @@ def test_inherited(directory):
             check(server.stop() == 0, "it ends well", server.said())
             check(path.exists() and not path.with_name("socket.lock").exists(),
                   "the socket's path is left to its owner")
-        check_refused(directory, "another path", "make the socket unit's ListenStream= agree",
+        check_refused(directory, "another path", "change ListenStream=",
                       "-S", directory / "other", file=listener)
         check_refused(directory, "a mode", "SocketMode=", "--mode", "0660", file=listener)
     path.unlink()
@@ -106,7 +106,7 @@ def test_background(directory):
 
 
 def test_other_kinds(directory):
-    words = "no listening Unix stream socket"
+    words = "other than a listening Unix stream socket"
     near, far = socket.socketpair()
     with near, far:
         check_refused(directory, "a connection (Accept=yes)", words, file=near)
@@ -121,7 +121,7 @@ def test_other_kinds(directory):
         check_refused(directory, "a file", words, file=file)
     check_refused(directory, "nothing", words)
     with listening(directory / "one") as listener:
-        check_refused(directory, "two sockets", "handed over 2 sockets", file=listener,
+        check_refused(directory, "two sockets", "passed 2 sockets", file=listener,
                       LISTEN_FDS="2")
 
 
@@ -147,8 +147,8 @@ def test_ready(directory):
             check_exit(run("info", device=directory / "own"), OK, "and is")
             server.stop()
     server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET="/nowhere", prefix=())
-    check(server.listens() and wait_until(lambda: "cannot tell" in server.said()),
-          "that nobody hears it is no reason to stop", server.said())
+    check(server.listens() and wait_until(lambda: "cannot notify" in server.said()),
+          "a missing service manager is no reason to stop", server.said())
     server.stop()
 
 
@@ -159,7 +159,7 @@ def test_journal(directory):
     server.stop()
     server = Server(directory, "-F", "-S", directory / "own", prefix=(), JOURNAL_STREAM="1:2")
     check(server.listens() and server.said().startswith("level=notice event=listen"),
-          "and nobody else does", server.said())
+          "and nothing else does", server.said())
     server.stop()
 
 

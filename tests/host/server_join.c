@@ -93,7 +93,7 @@ static void test_order(void)
 }
 
 /* Take messages up to the one that says that a peer has left. */
-static void until_departure(int socket, int id)
+static void until_disconnect(int socket, int id)
 {
 	struct message got;
 
@@ -120,10 +120,10 @@ static void test_fresh_ids(void)
 	peers[1] = newcomer(path, 1, 4);
 	tap_ok(true, "with --fresh-ids none comes again while there are others");
 	close(peers[1]);
-	until_departure(peers[0], 4);
+	until_disconnect(peers[0], 4);
 	for (n = 5; n <= IVSHMEM_MAX_PEER; n++) {
 		close(newcomer(path, 1, n));
-		until_departure(peers[0], n);
+		until_disconnect(peers[0], n);
 	}
 	peers[1] = newcomer(path, 1, 1);
 	tap_ok(true, "after the last number comes the lowest that is free");
@@ -201,8 +201,8 @@ static void believe(int vectors_of[], struct message message)
 }
 
 /*
- * One that does not read hears nothing of all who come and go, costs the server
- * nothing, and is told the truth when it reads on.
+ * A peer that does not read misses all that come and go, costs the server nothing, and
+ * gets a consistent state when it reads again.
  */
 static void test_stuck(void)
 {
@@ -231,7 +231,7 @@ static void test_stuck(void)
 	}
 	tap_ok(true, "200 others came and went meanwhile");
 	tap_eq(open_descriptors(server), before + 65,
-	       "the server holds nothing for those who left");
+	       "the server holds nothing for disconnected peers");
 
 	close(check_head(stuck, 0));
 	for (n = 0; n < 64; n++)
@@ -241,7 +241,7 @@ static void test_stuck(void)
 	eventually((believe(vectors_of, next_message(stuck)),
 		    vectors_of[2] == 64 && vectors_of[1] == 64));
 	tap_ok(vectors_of[1] == 64 && vectors_of[2] == 64 && !vectors_of[3],
-	       "and knows in the end who is there");
+	       "and finally knows all connected peers");
 	close(socket);
 	close(guest);
 	close(stuck);
@@ -278,7 +278,7 @@ static int sent_ahead(int socket)
 }
 
 /* Three peers, and a fourth that the server is telling of the first. */
-static int begin_telling(const char *what, pid_t *server, int peers[3], int *part)
+static int begin_announcing(const char *what, pid_t *server, int peers[3], int *part)
 {
 	int socket, n;
 
@@ -311,13 +311,13 @@ static void end_telling(pid_t server, int peers[3], int socket)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
-/* Whom one is just being told of leaves, and another comes with its id. */
+/* A peer leaves while it is being announced, and another gets its id. */
 static void test_subject_leaves(void)
 {
 	int peers[3], socket, part;
 	pid_t server;
 
-	socket = begin_telling("one leaves while another is told of it", &server,
+	socket = begin_announcing("one leaves while it is being announced", &server,
 			       peers, &part);
 	replace(peers, 0);
 	close(check_head(socket, 3));
@@ -330,13 +330,13 @@ static void test_subject_leaves(void)
 	end_telling(server, peers, socket);
 }
 
-/* Those leave whom one has been told of, and whom it has not. */
+/* Peers leave before and after they have been announced. */
 static void test_others_leave(void)
 {
 	int peers[3], socket, part;
 	pid_t server;
 
-	socket = begin_telling("others leave while one is told of somebody",
+	socket = begin_announcing("others leave during an announcement",
 			       &server, peers, &part);
 	replace(peers, 1);
 	close(check_head(socket, 3));
@@ -360,7 +360,7 @@ static void test_others_leave(void)
 	end_telling(server, peers, socket);
 }
 
-/* Greeted, and told that another is gone only if told before that it is there. */
+/* A greeting, and a disconnect only of a peer that was announced. */
 static bool greeted(int socket, int64_t id)
 {
 	const int64_t head[] = { 0, id, -1 };
@@ -491,7 +491,7 @@ static bool seen_to_join(int socket)
 	return message.fd != NONE;
 }
 
-/* Two that die at the same moment: each is told of the other in vain. */
+/* Two that die at the same moment: each is announced to the other in vain. */
 static void test_two_die(void)
 {
 	pid_t server = start_server("-n", "4", "--memfd", NULL);
@@ -514,7 +514,7 @@ static void test_two_die(void)
 			pause();
 		}
 		(void)!read(ready[0], &byte, 1);
-		/* What is not told by then is never told. */
+		/* A message that is missing now never comes. */
 		for (n = 0, alive = 0; n < 8; n++)
 			alive += seen_to_join(witness);
 		kill(pid, SIGKILL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What happens when the server runs out of descriptors: newcomers are turned
- * away, those who are there notice nothing, and it does not spin. When it may
+ * away, connected peers notice nothing, and it does not spin. When it may
  * not have more of them on their way to peers, it waits until some arrive.
  */
 #include <fcntl.h>
@@ -99,7 +99,7 @@ static int start_introduction(int socket)
 	return next_message(socket).value;
 }
 
-/* Descriptors of this user that are on their way to nobody: two sockets. */
+/* Descriptors of this user in flight between two sockets that are not read. */
 static void use_up(int pair[2])
 {
 	int fds[LIMIT + 1], n;
@@ -149,7 +149,7 @@ static void test_on_their_way(void)
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
 }
 
-/* Those who stop reading keep nobody waiting, however many they are. */
+/* Peers that stop reading delay no other, however many there are. */
 static void test_silent(int limit, const char *option, int vectors, int count)
 {
 	int peers[CROWD], n, in_order = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How the server starts and ends, and what it leaves: options, sizes, socket,
- * memory, pid file (tools/server/main.c, socket.c, memory.c, daemon.c, lock.c).
+ * memory, pid file (tools/server/ivshmem-server.c, socket.c, memory.c, daemon.c, lock.c).
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -53,30 +53,30 @@ static void test_options(void)
 	tap_ok(!strncmp(server_said(), "ivshmem-server ", 15), "and tells");
 	refused(2, "invalid option", "-F", "-Z");
 	refused(2, "Too many", "-F", "word");
-	refused(2, "only one of", "-F", "-m", "/tmp", "-M", "name");
-	refused(2, "only one of", "-F", "-m", "/tmp", "--memfd");
+	refused(2, "mutually exclusive", "-F", "-m", "/tmp", "-M", "name");
+	refused(2, "mutually exclusive", "-F", "-m", "/tmp", "--memfd");
 	refused(2, "1 to 256", "-F", "-n", "0");
 	refused(2, "1 to 256", "-F", "-n", "257");
 	refused(2, "1 to 256", "-F", "-n", "1x");
 	refused(2, "0 to 777", "-F", "--mode", "8");
 	refused(2, "0 to 777", "-F", "--mode", "1000");
-	refused(2, "cannot name", "-F", "-M", "a/b");
-	refused(2, "cannot name", "-F", "-M", "");
-	refused(2, "cannot name", "-F", "-M", "/..");
+	refused(2, "invalid name", "-F", "-M", "a/b");
+	refused(2, "invalid name", "-F", "-M", "");
+	refused(2, "invalid name", "-F", "-M", "/..");
 }
 
 static void test_bad_sizes(void)
 {
 	tap_note("bad sizes");
-	refused(2, "no size", "-F", "-l", "4X");
-	refused(2, "no size", "-F", "-l", "");
-	refused(2, "no size", "-F", "-l", "-4M");
-	refused(2, "no size", "-F", "-l", "4MB");
-	refused(2, "no size", "-F", "-l", "M");
-	refused(2, "4K would do", "-F", "-l", "0");
-	refused(2, "4K would do", "-F", "-l", "2K");
-	refused(2, "4M would do", "-F", "-l", "3M");
-	refused(2, "8G would do", "-F", "-l", "4097M");
+	refused(2, "invalid size", "-F", "-l", "4X");
+	refused(2, "invalid size", "-F", "-l", "");
+	refused(2, "invalid size", "-F", "-l", "-4M");
+	refused(2, "invalid size", "-F", "-l", "4MB");
+	refused(2, "invalid size", "-F", "-l", "M");
+	refused(2, "use 4K", "-F", "-l", "0");
+	refused(2, "use 4K", "-F", "-l", "2K");
+	refused(2, "use 4M", "-F", "-l", "3M");
+	refused(2, "use 8G", "-F", "-l", "4097M");
 	refused(2, "too large", "-F", "-l", "8388608T");
 	refused(2, "too large", "-F", "-l", "99999999999999999999");
 }
@@ -241,21 +241,21 @@ static void test_stale_socket(void)
 	tap_ok(exists(path) && exists(object_path()),
 	       "a killed server leaves socket and memory");
 	refused(1, "pid file", "-S", path, "-M", object, "-p", "/nowhere/pid");
-	tap_ok(exists(object_path()), "who then fails to start leaves the memory");
+	tap_ok(exists(object_path()), "a server that then fails to start leaves the memory");
 	server = start_server("-M", object, NULL);
 	tap_ok(true, "the next one takes them over");
 	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
 	tap_ok(!exists(path) && !exists(object_path()), "nothing is left");
 
 	fd = foreign_socket(path);
-	refused(1, "already listens", "-F", "-S", path, "--memfd");
+	refused(1, "is listening on", "-F", "-S", path, "--memfd");
 	tap_ok(exists(path), "another program's socket is left alone");
 	close(fd);
 	server = start_server("--memfd", NULL);
 	tap_eq(stop_server(server, SIGTERM), 0, "and replaced when it is dead");
 
 	close(open(path, O_CREAT | O_WRONLY, 0600));
-	refused(1, "no socket", "-F", "-S", path, "--memfd");
+	refused(1, "not a socket", "-F", "-S", path, "--memfd");
 	tap_ok(exists(path), "a file is left alone");
 	unlink(path);
 	refused(1, "1 to 107 bytes", "-F", "--memfd", "-S",
@@ -291,7 +291,7 @@ static void test_objects(void)
 	close(open(object_path(), O_CREAT | O_RDWR, 0600));
 	if (chown(object_path(), 12345, 12345) < 0)
 		tap_bail("chown: %m");
-	refused(1, "belongs to another user", "-F", "-S", path, "-M", object);
+	refused(1, "owned by another user", "-F", "-S", path, "-M", object);
 	tap_ok(exists(object_path()), "and left alone");
 	unlink(object_path());
 }
@@ -317,7 +317,7 @@ static void test_others_files(void)
 	tap_note("other files");
 	for (n = 0; n < 5; n++) {
 		make_file(pid, texts[n]);
-		refused(1, "no process id", "-F", "-S", path, "--memfd", "-p",
+		refused(1, "does not contain a process id", "-F", "-S", path, "--memfd", "-p",
 			pid);
 		tap_ok(stat(pid, &st) == 0 &&
 		       st.st_size == (off_t)strlen(texts[n]) &&
@@ -330,8 +330,8 @@ static void test_others_files(void)
 
 	if (mkfifo(pid, 0640) < 0 || mkfifo(object_path(), 0600) < 0)
 		tap_bail("mkfifo: %m");
-	refused(1, "no regular file", "-F", "-S", path, "--memfd", "-p", pid);
-	refused(1, "no regular file", "-F", "-S", path, "-M", object);
+	refused(1, "not a regular file", "-F", "-S", path, "--memfd", "-p", pid);
+	refused(1, "not a regular file", "-F", "-S", path, "-M", object);
 	tap_ok(stat(pid, &st) == 0 && (st.st_mode & 0777) == 0640 &&
 	       exists(object_path()), "FIFOs are left alone");
 	unlink(pid);
@@ -340,7 +340,7 @@ static void test_others_files(void)
 		tap_skip("devices and other users", "not root");
 		return;
 	}
-	refused(1, "no regular file", "-F", "-S", path, "--memfd", "-p", pid);
+	refused(1, "not a regular file", "-F", "-S", path, "--memfd", "-p", pid);
 	tap_ok(stat(pid, &st) == 0 && S_ISCHR(st.st_mode),
 	       "a device is left alone");
 	unlink(pid);
@@ -348,11 +348,11 @@ static void test_others_files(void)
 	make_file(lock, "");
 	if (chown(pid, 12345, 12345) < 0)
 		tap_bail("chown: %m");
-	refused(1, "another user; give another file with -p", "-F", "-S",
+	refused(1, "another user; use another file (-p)", "-F", "-S",
 		scratch("other"), "--memfd", "-p", pid);
 	if (chown(lock, 12345, 12345) < 0)
 		tap_bail("chown: %m");
-	refused(1, "another user; give another socket with -S", "-F", "-S",
+	refused(1, "another user; use another socket (-S)", "-F", "-S",
 		path, "--memfd");
 	tap_ok(exists(pid) && exists(lock), "other users' are left alone");
 	unlink(pid);
@@ -383,7 +383,7 @@ static void test_successor(void)
 		tap_ok(!exists(names[n]), "%s is gone", names[n]);
 }
 
-/* The log goes to a pipe that nobody reads any more. */
+/* The log goes to a pipe without a reader. */
 static void test_closed_log(void)
 {
 	const char *path = scratch("socket");
@@ -470,7 +470,7 @@ static void use_huge_pages(const char *directory)
 	close(fd);
 	close(socket);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
-	refused(1, "give at least that", "-F", "-S", scratch("socket"), "-m",
+	refused(1, "use at least that", "-F", "-S", scratch("socket"), "-m",
 		directory, "-l", "1M");
 	refused(1, "not enough free huge pages", "-F", "-S", scratch("socket"),
 		"-m", directory, "-l", "1G");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The server in a storm: many clients that come and go at any moment, stop
- * reading, send noise and descriptors, and are killed. Those who behave notice
+ * reading, send noise and descriptors, and are killed. Well-behaved peers notice
  * nothing, and when it is over the server has no more open and no more memory
  * than before. So with the sanitizers, as it is installed (where its memory is
  * compared), with too few descriptors for all, and under valgrind.
@@ -31,7 +31,7 @@ static const char *const valgrind[] = {
 	"--track-fds=yes", "build/ivshmem-server", NULL
 };
 
-/* Bytes nobody expects, some with a descriptor. */
+/* Unexpected bytes, some with a descriptor. */
 static void send_noise(int socket, uint64_t number)
 {
 	uint64_t noise[16];
@@ -96,7 +96,7 @@ static void move(int *client, uint64_t number)
 	}
 }
 
-/* A part of the clients; in the end those who are there die at once. */
+/* A part of the clients; finally all that are left die at once. */
 static void swarm(int clients, uint64_t seed)
 {
 	uint64_t state = pattern_seed(seed), number;
@@ -113,13 +113,13 @@ static void swarm(int clients, uint64_t seed)
 	kill(getpid(), SIGKILL);
 }
 
-/* Descriptors the witness was told of, by id: what it believes of the others. */
+/* Descriptors announced to the witness, by id: its view of the others. */
 static int beliefs[65536];
 
 static void believe(struct message message)
 {
 	if (message.end || message.value < 0 || message.value > 65535)
-		tap_bail("the witness was told nonsense or hung up on");
+		tap_bail("the witness got invalid messages or was disconnected");
 	if (message.fd == NONE) {
 		beliefs[message.value] = 0;
 		return;
@@ -218,7 +218,7 @@ static void check_calm(pid_t server, int witness, int open)
 			   open_descriptors(server) == open)),
 	       "as many descriptors are open as before");
 	tap_ok(eventually((listen_to(witness), !ghosts())),
-	       "the witness believes in nobody who is not there");
+	       "the witness knows no peer that is gone");
 	newcomer = join(scratch("socket"));
 	tap_eq(introduction(newcomer, VECTORS), SILENT + 1,
 	       "a newcomer gets the lowest id");

@@ -19,20 +19,20 @@ STORIES = ("machine", "probe", "open", "ring", "unplug")
 
 def tracepoints():
     """Those that the driver has."""
-    text = (ROOT / "src" / "trace.h").read_text()
+    text = (ROOT / "src" / "core" / "trace.h").read_text()
     return set(re.findall(r"^(?:TRACE_EVENT\(|DEFINE_EVENT\(\w+, )(\w+)", text, re.M))
 
 
 def places():
     """Where they stand: {(tracepoint, file, function): how often}."""
     found = collections.Counter()
-    for path in (ROOT / "src").glob("*.c"):
+    for path in (ROOT / "src").rglob("*.c"):
         function = None
         for line in path.read_text().splitlines():
             head = re.match(r"[a-z].*?(\w+)\(.*[^;]$", line)
             function = head[1] if head else function
             for event in re.findall(r"\btrace_(ivshmem_\w+)\(", line):
-                found[event, f"src/{path.name}", function] += 1
+                found[event, str(path.relative_to(ROOT)), function] += 1
     return found
 
 
@@ -57,12 +57,12 @@ def test_document(known):
         if story == "machine":
             continue
         body = text[start:stop]
-        rows = re.findall(r"`(ivshmem_\w+)`.*\| `(src/\w+\.c)`: `(\w+)\(\)`", body)
+        rows = re.findall(r"`(ivshmem_\w+)`.*\| `(src/\w+/\w+\.c)`: `(\w+)\(\)`", body)
         check(rows and set(rows) <= set(known), f"{story}: each row of its table is in src/",
               f"{calls.COMMAND}: {set(rows) - set(known)}")
         picture = calls.picture(story)
         check(f"]({picture.name})" in body and picture.exists(), f"{story}: it has a diagram")
-        drawn = re.findall(r"(src/\w+\.c) (\w+)\(\)", picture.read_text())
+        drawn = re.findall(r"(src/\w+/\w+\.c) (\w+)\(\)", picture.read_text())
         check(drawn and set(drawn) <= functions, f"{story}: the diagram is of src/",
               f"{calls.COMMAND}: {set(drawn) - functions}")
 

@@ -10,9 +10,11 @@ import tempfile
 import time
 
 import products
+import record
 import roots
 
 ROUNDS = 5
+HEADINGS = ("module", "seconds", "processor seconds")
 RELEASES = ("bookworm", "trixie")
 PACKAGES = ["linux-headers-amd64", "v4l2loopback-dkms"]
 
@@ -29,7 +31,7 @@ def measure(tree, kernel, module):
 
 
 def compare(tree):
-    """Print the medians and their ratio."""
+    """For each module and their ratio: a name, the time and the processor time."""
     kernel = tree.must("ls -d /lib/modules/*/build").split("/")[3]
     tree.must("dpkg -i /ours/*.deb")
     modules = sorted(set(re.findall(r"^(\w+/[^,:]*)[,:]", tree.must("dkms status"), re.M)))
@@ -37,17 +39,14 @@ def compare(tree):
     for _ in range(ROUNDS):
         for module in modules:
             results[module].append(measure(tree, kernel, module))
-    medians = {module: [statistics.median(column) for column in zip(*results[module])]
-               for module in modules}
-    print(f"DKMS builds for {kernel}: median of {ROUNDS}, in turns\n"
-          f"{'':24}{'time':>10}{'processor time':>18}")
-    for module, (waited, used) in medians.items():
-        print(f"{module:24}{waited:8.1f} s{used:16.1f} s")
-    ours, other = medians.values()
-    print(f"{'ratio':24}{ours[0] / other[0]:10.2f}{ours[1] / other[1]:18.2f}")
+    rows = [(f"{module} for {kernel}", *map(statistics.median, zip(*results[module])))
+            for module in modules]
+    (_, *ours), (_, *other) = rows
+    return [*rows, ("ratio", *(one / two for one, two in zip(ours, other)))]
 
 
 def main():
+    rows = []
     try:
         packages = products.make("deb", products.version())
         with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
@@ -55,7 +54,11 @@ def main():
                 tree = roots.Tree(roots.base(release, PACKAGES),
                                   pathlib.Path(directory) / release)
                 tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
-                compare(tree)
+                rows += compare(tree)
+        text = record.table(HEADINGS, ((name, *(f"{cell:.2f}" for cell in cells))
+                                       for name, *cells in rows))
+        record.write("dkms", [dict(zip(HEADINGS, row)) for row in rows], text)
+        print(text)
     except roots.RootError as error:
         sys.exit(f"make bench-dkms: {error}")
 

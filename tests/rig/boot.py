@@ -112,7 +112,7 @@ class Boot:
     def _start(self, setup, tests):
         topology = self.topology
         arches = setup.arches(topology)
-        mapped = len(topo.devices(topology)) * topo.parse_size(topology.size)
+        mapped = sum(map(topo.bar_size, topo.sizes(topology)))
         images = {arch: self.directory / f"{arch}.cpio" for arch in arches}
         modules = {arch: setup.of(arch).image(topology, tests, path)
                    for arch, path in images.items()}
@@ -143,7 +143,9 @@ class Boot:
         if topology.insmod == "yes":
             commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
         if topology.over != "pci":
-            commands.append(f"soften {topology.over}")
+            sizes = [str(size) for kind, size in zip(topo.devices(topology), topo.sizes(topology))
+                     if kind != "server"]
+            commands.append(" ".join(["soften", topology.over, topology.vectors, *sizes]))
         failure = NoBoot
         try:
             guest.wait_ready()
@@ -238,7 +240,7 @@ class Boot:
             return None
 
         command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
-                   f"RIG_OVER={self.topology.over}; "
+                   f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
                    f"{self._settings()}"
                    f"exec /tests/{test.name}")
         try:

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which lines of src/ the suite has run: adds up what harvest.py has kept.
 
-The table goes to docs/coverage.md, with what was not run. Run as a program, says it of
-the last run of a kernel that counts.
+The figures are "coverage": each file, with the lines that were not run.
 """
 
 import collections
 import json
-import re
 import shutil
-import sys
 
-import build
 import harvest
+import record
 
-DOCUMENT = build.TOP / "docs" / "coverage.md"
-TABLE = re.compile(r"(?<=<!-- coverage -->\n).*?(?=<!-- /coverage -->)", re.S)
+HEADINGS = ("file", "lines", "run", "not run")
 
 
 def clear():
@@ -31,35 +27,23 @@ def collect():
     return total
 
 
-def table(total):
-    """As Markdown, with the lines that were not run."""
-    rows = ["| file | lines | run | not run |", "|---|---|---|---|"]
+def rows(total):
+    """A row for each file, and one for all."""
     everything = covered = 0
     for name, lines in sorted(total.items()):
         missed = sorted(line for line, times in lines.items() if not times)
         run = len(lines) - len(missed)
         everything += len(lines)
         covered += run
-        rows.append(f"| `src/{name}` | {len(lines)} | {100 * run / len(lines):.0f} % | "
-                    f"{' '.join(map(str, missed))} |")
-    rows.append(f"| **all** | {everything} | **{100 * covered / everything:.1f} %** | |")
-    return "\n".join(rows)
+        yield f"`src/{name}`", len(lines), f"{100 * run / len(lines):.0f} %", \
+            " ".join(map(str, missed))
+    yield "**all**", everything, f"**{100 * covered / everything:.1f} %**", ""
 
 
 def report():
+    """Say it of the last run, if its kernel counted."""
     total = collect()
     if total:
-        print("\n".join(f"# {line}" for line in table(total).splitlines()), flush=True)
-
-
-def main():
-    total = collect()
-    if not total:
-        sys.exit("nothing was counted: run make check-debug KERNEL=kasan")
-    print(table(total))
-    text = DOCUMENT.read_text()
-    DOCUMENT.write_text(TABLE.sub(lambda _: table(total) + "\n", text))
-
-
-if __name__ == "__main__":
-    main()
+        text = record.table(HEADINGS, rows(total))
+        record.write("coverage", total, text)
+        print("\n".join(f"# {line}" for line in text.splitlines()), flush=True)

@@ -22,25 +22,32 @@ class DeviceError(Exception):
 
 class Devices:
     """The shared regions of one group of guests. All doorbell devices connect
-    to one server, all plain ones share one file."""
+    to one server, all plain ones of a size share one file."""
 
     def __init__(self, directory, topology, server):
         self.directory = pathlib.Path(directory)
         self.topology = topology
         self.name = f"ivshmem-rig-{os.getpid()}-{next(NUMBERS)}"
         self.socket = self.directory / "server"
-        self.plain = self.directory / "plain"
         self.server = None
         self.program = server
-        kinds = topo.devices(topology)
-        size = topo.parse_size(topology.size)
-        if "plain" in kinds:
-            with self.plain.open("wb") as file:
-                file.truncate(size)
-        served = {"doorbell", "server"} & set(kinds)
+        self.kinds = [(kind, topo.bar_size(size)) for kind, size in
+                      zip(topo.devices(topology), topo.sizes(topology))]
+        # In memory: on a disk a large file with many holes takes minutes.
+        self.plain = {size: os.memfd_create(self.name) for kind, size in self.kinds
+                      if kind == "plain"}
+        for size, file in self.plain.items():
+            os.truncate(file, size)
+        served = [size for kind, size in self.kinds if kind != "plain"]
         if served:
-            self._start_server(size)
-        self.memory = SHM / self.name if served else self.plain
+            self._start_server(served[0])
+        self.regions = [SHM / self.name] if served else []
+        self.regions += map(self._path, self.plain)
+        self.memory = next(iter(self.regions), None)
+
+    def _path(self, size):
+        """Where QEMU finds the file of the plain devices of a size."""
+        return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.plain[size]}")
 
     def _start_server(self, size):
         command = [self.program, "-F", "-S", self.socket, "-M", self.name,
@@ -68,7 +75,7 @@ class Devices:
         """QEMU's arguments for the devices of one guest, in fixed slots."""
         result = []
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
-        for index, (kind, name) in enumerate(zip(topo.devices(self.topology), names)):
+        for index, ((kind, size), name) in enumerate(zip(self.kinds, names)):
             if kind == "server":
                 continue
             place = f"addr={qemu.FIRST_SLOT + index:#x}"
@@ -84,7 +91,7 @@ class Devices:
                            f"pcidev=named{index}"]
             if kind == "plain":
                 result += ["-object", f"memory-backend-file,id=region{index},share=on,"
-                           f"mem-path={self.plain},size={self.topology.size}",
+                           f"mem-path={self._path(size)},size={size}",
                            "-device", f"ivshmem-plain,memdev=region{index},{place}"]
             else:
                 result += ["-chardev", f"socket,id=server{index},path={self.socket}",
@@ -94,8 +101,8 @@ class Devices:
 
     def clear(self):
         """Every test starts with a region of zeros."""
-        if self.memory.exists():
-            with self.memory.open("r+b") as file:
+        for region in self.regions:
+            with region.open("r+b") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.truncate(0)
                 file.truncate(size)
@@ -109,3 +116,6 @@ class Devices:
                 self.server.kill()
                 self.server.wait()
             (SHM / self.name).unlink(missing_ok=True)
+        for file in self.plain.values():
+            os.close(file)
+        self.plain = {}

@@ -2,7 +2,7 @@
 # Tests that run in guests: small static programs, one source file each; and all
 # that guests of another architecture than this machine's run.
 
-GUEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Itools/lib -pthread
+GUEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Ilib/include -pthread
 
 # $(call guest-tests,DIRECTORY)
 define guest-tests
@@ -19,13 +19,9 @@ $(eval $(call guest-tests,build/arm64))
 
 # USERLAND is where Debian's libraries for arm64 are unpacked.
 $(eval $(call variant,build/arm64))
+$(eval $(call programs,build/arm64))
 build/arm64/%: CC := aarch64-linux-gnu-gcc
 build/arm64/%: AR := aarch64-linux-gnu-ar
 build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(USERLAND) \
 	PKG_CONFIG_LIBDIR=$(USERLAND)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
 build/arm64/%: CFLAGS += -I$(USERLAND)/usr/include
-
-build/arm64/static/ivshmemctl: $(call objects,build/arm64,$(ctl-sources)) \
-		build/arm64/libivshmem.a
-	@mkdir -p $(@D)
-	$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(call ctl-libs,--static)

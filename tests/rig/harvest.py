@@ -62,9 +62,9 @@ def _count(path, data, counts):
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
-            name = pathlib.Path(file["file"]).name
+            name = "/".join(pathlib.Path(file["file"]).parts[-2:])
             # The events of trace.h are unrolled by the kernel's headers.
-            if name == "trace.h" or not (build.SOURCE / name).is_file():
+            if name == "core/trace.h" or not (build.SOURCE / name).is_file():
                 continue
             lines = counts.setdefault(name, {})
             for line in file["lines"]:

@@ -5,8 +5,9 @@ The kernel comes from the first release of Debian that carries that line, unpack
 in the cache directory and fixed up so that modules build against it with the
 host's compiler. KERNEL=6.12/trixie is that of the named release, and modules for
 it are built by that release's compiler, as are all of another architecture and
-release than the host's. KERNEL=kasan is a kernel of our own: see debugkernel.py. Run
-as a program, prints how to build against one.
+release than the host's. KERNEL=6.12-rt and 6.12-16k are flavours of that line.
+KERNEL=kasan is a kernel of our own: see debugkernel.py. Run as a program, prints how to
+build against one.
 """
 
 import collections
@@ -23,6 +24,10 @@ import cache
 import debugkernel
 
 DEFAULT = "6.12"
+# What KERNEL= can add to a line, as Debian names the flavour of an architecture. Without
+# any it is the flavour for virtual machines where there is one.
+FLAVOURS = {"rt": "rt-{arch}", "16k": "{arch}-16k"}
+USUAL = ("cloud-{arch}", "{arch}")
 
 # There is no vmlinux to take type information from, and a compiler older than the
 # one that built the kernel may lack an option. Ftrace of arm64 needs that one.
@@ -91,17 +96,19 @@ def find(name, arch="amd64"):
         tree = debugkernel.find(name, DEFAULT)
         return Kernel(DEFAULT, arch, debugkernel.release(tree), tree / debugkernel.IMAGE,
                       tree, tree, None, debugkernel.INSTRUMENTS)
-    wanted = re.fullmatch(r"(\d+\.\d+)(?:/(\w+))?", name)
+    wanted = re.fullmatch(rf"(\d+\.\d+)(?:-({'|'.join(FLAVOURS)}))?(?:/(\w+))?", name)
     if not wanted:
         raise archive.ArchiveError(
             f"KERNEL={name}: give a line such as {DEFAULT}, or {DEFAULT}/trixie, "
+            f"a flavour of it such as {' or '.join(f'{DEFAULT}-{one}' for one in FLAVOURS)}, "
             f"or for amd64 {' or '.join(debugkernel.NAMES)}")
-    line, codename = wanted.groups()
+    line, flavour, codename = wanted.groups()
     root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
     if not (root / "kernel.json").exists():
         sources = [archive.Archive(codename, arch)] if codename else \
             archive.releases(arch)
-        _fetch(*_search(line, arch, sources), root)
+        names = [FLAVOURS[flavour]] if flavour else USUAL
+        _fetch(*_search(line, [name.format(arch=arch) for name in names], sources), root)
     facts = json.loads((root / "kernel.json").read_text())
     if not codename and arch != arches.HOST and \
        facts["origin"] != archive.host_release():
@@ -111,17 +118,27 @@ def find(name, arch="amd64"):
                   (codename, facts["gcc"]) if codename else None)
 
 
-def _search(line, arch, sources):
+def named(flavours, arch):
+    """What KERNEL= adds to a line for those of Debian's flavours that it can name."""
+    return [name for name, debian in FLAVOURS.items() if debian.format(arch=arch) in flavours]
+
+
+def plain(name):
+    """The same kernel without its flavour, which another architecture may not have."""
+    return re.sub(rf"-({'|'.join(FLAVOURS)})\b", "", name)
+
+
+def _search(line, flavours, sources):
     """The archive that has the line, and the newest release string in it: of the
-    flavour for virtual machines where there is one."""
+    first of these flavours that there is."""
     for source in sources:
         print(f"# looking for a {line} kernel in {source.release}", file=sys.stderr)
         found = newest(source, line)
-        for flavour in (f"cloud-{arch}", arch):
+        for flavour in flavours:
             if flavour in found:
                 return source, found[flavour]
     raise archive.ArchiveError(
-        f"no Debian release carries a {line} kernel "
+        f"no Debian release carries a {line} kernel of flavour {' or '.join(flavours)} "
         f"(tried {', '.join(archive.RELEASES)})")
 
 

@@ -5,14 +5,37 @@ import itertools
 import re
 import time
 
-REPORTS = re.compile("|".join((
-    r"\bBUG:", r"kernel BUG at", r"\bWARNING:", r"\bOops\b", r"\bKASAN\b", r"\bKCSAN\b",
-    r"\bUBSAN\b", r"possible .* detected", r"INFO: possible", r"INFO: task .* blocked",
-    r"INFO: rcu", r"rcu: .*detected stall", r"self-detected stall", r"Call Trace",
-    r"soft lockup", r"hard LOCKUP", r"unreferenced object", r"general protection fault",
-    r"Kernel panic", r"unable to handle", r"refcount_t:", r"scheduling while atomic",
-    r"sleeping function called", r"list_(add|del) corruption", r"irq .*nobody cared",
-    r"vmalloc error:")))
+# What the kernels from 5.10 on print when something is wrong. Many reports begin with BUG:
+# of KASAN, KCSAN and KFENCE, soft lockups, bad pages, page maps and counters of them, sleeping
+# and scheduling where that is forbidden; the allocator leaves out the colon. Lockdep says
+# WARNING. [#1] is the first death of a task: Oops, divide error, invalid opcode, stack
+# segment, Internal error.
+#
+# Hints about speed are no faults: "hogged CPU", "interrupt took too long", an unstable clock.
+# Work that is short earns them on an emulated processor that waits for its turn. Nor is
+# the fault of a program: tests cause those.
+FAULTS = (
+    r"\bBUG\b", r"\bWARNING:", r"\[#\d+\]", r"Kernel panic", r"Call [Tt]race",
+    r"[Uu]nable to handle", r"general protection fault", r"double fault", r"Bad pagetable",
+    r"Insufficient stack space", r"Bad mode in", r"SError Interrupt",
+    # The sanitizers, and what looks after objects, locks and counts
+    r"\bKASAN\b", r"\bUBSAN\b", r"unreferenced object", r"refcount_t:",
+    r"list_(add|del) corruption", r"INFO: trying to register non-static key",
+    r"exited with (preempt_count|irqs disabled)", r"huh, entered softirq",
+    r"bad: scheduling from the idle thread",
+    # Somebody does not come on
+    r"INFO: task .* blocked", r"INFO: rcu", r"rcu: .*detected stall", r"self-detected stall",
+    r"kthread starved", r"hard LOCKUP", r"non-responsive CSD lock", r"NETDEV WATCHDOG",
+    r"unregister_netdevice: waiting", r"irq .*nobody cared",
+    # Pages and page tables
+    r"\bbad (pgd|p4d|pud|pmd|pte)\b", r"page dumped because", r"[Bb]ad swap (file|offset) entry",
+    r"leaked out to the #PF handler", r"Corrupted page table", r"vmalloc error:",
+    # Something was registered twice, or given back that was not there
+    r"VFS: Busy inodes", r"file count is 0", r"free nonexistent resource",
+    r"resource sanity check", r"genirq: Flags mismatch", r"with -EEXIST, don't try to register",
+    r"kobject: .* tried to init an initialized", r"cannot create duplicate filename")
+REPORTS = re.compile("|".join(FAULTS))
+
 # KCSAN sees the races of the whole kernel. Those that it has without us are known to
 # those who wrote it; ours have a function of the driver among the callers, up to
 # where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and

@@ -68,7 +68,8 @@ def make_variable(name):
 
 
 def check_user_space():
-    tops = {"tools": "user-flags", "tests/host": "user-flags",
+    tops = {"lib": "user-flags", "examples": "user-flags", "tools": "user-flags",
+            "tests/host": "user-flags",
             "tests/guest": "GUEST_CFLAGS", "tests/bench": "BENCH_CFLAGS",
             "tests/soak": "SOAK_CFLAGS"}
     for compiler in ("gcc", "clang"):

@@ -2,9 +2,10 @@
 """make check-kernels: the driver on every kernel that Debian carries.
 
 It is built for each flavour of each line by gcc and clang of the release that
-the kernel is from, and the guest suite runs on each line, on x86-64 and arm64.
+the kernel is from, and the guest suite runs on each line, on x86-64 and arm64; some of
+it also on the flavours with PREEMPT_RT and with pages of 16 KiB.
 KERNEL=6.1 takes one line, ARCH=arm64 one architecture. What came of it is put
-into docs/kernels.md.
+into build/figures/kernels.md.
 """
 
 import os
@@ -24,6 +25,11 @@ import toolchain
 
 # Beside other guests, emulated, everything takes long; so repeat less.
 ENVIRONMENT = {"QUICK": "1", "SLOW": "5"}
+
+# What runs on the other flavours of a line: what depends on the size of a page, and on
+# interrupts that are threads. These are parts of names: race takes trace and ctl_trace, too.
+FLAVOUR_TESTS = ("boot", "file", "ioctl", "mmap", "poll", "race", "rebind", "registers",
+                 "reset", "vectors", "wait")
 
 # One row builds at a time, as rows share toolchains, kernels and programs.
 BUILDING = threading.Lock()
@@ -66,6 +72,7 @@ class Line:
         self.name = f"{line} {source.arch}"
         self.line, self.source, self.writer = line, source, writer
         self.row = results.Row(line, source.arch, source.release)
+        self.flavours = []      # that KERNEL= can add to the line
 
     def run(self):
         try:
@@ -81,6 +88,7 @@ class Line:
     def _build(self):
         """Build for every flavour, by both compilers."""
         headers = kernels.headers(self.source, self.line)
+        self.flavours = kernels.named(headers, self.source.arch)
         release = next(iter(headers.values())).name[len("linux-headers-"):]
         gcc = kernels.compiler(self.source, release)
         tools = toolchain.Toolchain(self.source.release, gcc)
@@ -106,18 +114,29 @@ class Line:
         found = output.splitlines()
         return build.warnings(found, headers) or (found[-20:] if status else [])
 
+    def _kernel(self, flavour=""):
+        """What KERNEL= calls a flavour of this line."""
+        return f"{self.line}{flavour and '-'}{flavour}/{self.source.release}"
+
     def _prepare(self):
         """Have what guests of this line run; some tests want both architectures."""
         for arch in arches.ALL:
-            build.module(kernels.find(f"{self.line}/{self.source.release}", arch))
+            build.module(kernels.find(self._kernel(), arch))
+        for flavour in self.flavours:
+            build.module(kernels.find(self._kernel(flavour), self.source.arch))
 
     def _boot(self):
-        """The guest suite, as make check runs it."""
+        """The guest suite, as make check runs it; then parts of it on other flavours."""
+        tests = os.environ.get("TESTS", "")
+        self._run_suite("", tests)
+        for flavour in self.flavours:
+            self._run_suite(flavour, tests or ",".join(FLAVOUR_TESTS))
+
+    def _run_suite(self, flavour, tests):
         environment = {**ENVIRONMENT, **os.environ, "ARCH": self.source.arch,
-                       "KERNEL": f"{self.line}/{self.source.release}"}
-        reader = suite.run(self.name, environment, self.writer)
-        self.row.release = reader.release or self.row.release
-        self.row.points = reader.points
+                       "KERNEL": self._kernel(flavour), "TESTS": tests}
+        reader = suite.run(f"{self.name} {flavour}".strip(), environment, self.writer)
+        self.row.ran(flavour, reader)
 
 
 def prepare():
@@ -150,7 +169,7 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    print(results.table(row.row for row in rows))
+    print(results.table(row.row.data() for row in rows))
     return writer.finish()
 
 

@@ -16,49 +16,49 @@ Mutant = collections.namedtuple(
 ALL = (
     Mutant("PROVE_LOCKING", "interrupts are let in while a lock of their handler is held",
            "kasan", "poll", {
-               ("event.c", "	spin_lock_irq(&vec->lock);\n	old ="):
-                   "	spin_lock(&vec->lock);\n	old =",
-               ("event.c", "	spin_unlock_irq(&vec->lock);\n	return old;"):
-                   "	spin_unlock(&vec->lock);\n	return old;",
+               ("core/event.c", "	spin_lock_irqsave(&vec->lock, flags);\n	if (old &&"):
+                   "	flags = 0;\n	spin_lock(&vec->lock);\n	if (old &&",
+               ("core/event.c", "	spin_unlock_irqrestore(&vec->lock, flags);\n	smp_mb();"):
+                   "	spin_unlock(&vec->lock);\n	smp_mb();",
            }, r"WARNING: inconsistent lock state"),
-    Mutant("DEBUG_ATOMIC_SLEEP", "memory is asked for, and waited for, with a lock held",
+    Mutant("DEBUG_ATOMIC_SLEEP", "a mutex is taken, and waited for, with a spinlock held",
            "kasan", "poll", {
-               ("event.c", "		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);\n"):
-                   "		spin_lock_irq(&vec->lock);\n"
-                   "		b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);\n"
-                   "		spin_unlock_irq(&vec->lock);\n",
+               ("core/eventfd.c", "	mutex_lock(&file->lock);\n"):
+                   "	spin_lock_irq(&file->peer->any.lock);\n	mutex_lock(&file->lock);\n"
+                   "	spin_unlock_irq(&file->peer->any.lock);\n",
            }, r"BUG: sleeping function called from invalid context"),
     Mutant("KASAN", "an eventfd that is given back stays in the list of its vector",
            "kasan", "poll", {
-               ("event.c", "	else if (old)\n		list_del(&old->node);\n"): "",
+               ("core/eventfd.c", "		ivshmem_listen(&file->peer->vectors[vector], "
+                "&b->listener, NULL);\n"): "",
            }, r"BUG: KASAN: slab-use-after-free"),
     Mutant("DEBUG_KMEMLEAK", "closing a file forgets to free it",
            "kasan", "poll", {
-               ("file.c", "	kvfree(file);\n	put_device(&idev->dev);"):
+               ("core/file.c", "	file_put(&file->listener);\n	put_device(&idev->dev);"):
                    "	put_device(&idev->dev);",
            }, r"unreferenced object"),
     Mutant("UBSAN", "a loop over an array takes one step too many",
            "kasan", "wait", {
-               ("wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
+               ("core/wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
            }, r"UBSAN: array-index-out-of-bounds"),
     Mutant("DEBUG_OBJECTS", "a peer is handed to RCU for freeing twice",
            "kasan", "poll-memory", {
-               ("peer.c", "	kvfree_rcu(file->peer, rcu);"):
+               ("core/peer.c", "	kvfree_rcu(file->peer, rcu);"):
                    "	kvfree_rcu(file->peer, rcu);\n	kvfree_rcu(file->peer, rcu);",
            }, r"Double-freed call|ODEBUG"),
     Mutant("DMA_API_DEBUG", "a mapping for DMA is not undone when the device goes",
            "kasan", "rebind", {
-               ("pci.c", "	pci_set_drvdata(pdev, ip);\n	ret ="):
+               ("pci/pci.c", "	pci_set_drvdata(pdev, ip);\n	ret ="):
                    "	dma_map_single(&pdev->dev, ip, sizeof(*ip), DMA_TO_DEVICE);\n"
                    "	pci_set_drvdata(pdev, ip);\n	ret =",
            }, r"DMA-API: .*device driver has pending DMA allocations"),
     Mutant("FAULT_INJECTION", "nobody looks whether there was memory for an eventfd",
            "kasan", "faults", {
-               ("event.c", "		if (!b)\n			return -ENOMEM;\n"): "",
+               ("core/eventfd.c", "	if (!b)\n		return ERR_PTR(-ENOMEM);\n	ret ="): "	ret =",
            }, r"KASAN: null-ptr-deref|NULL pointer dereference"),
     Mutant("KCSAN", "a count is read as if no interrupt could change it",
            "kcsan", "race", {
-               ("event.c", "	return atomic64_read(&file->peer->vectors[vector].count) - seen;"):
+               ("core/event.c", "	return atomic64_read(&file->peer->vectors[vector].count) - seen;"):
                    "	return file->peer->vectors[vector].count.counter - seen;",
            }, r"BUG: KCSAN: data-race in .*ivshmem_", "kcsan.skip_watch=200"),
 )

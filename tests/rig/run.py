@@ -40,8 +40,8 @@ class Test(collections.namedtuple("Test", "path topology timeout kernel")):
 
     @property
     def name(self):
-        over = self.topology.over
-        return self.path.stem if over == "pci" else f"{self.path.stem}-{over}"
+        over, variant = self.topology.over, self.topology.variants
+        return "-".join(filter(None, (self.path.stem, over if over != "pci" else "", variant)))
 
     def program(self, arch):
         """What runs in a guest."""
@@ -165,7 +165,7 @@ def run_guest_tests(writer):
     build.targets(["build/ivshmem-server"])
     foreign = {arch for topo in groups for arch in topo.arches.split(",")}
     setup = setup_for(kernel, tests, [
-        setup_for(kernels.find(name, arch), tests)
+        setup_for(kernels.find(kernels.plain(name), arch), tests)
         for arch in sorted(foreign - {"", kernel.arch})])
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
     try:

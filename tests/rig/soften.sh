@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# soften window|memory: give each PCI device of a guest up, and have a device of
-# ivshmem_soft with the same number in its place: its memory and its doorbell
-# register by their addresses, or a device in software of the same size.
+# soften window|memory VECTORS SIZE...: give each PCI device of a guest up, and have a
+# device of ivshmem_soft with the same number and so many bytes in its place: its memory
+# and its doorbell register by their addresses, or a device in software, which has its
+# vectors where the machine has none for PCI.
 set -e
+over=$1 all=$2
+shift 2
 config=/sys/kernel/config/ivshmem
 
 # value NAME: what the device was
@@ -20,18 +23,24 @@ grep -q "^configfs " /proc/mounts || mount -t configfs configfs /sys/kernel/conf
 insmod /lib/ivshmem_soft.ko
 for device in /sys/class/ivshmem/ivshmem*; do
 	pci=$(readlink -f "$device/device")
-	size=$(value size) vectors=$(value vectors)
+	size=$1 vectors=$all
+	shift
+	[ "$(value id)" != unknown ] || vectors=0
 	echo "${pci##*/}" >"$pci/driver/unbind"
 	mkdir $config/"${device##*/}"
 	cd $config/"${device##*/}"
 	echo "$size" >size
-	case $1 in
+	case $over in
 	window)
 		echo 1 >"$pci/enable"
 		bar 2 >address
 		[ "$vectors" -eq 0 ] || echo $(($(bar 0) + 12)) >doorbell
 		;;
-	memory) echo "$vectors" >vectors ;;
+	memory)
+		echo "$vectors" >vectors
+		# It takes no more than half of the guest's memory.
+		[ $((size / 512)) -lt "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" ] || continue
+		;;
 	esac
 	echo 1 >enable
 done

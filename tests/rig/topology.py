@@ -14,13 +14,16 @@ import arches
 import qemu
 
 TRANSPORTS = ("pci", "window", "memory")
+# Machines that are not the usual one, by what the kernel is told. What locks a kernel
+# down would keep the driver out as well, so that the test does it.
+VARIANTS = {"": "", "nomsi": "pci=nomsi", "nosmp": "nosmp", "lockdown": "", "no5lvl": "no5lvl"}
 DEFAULTS = {
     "guests": "1",          # how many machines run the test at once
     "devices": "doorbell",  # comma list of plain, doorbell; server (no device); or none
     "vectors": "4",         # of each doorbell device
     "names": "",            # comma list: the firmware's name or number of each device
     "bridges": "",          # yes: each device is behind one, which can reset it
-    "size": "16M",          # of each shared region
+    "size": "16M",          # comma list: of each shared region, the last for the rest
     "mem": "256",           # MiB of each guest
     "smp": "2",             # processors of each guest
     "arches": "",           # comma list, one per guest; otherwise that of the run
@@ -36,6 +39,7 @@ DEFAULTS = {
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
     "over": "pci",          # comma list of transports, one run each: see soften.sh
+    "variants": "",         # comma list of machines, one run each: see VARIANTS
 }
 
 Topology = collections.namedtuple("Topology", DEFAULTS)
@@ -49,7 +53,7 @@ class TopologyError(Exception):
 
 
 def parse(path):
-    """What a test file asks for, a Wants for each transport."""
+    """What a test file asks for, a Wants for each transport and variant."""
     words = {**DEFAULTS, "timeout": "60"}
     kernel = None
     with open(path, encoding="utf-8") as file:
@@ -69,8 +73,10 @@ def parse(path):
         words["alone"] = path.stem
     topology = Topology(**words)
     _check(path, topology)
-    return [Wants(topology._replace(over=over), timeout, kernel)
-            for over in topology.over.split(",")]
+    return [Wants(topology._replace(over=over, variants=variant,
+                                    append=f"{topology.append} {VARIANTS[variant]}".strip()),
+                  timeout, kernel)
+            for over in topology.over.split(",") for variant in topology.variants.split(",")]
 
 
 def _check(path, topology):
@@ -83,16 +89,33 @@ def _check(path, topology):
                             "one for each guest")
     if set(topology.over.split(",")) - set(TRANSPORTS):
         raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
+    if set(topology.variants.split(",")) - set(VARIANTS):
+        raise TopologyError(f"{path}: variants is a list of {', '.join(VARIANTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
     if set(devices(topology)) - {"plain", "doorbell", "server"}:
         raise TopologyError(f"{path}: devices are plain, doorbell or none")
-    parse_size(topology.size)
+    sizes(topology)
 
 
 def devices(topology):
     """The kinds of device of each guest, in slot order."""
     return [] if topology.devices == "none" else topology.devices.split(",")
+
+
+def sizes(topology) -> list[int]:
+    """Bytes of each device's region. Doorbell devices share that of the first one."""
+    kinds = devices(topology)
+    given = [parse_size(text) for text in topology.size.split(",")]
+    given += given[-1:] * len(kinds)
+    shared = next((size for kind, size in zip(kinds, given) if kind != "plain"), 0)
+    return [size if kind == "plain" else shared for kind, size in zip(kinds, given)]
+
+
+def bar_size(size: int) -> int:
+    """Bytes of the BAR for a region, as PCI knows powers of two only: a window device
+    has just the region's bytes of it, see soften.sh."""
+    return 1 << (size - 1).bit_length()
 
 
 def parse_size(text):

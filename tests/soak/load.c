@@ -53,7 +53,7 @@ struct store {
 };
 
 static struct ivshmem *shm;
-static struct ivshmem *bell;	/* its own, which nothing else wakes */
+static struct ivshmem *doorbell;	/* its own, which nothing else wakes */
 static unsigned char *region;
 static struct part *part;
 static struct figures *own, *other;
@@ -213,9 +213,9 @@ static void look_for_ring(void)
 	uint32_t starts = other->starts;
 
 	own->late++;
-	if (!ivshmem_wait(bell, &options, NULL) || over())
+	if (!ivshmem_wait(doorbell, &options, NULL) || over())
 		return;
-	/* Who died before ringing has lost nothing. */
+	/* A side that died before ringing has lost nothing. */
 	if (store->number != number && other->starts == starts)
 		own->lost++;
 }
@@ -224,7 +224,7 @@ static void look_for_ring(void)
 static void wait_for_turn(uint32_t turn, bool rings)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD, .vector = turn_vector,
+		.flags = IVSHMEM_WAIT_WORD, .vector = turn_vector,
 		.offset = offset + offsetof(struct part, turn),
 		.expected = turn, .timeout_ns = RING_EXPECTED,
 	};
@@ -233,11 +233,11 @@ static void wait_for_turn(uint32_t turn, bool rings)
 	int error = -ENXIO;
 
 	if (rings)
-		error = ivshmem_ring_wait(bell, other->id, turn_vector, &options,
+		error = ivshmem_ring_wait(doorbell, other->id, turn_vector, &options,
 					  &result);
-	/* On the host: there is nobody to ring, for now. */
+	/* On the host: the peer is not there for now. */
 	if (error == -ENXIO)
-		error = ivshmem_wait(bell, &options, &result);
+		error = ivshmem_wait(doorbell, &options, &result);
 	if (error && error != -ETIMEDOUT && error != -EINTR)
 		complain("wait: %s", strerror(-error));
 	else if (part->turn != turn && !result.count && ivshmem_after(0) >= end)
@@ -319,7 +319,7 @@ int main(int argc, char **argv)
 	turn_vector = 2 * number + 1;
 	error = ivshmem_open(&shm, argv[1], 0);
 	if (!error)
-		error = ivshmem_open(&bell, argv[1], 0);
+		error = ivshmem_open(&doorbell, argv[1], 0);
 	if (!error)
 		error = ivshmem_map(shm, 0, 0, (void **)&region);
 	if (error) {
@@ -329,7 +329,7 @@ int main(int argc, char **argv)
 	part = (void *)(region + offset);
 	own = &part->side[side];
 	other = &part->side[!side];
-	ivshmem_properties(bell, &properties);
+	ivshmem_properties(doorbell, &properties);
 	own->id = properties.id;
 	own->starts++;
 	pthread_create(&talker, NULL, talk, NULL);
@@ -337,7 +337,7 @@ int main(int argc, char **argv)
 	store_all();
 	pthread_join(talker, NULL);
 	pthread_join(hander, NULL);
-	ivshmem_close(bell);
+	ivshmem_close(doorbell);
 	ivshmem_close(shm);
 	return own->wrong || own->lost;
 }

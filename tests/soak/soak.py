@@ -5,7 +5,7 @@ while one guest is killed and booted again every minute (KILL_SECONDS=60).
 
 Four pairs, each with a part of the region: guests 0 and 1, 1 and 2, 2 and the host,
 the host and 0. load.c says what they do; guests 0 and 1 send each other files as
-well. Prints TAP and a table of figures.
+well. Prints TAP and a table of figures, which are kept as build/figures/soak.md too.
 """
 
 import mmap
@@ -27,6 +27,7 @@ import devices  # noqa: E402
 import kernels  # noqa: E402
 import klog  # noqa: E402
 import qemu  # noqa: E402
+import record  # noqa: E402
 import tap  # noqa: E402
 import topology  # noqa: E402
 
@@ -126,6 +127,7 @@ class Soak:
             ["setpriv", "--pdeathsig", "KILL", build.BUILD / "soak" / "load",
              machines.devices.socket, str(part), str(pair.index(HOST))])
             for part, pair in enumerate(PAIRS) if HOST in pair]
+        self.begin = time.monotonic()
         self.kills = 0
         self.deaths = 0         # of QEMU by itself
         self.processes = {"the server": machines.devices.server.pid,
@@ -213,13 +215,13 @@ class Soak:
         self.region[0] = 1
 
     def finish(self):
-        """All have been told to end; they do."""
+        """All exit on request."""
         for guest in self.guests:
             guest.thread.join(qemu.patience(SECONDS))
         ended = not any(guest.thread.is_alive() for guest in self.guests)
         statuses = [load.wait(qemu.patience(SECONDS)) for load in self.loads]
         failures = [line for guest in self.guests for line in guest.failures]
-        # Who waits for a file from a guest that died gives up.
+        # A side that waits for a file from a dead guest gives up.
         self.check(ended and statuses == [0, 0] and (self.deaths or not failures),
                    "all ends end well", f"the host's with {statuses}", *failures)
         if not ended:
@@ -266,6 +268,11 @@ class Soak:
             own, other = (f"guest {who}" if who != HOST else "host"
                           for who in (PAIRS[part][side], PAIRS[part][1 - side]))
             rows.append((f"{own} with {other}", *(str(end[name]) for name in SHOWN)))
+        record.write("soak", {
+            "seconds": round(time.monotonic() - self.begin), "kills": self.kills,
+            "deaths of QEMU": self.deaths, "files": self.guests[1].files,
+            "ends": [{"end": row[0], **dict(zip(SHOWN, map(int, row[1:])))} for row in rows[1:]]},
+            record.table(rows[0], rows[1:]))
         widths = [max(map(len, column)) for column in zip(*rows)]
         for name, *cells in rows:
             print("#", name.ljust(widths[0]),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl add, remove: devices that no bus finds, by the module ivshmem_soft
- * and its directory in configfs (docs/ABI/configfs-ivshmem).
+ * ivshmemctl add, remove: devices of the module ivshmem_soft, through its directory
+ * in configfs (docs/ABI/configfs-ivshmem).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 #define CONFIG		"/sys/kernel/config/ivshmem"
 #define NOT_GIVEN	UINT64_MAX
-#define FIRST_KEY	0x100		/* no letters: these have long names only */
+#define FIRST_KEY	0x100		/* long options only */
 
 enum { ADDRESS, SIZE, IRQ, DOORBELL, VECTORS, NUMBERS };
 
@@ -42,7 +42,7 @@ static const char *config_path(const char *attribute)
 	return path;
 }
 
-/* The directory is there once the module is; give it a chance to be. */
+/* The module creates the directory: load it if necessary. */
 static bool has_config(void)
 {
 	char *const command[] = { "modprobe", "-q", "ivshmem_soft", NULL };
@@ -60,7 +60,7 @@ static enum exit_code complain_config(void)
 	if (geteuid())
 		return complain_not_root();
 	return complain(EXIT_FAILED,
-			"there is no " CONFIG ": sudo modprobe ivshmem_soft (which comes with the driver), and, if nothing is mounted there, sudo mount -t configfs configfs /sys/kernel/config");
+			"no directory " CONFIG ": run sudo modprobe ivshmem_soft; if configfs is not mounted, sudo mount -t configfs configfs /sys/kernel/config");
 }
 
 static int write_attribute(const char *attribute, const char *format, uint64_t value)
@@ -77,7 +77,7 @@ static int write_attribute(const char *attribute, const char *format, uint64_t v
 	return error;
 }
 
-/* The driver knows best why not. */
+/* The driver reports the reason in an attribute. */
 static enum exit_code complain_refused(int error)
 {
 	char reason[256];
@@ -86,7 +86,7 @@ static enum exit_code complain_refused(int error)
 		return complain_config();
 	if (read_line(config_path("reason"), reason, sizeof(reason)))
 		snprintf(reason, sizeof(reason), "%s", strerror(-error));
-	return complain(EXIT_FAILED, "%s cannot be added: %s", option.name, reason);
+	return complain(EXIT_FAILED, "cannot add %s: %s", option.name, reason);
 }
 
 static enum exit_code describe_and_enable(void)
@@ -98,7 +98,7 @@ static enum exit_code describe_and_enable(void)
 			continue;
 		error = write_attribute(attributes[i], "%" PRIu64, option.numbers[i]);
 		if (error)
-			return complain(EXIT_FAILED, "%s cannot be added: %s %" PRIu64 ": %s",
+			return complain(EXIT_FAILED, "cannot add %s: %s %" PRIu64 ": %s",
 					option.name, attributes[i], option.numbers[i],
 					strerror(-error));
 	}
@@ -113,12 +113,12 @@ static error_t parse_name(int key, char *argument, struct argp_state *state)
 		if (state->arg_num)
 			argp_error(state, "too many arguments");
 		if (!*argument || *argument == '.' || strchr(argument, '/'))
-			argp_error(state, "'%s' can be no name: no '/', and no '.' in front",
+			argp_error(state, "invalid name '%s': it must not contain '/' or start with '.'",
 				   argument);
 		option.name = argument;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which device? Give it a name, such as cam0");
+		argp_error(state, "missing operand NAME");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -139,7 +139,7 @@ static error_t parse_add(int key, char *argument, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (option.numbers[SIZE] == NOT_GIVEN)
-			argp_error(state, "which size? Give --size, such as --size 16M");
+			argp_error(state, "missing option --size");
 		return 0;
 	default:
 		return parse_name(key, argument, state);
@@ -148,13 +148,13 @@ static error_t parse_add(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option add_options[] = {
 	{ "address", FIRST_KEY + ADDRESS, "ADDRESS", 0,
-	  "Memory at this physical address (without: memory of the kernel's own)", 0 },
-	{ "size", FIRST_KEY + SIZE, "SIZE", 0, "Its size, such as 16M", 0 },
-	{ "irq", FIRST_KEY + IRQ, "N", 0, "This interrupt rings vector 0", 0 },
+	  "Physical address of the memory (default: allocated by the kernel)", 0 },
+	{ "size", FIRST_KEY + SIZE, "SIZE", 0, "Size of the memory, such as 16M", 0 },
+	{ "irq", FIRST_KEY + IRQ, "N", 0, "Number of the interrupt for vector 0", 0 },
 	{ "doorbell", FIRST_KEY + DOORBELL, "ADDRESS", 0,
-	  "Physical address of the Doorbell register that rings others", 0 },
+	  "Physical address of the Doorbell register for ringing peers", 0 },
 	{ "vectors", FIRST_KEY + VECTORS, "N", 0,
-	  "Vectors of each program, without --address (default: 4)", 0 },
+	  "Vectors per peer, without --address only (default: 4)", 0 },
 	{ 0 }
 };
 
@@ -162,7 +162,7 @@ static const struct argp add_argp = {
 	.options = add_options,
 	.parser = parse_add,
 	.args_doc = "NAME",
-	.doc = "Make a device that no bus finds: memory at a physical address, or, without one, memory of the kernel's own, in which every program that opens the device is a peer.",
+	.doc = "Add a device in software: memory at a physical address or, without --address, memory allocated by the kernel. In the latter, every program that opens the device is a peer.",
 	.children = with_json,
 };
 
@@ -172,7 +172,7 @@ static enum exit_code report(void)
 	int error = read_line(config_path("device"), device, sizeof(device));
 
 	if (error)
-		return complain(EXIT_NO_DEVICE, "%s went away at once", option.name);
+		return complain(EXIT_NO_DEVICE, "%s was removed at once", option.name);
 	if (common.json)
 		return print_json(stdout, json_pack("{s:s, s:s}", "name", option.name,
 						    "device", device), false);
@@ -192,11 +192,11 @@ int verb_add(int argc, char **argv)
 	if (mkdir(config_path(""), 0755)) {
 		if (errno == EEXIST)
 			return complain(EXIT_FAILED,
-					"there is a device %s already: ivshmemctl remove %s takes it away",
+					"device %s exists already: remove it with 'ivshmemctl remove %s'",
 					option.name, option.name);
 		if (errno == EACCES || errno == EPERM)
 			return complain_config();
-		return complain(EXIT_FAILED, "%s cannot be made: %s", option.name,
+		return complain(EXIT_FAILED, "cannot create %s: %s", option.name,
 				strerror(errno));
 	}
 	code = describe_and_enable();
@@ -210,7 +210,7 @@ int verb_add(int argc, char **argv)
 static const struct argp remove_argp = {
 	.parser = parse_name,
 	.args_doc = "NAME",
-	.doc = "Take away a device that 'add' made, whoever uses it.",
+	.doc = "Remove a device that 'add' has added, even while it is in use.",
 	.children = with_help,
 };
 
@@ -221,10 +221,10 @@ int verb_remove(int argc, char **argv)
 		return EXIT_OK;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return complain(EXIT_NO_DEVICE,
-				"'ivshmemctl add' made no device %s: those there are stand in " CONFIG,
+				"no device %s was added: see " CONFIG,
 				option.name);
 	if (errno == EACCES || errno == EPERM)
 		return complain_config();
-	return complain(EXIT_FAILED, "%s cannot be removed: %s", option.name,
+	return complain(EXIT_FAILED, "cannot remove %s: %s", option.name,
 			strerror(errno));
 }

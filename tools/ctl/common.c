@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the verbs share and is no device: messages, arguments, JSON, signals.
+ * Shared by the verbs: messages, arguments, JSON, signals.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 
 enum exit_code complain_not_root(void)
 {
-	return complain(EXIT_DENIED, "only root can do this: sudo ivshmemctl ...");
+	return complain(EXIT_DENIED, "only root can do this: try sudo ivshmemctl");
 }
 
 static error_t parse_common(int key, char *argument, struct argp_state *state)
@@ -51,7 +51,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option device_options[] = {
 	{ "device", 'd', "DEV", 0,
-	  "Node, name (ivshmem0), or a server's socket on the host", -2 },
+	  "Device node, name (ivshmem0), or server socket on the host", -2 },
 	{ 0 }
 };
 
@@ -104,10 +104,10 @@ uint64_t argument_size(struct argp_state *state, const char *what,
 	int error = parse_size(text, &value);
 
 	if (error == -EINVAL)
-		argp_error(state, "%s '%s' is not a number (such as 4096, 0x1000, 4K)",
+		argp_error(state, "%s '%s' is not a number (examples: 4096, 0x1000, 4K)",
 			   what, text);
 	else if (error || value > max)
-		argp_error(state, "%s %s is too large: at most %llu", what, text,
+		argp_error(state, "%s %s is too large: the maximum is %llu", what, text,
 			   (unsigned long long)max);
 	return value;
 }
@@ -119,7 +119,7 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 	int error = parse_seconds(text, &value);
 
 	if (error == -EINVAL)
-		argp_error(state, "%s '%s' is not a number of seconds (such as 2 or 0.5)",
+		argp_error(state, "%s '%s' is not a number of seconds (examples: 2, 0.5)",
 			   what, text);
 	else if (error)
 		argp_error(state, "%s %s is too large", what, text);
@@ -134,7 +134,7 @@ enum exit_code print_json(FILE *stream, json_t *json, bool compact)
 
 	json_decref(json);
 	if (failed || fputc('\n', stream) == EOF || fflush(stream))
-		return complain(EXIT_FAILED, "can't write the JSON output");
+		return complain(EXIT_FAILED, "cannot write the JSON output");
 	return EXIT_OK;
 }
 
@@ -142,7 +142,7 @@ enum exit_code flush_output(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return EXIT_OK;
-	return complain(EXIT_FAILED, "can't write the output: %s",
+	return complain(EXIT_FAILED, "cannot write the output: %s",
 			strerror(errno));
 }
 
@@ -162,7 +162,7 @@ static void stop(int signal)
 
 void stop_on_signals(void)
 {
-	/* No SA_RESTART: whatever sleeps is to come back with EINTR. */
+	/* No SA_RESTART: blocking calls must return EINTR. */
 	struct sigaction action = {
 		.sa_handler = stop,
 		.sa_flags = SA_RESETHAND,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: why a device cannot be used, and what to do. Here: the order
- * in which things are looked at, and the report.
+ * ivshmemctl doctor: find out why a device cannot be used and how to repair that. Here:
+ * the order of the checks, and the report.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static void examine_guest(const struct pci_devices *devices, json_t *usable)
 		free_names(names, count);
 }
 
-/* A device may come from elsewhere than PCI: then only the class has it. */
+/* A device that is not on PCI is visible in the class only. */
 static bool has_device(const struct pci_devices *devices)
 {
 	char **names;
@@ -94,11 +94,11 @@ static void examine(json_t *usable)
 
 	examine_pci(&devices);
 	if (!has_device(&devices)) {
-		/* A host needs no driver. */
+		/* A host needs no driver, just a server. */
 		if (examine_sockets(usable))
 			return;
 		problem("device-absent",
-			"this machine has no ivshmem device: have the hypervisor add one, such as QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, if this is the host, start ivshmem-server");
+			"no ivshmem device in this machine: add one to its hypervisor, for QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, on a host, start ivshmem-server");
 	}
 	examine_guest(&devices, usable);
 }
@@ -128,7 +128,7 @@ static error_t parse_doctor(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option doctor_options[] = {
-	/* For tests, which make up a machine. */
+	/* For tests, which run on the files of an imaginary machine. */
 	{ "root", 'r', "DIR", OPTION_HIDDEN, NULL, 0 },
 	{ 0 }
 };
@@ -136,7 +136,7 @@ static const struct argp_option doctor_options[] = {
 static const struct argp doctor_argp = {
 	.options = doctor_options,
 	.parser = parse_doctor,
-	.doc = "Say why no device can be used, and what to do: one line for each problem, the reason first.\vThe exit code is 1 if anything is wrong. Nothing is changed.",
+	.doc = "Find out why a device cannot be used, and print a line per problem: the reason, then the remedy.\vThe exit code is 1 if there is a problem. Nothing is changed.",
 	.children = with_json,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of ivshmemctl doctor share. Each looks at one thing, and reports
- * what is wrong with it. They read files; nothing is changed or tried.
+ * Shared by the parts of ivshmemctl doctor. Each examines one subject and reports its
+ * problems. They only read files.
  */
 #ifndef CTL_DOCTOR_H
 #define CTL_DOCTOR_H
@@ -11,20 +11,20 @@
 #include <stdbool.h>
 
 /*
- * Report one problem: one line with its reason and what to do. @name is for
- * programs; the man page lists them.
+ * Report one problem in one line: reason, then remedy. @name identifies it to programs
+ * and is documented in the man page.
  */
 void problem(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * The path of a file of the machine that is looked at, which tests put below a
- * directory. The text is good until the next call.
+ * Format the path of a file, below --root if that is given. The result is valid until
+ * the next call.
  */
 const char *below(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool is_there(const char *path);
 
-/* Looks for the first line with @word in it. */
+/* Find the first line that contains @word. */
 bool find_line(const char *path, const char *word, char *line, int size);
 
 const char *running_kernel(void);
@@ -32,38 +32,38 @@ const char *running_kernel(void);
 /* doctor_device.c */
 struct pci_devices {
 	int present;
-	int suitable;		/* of a revision that the driver knows */
-	char idle[16];		/* the address of one without a driver, or empty */
+	int suitable;		/* of a revision that the driver supports */
+	char idle[16];		/* address of one without a driver, or empty */
 };
 
 void examine_pci(struct pci_devices *devices);
 
-/* Adds the sockets of this host that can be used; whether there are any sockets. */
+/* Add this host's accessible sockets to @usable. Returns whether there are any at all. */
 bool examine_sockets(json_t *usable);
 
-/* doctor_module.c; whether the driver is there, if only in part. */
+/* doctor_module.c; returns whether any part of the driver is installed. */
 bool examine_module(const struct pci_devices *devices);
 
-/* The module's file for a kernel, as modprobe would find it. */
+/* Find the module's file for a kernel, as modprobe does. */
 bool find_module(const char *kernel, char path[PATH_MAX]);
 
 /*
- * doctor_build.c: the version of the sources that DKMS has, and why there is no
- * module for the running kernel; with @version NULL there are no sources.
+ * doctor_build.c: the version of DKMS's sources, and why there is no module for the
+ * running kernel. @version: NULL if there are no sources.
  */
 bool find_sources(char version[64]);
 void examine_build(const char *version);
 
 /*
- * doctor_refusal.c: what keeps an installed module out; whether anything does.
- * @version is that of the sources, or empty.
+ * doctor_refusal.c: why the installed module is not loaded. Returns whether a reason was
+ * found. @version: of the sources, or empty.
  */
 bool examine_refusal(bool is_signed, const char *version);
 
-/* doctor_access.c; adds the nodes that can be used. */
+/* doctor_access.c; adds the accessible nodes to @usable. */
 void examine_access(char **names, int count, json_t *usable);
 
-/* What to do when the user is no member of the group that may use @path. */
+/* Report that the user is not in the group of @path. */
 void complain_membership(const char *path);
 
 #endif /* CTL_DOCTOR_H */

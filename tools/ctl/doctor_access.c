@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: the group, the nodes, and whether the user may open them.
+ * ivshmemctl doctor: the group, the nodes, and the user's access to them.
  */
 #include <grp.h>
 #include <stdio.h>
@@ -16,12 +16,12 @@
 
 struct members {
 	gid_t id;
-	bool has_user;		/* by the file: a session has what it began with */
+	bool has_user;		/* in the file: a session keeps the groups of its login */
 };
 
 /*
- * From the file and not by getgrnam(): udev reads it before the network is there,
- * so a group from elsewhere would not do.
+ * Read the file and not getgrnam(): udev starts before the network, so a group from
+ * a directory service does not work for device nodes.
  */
 static bool find_group(struct members *members)
 {
@@ -48,11 +48,11 @@ void complain_membership(const char *path)
 
 	if (find_group(&members) && members.has_user)
 		problem("not-in-group",
-			"you may not use %s yet: you came into the group " GROUP " after you logged in; log in again",
+			"no permission to use %s yet: you were added to group " GROUP " after your login; log in again",
 			path);
 	else
 		problem("not-in-group",
-			"you may not use %s: sudo usermod -aG " GROUP " $USER, then log in again",
+			"no permission to use %s: sudo usermod -aG " GROUP " $USER, then log in again",
 			path);
 }
 
@@ -66,7 +66,7 @@ static bool examine_node(const char *name, gid_t group)
 		if (!read_line(below("/sys/class/ivshmem/%s/dev", name), number, sizeof(number)))
 			number[strcspn(number, ":")] = ' ';
 		problem("node-missing",
-			"%s is missing, though the driver has the device: sudo mknod %s c %s, then: sudo udevadm trigger --subsystem-match=ivshmem; a container has to be given it from outside",
+			"%s is missing, but the driver has the device: sudo mknod %s c %s, then: sudo udevadm trigger --subsystem-match=ivshmem; in a container, pass the node in from outside",
 			path, path, number);
 		return false;
 	}
@@ -89,7 +89,7 @@ void examine_access(char **names, int count, json_t *usable)
 
 	if (!find_group(&members)) {
 		problem("group-missing",
-			"there is no group " GROUP ", so only root may use devices: sudo groupadd --system " GROUP " && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=ivshmem");
+			"no group " GROUP ", so only root can use devices: sudo groupadd --system " GROUP " && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=ivshmem");
 		return;
 	}
 	for (int i = 0; i < count; i++)

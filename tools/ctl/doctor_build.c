@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: there is no module for the running kernel. How far did DKMS
- * come?
+ * ivshmemctl doctor: no module for the running kernel. At which step did DKMS stop?
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +44,7 @@ static void list_kernels(char *text, size_t size)
 		free_names(names, count);
 }
 
-/* How to get the headers of the running kernel. */
+/* The command that installs the headers of the running kernel. */
 static const char *headers_command(void)
 {
 	const char *format = "install the headers of kernel %s";
@@ -60,7 +59,7 @@ static const char *headers_command(void)
 	return text;
 }
 
-/* Whether DKMS skips this kernel, as the sources are for later ones. */
+/* Does DKMS skip this kernel because it is below the minimum? */
 static bool is_too_old(const char *version, char minimum[32])
 {
 	char line[256];
@@ -77,24 +76,24 @@ static void examine_sources(const char *version, const char *kernels)
 	const char *kernel = running_kernel();
 	char log[PATH_MAX], minimum[32], line[512];
 
-	/* After a build that went well its log is elsewhere. */
+	/* DKMS moves the log elsewhere after a successful build. */
 	snprintf(log, sizeof(log), "%s",
 		 below("/var/lib/dkms/ivshmem/%s/build/make.log", version));
 	if (is_too_old(version, minimum))
 		problem("kernel-too-old",
-			"kernel %s is too old, so no module was built for it: boot %s or later",
+			"kernel %s is too old for the driver: boot kernel %s or later",
 			kernel, minimum);
 	else if (!is_there(below("/lib/modules/%s/build/Makefile", kernel)))
 		problem("headers-missing",
-			"no headers of kernel %s, so no module was built for it: %s",
+			"no headers for kernel %s, so DKMS built no module: %s",
 			kernel, headers_command());
 	else if (find_line(log, kernel, line, sizeof(line)))
 		problem("build-failed",
-			"the module could not be built for kernel %s: see %s, and try again: sudo dkms install ivshmem/%s -k %s",
+			"the build of the module for kernel %s failed: see %s; try again: sudo dkms install ivshmem/%s -k %s",
 			kernel, log, version, kernel);
 	else
 		problem(*kernels ? "wrong-kernel" : "not-built",
-			"the module is built for %s, but not for kernel %s, which runs: sudo dkms install ivshmem/%s -k %s",
+			"the module is built for %s, but not for the running kernel %s: sudo dkms install ivshmem/%s -k %s",
 			*kernels ? kernels : "no kernel", kernel, version, kernel);
 }
 
@@ -107,7 +106,7 @@ void examine_build(const char *version)
 		examine_sources(version, kernels);
 	else if (*kernels)
 		problem("wrong-kernel",
-			"the module is installed for kernel %s, but not for %s, which runs: boot one that has it, or install the package ivshmem-dkms",
+			"the module is installed for kernel %s, but not for the running kernel %s: boot a kernel that has it, or install the package ivshmem-dkms",
 			kernels, running_kernel());
 	else
 		problem("not-installed",

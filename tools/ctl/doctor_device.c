@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: is there a device, and does the driver have it? Or is this a
- * host, with servers?
+ * ivshmemctl doctor: is there a device, and is it bound to the driver? Or is this a host
+ * with servers?
  */
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +29,7 @@ static unsigned long attribute(const char *address, const char *name)
 	return strtoul(text, NULL, 16);
 }
 
-/* The name of its driver; false if it has none. */
+/* The name of the driver. Returns false if there is none. */
 static bool driver_of(const char *address, char name[NAME_MAX + 1])
 {
 	char target[PATH_MAX];
@@ -53,7 +53,7 @@ static void examine_function(const char *address, struct pci_devices *devices)
 	devices->present++;
 	if (attribute(address, "revision") != REVISION) {
 		problem("revision",
-			"the ivshmem device %s has revision %lu, and the driver knows only %d: have the hypervisor add ivshmem-plain or ivshmem-doorbell (QEMU 2.6 or later) in its place",
+			"the ivshmem device %s has revision %lu, but the driver supports only %d: replace it by ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later",
 			address, attribute(address, "revision"), REVISION);
 		return;
 	}
@@ -62,7 +62,7 @@ static void examine_function(const char *address, struct pci_devices *devices)
 		snprintf(devices->idle, sizeof(devices->idle), "%s", address);
 	else if (strcmp(driver, "ivshmem"))
 		problem("other-driver",
-			"the driver %s has the device %s: to give it back, load this one (sudo modprobe ivshmem), then: echo | sudo tee " PCI "%s/driver_override; echo %s | sudo tee /sys/bus/pci/drivers/%s/unbind; echo %s | sudo tee /sys/bus/pci/drivers_probe",
+			"the driver %s has the device %s: to rebind it, sudo modprobe ivshmem, then: echo | sudo tee " PCI "%s/driver_override; echo %s | sudo tee /sys/bus/pci/drivers/%s/unbind; echo %s | sudo tee /sys/bus/pci/drivers_probe",
 			driver, address, address, address, driver, address);
 }
 
@@ -79,8 +79,8 @@ void examine_pci(struct pci_devices *devices)
 }
 
 /*
- * The path of a socket that a server listens on, from a line of /proc/net/unix;
- * or NULL. Any server whose path has the word in it is meant.
+ * The path of a server's listening socket in a line of /proc/net/unix, or NULL. Any path
+ * that contains "ivshmem" counts.
  */
 static char *server_socket(char *line)
 {

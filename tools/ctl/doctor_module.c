@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: is the module installed, is it loaded, and are these two the
- * same?
+ * ivshmemctl doctor: is the module installed and loaded, and in the same version?
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,9 +63,9 @@ static void take_field(char *line, struct module *module)
 }
 
 /*
- * What the file says of itself, by modinfo(8), which knows compressed files and
- * signatures, and is wherever modules are loaded. libkmod does as well, but Debian
- * has none to link statically, as the programs of the tests' guests are.
+ * Read the file by modinfo(8), which supports compression and signatures and is installed
+ * wherever modules are loaded. So does libkmod, but Debian lacks its static library, which
+ * the tests' guests would need.
  */
 static bool read_module(struct module *module)
 {
@@ -85,7 +84,7 @@ static bool read_module(struct module *module)
 	return pclose(output) == 0;
 }
 
-/* An upgrade leaves the old one loaded while a program has a device open. */
+/* An upgrade cannot unload the module while a program has a device open. */
 static void compare_loaded(const struct module *module)
 {
 	char version[64] = "", srcversion[64] = "";
@@ -97,8 +96,8 @@ static void compare_loaded(const struct module *module)
 	if (same && !strcmp(srcversion, module->srcversion))
 		return;
 	problem("old-module",
-		"an old module is still loaded, version %s, and %s%s is installed: end the programs that use it, then: sudo modprobe -r ivshmem && sudo modprobe ivshmem; or reboot",
-		version, same ? "another of version " : "version ", module->version);
+		"the loaded module is out of date: version %s is loaded, %s%s is installed: stop the programs that use it, then: sudo modprobe -r ivshmem && sudo modprobe ivshmem; or reboot",
+		version, same ? "another build of version " : "version ", module->version);
 }
 
 static void examine_loaded(const struct module *module, const struct pci_devices *devices)
@@ -107,7 +106,7 @@ static void examine_loaded(const struct module *module, const struct pci_devices
 		compare_loaded(module);
 	if (*devices->idle)
 		problem("not-taken",
-			"the driver is loaded but has not taken the device %s: 'sudo dmesg | grep ivshmem' says why",
+			"the driver is loaded but did not bind the device %s: for the reason, sudo dmesg | grep ivshmem",
 			devices->idle);
 }
 
@@ -130,7 +129,7 @@ bool examine_module(const struct pci_devices *devices)
 
 	if (find_module(running_kernel(), module.path) && !read_module(&module)) {
 		problem("module-unreadable",
-			"modinfo cannot read %s: install the packages kmod and ivshmem-dkms again",
+			"modinfo cannot read %s: reinstall the packages kmod and ivshmem-dkms",
 			module.path);
 		return true;
 	}

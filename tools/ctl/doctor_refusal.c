@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: the module is there. Does the configuration of modprobe keep
- * it out, or will the kernel refuse it for its signature?
+ * ivshmemctl doctor: the module is installed. Is it blacklisted, or will the kernel reject
+ * its signature?
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 #define SECURE_BOOT	EFIVARS "/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 #define MAX_BYTES	(1 << 20)
 
-/* Whether a line of modprobe.d(5) keeps modprobe from loading the module. */
-static bool keeps_out(const char *line)
+/* Does this line of modprobe.d(5) prevent the module from being loaded? */
+static bool is_blocking(const char *line)
 {
 	char command[16], module[16], program[32] = "";
 
@@ -34,14 +34,14 @@ static bool examine_file(const char *path)
 	bool found = false;
 
 	while (file && !found && fgets(line, sizeof(line), file))
-		found = keeps_out(line);
+		found = is_blocking(line);
 	if (file)
 		fclose(file);
 	if (!found)
 		return false;
 	line[strcspn(line, "\n")] = '\0';
 	problem("blacklisted",
-		"\"%s\" in %s keeps the module from being loaded: remove that line, then: sudo modprobe ivshmem",
+		"\"%s\" in %s prevents the module from being loaded: remove that line, then: sudo modprobe ivshmem",
 		line, path);
 	return true;
 }
@@ -65,7 +65,7 @@ static bool examine_directory(const char *directory)
 	return found;
 }
 
-/* The first is read by the kernel, the second by modprobe. */
+/* The first is for the kernel, the second for modprobe. */
 static bool is_blacklist(const char *word)
 {
 	return !strncmp(word, "module_blacklist=", 17) ||
@@ -89,7 +89,7 @@ static bool examine_command_line(void)
 	return false;
 found:
 	problem("blacklisted",
-		"module_blacklist= or modprobe.blacklist= on the kernel's command line keeps the module from being loaded: boot without");
+		"module_blacklist= or modprobe.blacklist= on the kernel command line prevents the module from being loaded: boot without it");
 	return true;
 }
 
@@ -102,7 +102,7 @@ static bool is_blacklisted(void)
 	       examine_directory("/lib/modprobe.d");
 }
 
-/* What a file holds, malloc()ed; NULL if it is not there. */
+/* Read a file into allocated memory; NULL if it does not exist. */
 static unsigned char *read_bytes(const char *path, size_t *size)
 {
 	FILE *file = fopen(path, "re");
@@ -115,7 +115,7 @@ static unsigned char *read_bytes(const char *path, size_t *size)
 	return bytes;
 }
 
-/* Why the kernel wants signatures, or NULL if it does not. */
+/* Why the kernel requires signatures, or NULL if it does not. */
 static const char *signatures_wanted(void)
 {
 	unsigned char *secure;
@@ -128,14 +128,14 @@ static const char *signatures_wanted(void)
 		return "module.sig_enforce";
 	if (!read_line(below("/sys/kernel/security/lockdown"), text, sizeof(text)))
 		return strstr(text, "[none]") ? NULL : "lockdown";
-	/* If that can't be seen: distributions lock down for Secure Boot. */
+	/* Without securityfs: distributions lock down under Secure Boot. */
 	secure = read_bytes(below(SECURE_BOOT), &size);
 	on = secure && size == 5 && secure[4] == 1;
 	free(secure);
 	return on ? "Secure Boot" : NULL;
 }
 
-/* Whether a firmware variable whose name begins so has the key in it. */
+/* Does a firmware variable whose name starts with @start contain the key? */
 static bool is_in_variable(const char *start, const unsigned char *key, size_t key_size)
 {
 	char **names;
@@ -158,7 +158,7 @@ static bool is_in_variable(const char *start, const unsigned char *key, size_t k
 
 enum key_state { KEY_KNOWN, KEY_WAITING, KEY_UNKNOWN };
 
-/* Of a key that is nowhere on this machine nothing can be told. */
+/* Assume that a key which is not on this machine is known. */
 static enum key_state look_up(const char *certificate)
 {
 	enum key_state state = KEY_UNKNOWN;
@@ -185,19 +185,19 @@ static bool examine_key(const char *why)
 		return false;
 	case KEY_WAITING:
 		problem("key-waiting",
-			"the key that signed the module waits to be enrolled: reboot, and choose Enroll MOK in the blue screen");
+			"the key of the module's signature is waiting for enrollment: reboot, and select Enroll MOK in the blue screen");
 		return true;
 	default:
 		break;
 	}
 	if (is_there(below(EFIVARS)))
 		problem("key-unknown",
-			"the firmware does not know the key that signed the module, so this kernel rejects it (%s): sudo %s, then reboot and choose Enroll MOK in the blue screen",
+			"the firmware does not know the key of the module's signature, so the kernel rejects it (%s): sudo %s, then reboot and select Enroll MOK in the blue screen",
 			why, is_ubuntu ? "update-secureboot-policy --enroll-key" :
 			"mokutil --import /var/lib/dkms/mok.pub");
 	else
 		problem("key-unknown",
-			"this kernel does not know the key that signed the module, so it rejects it (%s), and there is no UEFI firmware to enroll it: boot without module.sig_enforce and lockdown=",
+			"the kernel does not know the key of the module's signature and rejects it (%s), and there is no UEFI firmware to enroll the key: boot without module.sig_enforce and lockdown=",
 			why);
 	return true;
 }
@@ -214,11 +214,11 @@ bool examine_refusal(bool is_signed, const char *version)
 		return examine_key(why);
 	if (!*version)
 		problem("unsigned",
-			"the module is not signed, and this kernel loads only signed ones (%s): install the package ivshmem-dkms, with which it is",
+			"the module is not signed, but the kernel requires a signature (%s): install the package ivshmem-dkms, which signs it",
 			why);
 	else
 		problem("unsigned",
-			"the module is not signed, and this kernel loads only signed ones (%s): sudo dkms remove ivshmem/%s -k %s; sudo dkms install ivshmem/%s -k %s signs it; then run this again",
+			"the module is not signed, but the kernel requires a signature (%s): to sign it, sudo dkms remove ivshmem/%s -k %s; sudo dkms install ivshmem/%s -k %s; then run this again",
 			why, version, running_kernel(), version, running_kernel());
 	return true;
 }

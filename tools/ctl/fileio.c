@@ -25,7 +25,7 @@ static enum exit_code open_file(struct file *file, const char *name, int flags,
 		file->name = standard == STDIN_FILENO ? "stdin" : "stdout";
 	}
 	if (file->fd < 0 || fstat(file->fd, &status))
-		return complain(EXIT_FAILED, "can't open %s: %s", file->name,
+		return complain(EXIT_FAILED, "cannot open %s: %s", file->name,
 				strerror(errno));
 	if (S_ISDIR(status.st_mode))
 		return complain(EXIT_FAILED, "%s is a directory", file->name);
@@ -86,7 +86,7 @@ int64_t file_write(const struct file *file, const void *buffer, size_t size)
 
 int file_truncate(const struct file *file)
 {
-	/* What the shell opened for us, it opened as the user wished. */
+	/* The shell has opened stdout as the user wanted. */
 	if (!file->regular || file->fd == STDOUT_FILENO)
 		return 0;
 	return ftruncate(file->fd, 0) ? -errno : 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading and writing the files named on the command line, "-" being stdin or
- * stdout.
+ * Reading and writing the files named on the command line; "-" is stdin or stdout.
  */
 #ifndef CTL_FILEIO_H
 #define CTL_FILEIO_H
@@ -15,26 +14,26 @@
 struct file {
 	int fd;
 	const char *name;	/* for messages */
-	uint64_t size;		/* UINT64_MAX: not known */
+	uint64_t size;		/* UINT64_MAX: unknown */
 	bool regular;
 };
 
-/* NULL is as "-". They say what is wrong. */
+/* NULL means "-". Both complain on failure. */
 enum exit_code file_open_input(struct file *file, const char *name);
-/* Creates it, but empties nothing: see file_truncate(). */
+/* Creates the file but does not truncate it: see file_truncate(). */
 enum exit_code file_open_output(struct file *file, const char *name);
 
 /*
- * Like read(2) and write(2), but waiting when the descriptor is non-blocking,
- * and with negative errno values. -EINTR: a signal came, of whatever kind.
+ * As read(2) and write(2), but returning negative errno values, and blocking even if
+ * the descriptor is non-blocking. -EINTR: any signal.
  */
 int64_t file_read(const struct file *file, void *buffer, size_t size);
 int64_t file_write(const struct file *file, const void *buffer, size_t size);
 
-/* Makes an output file as empty as a fresh one; others stay what they are. */
+/* Truncate a regular file; do nothing for others. */
 int file_truncate(const struct file *file);
 
-/* 0 or the negative errno of a write that failed late. Leaves stdin alone. */
+/* Returns 0 or the negative errno of a late write error. Does not close stdin. */
 int file_close(struct file *file);
 
 #endif /* CTL_FILEIO_H */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Completion of ivshmemctl for bash: verbs, options, devices, files.
+# bash completion for ivshmemctl: verbs, options, devices, files.
 # shellcheck shell=bash
 
-# The names in /sys/class/ivshmem, and paths, which sockets have.
+# Device names from /sys/class/ivshmem, and paths for nodes and sockets.
 _ivshmemctl_devices()
 {
 	local names

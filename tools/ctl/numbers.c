@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Numbers as people write and read them, and order statistics: see numbers.h.
+ * Parsing and formatting of numbers, order statistics: see numbers.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ int parse_seconds(const char *text, int64_t *nanoseconds)
 	double seconds;
 	char *end;
 
-	/* Nor should strtod() take a sign, "inf", "nan" or hexadecimal. */
+	/* strtod() would accept a sign, "inf", "nan" and hexadecimal. */
 	if (text[0] == '\0' || text[strspn(text, "0123456789.")] != '\0')
 		return -EINVAL;
 	seconds = strtod(text, &end);
@@ -30,7 +30,7 @@ const char *format_size(char text[SIZE_TEXT], double bytes)
 {
 	size_t unit = 0;
 
-	/* 999.5 would be shown as a fourth digit. */
+	/* 999.5 would print four digits. */
 	while (bytes >= 999.5 && unit < strlen(size_units)) {
 		bytes /= 1024;
 		unit++;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl ping: doorbell round trips. One side rings and waits to be rung
- * back, the other one (--answer) rings back.
+ * ivshmemctl ping: doorbell round trips. One side rings and waits, the other one
+ * (--answer) rings back.
  *
- * A doorbell carries nothing, so an answer can't say which ring it answers.
- * There is never more than one ring on its way, and after a lost answer the
- * next ring waits as long again for the straggler.
+ * A doorbell carries no data, so an answer cannot be matched with its ring. Hence
+ * only one ring is in flight, and after a timeout the next ring waits for a late
+ * answer as long again.
  *
- * A ring is lost on a guest that has yet to open its device. So those before
- * the first answer do not count, on either side: both see as many rings.
+ * A guest that has not opened its device yet loses the ring. Rings before the first
+ * answer do not count on either side, so both sides count the same number.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,10 +21,10 @@
 #include "ctl.h"
 #include "numbers.h"
 
-/* A signal between the look at @stopped and the wait is seen after this. */
+/* Upper bound for noticing a signal between the check of @stopped and the wait. */
 #define LOOK_NS		INT64_C(1000000000)
-#define ARRIVAL_NS	INT64_C(100000000)
-/* How long, and after what pauses, to ring one who has never answered. */
+#define ANNOUNCE_NS	INT64_C(100000000)
+/* How long to ring a peer that has never answered, and the interval. */
 #define START_NS	INT64_C(10000000000)
 #define PAUSE_NS	INT64_C(100000000)
 
@@ -41,11 +41,11 @@ static struct {
 } option = { .count = 1000, .timeout_ns = LOOK_NS };
 
 struct result {
-	uint64_t *times;	/* nanoseconds of each answered ring */
+	uint64_t *times;	/* nanoseconds per answered ring */
 	size_t answered;
 	size_t room;
 	uint64_t sent;
-	uint64_t late;		/* answers too late to be measured */
+	uint64_t late;		/* answers after the timeout */
 };
 
 static int remember(struct result *result, int64_t time)
@@ -64,11 +64,11 @@ static int remember(struct result *result, int64_t time)
 	return 0;
 }
 
-/* Wait until @deadline, whatever signals come, unless they mean to stop. */
+/* Wait until @deadline. Only signals that stop the program interrupt this. */
 static int wait_rung(const struct device *device, int64_t deadline)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_UNTIL,
+		.flags = IVSHMEM_WAIT_ABSTIME,
 		.vector = option.vector,
 		.timeout_ns = deadline,
 		.spin_ns = option.spin_ns,
@@ -82,7 +82,7 @@ static int wait_rung(const struct device *device, int64_t deadline)
 	return error;
 }
 
-/* Take what rang before: it answers nothing that is still to be asked. */
+/* Discard doorbells from before the next ring. */
 static int drain(const struct device *device)
 {
 	int error = wait_rung(device, 0);
@@ -90,12 +90,12 @@ static int drain(const struct device *device)
 	return error == -ETIMEDOUT ? 0 : error;
 }
 
-/* The time of a round trip, or -ETIMEDOUT and other errors. */
+/* Returns the time of a round trip or a negative errno. */
 static int64_t round_trip(const struct device *device)
 {
 	int64_t start = now_ns();
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_UNTIL,
+		.flags = IVSHMEM_WAIT_ABSTIME,
 		.vector = option.vector,
 		.timeout_ns = start + option.timeout_ns,
 		.spin_ns = option.spin_ns,
@@ -119,7 +119,7 @@ static void pause_between(int64_t nanoseconds)
 		nanosleep(&pause, NULL);
 }
 
-/* As round_trip(); -ETIMEDOUT if too late, too, and then @late. */
+/* As round_trip(). @late: the answer arrived after the timeout, -ETIMEDOUT. */
 static int64_t ask_once(const struct device *device, bool *late)
 {
 	int64_t time = drain(device);
@@ -134,14 +134,14 @@ static int64_t ask_once(const struct device *device, bool *late)
 	return time ? time : -ETIMEDOUT;
 }
 
-/* Nobody has answered yet. Is it worth while to go on? */
-static bool keep_waiting(int64_t start, bool *told)
+/* No answer yet: ring again? */
+static bool keep_waiting(int64_t start, bool *announced)
 {
 	if (now_ns() - start >= START_NS)
 		return false;
-	if (!*told && isatty(STDERR_FILENO))
+	if (!*announced && isatty(STDERR_FILENO))
 		fprintf(stderr, "waiting for peer %u to answer\n", option.peer);
-	*told = true;
+	*announced = true;
 	pause_between(PAUSE_NS);
 	return true;
 }
@@ -149,7 +149,7 @@ static bool keep_waiting(int64_t start, bool *told)
 static int measure(const struct device *device, struct result *result)
 {
 	int64_t start = now_ns();
-	bool late, told = false;
+	bool late, announced = false;
 	int error = 0;
 
 	while (!error && !stopped &&
@@ -161,7 +161,7 @@ static int measure(const struct device *device, struct result *result)
 		if (time < 0 && time != -ETIMEDOUT)
 			return (int)time;
 		if (!result->sent && time < 0 && !late) {
-			if (keep_waiting(start, &told))
+			if (keep_waiting(start, &announced))
 				continue;
 			break;
 		}
@@ -230,16 +230,16 @@ static enum exit_code ask(const struct device *device)
 		code = device_complain_ring(device, error, option.peer);
 	else if (!code && !result.answered)
 		code = complain(EXIT_TIMEOUT,
-				"no answer: does 'ivshmemctl ping --answer %u' run on peer %u?",
+				"no answer: is 'ivshmemctl ping --answer %u' running on peer %u?",
 				device->properties.id, option.peer);
 	free(result.times);
 	return code;
 }
 
-/* Who rang may be so new that the server has yet to tell of it. */
+/* The server may not have announced a new peer yet: retry for a while. */
 static int ring_back(const struct device *device)
 {
-	int64_t deadline = now_ns() + ARRIVAL_NS;
+	int64_t deadline = now_ns() + ANNOUNCE_NS;
 	int error;
 
 	for (;;) {
@@ -269,7 +269,7 @@ static int answer_rings(const struct device *device, uint64_t *answered)
 		if (error)
 			return error == -EINTR ? 0 : error;
 		error = ring_back(device);
-		/* It may have left; the next one gets the same number. */
+		/* The peer has left. Its successor gets the same id. */
 		if (error && error != -ENXIO)
 			return error;
 		*answered += !error;
@@ -296,7 +296,7 @@ static enum exit_code answer(const struct device *device)
 	if (error && error != -ETIMEDOUT)
 		return device_complain(device, error, "answer doorbells");
 	if (error && !answered)
-		return complain(EXIT_TIMEOUT, "nobody rang");
+		return complain(EXIT_TIMEOUT, "no doorbell was rung");
 	return code;
 }
 
@@ -334,7 +334,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 						      IVSHMEM_MAX_PEER);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which peer is to be pinged?");
+		argp_error(state, "missing operand PEER");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -343,15 +343,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "answer", 'a', NULL, 0,
-	  "Ring PEER back each time this side is rung, until interrupted", 0 },
+	  "Ring PEER back for each doorbell, until interrupted", 0 },
 	{ "count", 'c', "N", 0,
-	  "End after N rings (default: 1000; with --answer, and for 0: never)", 0 },
+	  "Exit after N rings (default: 1000, unlimited with --answer; 0: unlimited)", 0 },
 	{ "interval", 'i', "SECONDS", 0, "Pause between rings (default: 0)", 0 },
 	{ "timeout", 't', "SECONDS", 0,
-	  "Count an answer as lost after SECONDS (default: 1); with --answer, end after SECONDS without a ring", 0 },
-	{ "vector", 'v', "VECTOR", 0, "Vector to ring and to be rung on (default: 0)", 0 },
+	  "Treat an answer as lost after SECONDS (default: 1); with --answer, exit after SECONDS without a doorbell", 0 },
+	{ "vector", 'v', "VECTOR", 0, "Vector to ring and to listen on (default: 0)", 0 },
 	{ "spin", 's', "NS", 0,
-	  "Look for the answer this many nanoseconds before sleeping (default: 0)", 0 },
+	  "Spin this many nanoseconds before sleeping (default: 0)", 0 },
 	{ 0 }
 };
 
@@ -359,7 +359,7 @@ static const struct argp ping_argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "PEER",
-	.doc = "Measure doorbell round trips to PEER, which runs 'ivshmemctl ping --answer' with this side's number.\vEither side may start first: rings do not count until one is answered, for 10 seconds at most. The exit code is 5 if nothing was answered.",
+	.doc = "Measure doorbell round trips to PEER, which must run 'ivshmemctl ping --answer ID' with this side's id.\vThe two sides can start in any order: this one rings for up to 10 seconds before the first answer, and those rings do not count. The exit code is 5 if there was no answer.",
 	.children = with_device_and_json,
 };
 
@@ -377,7 +377,7 @@ int verb_ping(int argc, char **argv)
 	if (!code)
 		code = device_need_vector(&device, option.vector);
 	if (!code && option.peer == device.properties.id)
-		complain(EXIT_OK, "note: peer %u is this side itself",
+		complain(EXIT_OK, "note: peer %u is this device itself",
 			 option.peer);
 	if (!code)
 		code = option.answer ? answer(&device) : ask(&device);

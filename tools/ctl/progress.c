@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A line on the terminal that shows how far a transfer has come. */
+/* A progress line on the terminal. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include "progress.h"
 
 #define REDRAW_NS	INT64_C(200000000)
-/* Back to the margin, and wipe what is there. */
+/* Carriage return, erase to the end of the line. */
 #define NEW_LINE	"\r\033[K"
 
 void progress_start(struct progress *progress)

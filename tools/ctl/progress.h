@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A line on the terminal that shows how far a transfer has come. */
+/* A progress line on the terminal. */
 #ifndef CTL_PROGRESS_H
 #define CTL_PROGRESS_H
 
@@ -13,9 +13,9 @@ struct progress {
 };
 
 void progress_start(struct progress *progress);
-/* @total may be UINT64_MAX: not known. Draws five times a second at most. */
+/* @total: UINT64_MAX if unknown. Draws at most five times a second. */
 void progress_update(struct progress *progress, uint64_t bytes, uint64_t total);
-/* Wipes the line; gives the seconds since the start. */
+/* Erases the line. Returns the seconds since the start. */
 double progress_end(struct progress *progress);
 
 #endif /* CTL_PROGRESS_H */

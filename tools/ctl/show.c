@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl list, info: what devices there are, and all about one.
+ * ivshmemctl list, info: all devices in brief, one device in full.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,7 +34,7 @@ static const char *transport_name(enum ivshmem_transport transport)
 
 static json_t *json_id(uint32_t id)
 {
-	return id == IVSHMEM_NO_ID ? json_null() : json_integer(id);
+	return id == IVSHMEM_ID_UNKNOWN ? json_null() : json_integer(id);
 }
 
 static json_t *json_text(const char *text)
@@ -44,7 +44,7 @@ static json_t *json_text(const char *text)
 
 static const char *text_id(uint32_t id, char text[16])
 {
-	if (id == IVSHMEM_NO_ID)
+	if (id == IVSHMEM_ID_UNKNOWN)
 		return "unknown";
 	snprintf(text, 16, "%u", id);
 	return text;
@@ -85,7 +85,7 @@ int verb_list(int argc, char **argv)
 	argp_parse(&list_argp, argc, argv, 0, NULL, NULL);
 	count = sysfs_names(&names);
 	if (count < 0)
-		return complain(EXIT_FAILED, "can't read " SYSFS_CLASS ": %s",
+		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
 				strerror(-count));
 	if (count == 0 && !common.json)
 		complain_none(EXIT_OK, "ivshmem device");
@@ -94,7 +94,7 @@ int verb_list(int argc, char **argv)
 		       "VECTORS", "CACHE", "INTERRUPTS", "FROM");
 	array = json_array();
 	for (int i = 0; i < count; i++) {
-		/* One that goes away meanwhile is no device any more. */
+		/* Skip a device that disappears meanwhile. */
 		if (sysfs_read(names[i], &device))
 			continue;
 		if (common.json)
@@ -175,7 +175,7 @@ static void info_text(const struct device *device,
 	if (p->vectors)
 		printf("vectors       %u\n", p->vectors);
 	else
-		printf("vectors       0 (nobody can ring here)\n");
+		printf("vectors       0 (peers cannot ring)\n");
 	printf("cache         %s\n", cache_name(p->cache));
 	printf("ringing       %s\n", !p->can_ring ? "not possible" :
 	       p->mapped_registers ? "by mapped register" : "by system call");
@@ -194,7 +194,7 @@ static void info_text(const struct device *device,
 }
 
 static const struct argp info_argp = {
-	.doc = "Show everything about one device: size, own id, vectors, interrupts and, on a server's socket, its peers.",
+	.doc = "Show one device in full: size, own id, vectors, interrupts and, for a server socket, the peers.",
 	.children = with_device_and_json,
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stream of bytes through part of the region: see stream.h for the layout
- * and the rules.
+ * A byte stream through part of the region: see stream.h for layout and protocol.
  */
 #include <endian.h>
 #include <errno.h>
@@ -14,18 +13,18 @@
 
 #include "stream.h"
 
-/* Vector 0 is there whenever there are doorbells. */
+/* Every device with doorbells has vector 0. */
 #define VECTOR		0
-/* Look at the other side this long before sleeping. */
+/* How long to spin before sleeping. */
 #define SPIN_NS		INT64_C(30000)
-/* Longest sleeps: with doorbells (one may be lost with its peer), without. */
-#define BELL_NAP_NS	INT64_C(200000000)
-#define BLIND_NAP_NS	INT64_C(1000000)
+/* Poll intervals: with doorbells, in case one is lost with its peer; without. */
+#define DOORBELL_POLL_NS	INT64_C(200000000)
+#define MAX_POLL_NS	INT64_C(1000000)
 #define HEARTBEAT_US	250000
-/* Small enough that both sides are at work at once, and for the caches. */
+/* Small enough for the caches, and for both sides to work in parallel. */
 #define CHUNK		(UINT64_C(256) << 10)
 
-/* The only ways to touch the words of either block. */
+/* All accesses to the words of both blocks. */
 #define get32(word)	le32toh(__atomic_load_n(&(word), __ATOMIC_ACQUIRE))
 #define get64(word)	le64toh(__atomic_load_n(&(word), __ATOMIC_ACQUIRE))
 #define put32(word, value) \
@@ -33,13 +32,13 @@
 #define put64(word, value) \
 	__atomic_store_n(&(word), htole64(value), __ATOMIC_RELEASE)
 
-/* Shared memory need not know atomic additions, and one writer needs none. */
+/* There is one writer, and the memory may not support atomic additions. */
 static void add_change(struct stream *stream)
 {
 	put32(stream->mine->changes, ++stream->changes);
 }
 
-/* The stream whose own file may hold it up now; SIGALRM shows that it lives. */
+/* The stream that may be blocked in file I/O: SIGALRM keeps it alive. */
 static struct stream *busy;
 
 static void beat(int signal)
@@ -70,8 +69,8 @@ static void start_heart(void)
 	};
 
 	/*
-	 * No SA_RESTART: it also sees to it that a wish to stop that came just
-	 * before a system call is not overlooked for long.
+	 * No SA_RESTART: SIGALRM also bounds the delay of a SIGINT that arrives just
+	 * before a blocking system call.
 	 */
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &interval, NULL);
@@ -83,19 +82,19 @@ static bool has_doorbells(const struct stream *stream)
 	       stream->device->properties.id <= IVSHMEM_MAX_PEER;
 }
 
-/* Tell of a change. All words changed before are visible to who sees it. */
+/* Publish a change, ordered after all words written before. */
 static void announce(struct stream *stream)
 {
 	stream->active_ns = now_ns();
 	add_change(stream);
-	/* The change before the look: the waiting side does the reverse. */
+	/* Pairs with the fence of the waiting side: store, fence, load on both. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!has_doorbells(stream) || stream->other_id > IVSHMEM_MAX_PEER ||
 	    !get32(stream->other->waiting))
 		return;
 	/*
-	 * The id may be of a peer long gone, or one whose arrival the server
-	 * has yet to report. Who is not rung looks by itself a little later.
+	 * Ignore errors: the peer may be gone, or the server may not have announced
+	 * it yet. A side that misses a doorbell polls.
 	 */
 	ivshmem_ring(stream->device->handle, stream->other_id, VECTOR);
 }
@@ -117,32 +116,32 @@ static bool changed_soon(const struct stream *stream, uint32_t seen)
 	return false;
 }
 
-/* A side without doorbells can't ring; one that is still to come may. */
-static bool will_be_rung(const struct stream *stream)
+/* A side without doorbells cannot ring. Assume that an unknown one can. */
+static bool expects_doorbell(const struct stream *stream)
 {
 	return has_doorbells(stream) && (!stream->other_hello ||
 		stream->other_id != STREAM_NO_DOORBELL);
 }
 
-static int nap(struct stream *stream, uint32_t seen, int64_t *blind_ns)
+static int sleep_or_poll(struct stream *stream, uint32_t seen, int64_t *interval_ns)
 {
 	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_FOR_WORD,
+		.flags = IVSHMEM_WAIT_WORD,
 		.vector = VECTOR,
 		.offset = stream->offset +
 			  (stream->sending ? STREAM_RECEIVER_BLOCK : 0) +
 			  offsetof(struct stream_block, changes),
 		.expected = seen,
-		.timeout_ns = BELL_NAP_NS,
+		.timeout_ns = DOORBELL_POLL_NS,
 	};
-	struct timespec pause = { .tv_nsec = *blind_ns };
+	struct timespec pause = { .tv_nsec = *interval_ns };
 	int error;
 
-	if (!will_be_rung(stream)) {
+	if (!expects_doorbell(stream)) {
 		nanosleep(&pause, NULL);
-		*blind_ns *= 2;
-		if (*blind_ns > BLIND_NAP_NS)
-			*blind_ns = BLIND_NAP_NS;
+		*interval_ns *= 2;
+		if (*interval_ns > MAX_POLL_NS)
+			*interval_ns = MAX_POLL_NS;
 		return 0;
 	}
 	put32(stream->mine->waiting, 1);
@@ -153,17 +152,17 @@ static int nap(struct stream *stream, uint32_t seen, int64_t *blind_ns)
 	return error == -ETIMEDOUT || error == -EINTR ? 0 : error;
 }
 
-/* Sleep until the other side's changes are no longer what was @seen. */
+/* Sleep until the other side's change counter differs from @seen. */
 static int await_change(struct stream *stream, uint32_t seen)
 {
-	int64_t blind_ns = 10000;
+	int64_t interval_ns = 10000;
 
 	if (changed_soon(stream, seen)) {
 		stream->active_ns = now_ns();
 		return stopped ? -EINTR : 0;
 	}
 	while (!changed(stream, seen)) {
-		int error = nap(stream, seen, &blind_ns);
+		int error = sleep_or_poll(stream, seen, &interval_ns);
 
 		if (error)
 			return error;
@@ -196,7 +195,7 @@ enum exit_code stream_open(struct stream *stream, const struct device *device,
 	stream->other = (void *)(stream->mapping.bytes +
 				 (sending ? STREAM_RECEIVER_BLOCK : 0));
 	stream->other_id = STREAM_NO_DOORBELL;
-	/* Go on from what is there, so that the first change is one. */
+	/* Continue from the old value, so that the first change is visible. */
 	stream->changes = get32(stream->mine->changes);
 	XXH64_reset(&stream->hash, 0);
 	start_heart();
@@ -209,7 +208,7 @@ void stream_close(struct stream *stream)
 	device_unmap(stream->device, &stream->mapping);
 }
 
-/* Clear the own block, hello first and last: no old word goes with the new. */
+/* Initialize the own block, between clearing and setting hello: no mix of old and new. */
 static int say_hello(struct stream *stream, uint64_t total)
 {
 	struct stream_block *mine = stream->mine;
@@ -235,7 +234,7 @@ static int say_hello(struct stream *stream, uint64_t total)
 	return 0;
 }
 
-/* The other side lives. Does it mean the same as we? */
+/* Compare parameters with the other side. */
 static int check_terms(const struct stream *stream)
 {
 	if (get32(stream->other->format) != STREAM_FORMAT ||
@@ -245,7 +244,7 @@ static int check_terms(const struct stream *stream)
 	return get64(stream->other->window) == stream->window ? 0 : -EMSGSIZE;
 }
 
-int stream_meet(struct stream *stream, uint64_t total)
+int stream_handshake(struct stream *stream, uint64_t total)
 {
 	int error = say_hello(stream, total);
 
@@ -263,7 +262,7 @@ int stream_meet(struct stream *stream, uint64_t total)
 			put64(stream->mine->echo, hello);
 			announce(stream);
 		}
-		/* Read after the echo, the hello is by who wrote the echo. */
+		/* Loaded after the echo: echo and hello are of the same side. */
 		if (hello && echo == stream->hello)
 			return check_terms(stream);
 		error = await_change(stream, seen);
@@ -276,15 +275,15 @@ uint64_t stream_total(const struct stream *stream)
 	return get64(stream->other->total);
 }
 
-/* Read the other side's words once, and see whether they can be true. */
-static int look(struct stream *stream)
+/* Read the other side's words once and check them. */
+static int read_view(struct stream *stream)
 {
 	struct stream_view view;
 
 	view.state = get32(stream->other->state);
 	view.position = get64(stream->other->position);
 	view.checksum = get64(stream->other->checksum);
-	/* Words of another run are not to be judged. */
+	/* Discard words of another session. */
 	if (get64(stream->other->hello) != stream->other_hello ||
 	    get64(stream->mine->hello) != stream->hello)
 		return -ESTALE;
@@ -312,7 +311,7 @@ int stream_wait(struct stream *stream, uint8_t **start, size_t *bytes)
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
 
-		error = look(stream);
+		error = read_view(stream);
 		if (error)
 			return error;
 		count = stream->sending ?
@@ -341,7 +340,7 @@ void stream_advance(struct stream *stream, size_t bytes)
 
 	XXH64_update(&stream->hash, stream->data + place, bytes);
 	stream->position += bytes;
-	/* A release alone does not order write-combined data. */
+	/* A release store does not order write-combined data. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	put64(stream->mine->position, stream->position);
 	announce(stream);
@@ -361,7 +360,7 @@ static void set_state(struct stream *stream, enum stream_state state)
 
 void stream_give_up(struct stream *stream)
 {
-	/* If another one took this side's place, the block is its. */
+	/* Unless another program has replaced this side. */
 	if (get64(stream->mine->hello) == stream->hello)
 		set_state(stream, STREAM_GIVEN_UP);
 }
@@ -371,7 +370,7 @@ static int await_verdict(struct stream *stream)
 	for (;;) {
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
-		int error = look(stream);
+		int error = read_view(stream);
 
 		if (error)
 			return error;
@@ -404,12 +403,12 @@ static int finish_receiving(struct stream *stream)
 	bool good = stream->view.checksum == stream_checksum(stream);
 
 	set_state(stream, good ? STREAM_GOOD : STREAM_BAD);
-	/* However the sender ends now, what was received stays what it is. */
+	/* The result is final: wait until the sender has read it, ignoring errors. */
 	for (;;) {
 		uint32_t seen = __atomic_load_n(&stream->other->changes,
 						__ATOMIC_ACQUIRE);
 
-		if (look(stream) || stream->view.state == STREAM_BYE ||
+		if (read_view(stream) || stream->view.state == STREAM_BYE ||
 		    await_change(stream, seen))
 			return good ? 0 : -EBADMSG;
 	}
@@ -428,22 +427,22 @@ enum exit_code stream_complain(const struct stream *stream, int error)
 
 	switch (-error) {
 	case ETIMEDOUT:
-		return complain(EXIT_TIMEOUT, "the %s did nothing for %.1f seconds: it has died, or was never there",
+		return complain(EXIT_TIMEOUT, "timeout: no activity of the %s for %.1f seconds",
 				other, (double)stream->timeout_ns / 1e9);
 	case EINTR:
 		return complain(EXIT_FAILED, "interrupted");
 	case ESTALE:
-		return complain(EXIT_FAILED, "another %s or %s uses this part of the region now: give each pair its own with --offset and --size",
+		return complain(EXIT_FAILED, "another %s or %s uses this part of the region: separate them with --offset and --size",
 				own, other);
 	case ECANCELED:
 		return complain(EXIT_FAILED, "the %s gave up", other);
 	case EBADMSG:
-		return complain(EXIT_CORRUPTED, "the data arrived damaged: does anything else write to this part of the region?");
+		return complain(EXIT_CORRUPTED, "checksum mismatch: does another program write to this part of the region?");
 	case EPROTO:
-		return complain(EXIT_CORRUPTED, "the %s's control words make no sense: does anything else write to this part of the region?",
+		return complain(EXIT_CORRUPTED, "invalid control words from the %s: does another program write to this part of the region?",
 				other);
 	case EMSGSIZE:
-		return complain(EXIT_FAILED, "the %s uses another part of the region: give both sides the same --offset and --size",
+		return complain(EXIT_FAILED, "the %s uses another part of the region: use the same --offset and --size on both sides",
 				other);
 	case EFAULT:
 		return device_complain(stream->device, -ENODEV, NULL);

@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A stream of bytes from one side to the other through part of the region, as
- * send and recv use it: the layout in shared memory, and the calls.
+ * A byte stream from one side to the other through part of the region, for send
+ * and recv: layout in shared memory, protocol and functions.
  *
- * The part (the "window") begins with two blocks of words. Each block is
- * written by one side only and read by the other:
+ * The part (the "window") starts with two blocks of words. Each is written by one
+ * side and read by the other:
  *
  *	offset 0	struct stream_block, written by the sender
  *	offset 128	struct stream_block, written by the receiver
- *	offset 4096	the ring of data up to the window's end, written by the
+ *	offset 4096	a circular buffer up to the window's end, written by the
  *			sender; byte n of the stream is at n modulo its size
  *
- * All words are little-endian and naturally aligned. The other side's words
- * are read once, by atomic loads, and checked before they are used.
+ * All words are little-endian and naturally aligned. Each side reads the other's
+ * words once, by atomic loads, and checks them before use.
  *
- * Meeting. A side clears its block, draws a random number and publishes it as
- * "hello". It copies the hello it finds in the other block into its own "echo".
- * Who finds its own, fresh hello in the other's echo knows that the other lives
- * now: old contents of the region can't know that number. From then on a
- * changed hello means that somebody else took the other side's place.
+ * Handshake. Each side initializes its block and publishes a random number as
+ * "hello". It copies the other side's hello to its own "echo". A side that reads its
+ * own hello in the other's echo knows that the other is alive, because stale
+ * contents of the region cannot contain that number. From then on, a different
+ * hello means that another program has replaced the other side.
  *
- * Streaming. "position" counts the bytes put in by the sender, and taken out
- * by the receiver. The sender ends with STREAM_END and the checksum, the
- * receiver answers with its verdict and its own checksum, and stays until the
- * sender's STREAM_BYE, so that the verdict is not overwritten unread.
+ * Streaming. "position" counts the bytes that the sender has written or the
+ * receiver has read. The sender finishes with STREAM_END and its checksum. The
+ * receiver answers with its verdict and its own checksum and stays until
+ * STREAM_BYE, so that the next receiver does not overwrite the verdict unread.
  *
- * Waking. Whoever changes a word adds one to its "changes" and then rings the
- * other side's doorbell, if that says that it is "waiting". The waiting side
- * sleeps as long as the other's "changes" stays what it was before it looked.
- * A side that is held up by its own file adds to "changes" four times a second
- * to show that it lives.
+ * Wakeups. After changing a word, a side increments its "changes" and rings the
+ * other side's doorbell if that is "waiting". The waiting side sleeps while the
+ * other's "changes" is unchanged since it read the words. A side that is blocked
+ * in file I/O increments "changes" four times a second as a sign of life.
  */
 #ifndef CTL_STREAM_H
 #define CTL_STREAM_H
@@ -50,29 +49,29 @@
 
 /* stream_block.state */
 enum stream_state {
-	STREAM_OPEN	= 1,	/* both: from the beginning on */
+	STREAM_OPEN	= 1,	/* both: initial state */
 	STREAM_END	= 2,	/* sender: position and checksum are final */
-	STREAM_GOOD	= 3,	/* receiver: all arrived, the checksums agree */
-	STREAM_BAD	= 4,	/* receiver: they do not */
-	STREAM_BYE	= 5,	/* sender: has seen the verdict */
-	STREAM_GIVEN_UP	= 6,	/* both: stopped before the end */
+	STREAM_GOOD	= 3,	/* receiver: complete, checksums match */
+	STREAM_BAD	= 4,	/* receiver: checksum mismatch */
+	STREAM_BYE	= 5,	/* sender: has read the verdict */
+	STREAM_GIVEN_UP	= 6,	/* both: aborted */
 };
 
 struct stream_block {
-	/* Set while meeting. */
-	uint64_t hello;		/* 0: random number of this run; 0: not ready */
-	uint64_t echo;		/* 8: the other side's hello, once seen */
+	/* Set during the handshake. */
+	uint64_t hello;		/* 0: random number of this session; 0: not ready */
+	uint64_t echo;		/* 8: copy of the other side's hello */
 	uint32_t format;	/* 16: STREAM_FORMAT */
-	uint32_t id;		/* 20: whom to ring; STREAM_NO_DOORBELL */
-	uint64_t window;	/* 24: bytes of the window, both must agree */
+	uint32_t id;		/* 20: peer to ring or STREAM_NO_DOORBELL */
+	uint64_t window;	/* 24: bytes of the window, must match */
 	uint64_t total;		/* 32: sender: bytes to come; STREAM_UNKNOWN */
 	uint64_t reserved[3];	/* 40: zero */
-	/* Change all the time. */
-	uint32_t changes;	/* 64: other than before whenever a word changed */
-	uint32_t waiting;	/* 68: not zero: ring after a change */
+	/* Updated during the transfer. */
+	uint32_t changes;	/* 64: incremented after any change */
+	uint32_t waiting;	/* 68: nonzero: ring after a change */
 	uint32_t state;		/* 72: enum stream_state */
 	uint32_t reserved2;	/* 76: zero */
-	uint64_t position;	/* 80: bytes put in, or taken out */
+	uint64_t position;	/* 80: bytes written or read */
 	uint64_t checksum;	/* 88: XXH64 of them, with END, GOOD and BAD */
 	uint64_t reserved3[4];	/* 96: zero */
 };
@@ -83,10 +82,10 @@ static_assert(offsetof(struct stream_block, checksum) == 88, "layout");
 
 #define STREAM_RECEIVER_BLOCK	128
 #define STREAM_DATA		4096
-/* The blocks and as much data. */
+/* The blocks and an equal amount of data. */
 #define STREAM_MIN_WINDOW	8192
 
-/* What a side has read of the other's block and checked. */
+/* The other side's words, read once and checked. */
 struct stream_view {
 	uint32_t state;
 	uint64_t position;
@@ -103,49 +102,49 @@ struct stream {
 	bool sending;
 	struct stream_block *mine;
 	struct stream_block *other;
-	uint64_t hello;			/* what @mine->hello has to be */
+	uint64_t hello;			/* expected value of @mine->hello */
 	uint64_t other_hello;
 	uint32_t other_id;
 	uint32_t changes;		/* own */
 	uint64_t position;		/* own */
 	struct stream_view view;	/* the other's */
 	int64_t timeout_ns;		/* of inactivity; IVSHMEM_FOREVER */
-	int64_t active_ns;		/* when one of us was last seen to act */
+	int64_t active_ns;		/* last activity of either side */
 	XXH64_state_t hash;		/* of the bytes up to @position */
 };
 
 /*
- * All of these give 0 or a negative errno:
- *   -ETIMEDOUT	 the other side did nothing for the timeout
- *   -EINTR	 the user stops the program
- *   -ESTALE	 somebody else took this or the other side's place
+ * All of these return 0 or a negative errno:
+ *   -ETIMEDOUT	 no activity of the other side within the timeout
+ *   -EINTR	 the user has stopped the program
+ *   -ESTALE	 another program has replaced this or the other side
  *   -ECANCELED	 the other side gave up
- *   -EBADMSG	 the checksums differ
- *   -EPROTO	 the other side's words make no sense
- *   -EMSGSIZE	 the other side uses a window of another size
- *   -EFAULT	 (by the caller's system calls) the memory is gone
- * or what ivshmem_wait() gives. stream_complain() says it to the user.
+ *   -EBADMSG	 checksum mismatch
+ *   -EPROTO	 invalid words from the other side
+ *   -EMSGSIZE	 the other side's window has another size
+ *   -EFAULT	 (from the caller's system calls) the memory is gone
+ * or an error of ivshmem_wait(). stream_complain() prints them.
  */
 enum exit_code stream_open(struct stream *stream, const struct device *device,
 			   bool sending, uint64_t offset, uint64_t window);
 void stream_close(struct stream *stream);
 enum exit_code stream_complain(const struct stream *stream, int error);
 
-/* Meet the other side; @total is the sender's, and of no meaning to a receiver. */
-int stream_meet(struct stream *stream, uint64_t total);
-/* What the sender said; only good for showing progress. */
+/* Handshake. @total: bytes to send, ignored for a receiver. */
+int stream_handshake(struct stream *stream, uint64_t total);
+/* The sender's @total, unverified: for progress output only. */
 uint64_t stream_total(const struct stream *stream);
 
 /*
- * Wait for room (sender) or data (receiver): *@bytes at *@start, at most a
- * chunk. No bytes and no error: the receiver has everything.
+ * Wait for room (sender) or data (receiver): *@bytes at *@start, at most a chunk.
+ * *@bytes is 0 at the end of the stream.
  */
 int stream_wait(struct stream *stream, uint8_t **start, size_t *bytes);
 
 /*
- * Bytes from where stream_wait() said were put in, or taken out. The checksum is
- * made of what lies in the region, which saves a copy: whoever else writes there
- * is found out unless it does so between the two uses of the same bytes.
+ * Commit bytes written to or read from *@start. The checksum is computed in the
+ * region, which saves a copy: it misses another program's write only between the
+ * two accesses to the same bytes.
  */
 void stream_advance(struct stream *stream, size_t bytes);
 
@@ -153,10 +152,10 @@ void stream_advance(struct stream *stream, size_t bytes);
 int stream_finish(struct stream *stream);
 uint64_t stream_checksum(const struct stream *stream);
 
-/* Tell the other side that no more will come. */
+/* Abort: the other side gets -ECANCELED. */
 void stream_give_up(struct stream *stream);
 
-/* Between these the own file may hold this side up; the other side knows. */
+/* Between these two, SIGALRM shows that this side is alive though its file blocks. */
 void stream_busy(struct stream *stream);
 void stream_idle(void);
 

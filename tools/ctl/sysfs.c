@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the driver tells about this machine's devices in /sys/class/ivshmem.
- * One attribute is one file with one value.
+ * Attributes of this machine's devices in /sys/class/ivshmem, one value per file.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the driver tells about this machine's devices in /sys/class/ivshmem.
+ * Attributes of this machine's devices in /sys/class/ivshmem.
  */
 #ifndef CTL_SYSFS_H
 #define CTL_SYSFS_H
@@ -15,7 +15,7 @@
 struct sysfs_device {
 	char name[NAME_MAX + 1];
 	char pci[16];		/* 0000:00:05.0; empty if not a PCI device */
-	char label[256];	/* what its owner named it; empty if nothing */
+	char label[256];	/* attribute "name"; empty if none */
 	uint64_t size;
 	uint32_t id;		/* IVSHMEM_ID_UNKNOWN */
 	uint32_t vectors;	/* at most IVSHMEM_MAX_VECTORS */
@@ -24,15 +24,15 @@ struct sysfs_device {
 };
 
 /*
- * The names of all devices, sorted as people count. Gives their number, 0
- * without the driver, or a negative errno; free_names() takes the result.
+ * List all devices in natural order. Returns their number, 0 without the driver, or a
+ * negative errno. Free the result with free_names().
  */
 int sysfs_names(char ***names);
 
-/* 0, or a negative errno; -ENOENT: it is gone. */
+/* Returns 0 or a negative errno; -ENOENT: the device is gone. */
 int sysfs_read(const char *name, struct sysfs_device *device);
 
-/* The name of the device behind a node, or -ENOENT if that is none. */
+/* Find the device of a node. -ENOENT: not a character device. */
 int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1]);
 
 uint64_t sysfs_total(const struct sysfs_device *device);

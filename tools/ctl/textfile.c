@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Small files that hold one line, and directories, as sysfs has them.
+ * One-line files and directories, as in sysfs.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl trace: each step of the driver as it happens, and where in the sources
- * that is. Here: the options, the command that is watched, and the order of things.
+ * ivshmemctl trace: print the steps of the driver and their place in the sources. Here:
+ * options, the command, and the main loop.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,10 +16,10 @@
 #include "trace_queue.h"
 #include "tracefs.h"
 
-/* Poll on trace_pipe waits for half a buffer, so it is looked at that often. */
-#define LOOK_MS		50
+/* poll() on trace_pipe waits until half the buffer is full: read it at this interval. */
+#define READ_MS		50
 
-#define SIGNALLED	128	/* and the signal's number, as shells have it */
+#define SIGNALLED	128	/* plus the number of the signal, as in shells */
 
 static struct {
 	bool graph;
@@ -33,8 +33,8 @@ struct session {
 	struct trace_source sources[2];
 	int count;
 	struct trace_queue queue;
-	bool abstime;		/* was switched on by us */
-	pid_t command;		/* -1: there is none, or it has ended */
+	bool abstime;		/* enabled by us */
+	pid_t command;		/* -1: none, or exited */
 	int code;
 };
 
@@ -50,7 +50,7 @@ static enum exit_code add_source(struct session *s, struct tracefs *instance,
 	return EXIT_OK;
 }
 
-/* The driver's functions, without what the compiler makes of a tracepoint. */
+/* Select the driver's functions, except those generated for tracepoints. */
 static bool set_graph(struct session *s)
 {
 	if (!tracefs_has(&s->graph, "available_tracers", "function_graph") ||
@@ -59,7 +59,7 @@ static bool set_graph(struct session *s)
 	tracefs_write(&s->graph, "set_ftrace_notrace", "__traceiter_ivshmem_*");
 	if (tracefs_write(&s->graph, "current_tracer", "function_graph"))
 		return false;
-	/* Some kernels have this option once for all instances. */
+	/* On some kernels this option is shared by all instances. */
 	s->abstime = tracefs_has(&s->graph, "options/funcgraph-abstime", "0");
 	return !tracefs_write(&s->graph, "options/funcgraph-abstime", "1");
 }
@@ -73,8 +73,8 @@ static void stop_graph(struct session *s)
 }
 
 /*
- * Only recent kernels have the tracer in an instance, and the one of the machine is
- * not ours to take.
+ * Only recent kernels have the tracer in an instance. Do not use the global one: that
+ * would disturb others.
  */
 static enum exit_code start_graph(struct session *s)
 {
@@ -85,7 +85,7 @@ static enum exit_code start_graph(struct session *s)
 	if (set_graph(s))
 		return add_source(s, &s->graph, trace_parse_call);
 	stop_graph(s);
-	return complain(EXIT_OK, "note: no function graph here: that takes a kernel 6.11 or later with CONFIG_FUNCTION_GRAPH_TRACER; going on without");
+	return complain(EXIT_OK, "note: no function graph: that needs kernel 6.11 or later with CONFIG_FUNCTION_GRAPH_TRACER; continuing without");
 }
 
 static enum exit_code session_start(struct session *s)
@@ -101,12 +101,12 @@ static enum exit_code session_start(struct session *s)
 		return code;
 	error = tracefs_write(&s->events, "events/ivshmem/enable", "1");
 	if (error)
-		return complain(EXIT_FAILED, "can't enable the events of the driver: %s",
+		return complain(EXIT_FAILED, "cannot enable the driver's events: %s",
 				strerror(-error));
 	return EXIT_OK;
 }
 
-/* An instance that stays costs memory, so nothing may come between. */
+/* A leftover instance costs memory, so signals must not interrupt this. */
 static void session_end(struct session *s)
 {
 	sigset_t signals;
@@ -121,8 +121,8 @@ static void session_end(struct session *s)
 }
 
 /*
- * The command finds the instance in IVSHMEM_TRACE, to leave marks. With fork() it
- * would hold the pipe until it has become another program, and the instance with it.
+ * The command finds the instance in IVSHMEM_TRACE, to write marks. posix_spawn, because
+ * a forked child would keep the pipe open, and with it the instance, until its exec.
  */
 static enum exit_code start_command(struct session *s)
 {
@@ -142,10 +142,10 @@ static enum exit_code start_command(struct session *s)
 	if (!error)
 		return EXIT_OK;
 	s->command = -1;
-	return complain(EXIT_USAGE, "can't run %s: %s", *option.command, strerror(error));
+	return complain(EXIT_USAGE, "cannot run %s: %s", *option.command, strerror(error));
 }
 
-/* Has the command ended, if there is one? Takes its exit status. */
+/* Has the command exited? Then collect its exit status. */
 static bool has_ended(struct session *s)
 {
 	int status;
@@ -157,7 +157,7 @@ static bool has_ended(struct session *s)
 	return true;
 }
 
-/* Show what happened until now; later lines may still be missing some before them. */
+/* Print up to now only: for later times, another source may still have earlier lines. */
 static enum exit_code show(struct session *s, bool all)
 {
 	int64_t now = all ? INT64_MAX : now_ns();
@@ -166,10 +166,10 @@ static enum exit_code show(struct session *s, bool all)
 		int lost = trace_read(&s->sources[i], &s->queue);
 
 		if (lost < 0)
-			return complain(EXIT_FAILED, "can't read the trace: %s",
+			return complain(EXIT_FAILED, "cannot read the trace: %s",
 					strerror(-lost));
 		if (lost)
-			complain(EXIT_OK, "note: too much happened at once; some of it is lost");
+			complain(EXIT_OK, "note: buffer overrun: some events are lost");
 	}
 	trace_take(&s->queue, now, trace_print);
 	return flush_output();
@@ -185,7 +185,7 @@ static enum exit_code watch(struct session *s)
 			s->code = s->command > 0 ? EXIT_TIMEOUT : EXIT_OK;
 			break;
 		}
-		poll(NULL, 0, LOOK_MS);
+		poll(NULL, 0, READ_MS);
 		code = show(s, false);
 	}
 	if (s->command > 0)
@@ -230,9 +230,9 @@ static error_t parse_trace(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option trace_options[] = {
-	{ "graph", 'g', NULL, 0, "Show the calls of the driver's functions as well", 0 },
-	{ "list", 'l', NULL, 0, "Say what steps there are, and trace nothing", 0 },
-	{ "timeout", 't', "SECONDS", 0, "End after that", 0 },
+	{ "graph", 'g', NULL, 0, "Print the driver's function calls as well", 0 },
+	{ "list", 'l', NULL, 0, "List the steps without tracing", 0 },
+	{ "timeout", 't', "SECONDS", 0, "Exit after SECONDS", 0 },
 	{ 0 }
 };
 
@@ -240,7 +240,7 @@ static const struct argp trace_argp = {
 	.options = trace_options,
 	.parser = parse_trace,
 	.args_doc = "[COMMAND [ARGUMENT...]]",
-	.doc = "Show each step of the driver as it happens: when, in which task and context, where in the sources that is, and what is held there.\vIt ends with COMMAND, and gives its exit code; without, by SIGINT. COMMAND can leave marks: echo TEXT >$IVSHMEM_TRACE/trace_marker.",
+	.doc = "Print each step of the driver: time, task, context, place in the sources, and the locks held there.\vExits with COMMAND and its exit code; without COMMAND, on SIGINT. COMMAND can write marks: echo TEXT >$IVSHMEM_TRACE/trace_marker.",
 	.children = with_json,
 };
 
@@ -257,7 +257,7 @@ int verb_trace(int argc, char **argv)
 	if (geteuid())
 		return complain_not_root();
 	stop_on_signals();
-	/* A reader that has gone away is noticed, and all is put right. */
+	/* A closed pipe is a write error, after which the instance is removed. */
 	signal(SIGPIPE, SIG_IGN);
 	code = trace(&session);
 	session_end(&session);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel prints in trace_pipe, taken apart.
+ * Parsing the kernel's trace_pipe.
  *
  *	          dd-123     [001] d.h1.  5724.664823: ivshmem_interrupt: device=0 vector=0
  *	 5724.664823 |   1)   1.234 us    |  ivshmem_release();
  *
- * The name of a task can hold anything, also what looks like the rest, so the
- * number of the processor in its brackets is what is searched for.
+ * A task name can contain anything, even what looks like the other fields. So search for
+ * the processor number in brackets.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 #define MICROSECOND INT64_C(1000)
 
-/* "5724.664823"; gives what follows, or NULL if that is no time. */
+/* "5724.664823"; returns the rest, or NULL if it is not a time. */
 static char *parse_time(char *text, int64_t *time_ns)
 {
 	char *end, *point;
@@ -32,7 +32,7 @@ static char *parse_time(char *text, int64_t *time_ns)
 	return end;
 }
 
-/* "dd-123   "; the last '-' is the one before the number. */
+/* "dd-123   "; the last '-' precedes the number. */
 static bool parse_task(char *text, char *end, struct trace_line *line)
 {
 	char *dash;
@@ -49,7 +49,7 @@ static bool parse_task(char *text, char *end, struct trace_line *line)
 	return true;
 }
 
-/* " d.h1.  5724.664823: ivshmem_open: device=0"; if it is none, nothing is cut. */
+/* " d.h1.  5724.664823: ivshmem_open: device=0"; modifies @text on a match only. */
 static bool parse_rest(char *text, struct trace_line *line)
 {
 	char *flags = text + strspn(text, " ");
@@ -86,7 +86,7 @@ static void cut_spaces(char *end)
 		*--end = '\0';
 }
 
-/* "ivshmem_open [ivshmem]() {": all functions are of that module. */
+/* "ivshmem_open [ivshmem]() {": the same for all functions. */
 static void cut_module(char *text)
 {
 	static const char module[] = " [ivshmem]";
@@ -109,7 +109,7 @@ bool trace_parse_call(char *text, struct trace_line *line)
 	if (*end++ != ')')
 		return false;
 	*bar = '\0';
-	/* Before the time there may be a mark for how long that is, such as '+'. */
+	/* A mark such as '+' can precede a long duration. */
 	line->duration = end + strcspn(end, "0123456789");
 	cut_spaces(line->duration + strlen(line->duration));
 	line->event = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel prints in trace_pipe, taken apart.
+ * Parsing the kernel's trace_pipe.
  */
 #ifndef CTL_TRACE_LINE_H
 #define CTL_TRACE_LINE_H
@@ -8,26 +8,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The strings lie in the text that was parsed. */
+/* The strings point into the parsed text. */
 struct trace_line {
-	int64_t time_ns;	/* by the clock of the trace */
+	int64_t time_ns;	/* of the trace clock */
 	int cpu;
 	int pid;
 	char *task;
 	char *flags;		/* such as "d.h1.", or empty */
-	char *event;		/* NULL: a call of a function, in fields */
-	char *fields;		/* device=0 vector=1; of a mark the text */
+	char *event;		/* NULL: a function call, in fields */
+	char *fields;		/* "device=0 vector=1", or the text of a mark */
 	char *duration;		/* of a call, such as "1.234 us", or empty */
 };
 
 /*
- * These cut @text, a line without its end, into pieces. They give false for what is
- * no event, such as headings.
+ * Parse and modify @text, a line without newline. Return false if it is not an event, such
+ * as a heading.
  */
 bool trace_parse_event(char *text, struct trace_line *line);
 bool trace_parse_call(char *text, struct trace_line *line);
 
-/* What ran there, in words: process, hard interrupt... */
+/* The context in words: process, hard interrupt, ... */
 const char *trace_context(const struct trace_line *line);
 bool trace_interrupts_off(const struct trace_line *line);
 

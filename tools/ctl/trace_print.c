@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How ivshmemctl trace shows what happened.
+ * Output of ivshmemctl trace.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@ void trace_print_begin(int64_t start)
 	start_ns = start;
 	if (!common.json)
 		printf("%10s cpu %-20s %-30s %s\n", "seconds", "task", "context",
-		       "event; where that is; what is held");
+		       "event; place in the sources; locks held");
 }
 
 static double seconds(const struct trace_line *line)
@@ -31,9 +31,9 @@ static double seconds(const struct trace_line *line)
 }
 
 /*
- * The kernel notes the names of tasks only now and then, so that a program may still
- * be called by what started it. A task that is still there knows better, but for
- * workers, which add what they do by now.
+ * The trace caches task names, so a program can still have the name of its parent. Prefer
+ * the name in /proc if the task exists, except for a kworker, which appends its present
+ * work there.
  */
 static const char *task_name(const struct trace_line *line)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How ivshmemctl trace shows what happened: a line, or an object, for each step.
+ * Output of ivshmemctl trace: a line, or a JSON object, per step.
  */
 #ifndef CTL_TRACE_PRINT_H
 #define CTL_TRACE_PRINT_H
@@ -12,7 +12,7 @@
 void trace_print_begin(int64_t start_ns);
 void trace_print(const struct trace_line *line);
 
-/* All steps that there are. */
+/* List all steps. */
 enum exit_code trace_print_steps(void);
 
 #endif /* CTL_TRACE_PRINT_H */

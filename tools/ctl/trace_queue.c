@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The lines of several traces, in the order in which things happened.
+ * Merging the lines of several traces in chronological order.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static int make_room(struct trace_queue *queue)
 	return 0;
 }
 
-/* Gives 1 if it says that events were lost: "CPU:0 [LOST 17 EVENTS]" */
+/* Returns 1 if the line reports lost events: "CPU:0 [LOST 17 EVENTS]" */
 static int take_line(const struct trace_source *source, struct trace_queue *queue,
 		     const char *text)
 {
@@ -65,7 +65,7 @@ static int take_lines(struct trace_source *source, struct trace_queue *queue)
 	}
 	source->length = strlen(line);
 	memmove(source->text, line, source->length);
-	/* No line is that long. */
+	/* Longer than any line: discard it. */
 	if (source->length == sizeof(source->text) - 1)
 		source->length = 0;
 	return lost;

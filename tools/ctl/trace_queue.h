@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lines of several traces, in the order in which things happened: each is held
- * back until nothing older can come.
+ * Merging the lines of several traces in chronological order: a line is held back until
+ * no older one can arrive.
  */
 #ifndef CTL_TRACE_QUEUE_H
 #define CTL_TRACE_QUEUE_H
@@ -11,7 +11,7 @@
 
 #include "trace_line.h"
 
-/* What is left of a line whose end has not been read yet. */
+/* text: an incomplete line. */
 struct trace_source {
 	int fd;
 	bool (*parse)(char *text, struct trace_line *line);
@@ -22,7 +22,7 @@ struct trace_source {
 struct trace_entry {
 	struct trace_line line;
 	char *text;
-	size_t number;		/* so that equal times stay in order */
+	size_t number;		/* keeps the order of equal times */
 };
 
 struct trace_queue {
@@ -31,12 +31,12 @@ struct trace_queue {
 };
 
 /*
- * Reads all that there is. Gives how many processors have lost events, as the
- * kernel says in between, or a negative errno.
+ * Read all available lines. Returns the number of reports of lost events or a negative
+ * errno.
  */
 int trace_read(struct trace_source *source, struct trace_queue *queue);
 
-/* Gives what happened until @time_ns to @show, oldest first. */
+/* Pass all lines up to @time_ns to @show, oldest first. */
 void trace_take(struct trace_queue *queue, int64_t time_ns,
 		void (*show)(const struct trace_line *line));
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What each tracepoint of the driver is: where in src/ the step happens that it
- * tells of, and what is held there.
+ * The driver's tracepoints: where in src/ each stands and which locks are held there.
  */
 #ifndef CTL_TRACE_STEP_H
 #define CTL_TRACE_STEP_H
@@ -10,7 +9,7 @@
 
 struct trace_step {
 	const char *event;
-	const char *with;	/* in the event's fields, or NULL for the others */
+	const char *with;	/* substring of the fields, or NULL for any */
 	const char *file;
 	const char *function;
 	const char *held;
@@ -20,7 +19,7 @@ struct trace_step {
 extern const struct trace_step trace_steps[];
 extern const size_t trace_nr_steps;
 
-/* NULL: that is none of the driver's events. */
+/* Returns NULL if it is not an event of the driver. */
 const struct trace_step *trace_step_of(const char *event, const char *fields);
 
 #endif /* CTL_TRACE_STEP_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances of the kernel's tracing.
+ * Instances of tracefs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "textfile.h"
 #include "tracefs.h"
 
-/* The second is where it was before it had a place of its own. */
+/* The second is the traditional place, in debugfs. */
 static const char *const places[] = {
 	"/sys/kernel/tracing", "/sys/kernel/debug/tracing"
 };
@@ -36,11 +36,11 @@ static enum exit_code find_driver(const char **place)
 	*place = find_place();
 	if (!*place)
 		return complain(EXIT_FAILED,
-				"nothing can be traced without tracefs: sudo mount -t tracefs tracefs /sys/kernel/tracing; if that fails, this kernel has none (CONFIG_FTRACE)");
+				"tracefs is not mounted: sudo mount -t tracefs tracefs /sys/kernel/tracing; if that fails, the kernel lacks CONFIG_FTRACE");
 	snprintf(path, sizeof(path), "%s/events/ivshmem", *place);
 	if (access(path, F_OK))
 		return complain(EXIT_NO_DEVICE,
-				"the driver is not loaded, or this kernel has no tracepoints: sudo modprobe ivshmem; 'ivshmemctl doctor' tells more");
+				"the driver is not loaded, or the kernel has no tracepoints: sudo modprobe ivshmem, or run 'ivshmemctl doctor'");
 	return EXIT_OK;
 }
 
@@ -72,7 +72,7 @@ bool tracefs_has(const struct tracefs *instance, const char *file, const char *w
 	return false;
 }
 
-/* What the lines look like is the instance's own affair, and inherited. */
+/* An instance inherits the format of lines and can change it. */
 static int set_format(const struct tracefs *instance)
 {
 	int error = tracefs_write(instance, "trace_clock", "mono");
@@ -94,7 +94,7 @@ static enum exit_code make_directory(struct tracefs *instance, const char *suffi
 		 place, getpid(), suffix);
 	if (!mkdir(instance->path, 0700))
 		return EXIT_OK;
-	complain(EXIT_FAILED, "can't make %s: %s", instance->path, strerror(errno));
+	complain(EXIT_FAILED, "cannot create %s: %s", instance->path, strerror(errno));
 	*instance->path = '\0';
 	return EXIT_FAILED;
 }
@@ -109,7 +109,7 @@ enum exit_code tracefs_make(struct tracefs *instance, const char *suffix)
 	error = set_format(instance);
 	if (!error)
 		return EXIT_OK;
-	complain(EXIT_FAILED, "can't use %s: %s", instance->path, strerror(-error));
+	complain(EXIT_FAILED, "cannot use %s: %s", instance->path, strerror(-error));
 	tracefs_remove(instance);
 	return EXIT_FAILED;
 }
@@ -122,7 +122,7 @@ enum exit_code tracefs_open_pipe(struct tracefs *instance)
 	instance->pipe = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (instance->pipe >= 0)
 		return EXIT_OK;
-	return complain(EXIT_FAILED, "can't read %s: %s", path, strerror(errno));
+	return complain(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
 }
 
 void tracefs_remove(struct tracefs *instance)
@@ -131,7 +131,7 @@ void tracefs_remove(struct tracefs *instance)
 		close(instance->pipe);
 	instance->pipe = -1;
 	if (*instance->path && rmdir(instance->path))
-		complain(EXIT_FAILED, "can't remove %s: %s", instance->path,
+		complain(EXIT_FAILED, "cannot remove %s: %s", instance->path,
 			 strerror(errno));
 	*instance->path = '\0';
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl send, recv: a file or a pipe through the region to the other
- * side, and back out of it.
+ * A transfer by ivshmemctl send and recv: see transfer.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +13,10 @@
 #include "numbers.h"
 #include "progress.h"
 #include "stream.h"
+#include "transfer.h"
 
 #define DEFAULT_TIMEOUT_NS	INT64_C(10000000000)
-/* A side that is held up shows that it lives more often than that. */
+/* Must exceed the heartbeat interval of a side that is blocked in file I/O. */
 #define MIN_TIMEOUT_NS		INT64_C(1000000000)
 
 static struct {
@@ -27,13 +27,13 @@ static struct {
 	bool has_timeout;
 } option = { .timeout_ns = DEFAULT_TIMEOUT_NS };
 
-/* What ended a transfer: the file's fault (an errno), or the stream's. */
+/* Why a transfer ended: an error of the file or of the stream (negative errno). */
 struct end {
 	int file_error;
 	int stream_error;
 };
 
-/* One side's move: file to region or region to file. 0 bytes: end of file. */
+/* Move bytes from file to region or back. 0: end of file. */
 static int64_t move(struct stream *stream, const struct file *file,
 		    uint8_t *bytes, size_t count)
 {
@@ -45,7 +45,7 @@ static int64_t move(struct stream *stream, const struct file *file,
 					 file_write(file, bytes, count);
 	} while (done == -EINTR && !stopped);
 	stream_idle();
-	/* Ctrl-C ends the other half of a pipe, too: that is not its end of file. */
+	/* Ctrl-C also kills the other end of a pipe, which is not an end of file. */
 	return done == 0 && stopped ? -EINTR : done;
 }
 
@@ -74,28 +74,28 @@ static struct end pump(struct stream *stream, const struct file *file,
 	}
 }
 
-/* Meet, stream, and exchange checksums. */
+/* Handshake, stream, and exchange checksums. */
 static struct end transfer(struct stream *stream, struct file *file,
 			   struct progress *progress)
 {
 	struct end end = { 0 };
 
-	/* How long the other side takes to be started is the user's business. */
+	/* By default, wait for the other side without a limit. */
 	stream->timeout_ns = option.has_timeout ? option.timeout_ns :
 						  IVSHMEM_FOREVER;
-	end.stream_error = stream_meet(stream, file->size);
+	end.stream_error = stream_handshake(stream, file->size);
 	stream->timeout_ns = option.timeout_ns;
 	progress_start(progress);
 	if (end.stream_error)
 		return end;
-	/* Only now that there is something new, the old contents go. */
+	/* Keep the old contents until there is a sender. */
 	if (!stream->sending)
 		end.file_error = file_truncate(file);
 	if (!end.file_error)
 		end = pump(stream, file, progress);
 	if (end.file_error || end.stream_error)
 		return end;
-	/* A write that failed late must not be reported as received. */
+	/* Check for late write errors before reporting success. */
 	stream_busy(stream);
 	end.file_error = file_close(file);
 	stream_idle();
@@ -134,13 +134,13 @@ static enum exit_code complain_end(const struct stream *stream,
 	enum exit_code code;
 
 	if (end.file_error)
-		code = complain(EXIT_FAILED, "can't %s %s: %s",
+		code = complain(EXIT_FAILED, "cannot %s %s: %s",
 				stream->sending ? "read" : "write", file->name,
 				strerror(-end.file_error));
 	else
 		code = stream_complain(stream, end.stream_error);
 	if (!stream->sending && stream->position)
-		complain(code, "%s holds the first %" PRIu64 " bytes of a broken transfer",
+		complain(code, "%s is incomplete: it has the first %" PRIu64 " bytes",
 			 file->name, stream->position);
 	return code;
 }
@@ -171,7 +171,7 @@ static enum exit_code run(const struct device *device, struct file *file,
 	return code;
 }
 
-/* Which part of the region? Defaults and checks need its size. */
+/* Apply defaults to and check --offset and --size. */
 static enum exit_code choose_window(const struct device *device)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -186,16 +186,16 @@ static enum exit_code choose_window(const struct device *device)
 	if (!option.size)
 		option.size = size - option.offset;
 	if (option.size > size - option.offset)
-		return complain(EXIT_USAGE, "--size %" PRIu64 " does not fit: %s has %" PRIu64 " bytes from offset %" PRIu64 " on",
+		return complain(EXIT_USAGE, "--size %" PRIu64 " does not fit: %s has %" PRIu64 " bytes after offset %" PRIu64,
 				option.size, device->name,
 				size - option.offset, option.offset);
 	if (option.size < STREAM_MIN_WINDOW)
-		return complain(EXIT_USAGE, "%" PRIu64 " bytes of the region are not enough: at least %d",
+		return complain(EXIT_USAGE, "%" PRIu64 " bytes are not enough: the minimum is %d",
 				option.size, STREAM_MIN_WINDOW);
 	return EXIT_OK;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+error_t transfer_parse(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {
 	case 'O':
@@ -210,7 +210,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		option.timeout_ns = argument_seconds(state, "--timeout", argument);
 		option.has_timeout = true;
 		if (option.timeout_ns < MIN_TIMEOUT_NS)
-			argp_error(state, "--timeout must be 1 or more");
+			argp_error(state, "--timeout must be at least 1");
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
@@ -222,31 +222,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-static const struct argp_option options[] = {
-	{ "offset", 'O', "OFFSET", 0, "Use the region from OFFSET on (default: 0)", 0 },
-	{ "size", 'S', "SIZE", 0, "Use SIZE bytes of it (default: all that follow)", 0 },
+const struct argp_option transfer_options[] = {
+	{ "offset", 'O', "OFFSET", 0, "Start of the part of the region to use (default: 0)", 0 },
+	{ "size", 'S', "SIZE", 0, "Size of that part (default: up to the end)", 0 },
 	{ "timeout", 't', "SECONDS", 0,
-	  "Give up when the other side does nothing for SECONDS (default: 10 once it is there, and no end to waiting for it)", 0 },
+	  "Give up after SECONDS without progress on the other side (default: 10, and no limit before it is there)", 0 },
 	{ 0 }
 };
 
-static const struct argp send_argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Stream FILE (default, and for -: stdin) through the region to 'ivshmemctl recv' on the other side.\vEither side may start first. --offset and --size must be the same on both.",
-	.children = with_device_and_json,
-};
-
-static const struct argp recv_argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Receive into FILE (default, and for -: stdout) what 'ivshmemctl send' sends on the other side.\vEither side may start first. --offset and --size must be the same on both. With the data on stdout, the JSON of --json goes to stderr.",
-	.children = with_device_and_json,
-};
-
-static enum exit_code run_verb(bool sending)
+enum exit_code transfer_run(bool sending)
 {
 	struct device device;
 	struct file file;
@@ -265,16 +249,4 @@ static enum exit_code run_verb(bool sending)
 	}
 	device_close(&device);
 	return code;
-}
-
-int verb_send(int argc, char **argv)
-{
-	argp_parse(&send_argp, argc, argv, 0, NULL, NULL);
-	return run_verb(true);
-}
-
-int verb_recv(int argc, char **argv)
-{
-	argp_parse(&recv_argp, argc, argv, 0, NULL, NULL);
-	return run_verb(false);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two protocols of systemd: sockets that are handed over, see sd_listen_fds(3),
- * and the message that the service is up, see sd_notify(3). Both are stable and
- * take a few lines, while libsystemd would bring compressors and cryptography
- * into a process that virtual machines talk to.
+ * Two protocols of systemd: socket activation, see sd_listen_fds(3), and readiness
+ * notification, see sd_notify(3). Both are stable and take a few lines, whereas
+ * libsystemd would load compression and cryptography libraries into a process that
+ * serves virtual machines.
  */
 #include <err.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "activation.h"
 
-#define FIRST_FD	3	/* where the sockets begin, by the protocol */
+#define FIRST_FD	3	/* of the first socket, fixed by the protocol */
 
 static bool has(int fd, int option, int wanted)
 {
@@ -29,7 +29,7 @@ static bool has(int fd, int option, int wanted)
 	       value == wanted;
 }
 
-/* Whether the variables are for this process, and not for one it came from. */
+/* Are the variables for this process, and not for a parent? */
 static bool is_meant(void)
 {
 	const char *pid = getenv("LISTEN_PID");
@@ -43,13 +43,13 @@ int activation_socket(int *fd)
 	if (!is_meant())
 		return 0;
 	if (strcmp(getenv("LISTEN_FDS"), "1")) {
-		warnx("the service manager handed over %s sockets; give the socket unit one ListenStream=",
+		warnx("the service manager passed %s sockets, not one: use a single ListenStream= in the socket unit",
 		      getenv("LISTEN_FDS"));
 		return -1;
 	}
 	if (!has(FIRST_FD, SO_DOMAIN, AF_UNIX) || !has(FIRST_FD, SO_TYPE, SOCK_STREAM) ||
 	    !has(FIRST_FD, SO_ACCEPTCONN, 1)) {
-		warnx("what the service manager handed over is no listening Unix stream socket; give the socket unit ListenStream=/a/path and Accept=no");
+		warnx("the service manager passed something other than a listening Unix stream socket: use ListenStream=/a/path and Accept=no in the socket unit");
 		return -1;
 	}
 	fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC);
@@ -70,13 +70,13 @@ void activation_ready(void)
 		return;
 	strcpy(address.sun_path, name);
 	length += strlen(name);
-	/* An abstract name begins with a zero byte. */
+	/* An abstract name starts with a zero byte. */
 	if (*name == '@')
 		address.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || sendto(fd, message, strlen(message), MSG_NOSIGNAL,
 			     (struct sockaddr *)&address, length) < 0)
-		warn("cannot tell the service manager that the server is up");
+		warn("cannot notify the service manager");
 	if (fd >= 0)
 		close(fd);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a service manager gives the server, and hears from it.
+ * The interface to a service manager.
  */
 #ifndef ACTIVATION_H
 #define ACTIVATION_H
 
 /*
- * The listening socket that was handed over, or -1 if there is none. To be
- * called before a fork, as it is meant for one process. Gives 0, or -1 having
- * said what is wrong.
+ * Get the passed listening socket, or -1 if there is none. Call this before a fork,
+ * because the socket is for one process id. Returns 0, or -1 after a message.
  */
 int activation_socket(int *fd);
 
-/* Tell, if somebody wants to know, that the server is up. */
+/* Notify the service manager, if any, that the server is ready. */
 void activation_ready(void);
 
 #endif /* ACTIVATION_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The parent stays until the socket listens, so that a script can go on with
- * what needs the server, and learns from the exit status if it cannot.
+ * The parent waits until the socket is listening, so that a script can start clients
+ * after it, and reports failure by its exit status.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -21,10 +21,10 @@ int daemon_start(void)
 	char ready;
 
 	if (pipe2(status, O_CLOEXEC) < 0)
-		err(1, "cannot go to the background");
+		err(1, "cannot start in the background");
 	switch (fork()) {
 	case -1:
-		err(1, "cannot go to the background");
+		err(1, "cannot start in the background");
 	case 0:
 		close(status[0]);
 		setsid();
@@ -50,7 +50,7 @@ void daemon_ready(int status)
 	close(status);
 }
 
-/* Whatever holds something else than a process id is not ours to replace. */
+/* Do not overwrite a file that contains anything but a process id. */
 static bool is_pid_file(int fd)
 {
 	char text[16] = "";
@@ -64,12 +64,12 @@ static bool is_pid_file(int fd)
 int pid_file_write(const char *path)
 {
 	int fd = lock_file(path, "pid file",
-			   "give another file with -p, or stay in the foreground with -F");
+			   "use another file (-p) or stay in the foreground (-F)");
 
 	if (fd < 0)
 		return -1;
 	if (!is_pid_file(fd)) {
-		warnx("%s is there already and holds no process id; give another pid file with -p",
+		warnx("%s exists and does not contain a process id; use another pid file (-p)",
 		      path);
 		close(fd);
 		return -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file locked with flock(): the kernel frees the lock with its holder, so
- * what a crashed server left is told from what a living one uses.
+ * Files locked by flock(): the kernel releases the lock when its holder dies, which
+ * distinguishes the files of a running server from those of a crashed one.
  */
 #include <err.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "lock.h"
 
-/* Who holds the lock, as the kernel lists it; 0 if it does not say. */
+/* The process that holds the lock, or 0 if unknown. */
 static int holder(int fd)
 {
 	unsigned int major_number, minor_number;
@@ -41,9 +41,8 @@ static int holder(int fd)
 }
 
 /*
- * To create it only if it is not there keeps to the rules of sticky
- * directories: with O_CREAT not even root may open somebody else's file there
- * (fs.protected_regular), and could not say whose it is.
+ * No O_CREAT for an existing file: in a sticky directory not even root may open another
+ * user's file with it (fs.protected_regular), and could not report the owner.
  */
 static int open_or_create(const char *path)
 {
@@ -58,7 +57,7 @@ static int open_or_create(const char *path)
 	return fd;
 }
 
-/* Lock what was opened: NULL, or why it cannot be ours. */
+/* Lock the file. Returns NULL or the reason for failure. */
 static const char *lock_opened(int fd)
 {
 	static char text[64];
@@ -67,16 +66,16 @@ static const char *lock_opened(int fd)
 
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0) {
 		if (!S_ISREG(st.st_mode))
-			return "it is no regular file";
+			return "not a regular file";
 		return st.st_uid == geteuid() ? NULL :
-		       "it belongs to another user";
+		       "owned by another user";
 	}
 	if (errno != EWOULDBLOCK)
 		return strerror(errno);
 	pid = holder(fd);
 	if (!pid)
-		return "another process has it";
-	snprintf(text, sizeof(text), "process %d has it", pid);
+		return "locked by another process";
+	snprintf(text, sizeof(text), "locked by process %d", pid);
 	return text;
 }
 
@@ -94,7 +93,7 @@ int lock_file(const char *path, const char *purpose, const char *advice)
 	struct stat st;
 	int fd;
 
-	/* Its holder may remove the file between our open and our lock. */
+	/* The holder may remove the file between our open and lock. */
 	for (;;) {
 		fd = open_or_create(path);
 		why = fd < 0 ? strerror(errno) : lock_opened(fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where log lines go.
+ * Logging.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static const char *const names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
-/* Whether stderr is the journal: systemd.exec(5), JOURNAL_STREAM. */
+/* Is stderr the journal? See JOURNAL_STREAM in systemd.exec(5). */
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the server says: one line of key=value pairs per event, on stderr in
- * the foreground (with the journal's mark of severity if it goes there), and to
- * syslog from a daemon.
+ * Logging: one line of key=value pairs per event, to stderr in the foreground (with the
+ * severity prefix of the journal if that is the target), to syslog in the background.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -10,13 +9,13 @@
 #include <stdbool.h>
 #include <syslog.h>
 
-/* Severity is LOG_ERR to LOG_DEBUG; debug lines only if verbose. */
+/* Severity: LOG_ERR to LOG_DEBUG. LOG_DEBUG is printed only if verbose. */
 void log_open(bool verbose);
 void log_to_syslog(void);
 void log_event(int severity, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The severity of what an overload repeats: aloud once a second only. */
+/* Rate limit: returns @severity once a second, else LOG_DEBUG. */
 int log_limited(int severity);
 
 #endif /* LOG_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shared memory: a POSIX shared memory object, a file without a name in a
- * directory (of a hugetlbfs, say), or a memfd.
+ * The shared memory: a POSIX shared memory object, an unlinked file in a directory (a
+ * hugetlbfs mount, for example) or a memfd.
  */
 #include <err.h>
 #include <errno.h>
@@ -20,10 +20,10 @@
 #include "lock.h"
 #include "memory.h"
 
-/* The device's memory is a PCI BAR: a power of two. This fits an off_t. */
+/* The largest power of two in an off_t. The memory becomes a PCI BAR. */
 #define MAX_SIZE	(1ULL << 62)
 
-/* The largest unit that leaves a whole number: 4M, not 4194304. */
+/* In the largest unit without a fraction: 4M, not 4194304. */
 static const char *readable(uint64_t size, char text[32])
 {
 	int unit = -1;
@@ -55,7 +55,7 @@ int memory_size(const char *text, uint64_t *size)
 	int error = parse_size(text, size);
 
 	if (error == -EINVAL) {
-		warnx("\"%s\" is no size: give a number with K, M, G or T, like 4M",
+		warnx("invalid size \"%s\": use a number with an optional suffix K, M, G or T, such as 4M",
 		      text);
 		return -1;
 	}
@@ -65,7 +65,7 @@ int memory_size(const char *text, uint64_t *size)
 	}
 	if (*size == next_power(*size))
 		return 0;
-	warnx("size %s does not suit a PCI device, which wants a power of two of at least one page; %s would do",
+	warnx("size %s is not a power of two of at least one page, as a PCI device needs; use %s",
 	      text, readable(next_power(*size), would));
 	return -1;
 }
@@ -85,7 +85,7 @@ int memory_name(const struct memory *memory)
 	if (*name && !strchr(name, '/') && strcmp(name, ".") &&
 	    strcmp(name, "..") && strlen(name) <= NAME_MAX)
 		return 0;
-	warnx("\"%s\" cannot name a shared memory object: use letters, digits, - and _",
+	warnx("invalid name \"%s\" of a shared memory object: use letters, digits, - and _",
 	      memory->name);
 	return -1;
 }
@@ -107,13 +107,13 @@ static int create_memfd(struct memory *memory)
 	memory->fd = memfd_create("ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (memory->fd < 0 || ftruncate(memory->fd, memory->size) < 0)
 		return failed(memory, "create");
-	/* No peer can shrink it under the others' feet. */
+	/* Prevent peers from shrinking the memory: others would get SIGBUS. */
 	if (fcntl(memory->fd, F_ADD_SEALS, seals) < 0)
 		return failed(memory, "seal");
 	return 0;
 }
 
-/* Huge pages are promised now, or a peer would find out too late. */
+/* Reserve huge pages now: a lack of them would be a SIGBUS in peers later. */
 static int reserve_huge_pages(struct memory *memory, uint64_t page)
 {
 	char size[32];
@@ -122,7 +122,7 @@ static int reserve_huge_pages(struct memory *memory, uint64_t page)
 
 	if (map != MAP_FAILED)
 		return munmap(map, memory->size);
-	warn("not enough free huge pages in %s: %llu of %s are needed (see /proc/sys/vm/nr_hugepages)",
+	warn("not enough free huge pages in %s: need %llu of %s (see /proc/sys/vm/nr_hugepages)",
 	     memory->name, (unsigned long long)(memory->size / page),
 	     readable(page, size));
 	return -1;
@@ -136,7 +136,7 @@ static int size_file(struct memory *memory)
 	if (fstatfs(memory->fd, &fs) < 0)
 		return failed(memory, "create");
 	if (fs.f_type == HUGETLBFS_MAGIC && memory->size % fs.f_bsize) {
-		warnx("%s has pages of %s: give at least that with -l",
+		warnx("%s has pages of %s: use at least that size (-l)",
 		      memory->name, readable(fs.f_bsize, size));
 		return -1;
 	}
@@ -159,16 +159,15 @@ static int create_in_directory(struct memory *memory)
 		free(path);
 		return -1;
 	}
-	/* Without a name from the start: nothing is left, whatever happens. */
+	/* Unlink at once, so that nothing is left after a crash. */
 	unlink(path);
 	free(path);
 	return size_file(memory);
 }
 
 /*
- * An object of the right size that nobody holds is what a server left that was
- * killed: it is taken over with its contents, for guests may still use it. One
- * without any size is new.
+ * An unlocked object of the right size is left over from a killed server. Take it over
+ * with its contents, because guests may still use it. An empty object is new.
  */
 static int check_object(const struct memory *memory, const struct stat *st)
 {
@@ -176,19 +175,19 @@ static int check_object(const struct memory *memory, const struct stat *st)
 
 	if (st->st_size == 0 || (uint64_t)st->st_size == memory->size)
 		return 0;
-	warnx("%s is there already and has %s bytes, not %s; remove it, or choose another name with -M",
+	warnx("%s exists and has %s bytes, not %s; remove it or use another name (-M)",
 	      memory->path, readable(st->st_size, there),
 	      readable(memory->size, wanted));
 	return -1;
 }
 
-/* Lock the object; on failure let go of it, as it is not ours to remove. */
+/* Lock the object. On failure, unlock but do not remove it: it is not ours. */
 static int own_object(struct memory *memory)
 {
 	struct stat st;
 
 	memory->lock = lock_file(memory->path, "shared memory",
-				 "choose another name with -M");
+				 "use another name (-M)");
 	if (memory->lock < 0)
 		return -1;
 	if (fstat(memory->lock, &st) == 0 && check_object(memory, &st) == 0) {
@@ -212,7 +211,7 @@ static int create_shm(struct memory *memory)
 		return -1;
 	if (ftruncate(memory->lock, memory->size) < 0)
 		return failed(memory, "create");
-	/* Peers get an opening of their own, which does not hold the lock. */
+	/* Peers get a separate open file, which does not hold the lock. */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", memory->lock);
 	memory->fd = open(self, O_RDWR | O_CLOEXEC);
 	return memory->fd < 0 ? failed(memory, "open") : 0;

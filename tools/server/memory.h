@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The shared memory: where it comes from and how it goes.
+ * Creating and removing the shared memory.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -14,17 +14,17 @@ struct memory {
 	enum memory_kind kind;
 	const char *name;	/* of the object or the directory */
 	uint64_t size;
-	int fd;			/* what peers get */
-	int lock;		/* -1, or held while the object is ours */
-	bool taken_over;	/* it was there before, and guests may have it */
-	char *path;		/* NULL, or the object's file */
+	int fd;			/* passed to peers */
+	int lock;		/* locked object, or -1 */
+	bool taken_over;	/* existed before: guests may use it */
+	char *path;		/* file of the object, or NULL */
 };
 
-/* 0, or -1 having said what is wrong. */
+/* Return 0, or -1 after a message. */
 int memory_size(const char *text, uint64_t *size);
 int memory_name(const struct memory *memory);
 int memory_create(struct memory *memory);
-/* Who has not served leaves what was taken over as it was. */
+/* @served: the server was up. Otherwise an object that was taken over stays. */
 void memory_remove(struct memory *memory, bool served);
 
 #endif /* MEMORY_H */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a peer has yet to be told, and telling it.
+ * The messages to a peer.
  *
- * Peers are told of each other in the order they joined, so one pointer says of
- * whom a peer has not been told. It hears that one has left only if it was told
- * of it. So a peer that never reads costs next to nothing, however long it is
- * stuck and however many come and go meanwhile, and when it reads again it gets
- * the truth.
+ * Peers are announced in the order they joined, so one pointer per peer marks the
+ * first that is still to be announced to it. A disconnect is reported only if the
+ * peer was announced before. So a peer that never reads costs next to nothing,
+ * however many others come and go meanwhile, and gets a consistent state when it
+ * reads again.
  */
 #include <endian.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
-#define GREETING		3	/* messages */
+#define GREETING		3	/* number of messages */
 
 struct peer *peer_new(struct server *server, int socket, uint16_t id)
 {
@@ -63,7 +63,7 @@ void peer_free(const struct server *server, struct peer *peer)
 	free(peer);
 }
 
-/* What is to be told */
+/* Pending messages */
 
 bool peer_is_waiting(const struct peer *peer)
 {
@@ -86,8 +86,8 @@ static int make_room(struct peer *peer)
 }
 
 /*
- * Of the subject and of all after it the peer has not been told. Nothing is sent
- * here: the event loop does when the socket has room.
+ * Announce the subject, and all that joined after it, to the peer. The event loop sends
+ * the messages when the socket has room.
  */
 void peer_notify(struct server *server, struct peer *peer,
 		 struct peer *subject)
@@ -97,22 +97,22 @@ void peer_notify(struct server *server, struct peer *peer,
 	peer_watch_writing(server, peer, true);
 }
 
-/* The subject is no longer among those who are there. */
+/* The subject has disconnected and is no longer in the list. */
 void peer_forget(struct server *server, struct peer *peer,
 		 const struct peer *subject)
 {
-	bool told = !peer->subject || subject->number < peer->subject->number;
+	bool announced = !peer->subject || subject->number < peer->subject->number;
 
 	if (peer->subject == subject) {
-		told = peer->greeted && peer->sent;
-		if (told)
+		announced = peer->greeted && peer->sent;
+		if (announced)
 			peer->sent = 0;
 		peer->subject = subject->next;
 	}
-	if (!told)
+	if (!announced)
 		return;
 	if (make_room(peer) < 0) {
-		/* It cannot be told the truth any more: hang up on it. */
+		/* The disconnect cannot be reported: drop the connection instead. */
 		shutdown(peer->watch.fd, SHUT_RDWR);
 		return;
 	}
@@ -135,7 +135,7 @@ void peer_watch_writing(struct server *server, struct peer *peer, bool writing)
 
 /* Sending */
 
-/* One message: eight bytes, little-endian, and a descriptor unless -1. */
+/* One message: eight bytes, little-endian, and a descriptor unless it is -1. */
 static int send_message(int socket, int64_t value, int fd)
 {
 	uint64_t little = htole64((uint64_t)value);
@@ -154,16 +154,16 @@ static int send_message(int socket, int64_t value, int fd)
 		message.msg_control = &control;
 		message.msg_controllen = sizeof(control);
 	}
-	/* The kernel takes eight bytes at once or not at all. */
+	/* The kernel sends eight bytes at once or none. */
 	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ?
 	       errno : 0;
 }
 
 /*
- * At once, as the id may be given anew; but nothing interrupts the vectors of
- * who is there: clients take anything else for the end of their own.
+ * Disconnects go first, because the id may be reused. But they must not interrupt the
+ * vectors of another peer: clients take any other message as the end of that list.
  */
-static bool departure_is_next(const struct peer *peer)
+static bool disconnect_is_next(const struct peer *peer)
 {
 	return peer->nleft && !peer->sent;
 }
@@ -172,7 +172,7 @@ static int send_next(const struct server *server, const struct peer *peer)
 {
 	int socket = peer->watch.fd;
 
-	if (departure_is_next(peer))
+	if (disconnect_is_next(peer))
 		return send_message(socket, peer->left[peer->nleft - 1], -1);
 	if (peer->greeted)
 		return send_message(socket, peer->subject->id,
@@ -186,7 +186,7 @@ static int send_next(const struct server *server, const struct peer *peer)
 
 static void advance(const struct server *server, struct peer *peer)
 {
-	if (departure_is_next(peer)) {
+	if (disconnect_is_next(peer)) {
 		peer->nleft--;
 		return;
 	}
@@ -199,9 +199,9 @@ static void advance(const struct server *server, struct peer *peer)
 }
 
 /*
- * Send one message; epoll tells when the socket takes another. SEND_LATER means
- * that the kernel lacks something of which epoll would not tell when it is back:
- * room for descriptors on their way (ETOOMANYREFS), or memory.
+ * Send one message; epoll reports when the socket has room for another. SEND_LATER means
+ * that the kernel is out of something whose return epoll does not report: descriptors
+ * in flight (ETOOMANYREFS) or memory.
  */
 enum send_result peer_send(struct server *server, struct peer *peer)
 {

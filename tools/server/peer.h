@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One peer: its socket, its eventfds, and what it has yet to be told.
+ * One peer: its socket, its eventfds and its pending messages.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -11,7 +11,7 @@
 
 struct server;
 
-/* What epoll watches: its descriptor and who deals with it. */
+/* A descriptor watched by epoll and its handler. */
 struct watch {
 	int fd;
 	void (*ready)(struct server *server, struct watch *watch,
@@ -21,22 +21,22 @@ struct watch {
 struct peer {
 	struct watch watch;
 	uint16_t id;
-	uint64_t number;		/* of those who ever joined */
-	struct peer *previous, *next;	/* in the order they joined */
-	bool writing;			/* epoll watches for room to send */
+	uint64_t number;		/* sequence number of joining */
+	struct peer *previous, *next;	/* in the order of joining */
+	bool writing;			/* epoll watches for EPOLLOUT */
 
-	bool greeted;			/* has version, own id, memory */
-	struct peer *subject;		/* of whom it is told next, or NULL */
-	uint32_t sent;			/* messages of the greeting or subject */
-	uint16_t *left;			/* ids it was told of that are gone */
+	bool greeted;			/* has got version, own id and memory */
+	struct peer *subject;		/* peer to announce next, or NULL */
+	uint32_t sent;			/* messages sent of the greeting or the subject */
+	uint16_t *left;			/* ids of disconnects to report */
 	size_t nleft, room;
 
-	int eventfds[];			/* one for each vector */
+	int eventfds[];			/* one per vector */
 };
 
 enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
 
-/* NULL and errno if there is not enough of something. */
+/* Returns NULL and sets errno on failure. */
 struct peer *peer_new(struct server *server, int socket, uint16_t id);
 void peer_free(const struct server *server, struct peer *peer);
 

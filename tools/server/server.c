@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Peers come and go.
+ * Joining, leaving, and the event loop.
  *
- * The loop takes one event at a time, and nothing outside an event's own
- * handler removes a peer: that the others fail is found when it is their turn.
- * So no handler meets a peer that another one has just freed.
+ * The loop takes one event at a time, and only the handler of a peer's own event
+ * removes that peer: errors of others are found when it is their turn. So no handler
+ * gets a peer that has just been freed by another one.
  */
 #include <err.h>
 #include <errno.h>
@@ -26,11 +26,11 @@
 /* See limit_unread(). */
 #define MAX_SILENT	1024
 #define MAX_UNREAD	512
-#define MESSAGE_COST	768		/* bytes the kernel counts, at least */
+#define MESSAGE_COST	768		/* minimum bytes that the kernel accounts */
 
 /*
- * After a shortage that nothing tells the end of: look again soon, instead of
- * at once and for ever.
+ * After a shortage whose end is not reported: retry after a delay, to avoid a busy
+ * loop.
  */
 static void server_pause(struct server *server)
 {
@@ -117,7 +117,7 @@ static void announce(struct server *server, struct peer *peer)
 {
 	struct peer *other;
 
-	/* Who is rung shall know by whom. */
+	/* Existing peers first: a peer that is rung must know the one who rings. */
 	for (other = server->first; other != peer; other = other->next)
 		peer_notify(server, other, peer);
 	peer_notify(server, peer, server->first);
@@ -131,9 +131,9 @@ static void refuse(int socket, const char *reason)
 }
 
 /*
- * The lowest that is free, so that who comes back gets its own; or the next after the
- * one given last: QEMU (seen with 7.2 and 11.1) may crash when a peer joins with the
- * id of one that has left. -1 if all are taken.
+ * By default the lowest free id, so that a peer that reconnects gets its old one. With
+ * --fresh-ids the next one after the last: QEMU (seen with 7.2 and 11.1) may crash when
+ * a peer joins with the id of one that has left. Returns -1 if none is free.
  */
 static int32_t free_id(const struct server *server)
 {
@@ -150,8 +150,8 @@ static int32_t free_id(const struct server *server)
 
 static void join(struct server *server, int socket)
 {
-	struct ucred who = { 0 };
-	socklen_t length = sizeof(who);
+	struct ucred credentials = { 0 };
+	socklen_t length = sizeof(credentials);
 	struct peer *peer;
 	int32_t id = free_id(server);
 
@@ -178,15 +178,15 @@ static void join(struct server *server, int socket)
 	server->peers[id] = peer;
 	server->count++;
 	server->next = id + 1;
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length);
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
-		  who.pid, who.uid, server->count);
+		  credentials.pid, credentials.uid, server->count);
 	announce(server, peer);
 }
 
 /*
- * No descriptor is left to accept with: use the reserved one to hang up, or the
- * newcomer would wait and the loop would spin. If even that fails, pause.
+ * Out of descriptors: use the reserved one to accept and close, otherwise the client
+ * would hang and the loop would spin. If even that fails, pause.
  */
 static void turn_away(struct server *server, int error)
 {
@@ -206,11 +206,10 @@ static void turn_away(struct server *server, int error)
 }
 
 /*
- * The kernel counts the descriptors on their way to all peers together, against
- * the limit of those open. So those who do not read shall never use up what
- * others need: a peer has a thousandth of the limit, or as many as it has open
- * here. Epoll finds room for one more message while those not read yet take a
- * quarter of the buffer at most.
+ * The kernel limits the descriptors in flight to all peers together by RLIMIT_NOFILE. So
+ * that peers which do not read cannot starve others, each gets a thousandth of the
+ * limit, but at least enough for one announcement. Epoll reports EPOLLOUT while the
+ * unread messages take at most a quarter of the send buffer.
  */
 static void limit_unread(const struct server *server, int socket)
 {
@@ -221,7 +220,7 @@ static void limit_unread(const struct server *server, int socket)
 		share = server->vectors + 1;
 	if (share > MAX_UNREAD)
 		share = MAX_UNREAD;
-	/* The kernel doubles what it is given. */
+	/* The kernel doubles the value. */
 	size = 2 * (share - 1) * MESSAGE_COST;
 	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
@@ -242,7 +241,7 @@ static void listener_ready(struct server *server, struct watch *watch,
 	}
 }
 
-/* The rest of the loop */
+/* Other events */
 
 static void timer_ready(struct server *server, struct watch *watch,
 			uint32_t events)
@@ -268,7 +267,7 @@ static void signals_ready(struct server *server, struct watch *watch,
 		server->stopped_by = info.ssi_signo;
 }
 
-/* As many descriptors as we may have: a peer takes one, and one per vector. */
+/* A peer needs one descriptor, and one per vector. */
 static void raise_limit(struct server *server)
 {
 	struct rlimit limit;
@@ -280,7 +279,7 @@ static void raise_limit(struct server *server)
 	server->limit = limit.rlim_max;
 }
 
-/* What whoever started us has us ignore stays ignored: nohup, or & in a script. */
+/* Signals ignored by the parent stay ignored: nohup, or & in a script. */
 static void unless_ignored(sigset_t *set, int signal)
 {
 	struct sigaction action;
@@ -293,7 +292,7 @@ static int open_signals(void)
 {
 	sigset_t set;
 
-	/* That nobody reads the log is no reason to stop. */
+	/* A closed log pipe is no reason to exit. */
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -317,7 +316,7 @@ int server_open(struct server *server)
 	    watch(server, &server->signals, EPOLLIN) == 0 &&
 	    watch(server, &server->timer, EPOLLIN) == 0)
 		return 0;
-	warn("cannot start");
+	warn("cannot create the event loop");
 	return -1;
 }
 
@@ -326,7 +325,7 @@ int server_listen(struct server *server, int listener)
 	server->listener = (struct watch){ listener, listener_ready };
 	if (watch(server, &server->listener, EPOLLIN) == 0)
 		return 0;
-	warn("cannot listen");
+	warn("cannot watch the socket");
 	return -1;
 }
 

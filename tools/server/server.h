@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The server proper: who is there, and the event loop.
+ * The server: the peers and the event loop.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -12,30 +12,29 @@
 #include "peer.h"
 
 struct server {
-	int memory;			/* what every peer gets */
-	uint32_t vectors;		/* of each peer */
+	int memory;			/* passed to each peer */
+	uint32_t vectors;		/* per peer */
 	bool fresh_ids;			/* see free_id() */
 
-	rlim_t limit;			/* of open descriptors */
+	rlim_t limit;			/* RLIMIT_NOFILE */
 
 	int epoll;
 	struct watch listener;
 	struct watch signals;
-	struct watch timer;		/* ends pauses, see server_pause() */
-	int reserve;			/* a descriptor to give up in need */
+	struct watch timer;		/* see server_pause() */
+	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
-	struct peer *first, *last;	/* who is there, as they joined */
+	struct peer *first, *last;	/* in the order of joining */
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
-	uint32_t next;			/* one more than the id given last */
+	uint32_t next;			/* last assigned id plus one */
 	uint32_t count;
-	uint64_t joined;		/* how many ever did */
+	uint64_t joined;		/* total since the start */
 };
 
 /*
- * Both give 0, or -1 having said what is wrong. From server_open() on a signal
- * that asks to stop is kept for server_run(), which returns then. The listening
- * socket stays the caller's and may come from anywhere.
+ * Return 0, or -1 after a message. After server_open(), SIGTERM and its like are queued
+ * for server_run(), which then returns. The caller owns the listening socket.
  */
 int server_open(struct server *server);
 int server_listen(struct server *server, int listener);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking a socket's path without a race: who holds the lock file beside it may
- * replace what is there. A server of another make knows nothing of the lock,
- * so a socket on which somebody listens is left alone as well. An inherited
- * socket's path is the business of who made it.
+ * Binding a socket's path without a race: the holder of the lock file beside it may
+ * replace a stale socket. Other servers do not take the lock, so a socket with a
+ * listener is never replaced. The path of an inherited socket belongs to its creator.
  */
 #include <err.h>
 #include <errno.h>
@@ -24,7 +23,7 @@ static int address_of(const char *path, struct sockaddr_un *address)
 		strcpy(address->sun_path, path);
 		return 0;
 	}
-	warnx("socket path \"%s\" must have 1 to %zu bytes", path,
+	warnx("invalid socket path \"%s\": its length must be 1 to %zu bytes", path,
 	      sizeof(address->sun_path) - 1);
 	return -1;
 }
@@ -38,11 +37,11 @@ static int new_socket(void)
 	return fd;
 }
 
-/* Whether nobody listens on the socket that is there. */
+/* Is there no listener on the existing socket? */
 static int check_stale(const struct sockaddr_un *address)
 {
-	struct ucred who = { 0 };
-	socklen_t length = sizeof(who);
+	struct ucred credentials = { 0 };
+	socklen_t length = sizeof(credentials);
 	int error = 0;
 	int fd = new_socket();
 
@@ -52,17 +51,17 @@ static int check_stale(const struct sockaddr_un *address)
 		    sizeof(*address)) < 0)
 		error = errno;
 	else
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length);
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	close(fd);
 	if (error == ECONNREFUSED)
 		return 0;
 	if (error && error != EAGAIN) {
 		errno = error;
-		warn("cannot tell whether socket %s is in use",
+		warn("cannot check whether socket %s is in use",
 		     address->sun_path);
 	} else {
-		warnx("process %d already listens on %s; stop it, or give another socket with -S",
-		      who.pid, address->sun_path);
+		warnx("process %d is listening on %s; stop it or use another socket (-S)",
+		      credentials.pid, address->sun_path);
 	}
 	return -1;
 }
@@ -79,7 +78,7 @@ static int make_room(const struct sockaddr_un *address)
 		return -1;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		warnx("%s is there already and is no socket; give another with -S",
+		warnx("%s exists and is not a socket; use another path (-S)",
 		      path);
 		return -1;
 	}
@@ -91,7 +90,7 @@ static int make_room(const struct sockaddr_un *address)
 	return -1;
 }
 
-/* The permissions must be right from the first moment, hence the umask. */
+/* Set the umask, because bind() creates the socket with its final permissions. */
 static int bind_and_listen(struct listener *listener,
 			   const struct sockaddr_un *address)
 {
@@ -126,7 +125,7 @@ static int take_path(struct listener *listener)
 		return -1;
 	}
 	listener->lock = lock_file(listener->lock_path, "socket lock",
-				   "give another socket with -S");
+				   "use another socket (-S)");
 	if (listener->lock < 0)
 		return -1;
 	if (make_room(&address) < 0)
@@ -154,16 +153,16 @@ static int adopt(struct listener *listener)
 		warn("cannot use the inherited socket");
 		return -1;
 	}
-	/* An abstract name is written with this sign in place of its zero. */
+	/* By convention, '@' stands for the zero byte of an abstract name. */
 	if (!address.sun_path[0])
 		address.sun_path[0] = '@';
 	if (listener->path && strcmp(listener->path, address.sun_path)) {
-		warnx("the inherited socket is %s, not %s; leave out -S, or make the socket unit's ListenStream= agree",
+		warnx("the inherited socket is %s, not %s; omit -S or change ListenStream= in the socket unit",
 		      address.sun_path, listener->path);
 		return -1;
 	}
 	if (listener->mode >= 0) {
-		warnx("--mode is not for an inherited socket; use the socket unit's SocketMode=");
+		warnx("--mode does not apply to an inherited socket; use SocketMode= in the socket unit");
 		return -1;
 	}
 	listener->path = address.sun_path;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The listening socket, which belongs to one living server at a time.
+ * The listening socket, owned by one running server at a time.
  */
 #ifndef SOCKET_H
 #define SOCKET_H
@@ -8,16 +8,16 @@
 #include <sys/stat.h>
 
 struct listener {
-	const char *path;	/* NULL: the default, or that of what is inherited */
-	int mode;		/* permission bits, or -1: what the umask leaves */
-	int inherited;		/* a socket whose path is somebody else's, or -1 */
+	const char *path;	/* NULL: the default, or that of the inherited socket */
+	int mode;		/* permission bits, or -1: by the umask */
+	int inherited;		/* socket passed by the service manager, or -1 */
 	int fd;
-	struct stat bound;	/* what is at the path while it is ours */
+	struct stat bound;	/* identifies our socket at the path */
 	int lock;
 	char *lock_path;
 };
 
-/* 0, or -1 having said what is wrong. */
+/* Returns 0, or -1 after a message. */
 int listener_open(struct listener *listener);
 void listener_close(struct listener *listener);
 

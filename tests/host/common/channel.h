@@ -71,10 +71,10 @@ static inline bool pass(struct ivshmem_channel *from, struct ivshmem_channel *to
 }
 
 /* Let both ends see each other. */
-static inline void meet(struct ivshmem_channel *one, struct ivshmem_channel *other)
+static inline void handshake(struct ivshmem_channel *one, struct ivshmem_channel *other)
 {
 	if (!pass(one, other) || !pass(other, one))
-		tap_bail("the ends do not meet");
+		tap_bail("no handshake of the two ends");
 }
 
 #endif /* CHANNEL_H */

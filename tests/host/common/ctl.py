@@ -134,7 +134,7 @@ def join(*arguments, device):
 
 
 def peers(device):
-    """The ids of all who are on the server now."""
+    """The ids of all connected peers."""
     return json.loads(run("info", "--json", device=device).out)["peers"]
 
 

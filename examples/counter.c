@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <ivshmem_sync.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	struct ivshmem_mutex *mutex;
+	struct ivshmem *shm;
+	long *counter;
+	int error;
+
+	if (argc < 2 || ivshmem_open(&shm, argv[1], 0) ||
+	    ivshmem_map(shm, 0, 0, (void **)&counter) ||
+	    (ivshmem_mutex_open(shm, 512, 0, &mutex) &&
+	     ivshmem_mutex_create(shm, 512, 0, &mutex)))
+		return 1;
+	error = ivshmem_mutex_lock(mutex, ivshmem_after(5000000000));
+	if (error == -EOWNERDEAD)		/* the counter is always valid */
+		error = ivshmem_mutex_consistent(mutex);
+	if (error)
+		return 1;
+	printf("%ld\n", ++*counter);
+	ivshmem_mutex_unlock(mutex);
+	ivshmem_mutex_close(mutex);
+	ivshmem_close(shm);
+	return 0;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <ivshmem_channel.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	struct ivshmem_channel_options range = { .offset = 0, .size = 1 << 20 };
+	struct ivshmem_channel *channel;
+	struct ivshmem *shm;
+	char text[256];
+	int64_t size;
+
+	if (argc < 2 || ivshmem_open(&shm, argv[1], 0) ||
+	    ivshmem_channel_create(shm, &range, &channel))
+		return 1;
+	while ((size = ivshmem_channel_recv(channel, text, sizeof(text),
+					    IVSHMEM_FOREVER)) >= 0)
+		printf("%.*s\n", (int)size, text);
+	ivshmem_channel_close(channel);
+	ivshmem_close(shm);
+	return size != -EPIPE;			/* the other end has closed */
+}

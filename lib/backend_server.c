@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A server's socket: the client of the protocol that QEMU's ivshmem devices
+ * speak (version 0). The server only sends, the client only listens:
+ *
+ *   0                      the version
+ *   id                     who we are
+ *   -1 and a descriptor    the shared memory
+ *   id and a descriptor    one more vector of that peer (or of ourselves); its
+ *                          vectors come in order
+ *   id alone               that peer has left
+ *
+ * Each message is a little-endian 64-bit number. Nothing says how many vectors
+ * there are, see set_is_over().
+ *
+ * The server may be hostile or broken: whatever does not fit ends the
+ * connection with -EPROTO, and every descriptor that came is closed.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend_server.h"
+
+#define PROTOCOL_VERSION	0
+#define MEMORY_MESSAGE		(-1)
+#define START_MS		30000	/* the first message may start the server */
+#define INTRODUCTION_MS		5000	/* all others */
+#define SILENCE_MS		200
+#define DRAIN_MESSAGES		65536	/* a flood must not hold the lock */
+
+/* Descriptors: one at most belongs to each message. */
+
+static int take_descriptor(struct message *message, struct msghdr *header)
+{
+	struct cmsghdr *control = CMSG_FIRSTHDR(header);
+	int fd = -1;
+
+	/* There is room for one descriptor: the kernel closes any others. */
+	if (control && control->cmsg_level == SOL_SOCKET &&
+	    control->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(control), sizeof(fd));
+	if (fd < 0)
+		return header->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
+	if (header->msg_flags & MSG_CTRUNC || message->fd >= 0) {
+		close(fd);
+		return -EPROTO;
+	}
+	message->fd = fd;
+	return 0;
+}
+
+/* One more piece of the message: 0, or -EAGAIN when nothing is there. */
+static int receive_piece(struct connection *connection)
+{
+	struct message *message = &connection->incoming;
+	struct iovec piece = {
+		.iov_base = message->bytes + message->have,
+		.iov_len = sizeof(message->bytes) - message->have,
+	};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_LEN(sizeof(int))];
+	} control;
+	struct msghdr header = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(sizeof(int)),
+	};
+	ssize_t got;
+
+	do {
+		got = recvmsg(connection->socket, &header,
+			      MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	if (got == 0)
+		return -ECONNRESET;
+	message->have += got;
+	return take_descriptor(message, &header);
+}
+
+/* A whole message, its descriptor (or -1) now the caller's. */
+static int receive(struct connection *connection, int64_t *value, int *fd)
+{
+	struct message *message = &connection->incoming;
+	uint64_t little;
+	int error;
+
+	while (message->have < sizeof(message->bytes)) {
+		error = receive_piece(connection);
+		if (error)
+			return error;
+	}
+	memcpy(&little, message->bytes, sizeof(little));
+	*value = (int64_t)le64toh(little);
+	*fd = message->fd;
+	message->have = 0;
+	message->fd = -1;
+	return 0;
+}
+
+/* Peers */
+
+/* Where the peer is, or would have to be. */
+static size_t peer_index(const struct connection *connection, uint32_t id)
+{
+	size_t low = 0, high = connection->npeers;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (connection->peers[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct peer *ivshmem_connection_peer(struct connection *connection, uint32_t id)
+{
+	size_t index = peer_index(connection, id);
+
+	if (index == connection->npeers || connection->peers[index]->id != id)
+		return NULL;
+	return connection->peers[index];
+}
+
+static void free_peer(struct peer *peer)
+{
+	uint32_t vector;
+
+	for (vector = 0; vector < peer->vectors; vector++)
+		close(peer->fds[vector]);
+	free(peer);
+}
+
+static struct peer *add_peer(struct connection *connection, uint32_t id)
+{
+	size_t index = peer_index(connection, id);
+	size_t bytes = (connection->npeers + 1) * sizeof(*connection->peers);
+	struct peer **peers = realloc(connection->peers, bytes);
+	struct peer *peer = calloc(1, sizeof(*peer) + sizeof(peer->fds[0]));
+
+	if (peers)
+		connection->peers = peers;
+	if (!peers || !peer) {
+		free(peer);
+		return NULL;
+	}
+	peer->id = id;
+	memmove(peers + index + 1, peers + index,
+		(connection->npeers - index) * sizeof(*peers));
+	peers[index] = peer;
+	connection->npeers++;
+	return peer;
+}
+
+static void remove_peer(struct connection *connection, uint32_t id)
+{
+	size_t index = peer_index(connection, id);
+
+	if (!ivshmem_connection_peer(connection, id))
+		return;
+	free_peer(connection->peers[index]);
+	connection->npeers--;
+	memmove(connection->peers + index, connection->peers + index + 1,
+		(connection->npeers - index) * sizeof(*connection->peers));
+}
+
+/*
+ * Something to ring: not a file, pipe or socket, on which a write does harm,
+ * and never anything that blocks.
+ */
+static int check_eventfd(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_mode & S_IFMT)
+		return -EPROTO;
+	return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -EPROTO : 0;
+}
+
+/* Takes over fd if it succeeds. */
+static int add_vector(struct connection *connection, uint32_t id, int fd)
+{
+	struct peer *peer = ivshmem_connection_peer(connection, id);
+	int error = check_eventfd(fd);
+
+	if (error)
+		return error;
+	if (!peer)
+		peer = add_peer(connection, id);
+	if (!peer)
+		return -ENOMEM;
+	if (peer->vectors == IVSHMEM_MAX_VECTORS)
+		return -EPROTO;
+	/* Full whenever the number is a power of two: double the room. */
+	if (peer->vectors && !(peer->vectors & (peer->vectors - 1))) {
+		size_t room = 2 * peer->vectors * sizeof(peer->fds[0]);
+		size_t index = peer_index(connection, id);
+
+		peer = realloc(peer, sizeof(*peer) + room);
+		if (!peer)
+			return -ENOMEM;
+		connection->peers[index] = peer;
+	}
+	peer->fds[peer->vectors++] = fd;
+	if (id == connection->id)
+		connection->base.vectors++;
+	return 0;
+}
+
+/* Messages after the first three. Takes over fd in any case. */
+static int process(struct connection *connection, int64_t value, int fd)
+{
+	int error = -EPROTO;
+
+	if (value >= 0 && value <= IVSHMEM_MAX_PEER && fd >= 0) {
+		error = add_vector(connection, value, fd);
+		if (!error)
+			return 0;
+	} else if (value >= 0 && value <= IVSHMEM_MAX_PEER &&
+		   value != connection->id) {
+		remove_peer(connection, value);
+		connection->base.disconnects[value]++;
+		ivshmem_connection_wake_all(connection);
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+void ivshmem_connection_drain(struct connection *connection)
+{
+	int left = DRAIN_MESSAGES;
+	int64_t value;
+	int fd;
+
+	while (!connection->error && left--) {
+		connection->error = receive(connection, &value, &fd);
+		if (!connection->error)
+			connection->error = process(connection, value, fd);
+	}
+	if (connection->error == -EAGAIN)
+		connection->error = 0;
+}
+
+/* Operations */
+
+static void connection_close(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+	size_t index;
+
+	for (index = 0; index < connection->npeers; index++)
+		free_peer(connection->peers[index]);
+	free(connection->peers);
+	if (connection->word_map)
+		munmap(connection->word_map, connection->base.size);
+	if (connection->incoming.fd >= 0)
+		close(connection->incoming.fd);
+	if (connection->base.memory >= 0)
+		close(connection->base.memory);
+	if (connection->wake >= 0)
+		close(connection->wake);
+	if (connection->socket >= 0)
+		close(connection->socket);
+	pthread_cond_destroy(&connection->woken);
+	pthread_mutex_destroy(&connection->lock);
+	ivshmem_handle_free(handle);
+}
+
+static int connection_properties(struct ivshmem *handle,
+				 struct ivshmem_properties *out)
+{
+	*out = (struct ivshmem_properties){
+		.size = handle->size,
+		.id = to_connection(handle)->id,
+		.vectors = handle->vectors,
+		.can_ring = handle->vectors != 0,
+		.transport = IVSHMEM_TRANSPORT_SERVER,
+		.cache = IVSHMEM_CACHE_WB,
+		.page_size = handle->page,
+	};
+	return 0;
+}
+
+/*
+ * The descriptor of a vector, or why there is none. What the server has said
+ * since comes first: the peer may have left, and another have its id. Lock held.
+ */
+static int vector_fd(struct connection *connection, uint32_t id,
+		     uint32_t vector)
+{
+	struct peer *peer;
+
+	ivshmem_connection_drain(connection);
+	peer = ivshmem_connection_peer(connection, id);
+	if (peer && vector < peer->vectors)
+		return peer->fds[vector];
+	return connection->error ? connection->error : -ENXIO;
+}
+
+static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
+{
+	struct connection *connection = to_connection(handle);
+	uint64_t one = 1;
+	int error = 0;
+	int fd;
+
+	/* What was written to the region must be there before the peer looks. */
+	atomic_thread_fence(memory_order_seq_cst);
+	pthread_mutex_lock(&connection->lock);
+	fd = vector_fd(connection, id, vector);
+	if (fd < 0)
+		error = fd;
+	/* A full counter has rung already. */
+	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		error = -errno;
+	pthread_mutex_unlock(&connection->lock);
+	return error;
+}
+
+static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
+				uint32_t vector,
+				const struct ivshmem_wait_options *options,
+				struct ivshmem_wait_result *result)
+{
+	struct connection *connection = to_connection(handle);
+	int error;
+
+	pthread_mutex_lock(&connection->lock);
+	error = ivshmem_connection_check_wait(connection, options);
+	pthread_mutex_unlock(&connection->lock);
+	if (!error)
+		error = connection_ring(handle, peer, vector);
+	return error ? error : ivshmem_connection_wait(handle, options, result);
+}
+
+static int connection_eventfd(struct ivshmem *handle, uint32_t vector)
+{
+	struct connection *connection = to_connection(handle);
+	int fd;
+
+	pthread_mutex_lock(&connection->lock);
+	fd = vector_fd(connection, connection->id, vector);
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		fd = fd < 0 ? -errno : fd;
+	} else if (fd == -ENXIO) {
+		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
+	}
+	pthread_mutex_unlock(&connection->lock);
+	return fd;
+}
+
+static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
+{
+	struct connection *connection = to_connection(handle);
+	size_t index, count = 0;
+	int error;
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_drain(connection);
+	for (index = 0; index < connection->npeers; index++) {
+		if (connection->peers[index]->id == connection->id)
+			continue;
+		if (count < max)
+			ids[count] = connection->peers[index]->id;
+		count++;
+	}
+	error = connection->error;
+	pthread_mutex_unlock(&connection->lock);
+	return error ? error : (int)count;
+}
+
+static void connection_wake_all(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_wake_all(connection);
+	pthread_mutex_unlock(&connection->lock);
+}
+
+static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
+{
+	struct connection *connection = to_connection(handle);
+	bool found;
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_drain(connection);
+	found = ivshmem_connection_peer(connection, id) != NULL;
+	pthread_mutex_unlock(&connection->lock);
+	return found;
+}
+
+static const struct ivshmem_ops connection_ops = {
+	.close = connection_close,
+	.properties = connection_properties,
+	.ring = connection_ring,
+	.wait = ivshmem_connection_wait,
+	.ring_wait = connection_ring_wait,
+	.eventfd = connection_eventfd,
+	.peers = connection_peers,
+	.wake_all = connection_wake_all,
+	.has_peer = connection_has_peer,
+};
+
+/* Joining */
+
+static int64_t milliseconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+/* A whole message, within the time for all and after this much silence. */
+static int receive_within(struct connection *connection, int64_t deadline,
+			  int silence, int64_t *value, int *fd)
+{
+	struct pollfd socket = { .fd = connection->socket, .events = POLLIN };
+	int64_t left;
+	int error;
+
+	do {
+		left = deadline - milliseconds();
+		if (left <= 0)
+			return -ETIMEDOUT;
+		error = receive(connection, value, fd);
+		if (error != -EAGAIN)
+			return error;
+	} while (poll(&socket, 1, left < silence ? left : silence) != 0);
+	return -ETIMEDOUT;
+}
+
+/* The next message as the handshake wants it; no descriptor unless memory. */
+static int expect(struct connection *connection, int64_t deadline,
+		  int64_t *value, int *memory)
+{
+	int fd = -1;
+	int error;
+
+	error = receive_within(connection, deadline, INT_MAX, value, &fd);
+	if (error)
+		return error;
+	if ((fd >= 0) == (memory != NULL)) {
+		if (memory)
+			*memory = fd;
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -EPROTO;
+}
+
+static int measure(struct connection *connection)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(connection->base.memory, &st) < 0 ||
+	    fstatfs(connection->base.memory, &fs) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
+		return -EPROTO;
+	connection->base.size = st.st_size;
+	connection->base.page = sysconf(_SC_PAGESIZE);
+	if (fs.f_type == HUGETLBFS_MAGIC)
+		connection->base.page = fs.f_bsize;
+	return 0;
+}
+
+/*
+ * Whether all our vectors have come, judging by the latest message. Ours come
+ * after those of the peers that were there, who have as many; those of who
+ * joins later come after ours. Alone, only silence tells.
+ */
+static bool set_is_over(struct connection *connection, int64_t latest)
+{
+	uint32_t own = connection->base.vectors;
+	size_t index;
+
+	if (!own)
+		return false;
+	if (latest != connection->id)
+		return true;
+	for (index = 0; index < connection->npeers; index++)
+		if (connection->peers[index]->id != connection->id)
+			return connection->peers[index]->vectors == own;
+	return false;
+}
+
+static int collect_vectors(struct connection *connection, int64_t deadline)
+{
+	int64_t value;
+	int error, fd;
+
+	do {
+		error = receive_within(connection, deadline, SILENCE_MS, &value,
+				       &fd);
+		if (!error)
+			error = process(connection, value, fd);
+	} while (!error && !set_is_over(connection, value));
+	if (error == -ETIMEDOUT && milliseconds() < deadline)
+		return 0;
+	return error;
+}
+
+static int handshake(struct connection *connection)
+{
+	int64_t deadline = milliseconds() + START_MS;
+	int64_t value;
+	int error;
+
+	/* Who listens may be systemd, which starts the server because of us. */
+	error = expect(connection, deadline, &value, NULL);
+	if (!error && value != PROTOCOL_VERSION)
+		error = -EPROTO;
+	deadline = milliseconds() + INTRODUCTION_MS;
+	if (!error)
+		error = expect(connection, deadline, &value, NULL);
+	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))
+		error = -EPROTO;
+	if (error)
+		return error;
+	connection->id = value;
+	error = expect(connection, deadline, &value, &connection->base.memory);
+	if (!error && value != MEMORY_MESSAGE)
+		error = -EPROTO;
+	if (!error)
+		error = measure(connection);
+	return error ? error : collect_vectors(connection, deadline);
+}
+
+static int connect_to(struct connection *connection, const char *path)
+{
+	struct timeval patience = { .tv_sec = INTRODUCTION_MS / 1000 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int error;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	connection->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (connection->wake < 0)
+		return -errno;
+	connection->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connection->socket < 0)
+		return -errno;
+	/* A server that accepts nobody would let connect() wait for ever. */
+	setsockopt(connection->socket, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		   sizeof(patience));
+	do {
+		error = connect(connection->socket, (struct sockaddr *)&address,
+				sizeof(address)) < 0 ? -errno : 0;
+	} while (error == -EINTR);
+	if (error == -EPROTOTYPE)
+		return -EPROTO;
+	return error == -EAGAIN ? -ETIMEDOUT : error;
+}
+
+int ivshmem_connection_open(struct ivshmem **handle, const char *path,
+			    bool read_only)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	int error;
+
+	if (!connection)
+		return -ENOMEM;
+	if (ivshmem_handle_init(&connection->base, &connection_ops, read_only)) {
+		free(connection);
+		return -ENOMEM;
+	}
+	connection->socket = -1;
+	connection->wake = -1;
+	connection->incoming.fd = -1;
+	pthread_mutex_init(&connection->lock, NULL);
+	pthread_cond_init(&connection->woken, NULL);
+	error = connect_to(connection, path);
+	if (!error)
+		error = handshake(connection);
+	if (error) {
+		connection_close(&connection->base);
+		return error;
+	}
+	*handle = &connection->base;
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A connection to an ivshmem server: what backend_server.c (who is there) and
+ * backend_server_wait.c (sleeping) share.
+ */
+#ifndef IVSHMEM_BACKEND_SERVER_H
+#define IVSHMEM_BACKEND_SERVER_H
+
+#include <linux/ivshmem.h>
+#include <pthread.h>
+
+#include "handle.h"
+
+struct peer {
+	uint32_t id;
+	uint32_t vectors;		/* how many of fds are there */
+	int fds[];			/* eventfds, room for a power of two */
+};
+
+/* A message that may come in pieces. */
+struct message {
+	unsigned char bytes[8];
+	size_t have;
+	int fd;				/* what came with it, or -1 */
+};
+
+struct connection {
+	struct ivshmem base;
+	int socket;
+	uint32_t id;
+
+	pthread_mutex_t lock;		/* protects all below */
+	struct message incoming;
+	int error;			/* why the connection is over, or 0 */
+	struct peer **peers;		/* rising ids; the own one among them */
+	size_t npeers;
+	void *word_map;			/* all of the region, for waits on words */
+
+	/* How a waiter tells the others to look again: backend_server_wait.c. */
+	int wake;
+	pthread_cond_t woken;		/* epoch or unwoken has changed */
+	uint32_t waiters;
+	uint32_t unwoken;
+	uint64_t epoch;
+	uint64_t wakes;			/* for which waits return */
+};
+
+static inline struct connection *to_connection(struct ivshmem *handle)
+{
+	return (struct connection *)handle;
+}
+
+/* Called with the lock held. */
+void ivshmem_connection_drain(struct connection *connection);
+struct peer *ivshmem_connection_peer(struct connection *connection,
+				     uint32_t id);
+int ivshmem_connection_check_wait(struct connection *connection,
+				  const struct ivshmem_wait_options *options);
+
+/* Make all waits return. */
+void ivshmem_connection_wake_all(struct connection *connection);
+
+int ivshmem_connection_wait(struct ivshmem *handle,
+			    const struct ivshmem_wait_options *options,
+			    struct ivshmem_wait_result *result);
+
+#endif /* IVSHMEM_BACKEND_SERVER_H */

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Channels: the public calls, and how one is created and found.
+ *
+ * The fast path of each call is here and in ring_buffer.h; whatever has to wait, or
+ * finds that something is not as usual, goes to ivshmem_direction_await().
+ */
+#include <errno.h>
+#include <linux/ivshmem.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "park.h"
+#include "session.h"
+
+#define FIRST_LOOKS	256	/* before all that longer waiting takes */
+#define SHORT		64	/* bytes of messages that are copied in line */
+
+/*
+ * A short message takes one piece of code without calls in it; all else is kept
+ * out of that.
+ */
+#define FAST		static inline __attribute__((always_inline))
+#define REST		static __attribute__((noinline))
+
+_Static_assert(CHANNEL_CONTROL == IVSHMEM_CHANNEL_CONTROL, "one layout");
+_Static_assert(BUFFER_OVERHEAD == IVSHMEM_CHANNEL_OVERHEAD, "one layout");
+
+/* Creating and attaching */
+
+/* What is to be where. */
+struct geometry {
+	uint64_t size;
+	uint64_t capacity[2];
+};
+
+static int check_geometry(const struct ivshmem *handle, uint64_t offset,
+			  const struct geometry *geometry)
+{
+	uint64_t size = geometry->size;
+	int n;
+
+	if (size % CHANNEL_ALIGN || size < CHANNEL_CONTROL + 2 * BUFFER_MINIMUM ||
+	    size > BUFFER_MAXIMUM || size > handle->size ||
+	    offset > handle->size - size)
+		return -EINVAL;
+	for (n = 0; n < 2; n++)
+		if (geometry->capacity[n] % CHANNEL_ALIGN ||
+		    geometry->capacity[n] < BUFFER_MINIMUM ||
+		    geometry->capacity[n] > size)
+			return -EINVAL;
+	return geometry->capacity[0] + geometry->capacity[1] ==
+	       size - CHANNEL_CONTROL ? 0 : -EINVAL;
+}
+
+static int check_options(struct ivshmem *handle,
+			 const struct ivshmem_channel_options *options)
+{
+	struct ivshmem_properties properties;
+	int error;
+
+	if (options->reserved || options->reserved_too[0] ||
+	    options->reserved_too[1] || options->reserved_too[2] ||
+	    options->offset % CHANNEL_ALIGN ||
+	    options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN_NS)
+		return -EINVAL;
+	if (handle->read_only)
+		return -EACCES;
+	error = ivshmem_properties(handle, &properties);
+	if (error)
+		return error;
+	if (options->vector >= (handle->vectors ? handle->vectors :
+						  IVSHMEM_MAX_VECTORS))
+		return -EINVAL;
+	return properties.cache == IVSHMEM_CACHE_WB ? 0 : -EOPNOTSUPP;
+}
+
+/* Map what lies there, which need not begin where a page does. */
+static int map_area(struct ivshmem_channel *channel, uint64_t size)
+{
+	uint64_t before = channel->offset % channel->handle->page;
+	int error;
+
+	if (size > SIZE_MAX - before)
+		return -ENOMEM;
+	error = ivshmem_map(channel->handle, channel->offset - before,
+			    before + size, &channel->mapping);
+	if (error)
+		return error;
+	channel->length = before + size;
+	channel->area = (void *)((char *)channel->mapping + before);
+	return 0;
+}
+
+static void unmap_area(struct ivshmem_channel *channel)
+{
+	if (channel->mapping)
+		ivshmem_unmap(channel->handle, channel->mapping,
+			      channel->length);
+	channel->mapping = NULL;
+}
+
+static int new_channel(struct ivshmem *handle,
+		       const struct ivshmem_channel_options *options,
+		       struct ivshmem_channel **channel)
+{
+	int error = check_options(handle, options);
+	struct ivshmem_channel *new;
+
+	*channel = NULL;
+	if (error)
+		return error;
+	new = aligned_alloc(CHANNEL_ALIGN, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	memset(new, 0, sizeof(*new));
+	new->handle = handle;
+	new->offset = options->offset;
+	new->vector = options->vector;
+	new->spin_ns = options->spin_ns ? options->spin_ns :
+					  IVSHMEM_CHANNEL_SPIN;
+	if (new->spin_ns < 0)
+		new->spin_ns = 0;
+	new->fd = -1;
+	pthread_mutex_init(&new->lock, NULL);
+	*channel = new;
+	return 0;
+}
+
+static void free_channel(struct ivshmem_channel *channel)
+{
+	unmap_area(channel);
+	if (channel->fd >= 0)
+		close(channel->fd);
+	pthread_mutex_destroy(&channel->lock);
+	free(channel);
+}
+
+static void set_direction(struct ivshmem_channel *channel, int which, int buffer)
+{
+	unsigned char *data = (unsigned char *)channel->area + CHANNEL_CONTROL;
+	bool producer = which == OUT;
+
+	channel->directions[which] = (struct direction){
+		.channel = channel,
+		.producer = producer,
+		.mine = &channel->area->halves[buffer][producer ? BUFFER_PRODUCER :
+								BUFFER_CONSUMER],
+		.other = &channel->area->halves[buffer][producer ? BUFFER_CONSUMER :
+								 BUFFER_PRODUCER],
+		.data = data + (buffer ? channel->capacity[0] : 0),
+		.capacity = channel->capacity[buffer],
+		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
+	};
+}
+
+/* The geometry is agreed: be there. */
+static int join(struct ivshmem_channel *channel, const struct geometry *geometry,
+		bool creator)
+{
+	channel->size = geometry->size;
+	channel->capacity[0] = geometry->capacity[0];
+	channel->capacity[1] = geometry->capacity[1];
+	set_direction(channel, OUT, creator ? 0 : 1);
+	set_direction(channel, IN, creator ? 1 : 0);
+	return ivshmem_session_begin(channel);
+}
+
+static struct geometry read_geometry(const struct channel_area *area)
+{
+	return (struct geometry){
+		.size = atomic_load(&area->size),
+		.capacity[0] = atomic_load(&area->capacity[0]),
+		.capacity[1] = atomic_load(&area->capacity[1]),
+	};
+}
+
+/* 0 if there is a channel that this library can use. */
+static int recognise(const struct channel_area *area)
+{
+	uint64_t magic = atomic_load(&area->magic);
+
+	if (magic == __builtin_bswap64(CHANNEL_MAGIC))
+		return -EPROTONOSUPPORT;
+	if (magic != CHANNEL_MAGIC)
+		return -ENOENT;
+	return atomic_load(&area->version) == CHANNEL_VERSION ?
+	       0 : -EPROTONOSUPPORT;
+}
+
+/* Leave a channel of the same geometry as it is: the other end may be there. */
+static void write_geometry(struct channel_area *area,
+			   const struct geometry *geometry)
+{
+	struct geometry old = read_geometry(area);
+
+	if (!recognise(area) && !memcmp(&old, geometry, sizeof(old)))
+		return;
+	atomic_store(&area->magic, 0);
+	atomic_store(&area->version, CHANNEL_VERSION);
+	atomic_store(&area->size, geometry->size);
+	atomic_store(&area->capacity[0], geometry->capacity[0]);
+	atomic_store(&area->capacity[1], geometry->capacity[1]);
+	atomic_store(&area->magic, CHANNEL_MAGIC);
+}
+
+int ivshmem_channel_create(struct ivshmem *handle,
+			   const struct ivshmem_channel_options *options,
+			   struct ivshmem_channel **channel)
+{
+	uint64_t room = options->size - CHANNEL_CONTROL;
+	uint64_t half = room / 2 / CHANNEL_ALIGN * CHANNEL_ALIGN;
+	uint64_t first = options->send_size ? options->send_size : half;
+	struct geometry geometry = { options->size, { first, room - first } };
+	int error = new_channel(handle, options, channel);
+
+	if (error)
+		return error;
+	error = check_geometry(handle, options->offset, &geometry);
+	if (!error)
+		error = map_area(*channel, geometry.size);
+	if (!error) {
+		write_geometry((*channel)->area, &geometry);
+		error = join(*channel, &geometry, true);
+	}
+	if (!error)
+		return 0;
+	free_channel(*channel);
+	*channel = NULL;
+	return error;
+}
+
+/* Wait for the creator. It cannot know of us yet, so nobody will ring. */
+static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
+{
+	struct ivshmem_park park = {
+		.handle = channel->handle,
+		.deadline = deadline,
+	};
+	int error;
+
+	while ((error = recognise(channel->area)) == -ENOENT && deadline) {
+		int stop = ivshmem_park(&park, 0);
+
+		if (stop)
+			return stop == -ETIMEDOUT ? -ENOENT : stop;
+	}
+	return error;
+}
+
+static int attach_to(struct ivshmem_channel *channel, uint64_t size,
+		     int64_t deadline)
+{
+	struct geometry geometry;
+	int error;
+
+	if (channel->handle->size < CHANNEL_CONTROL ||
+	    channel->offset > channel->handle->size - CHANNEL_CONTROL)
+		return -EINVAL;
+	error = map_area(channel, CHANNEL_CONTROL);
+	if (!error)
+		error = await_creator(channel, deadline);
+	if (error)
+		return error;
+	geometry = read_geometry(channel->area);
+	unmap_area(channel);
+	if (size && geometry.size != size)
+		return -EMSGSIZE;
+	if (check_geometry(channel->handle, channel->offset, &geometry))
+		return -EBADMSG;
+	error = map_area(channel, geometry.size);
+	return error ? error : join(channel, &geometry, false);
+}
+
+int ivshmem_channel_attach(struct ivshmem *handle,
+			   const struct ivshmem_channel_options *options,
+			   int64_t deadline, struct ivshmem_channel **channel)
+{
+	int error = new_channel(handle, options, channel);
+
+	if (error)
+		return error;
+	error = attach_to(*channel, options->size, deadline);
+	if (!error)
+		return 0;
+	free_channel(*channel);
+	*channel = NULL;
+	return error;
+}
+
+void ivshmem_channel_close(struct ivshmem_channel *channel)
+{
+	struct direction *out;
+
+	if (!channel)
+		return;
+	out = &channel->directions[OUT];
+	/* If another has taken our place, the buffer is its own. */
+	if (atomic_load(&out->mine->hello) == out->hello)
+		ivshmem_channel_flush(channel);
+	ivshmem_session_end(channel);
+	free_channel(channel);
+}
+
+void ivshmem_channel_properties(struct ivshmem_channel *channel,
+				struct ivshmem_channel_properties *out)
+{
+	*out = (struct ivshmem_channel_properties){
+		.size = channel->size,
+		.send_max = channel->directions[OUT].capacity - BUFFER_OVERHEAD,
+		.receive_max = channel->directions[IN].capacity - BUFFER_OVERHEAD,
+		.rings = channel->rings,
+		.sleeps = channel->slept,
+	};
+}
+
+int ivshmem_channel_fd(struct ivshmem_channel *channel)
+{
+	int fd;
+
+	if (channel->fd < 0) {
+		fd = ivshmem_eventfd(channel->handle, channel->vector);
+		if (fd < 0)
+			return fd;
+		channel->fd = fd;
+	}
+	return channel->fd;
+}
+
+/* Two blocks of that size that overlap, if need be. */
+FAST void copy_ends(char *to, const char *from, size_t size, size_t block)
+{
+	memcpy(to, from, block);
+	memcpy(to + size - block, from + size - block, block);
+}
+
+/* Up to SHORT bytes; each call of memcpy() is a move or two. */
+FAST void copy_short(void *to, const void *from, size_t size)
+{
+	if (size > 32)
+		copy_ends(to, from, size, 32);
+	else if (size > 16)
+		copy_ends(to, from, size, 16);
+	else if (size >= 8)
+		copy_ends(to, from, size, 8);
+	else if (size >= 4)
+		copy_ends(to, from, size, 4);
+	else if (size >= 2)
+		copy_ends(to, from, size, 2);
+	else if (size)
+		memcpy(to, from, 1);
+}
+
+/* Sending */
+
+REST int reserve_later(struct direction *direction, uint64_t size, void **message,
+		       int64_t deadline)
+{
+	int error;
+
+	if (size > direction->capacity - BUFFER_OVERHEAD)
+		return -EMSGSIZE;
+	direction->need = size;
+	error = ivshmem_direction_await(direction, deadline);
+	if (!error)
+		*message = buffer_reserve(&direction->out, size);
+	return error;
+}
+
+FAST int reserve(struct direction *direction, uint64_t size, void **message,
+		 int64_t deadline)
+{
+	if (direction_is_open(direction)) {
+		*message = buffer_reserve(&direction->out, size);
+		if (*message)
+			return 0;
+	}
+	return reserve_later(direction, size, message, deadline);
+}
+
+FAST void commit(struct direction *direction, uint64_t size, unsigned int flags)
+{
+	bool hold = flags & IVSHMEM_MORE;
+
+	buffer_add(&direction->out, size + 1, buffer_record(size), hold);
+	if (!hold)
+		direction_wake(direction);
+}
+
+int ivshmem_channel_reserve(struct ivshmem_channel *channel, size_t size,
+			    void **message, int64_t deadline)
+{
+	struct direction *direction = &channel->directions[OUT];
+	int error = reserve(direction, size, message, deadline);
+
+	direction->reserved = error ? DIRECTION_NOTHING : size;
+	return error;
+}
+
+int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t size,
+			   unsigned int flags)
+{
+	struct direction *direction = &channel->directions[OUT];
+
+	if (direction->reserved == DIRECTION_NOTHING || size > direction->reserved ||
+	    flags & ~IVSHMEM_MORE)
+		return -EINVAL;
+	direction->reserved = DIRECTION_NOTHING;
+	if (!direction_has_buffer(direction))
+		return channel->error;
+	commit(direction, size, flags);
+	return 0;
+}
+
+void ivshmem_channel_flush(struct ivshmem_channel *channel)
+{
+	struct direction *direction = &channel->directions[OUT];
+
+	if (!direction_has_buffer(direction) || !direction->out.held)
+		return;
+	buffer_show(&direction->out);
+	direction_wake(direction);
+}
+
+REST int send_any(struct direction *direction, const void *data, size_t size,
+		  unsigned int flags, int64_t deadline)
+{
+	void *message;
+	int error;
+
+	if (flags & ~IVSHMEM_MORE)
+		return -EINVAL;
+	error = reserve(direction, size, &message, deadline);
+	if (error)
+		return error;
+	if (size)
+		memcpy(message, data, size);
+	direction->reserved = DIRECTION_NOTHING;
+	commit(direction, size, flags);
+	return 0;
+}
+
+int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
+			 size_t size, unsigned int flags, int64_t deadline)
+{
+	struct direction *direction = &channel->directions[OUT];
+	void *message = NULL;
+
+	if (size <= SHORT && !(flags & ~IVSHMEM_MORE) && direction_is_open(direction))
+		message = buffer_reserve(&direction->out, size);
+	if (!message)
+		return send_any(direction, data, size, flags, deadline);
+	copy_short(message, data, size);
+	direction->reserved = DIRECTION_NOTHING;
+	commit(direction, size, flags);
+	return 0;
+}
+
+/* Receiving */
+
+/* The next header. If the other end is busy it comes soon: look for that first. */
+FAST uint64_t look_for_header(const struct direction *direction, int64_t deadline)
+{
+	uint64_t header = buffer_load(&direction->in);
+	unsigned int looks;
+
+	if (!deadline)
+		return header;
+	for (looks = direction->looks; looks && header == BUFFER_EMPTY; looks--)
+		header = buffer_load(&direction->in);
+	return header;
+}
+
+/* Make the buffer's record and size those of the next message. */
+FAST int peek(struct direction *direction, int64_t deadline)
+{
+	if (direction_is_open(direction) &&
+	    (direction->in.record || (look_for_header(direction, deadline) != BUFFER_EMPTY &&
+				      buffer_look(&direction->in) == BUFFER_MESSAGE)))
+		return 0;
+	return ivshmem_direction_await(direction, deadline);
+}
+
+FAST void release(struct direction *direction, uint64_t record)
+{
+	buffer_skip(&direction->in, record);
+	direction_free(direction, memory_order_release);
+}
+
+int ivshmem_channel_peek(struct ivshmem_channel *channel, const void **message,
+			 size_t *size, int64_t deadline)
+{
+	struct direction *direction = &channel->directions[IN];
+	int error = peek(direction, deadline);
+
+	if (error)
+		return error;
+	*message = buffer_message(&direction->in);
+	*size = direction->in.size;
+	return 0;
+}
+
+int ivshmem_channel_release(struct ivshmem_channel *channel)
+{
+	struct direction *direction = &channel->directions[IN];
+
+	if (!direction_has_buffer(direction) || !direction->in.record)
+		return -EINVAL;
+	release(direction, direction->in.record);
+	return 0;
+}
+
+REST int64_t receive_any(struct direction *direction, void *buffer, size_t room,
+			 int64_t deadline)
+{
+	int error = peek(direction, deadline);
+	uint64_t size;
+
+	if (error)
+		return error;
+	size = direction->in.size;
+	if (size > room)
+		return -EMSGSIZE;
+	if (size)
+		memcpy(buffer, buffer_message(&direction->in), size);
+	release(direction, direction->in.record);
+	return (int64_t)size;
+}
+
+int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
+			     size_t room, int64_t deadline)
+{
+	struct direction *direction = &channel->directions[IN];
+	uint64_t header = BUFFER_EMPTY;
+
+	if (direction_is_open(direction) && !direction->in.record)
+		header = look_for_header(direction, deadline);
+	/* What is no message is in no way short: it underflows, or is huge. */
+	if (header - 1 > SHORT || header - 1 > room ||
+	    !buffer_is_message(&direction->in, header))
+		return receive_any(direction, buffer, room, deadline);
+	copy_short(buffer, buffer_message(&direction->in), header - 1);
+	release(direction, buffer_record(header - 1));
+	return (int64_t)(header - 1);
+}

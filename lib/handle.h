@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every handle has, whatever stands behind it, and the table of what the
+ * two backends (backend_device.c, backend_server.c) do differently.
+ */
+#ifndef IVSHMEM_HANDLE_H
+#define IVSHMEM_HANDLE_H
+
+#pragma GCC visibility push(default)
+#include "ivshmem.h"
+#pragma GCC visibility pop
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct ivshmem_ops {
+	void (*close)(struct ivshmem *handle);
+	int (*properties)(struct ivshmem *handle,
+			  struct ivshmem_properties *out);
+	int (*ring)(struct ivshmem *handle, uint32_t peer, uint32_t vector);
+	int (*wait)(struct ivshmem *handle,
+		    const struct ivshmem_wait_options *options,
+		    struct ivshmem_wait_result *result);
+	int (*ring_wait)(struct ivshmem *handle, uint32_t peer,
+			 uint32_t vector,
+			 const struct ivshmem_wait_options *options,
+			 struct ivshmem_wait_result *result);
+	int (*eventfd)(struct ivshmem *handle, uint32_t vector);
+	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
+	/* Make all who wait look again: somebody has left. */
+	void (*wake_all)(struct ivshmem *handle);
+	/* Where it is told who is there (or NULL): is that peer, as of now? */
+	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
+};
+
+struct ivshmem {
+	const struct ivshmem_ops *ops;
+	int memory;			/* the descriptor that maps the region */
+	size_t page;			/* mappings are multiples of this */
+	uint64_t size;
+	bool read_only;
+	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
+	_Atomic uint32_t *disconnects;	/* how often each peer has left */
+};
+
+/* What open() does for any handle, and close(). */
+int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
+			bool read_only);
+void ivshmem_handle_free(struct ivshmem *handle);
+
+int ivshmem_device_open(struct ivshmem **handle, const char *path,
+			bool read_only);
+int ivshmem_connection_open(struct ivshmem **handle, const char *path,
+			    bool read_only);
+
+/* Whether a wait with these options makes sense here: 0 or why not. */
+int ivshmem_check_wait(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options);
+
+/* How often a peer is known to have left, as of now. */
+uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);
+
+#endif /* IVSHMEM_HANDLE_H */

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Sleeping on a word of the region.
+ *
+ * Who can be rung sleeps until that happens. But a doorbell can get lost when
+ * the one who rings has not yet been told by the server that the other has
+ * joined, and neither side learns that. And of a disconnect only one of several
+ * threads may be told. So the first sleeps of a wait are short, and each is twice as
+ * long as the one before, but never longer than the time after which somebody would
+ * come and look what is the matter.
+ *
+ * Who cannot be rung (a device without doorbells) polls.
+ */
+#include <errno.h>
+#include <linux/ivshmem.h>
+#include <time.h>
+
+#include "park.h"
+
+#define FIRST_SLEEP_NS	INT64_C(20000000)
+#define LAST_SLEEP_NS	INT64_C(10000000000)
+#define FIRST_POLL_NS	INT64_C(20000)
+#define LAST_POLL_NS	INT64_C(1000000)
+
+int64_t ivshmem_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
+}
+
+int64_t ivshmem_after(int64_t nanoseconds)
+{
+	int64_t time = ivshmem_now();
+
+	if (nanoseconds < 0)
+		return IVSHMEM_FOREVER;
+	return time > INT64_MAX - nanoseconds ? IVSHMEM_FOREVER :
+						time + nanoseconds;
+}
+
+bool ivshmem_has_doorbell(struct ivshmem *handle, uint32_t vector)
+{
+	return vector < handle->vectors;
+}
+
+static int sleep_until(int64_t until)
+{
+	struct timespec time = {
+		.tv_sec = until / NSEC_PER_SEC,
+		.tv_nsec = until % NSEC_PER_SEC,
+	};
+
+	return -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+}
+
+static int sleep_on_word(const struct ivshmem_park *park, uint32_t seen,
+			 int64_t until)
+{
+	struct ivshmem_wait_options options = {
+		.flags = IVSHMEM_WAIT_WORD | IVSHMEM_WAIT_ABSTIME,
+		.vector = park->vector,
+		.offset = park->offset,
+		.expected = seen,
+		.timeout_ns = until,
+	};
+	int error = ivshmem_wait(park->handle, &options, NULL);
+
+	/* To those who speak with a peer, a reset is something else. */
+	if (error == -ECONNRESET)
+		return -ENODEV;
+	return error == -ETIMEDOUT ? 0 : error;
+}
+
+int ivshmem_park(struct ivshmem_park *park, uint32_t seen)
+{
+	int64_t first = park->rung ? FIRST_SLEEP_NS : FIRST_POLL_NS;
+	int64_t time = ivshmem_now();
+	int64_t until;
+
+	if (ivshmem_is_over(park->deadline, time))
+		return -ETIMEDOUT;
+	park->interval = park->interval ? 2 * park->interval : first;
+	if (!park->rung && park->interval > LAST_POLL_NS)
+		park->interval = LAST_POLL_NS;
+	if (park->interval > LAST_SLEEP_NS)
+		park->interval = LAST_SLEEP_NS;
+	until = time + park->interval;
+	if (ivshmem_is_over(park->deadline, until))
+		until = park->deadline;
+	return park->rung ? sleep_on_word(park, seen, until) :
+			    sleep_until(until);
+}

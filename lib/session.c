@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The two ends of a channel: handshake, waiting for each other, close.
+ *
+ * Each end names itself by a random number, its hello, of which the upper 48
+ * bits are the same for the life of the end and the lower 16 count its
+ * sessions. It draws a new one, and so says that it is done with whatever was
+ * before. To accept the other's hello it writes it to its echo; a consumer
+ * empties the buffer before. A session begins, in each direction of its own, when
+ * both have accepted each other: old contents of the region cannot know a fresh
+ * number. It is over when the other's hello has changed, when that end has
+ * closed, or when its machine is known to be gone.
+ *
+ * Sleeping. The sleeper reads the other's doorbell, says that it is asleep, looks
+ * once more, and sleeps while the doorbell is what it was. The other makes its
+ * change, looks whether somebody is asleep (once for each sleep), and then
+ * changes the doorbell and rings. What concerns the handshake and the close is announced
+ * to an end that is awake as well.
+ */
+#include <errno.h>
+#include <linux/ivshmem.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "park.h"
+#include "session.h"
+
+#define SESSION_BITS	16
+#define LOOKS		32	/* at the word between two pauses */
+#define PAUSES		8	/* between two looks at the clock */
+#define TURNS		64	/* of looking and finding nothing, then the same */
+#define MOST_VAIN	4	/* halvings of the time to look */
+
+static uint64_t life(uint64_t hello)
+{
+	return hello >> SESSION_BITS;
+}
+
+/* Waking the other end */
+
+static void ring(struct ivshmem_channel *channel, struct buffer_half *other)
+{
+	uint32_t id = atomic_load(&other->id);
+	uint32_t vector = atomic_load(&other->vector);
+
+	if (id > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
+		return;
+	channel->rings++;
+	/* It may be gone, or not be known yet: see park.c. */
+	ivshmem_ring(channel->handle, id, vector);
+}
+
+/* Two threads may do that: no number comes twice, in whatever order. */
+static void change_doorbell(struct direction *direction)
+{
+	atomic_store(&direction->mine->doorbell, ++direction->doorbells);
+}
+
+static void announce(struct ivshmem_channel *channel)
+{
+	change_doorbell(&channel->directions[OUT]);
+	change_doorbell(&channel->directions[IN]);
+	ring(channel, channel->directions[OUT].other);
+}
+
+/* A thread of this program may sleep in the other direction, and must hear as well. */
+static void wake_own(struct ivshmem_channel *channel)
+{
+	channel->handle->ops->wake_all(channel->handle);
+}
+
+/* The number of a new sleep: not 0, and not the one before. */
+static uint32_t next_sleep(struct direction *direction)
+{
+	if (!++direction->sleeps)
+		direction->sleeps++;
+	return direction->sleeps;
+}
+
+/*
+ * Say that we are asleep though we are not: then the other end, if it is at
+ * work, rings at once, and so comes to look who is here.
+ */
+static void call_attention(struct direction *direction)
+{
+	atomic_store(&direction->mine->want, 0);
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
+}
+
+/* Why the session is over, or 0. */
+static int direction_over(const struct direction *direction, bool slept)
+{
+	uint64_t hello, closed;
+
+	if (atomic_load(&direction->mine->hello) != direction->hello)
+		return -ESTALE;
+	hello = atomic_load(&direction->other->hello);
+	closed = atomic_load(&direction->other->closed);
+	if (closed == direction->peer)
+		return -EPIPE;
+	if (hello != direction->peer)
+		return -ECONNRESET;
+	if (slept && ivshmem_disconnects(direction->channel->handle,
+					 atomic_load(&direction->other->id)) !=
+		     direction->disconnects)
+		return -EPIPE;
+	return 0;
+}
+
+void ivshmem_direction_wake(struct direction *direction)
+{
+	uint32_t asleep = atomic_load(&direction->other->asleep);
+	int open = DIRECTION_OPEN;
+
+	if (!direction->producer && asleep &&
+	    buffer_position(&direction->in) < atomic_load(&direction->other->want))
+		return;
+	direction->known = asleep;
+	if (!asleep)
+		return;
+	change_doorbell(direction);
+	ring(direction->channel, direction->other);
+	/* See call_attention(). */
+	if (direction_over(direction, false))
+		atomic_compare_exchange_strong(&direction->state, &open, DIRECTION_SUSPECT);
+}
+
+/* Parting; all with the lock held. */
+
+/* Nothing works any more. The other end is told, if this one is still ours. */
+static int channel_fail(struct ivshmem_channel *channel, int error)
+{
+	int n;
+
+	if (channel->error)
+		return channel->error;
+	channel->error = error;
+	for (n = 0; n < 2; n++) {
+		struct direction *direction = &channel->directions[n];
+
+		atomic_store(&direction->state, DIRECTION_FAILED);
+		if (error != -ESTALE)
+			atomic_store(&direction->mine->closed, direction->hello);
+	}
+	return error;
+}
+
+static void restart(struct direction *direction)
+{
+	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
+
+	direction->hello = life(direction->hello) << SESSION_BITS | count;
+	direction->echo = 0;
+	direction->reserved = DIRECTION_NOTHING;
+	if (direction->producer)
+		direction->out.held = NULL;
+	else
+		direction->in.record = 0;
+	/* No old word goes with the new hello. */
+	atomic_store(&direction->mine->echo, 0);
+	atomic_store(&direction->mine->hello, direction->hello);
+	call_attention(direction);
+	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
+}
+
+/* The session is over for this reason, which is told to this caller only. */
+static void direction_close(struct direction *direction, int reason)
+{
+	struct direction *twin = &direction->channel->directions[direction->producer ? IN : OUT];
+
+	if (reason == -ESTALE) {
+		channel_fail(direction->channel, reason);
+		return;
+	}
+	if ((twin->state == DIRECTION_OPEN || twin->state == DIRECTION_SUSPECT) &&
+	    life(twin->peer) == life(direction->peer))
+		atomic_store(&twin->state, DIRECTION_LOST);
+	restart(direction);
+}
+
+static int direction_end(struct direction *direction, int reason)
+{
+	struct ivshmem_channel *channel = direction->channel;
+
+	pthread_mutex_lock(&channel->lock);
+	if (channel->error)
+		reason = channel->error;
+	else
+		direction_close(direction, reason);
+	pthread_mutex_unlock(&channel->lock);
+	if (reason == -ESTALE)
+		wake_own(channel);
+	else
+		announce(channel);
+	return reason;
+}
+
+int ivshmem_direction_fail(struct direction *direction)
+{
+	struct ivshmem_channel *channel = direction->channel;
+	int error;
+
+	pthread_mutex_lock(&channel->lock);
+	error = channel_fail(channel, -EPROTO);
+	pthread_mutex_unlock(&channel->lock);
+	announce(channel);
+	wake_own(channel);
+	return error;
+}
+
+/* Meeting; with the lock held. */
+
+static bool same_geometry(const struct ivshmem_channel *channel)
+{
+	const struct channel_area *area = channel->area;
+
+	return atomic_load(&area->magic) == CHANNEL_MAGIC &&
+	       atomic_load(&area->version) == CHANNEL_VERSION &&
+	       atomic_load(&area->size) == channel->size &&
+	       atomic_load(&area->capacity[0]) == channel->capacity[0] &&
+	       atomic_load(&area->capacity[1]) == channel->capacity[1];
+}
+
+static void direction_accept(struct direction *direction, uint64_t hello)
+{
+	if (direction->producer) {
+		buffer_producer_start(&direction->out, direction->data, direction->capacity);
+	} else {
+		buffer_consumer_start(&direction->in, direction->data, direction->capacity);
+		atomic_store(&direction->mine->position, 0);
+	}
+	direction->echo = hello;
+	atomic_store(&direction->mine->echo, hello);
+}
+
+/* One look at the other end: whether it has something new to see. */
+static bool direction_handshake(struct direction *direction)
+{
+	uint64_t echo, hello;
+	bool accepted = false;
+
+	if (direction->state != DIRECTION_HANDSHAKE)
+		return false;
+	/* Of one session: who begins another changes the doorbell, and we look again. */
+	hello = atomic_load(&direction->other->hello);
+	echo = atomic_load(&direction->other->echo);
+	if (hello != atomic_load(&direction->other->hello))
+		return false;
+	if (atomic_load(&direction->mine->hello) != direction->hello ||
+	    !same_geometry(direction->channel)) {
+		channel_fail(direction->channel, -ESTALE);
+		return false;
+	}
+	if (!hello)
+		return false;
+	if (hello != direction->echo) {
+		direction_accept(direction, hello);
+		accepted = true;
+	}
+	if (echo != direction->hello)
+		return accepted;
+	direction->peer = hello;
+	direction->known = 0;
+	direction->disconnects = ivshmem_disconnects(direction->channel->handle,
+						     atomic_load(&direction->other->id));
+	atomic_store(&direction->state, DIRECTION_OPEN);
+	return accepted;
+}
+
+/* Either thread sees to both directions, or two that send first would wait. */
+static void channel_meet(struct ivshmem_channel *channel)
+{
+	bool news, failed;
+
+	pthread_mutex_lock(&channel->lock);
+	news = direction_handshake(&channel->directions[OUT]);
+	news |= direction_handshake(&channel->directions[IN]);
+	failed = channel->error;
+	pthread_mutex_unlock(&channel->lock);
+	if (news)
+		announce(channel);
+	if (failed)
+		wake_own(channel);
+}
+
+/* Waiting */
+
+static struct ivshmem_park park_at(const struct direction *direction, int64_t deadline,
+				   int64_t interval)
+{
+	struct ivshmem_channel *channel = direction->channel;
+	char *doorbell = (char *)&direction->other->doorbell;
+
+	return (struct ivshmem_park){
+		.handle = channel->handle,
+		.offset = channel->offset + (doorbell - (char *)channel->area),
+		.vector = channel->vector,
+		.rung = ivshmem_has_doorbell(channel->handle, channel->vector) &&
+			atomic_load(&direction->other->id) != CHANNEL_NO_ID,
+		.deadline = deadline,
+		.interval = interval,
+	};
+}
+
+/* What was told by the descriptor is known now. */
+static void clear_fd(struct ivshmem_channel *channel)
+{
+	uint64_t count;
+	int fd = channel->fd;
+
+	if (fd >= 0)
+		(void)!read(fd, &count, sizeof(count));
+}
+
+/* The loss has been told in the other direction. */
+static void direction_forget(struct direction *direction)
+{
+	pthread_mutex_lock(&direction->channel->lock);
+	if (direction->state == DIRECTION_LOST)
+		restart(direction);
+	pthread_mutex_unlock(&direction->channel->lock);
+	announce(direction->channel);
+}
+
+/* Make the direction open, or tell why not. */
+static int direction_open(struct direction *direction, int64_t deadline)
+{
+	struct ivshmem_channel *channel = direction->channel;
+	struct ivshmem_park park = { 0 };
+	int state, error = 0;
+	uint32_t seen;
+
+	while (!error) {
+		seen = atomic_load(&direction->other->doorbell);
+		if (direction->state == DIRECTION_LOST)
+			direction_forget(direction);
+		if (direction->state == DIRECTION_HANDSHAKE) {
+			if (!deadline)
+				clear_fd(channel);
+			channel_meet(channel);
+		}
+		state = direction->state;
+		if (state == DIRECTION_FAILED)
+			return channel->error;
+		if (state == DIRECTION_OPEN || state == DIRECTION_SUSPECT)
+			return 0;
+		park = park_at(direction, deadline, park.interval);
+		error = deadline ? ivshmem_park(&park, seen) : -EAGAIN;
+	}
+	return error;
+}
+
+/* Look as the caller wants it done: 1 if there is what it waits for, or 0. */
+static int direction_look(struct direction *direction)
+{
+	enum buffer_look look;
+
+	if (direction->producer) {
+		if (!buffer_freed(&direction->out, atomic_load(&direction->other->position)))
+			return -EPROTO;
+		if (buffer_pad(&direction->out, direction->need))
+			direction_wake(direction);
+		return buffer_reserve(&direction->out, direction->need) != NULL;
+	}
+	if (direction->in.record)
+		return 1;
+	look = buffer_look(&direction->in);
+	if (look == BUFFER_NOTHING)
+		direction_free(direction, memory_order_seq_cst);
+	return look == BUFFER_NONSENSE ? -EPROTO : look == BUFFER_MESSAGE;
+}
+
+/* Whether looking could show something new. */
+static bool direction_stirs(const struct direction *direction)
+{
+	if (direction->producer)
+		return atomic_load(&direction->other->position) >=
+		       buffer_wanted(&direction->out, direction->need);
+	return atomic_load(buffer_header(direction->in.data, direction->in.offset)) !=
+	       BUFFER_EMPTY;
+}
+
+/* The longest that looking may take: a nanosecond more for each byte to copy. */
+static int64_t spin_limit(const struct direction *direction)
+{
+	uint64_t bytes = direction->producer ? direction->need : direction->in.size;
+
+	if (!direction->channel->spin_ns)
+		return 0;
+	return direction->channel->spin_ns +
+	       (int64_t)(bytes < IVSHMEM_MAX_SPIN_NS ? bytes : IVSHMEM_MAX_SPIN_NS);
+}
+
+/* Look for a while, a shorter one where that was vain of late. */
+static bool direction_spin(struct direction *direction, int64_t deadline)
+{
+	int64_t limit = spin_limit(direction) >> direction->vain;
+	int64_t time, end;
+	int n, pauses;
+
+	if (!limit)
+		return false;
+	end = ivshmem_now() + limit;
+	do {
+		for (pauses = 0; pauses < PAUSES; pauses++) {
+			for (n = 0; n < LOOKS; n++)
+				if (direction_stirs(direction))
+					return true;
+			ivshmem_relax();
+		}
+		time = ivshmem_now();
+	} while (time < end && !ivshmem_is_over(deadline, time));
+	return false;
+}
+
+/* Looking for longer would have saved a sleep this short. */
+static void direction_learn(struct direction *direction, int64_t slept_ns)
+{
+	if (slept_ns < spin_limit(direction))
+		direction->vain = 0;
+	else if (direction->vain < MOST_VAIN)
+		direction->vain++;
+}
+
+static int direction_sleep(struct direction *direction, int64_t deadline, int64_t *interval)
+{
+	struct ivshmem_park park = park_at(direction, deadline, *interval);
+	int64_t start = ivshmem_now();
+	uint32_t seen = atomic_load(&direction->other->doorbell);
+	int error = 0;
+
+	if (direction->producer)
+		atomic_store(&direction->mine->want,
+			     buffer_wanted(&direction->out, direction->need));
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
+	if (!direction_stirs(direction) && !direction_over(direction, false)) {
+		direction->channel->slept++;
+		error = ivshmem_park(&park, seen);
+		direction_learn(direction, ivshmem_now() - start);
+	}
+	atomic_store_explicit(&direction->mine->asleep, 0, memory_order_relaxed);
+	*interval = park.interval;
+	return error;
+}
+
+/* There is nothing now. See to it that the descriptor tells when there is. */
+static void direction_arm(struct direction *direction)
+{
+	clear_fd(direction->channel);
+	if (direction->producer)
+		atomic_store(&direction->mine->want,
+			     buffer_wanted(&direction->out, direction->need));
+	atomic_store(&direction->mine->asleep, next_sleep(direction));
+}
+
+/*
+ * One look at an open direction: 1 if there is what the caller waits for, 0 if not,
+ * or the end of this session or of all.
+ */
+static int direction_check(struct direction *direction, bool slept)
+{
+	int reason = direction_over(direction, slept);
+	int suspect = DIRECTION_SUSPECT;
+	int ready;
+
+	if (reason == -ESTALE)
+		return direction_end(direction, reason);
+	/* What was there before the end stays to be received. */
+	ready = direction_look(direction);
+	if (ready < 0)
+		return ivshmem_direction_fail(direction);
+	if (reason && (direction->producer || !ready))
+		return direction_end(direction, reason);
+	if (!reason)
+		atomic_compare_exchange_strong(&direction->state, &suspect,
+					       DIRECTION_OPEN);
+	return ready;
+}
+
+/* One look for a caller that does not wait. */
+static int direction_try(struct direction *direction)
+{
+	int result = direction_open(direction, 0);
+
+	if (!result)
+		result = direction_check(direction, direction->channel->fd >= 0);
+	if (!result && direction->channel->fd >= 0) {
+		direction_arm(direction);
+		result = direction_check(direction, false);
+	}
+	return result ? result : -EAGAIN;
+}
+
+/* Looks that find nothing, though something stirs, shall not go on for ever. */
+static int direction_wait(struct direction *direction, int64_t deadline)
+{
+	bool slept = false;
+	int64_t interval = 0;
+	int result = 0;
+	unsigned int turn;
+
+	for (turn = 1; !result; turn++) {
+		result = direction_open(direction, deadline);
+		if (!result)
+			result = direction_check(direction, slept);
+		if (result || direction->state != DIRECTION_OPEN)
+			continue;
+		if (direction_spin(direction, deadline)) {
+			if (!(turn % TURNS) &&
+			    ivshmem_is_over(deadline, ivshmem_now()))
+				result = -ETIMEDOUT;
+			continue;
+		}
+		result = direction_sleep(direction, deadline, &interval);
+		slept = true;
+	}
+	return result;
+}
+
+int ivshmem_direction_await(struct direction *direction, int64_t deadline)
+{
+	int result;
+
+	/* Who waits holds nothing back. */
+	if (direction->producer && direction_has_buffer(direction) && direction->out.held) {
+		buffer_show(&direction->out);
+		direction_wake(direction);
+	}
+	result = deadline ? direction_wait(direction, deadline) : direction_try(direction);
+	return result < 0 ? result : 0;
+}
+
+/* First and last words */
+
+/* Any number but 0 that nobody has drawn before. */
+static int draw_life(uint64_t *hello)
+{
+	do {
+		if (getrandom(hello, sizeof(*hello), 0) != sizeof(*hello))
+			return -errno;
+		*hello &= ~UINT64_C(0) << SESSION_BITS;
+	} while (!*hello);
+	return 0;
+}
+
+static void direction_begin(struct direction *direction, uint64_t hello, uint32_t id)
+{
+	struct buffer_half *mine = direction->mine;
+
+	direction->hello = hello;
+	direction->reserved = DIRECTION_NOTHING;
+	direction->sleeps = (uint32_t)(hello >> 32);
+	direction->doorbells = atomic_load(&mine->doorbell);
+	/* No old word goes with the new hello. */
+	atomic_store(&mine->hello, 0);
+	atomic_store(&mine->echo, 0);
+	atomic_store(&mine->id, id);
+	atomic_store(&mine->vector, direction->channel->vector);
+	atomic_store(&mine->hello, hello);
+	call_attention(direction);
+}
+
+int ivshmem_session_begin(struct ivshmem_channel *channel)
+{
+	struct ivshmem_properties properties;
+	uint64_t hello;
+	int error;
+
+	error = ivshmem_properties(channel->handle, &properties);
+	if (!error)
+		error = draw_life(&hello);
+	if (error)
+		return error;
+	direction_begin(&channel->directions[OUT], hello, properties.id);
+	direction_begin(&channel->directions[IN], hello, properties.id);
+	channel_meet(channel);
+	announce(channel);
+	return 0;
+}
+
+void ivshmem_session_end(struct ivshmem_channel *channel)
+{
+	int n;
+
+	if (channel->error == -ESTALE)
+		return;
+	for (n = 0; n < 2; n++) {
+		struct direction *direction = &channel->directions[n];
+
+		/* If another has taken our place, the words are its own. */
+		if (atomic_load(&direction->mine->hello) != direction->hello)
+			return;
+		atomic_store(&direction->mine->closed, direction->hello);
+		call_attention(direction);
+	}
+	announce(channel);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One end of a channel as it is in this program: what channel.c (the calls)
+ * and session.c (handshake, close, waiting) share.
+ *
+ * A direction is as one end sees it. Its buffer belongs to the thread that
+ * sends, or receives; what both threads touch is atomic or under the
+ * channel's lock.
+ */
+#ifndef IVSHMEM_SESSION_H
+#define IVSHMEM_SESSION_H
+
+#include <pthread.h>
+
+#include "handle.h"
+#include "ring_buffer.h"
+
+#pragma GCC visibility push(default)
+#include "ivshmem_channel.h"
+#pragma GCC visibility pop
+
+#define DIRECTION_NOTHING	UINT64_MAX	/* nothing is reserved */
+
+/*
+ * Under the lock, except that a thread may turn its own direction from OPEN to
+ * SUSPECT and back.
+ */
+enum direction_state {
+	DIRECTION_HANDSHAKE,	/* waiting for the other end to accept us */
+	DIRECTION_OPEN,
+	DIRECTION_SUSPECT,	/* open; the session may be over, look at it first */
+	DIRECTION_LOST,	/* over, and the other direction has said so */
+	DIRECTION_FAILED,	/* no more: see the channel's error */
+};
+
+struct direction {
+	_Alignas(CHANNEL_ALIGN)
+	_Atomic int state;	/* enum direction_state */
+	uint32_t known;		/* the other's "asleep" we have dealt with */
+	unsigned int looks;	/* before anything else is tried */
+	bool producer;
+	struct buffer_half *mine;
+	struct buffer_half *other;
+	union {
+		struct buffer_producer out;
+		struct buffer_consumer in;
+	};
+	uint64_t need;		/* producer: the message there must be room for */
+	uint64_t reserved;	/* producer: by the caller, or DIRECTION_NOTHING */
+
+	/* Not for every message. */
+	struct ivshmem_channel *channel;
+	unsigned char *data;
+	uint64_t capacity;
+	uint64_t hello;		/* ours in this session */
+	uint64_t echo;		/* the other's that we have accepted, or 0 */
+	uint64_t peer;		/* the other's while open */
+	uint32_t disconnects;	/* of the other's machine when we met */
+	uint32_t sleeps;	/* a number for each */
+	_Atomic uint32_t doorbells;
+	int vain;		/* how often looking has lately been in vain */
+};
+
+enum { OUT, IN };
+
+struct ivshmem_channel {
+	struct direction directions[2];	/* OUT, IN */
+	struct ivshmem *handle;
+	struct channel_area *area;
+	void *mapping;
+	size_t length;		/* of the mapping */
+	uint64_t offset;	/* of the area in the region */
+	uint64_t size;
+	uint64_t capacity[2];	/* as in the area, which must stay so */
+	uint32_t vector;
+	int64_t spin_ns;	/* the most that directions may */
+	_Atomic int fd;		/* for the caller's event loop, or -1 */
+	_Atomic uint64_t rings;
+	_Atomic uint64_t slept;
+
+	pthread_mutex_t lock;	/* protects all below, and the directions' states */
+	int error;		/* why the directions have failed */
+};
+
+/* Wait until the direction is open and there is a message, or room for @need. */
+int ivshmem_direction_await(struct direction *direction, int64_t deadline);
+
+/* The other end's "asleep" has changed. */
+void ivshmem_direction_wake(struct direction *direction);
+
+/* The other end has broken the rules: gives -EPROTO. */
+int ivshmem_direction_fail(struct direction *direction);
+
+/* First and last words. */
+int ivshmem_session_begin(struct ivshmem_channel *channel);
+void ivshmem_session_end(struct ivshmem_channel *channel);
+
+/* After showing messages, or freeing room, with a store that orders. */
+static inline void direction_wake(struct direction *direction)
+{
+	if (atomic_load_explicit(&direction->other->asleep, memory_order_seq_cst) !=
+	    direction->known)
+		ivshmem_direction_wake(direction);
+}
+
+static inline bool direction_is_open(const struct direction *direction)
+{
+	return atomic_load_explicit(&direction->state, memory_order_acquire) ==
+	       DIRECTION_OPEN;
+}
+
+/*
+ * While the ends meet, another thread may set up the buffer, and after a failure another
+ * program may have it; else it is ours.
+ */
+static inline bool direction_has_buffer(const struct direction *direction)
+{
+	int state = atomic_load_explicit(&direction->state, memory_order_acquire);
+
+	return state != DIRECTION_HANDSHAKE && state != DIRECTION_FAILED;
+}
+
+/* Tell the producer how far the buffer is free. */
+static inline void direction_free(struct direction *direction, memory_order order)
+{
+	atomic_store_explicit(&direction->mine->position, buffer_position(&direction->in),
+			      order);
+	direction_wake(direction);
+}
+
+#endif /* IVSHMEM_SESSION_H */

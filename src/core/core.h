@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ivshmem: declarations shared by the files of the core; transport.h describes
+ * a device and its transport
+ *
+ * Concurrency
+ *
+ * Every entry from user space (file operations, page faults, sysfs) may run on
+ * any number of processors at once, while interrupts come in and the device is
+ * reset or removed. The rules:
+ *
+ *   idev->srcu	Between ivshmem_access_begin() and ivshmem_access_end() a task
+ *		may access the region and the registers. There it neither sleeps
+ *		for a doorbell nor accesses the memory of programs. That memory
+ *		could be a mapping of this device: its page fault would wait for
+ *		the end of a reset, and the reset for the task. To leave the
+ *		state LIVE means to set the state and wait for all such tasks.
+ *   vec->lock	Protects vec->listeners and vec->direct. Taken in the interrupt
+ *		handler, so interrupts are off around it elsewhere, and it is
+ *		held for a few wake-ups at most.
+ *   RCU	A peer found in idev->peers stays until rcu_read_unlock().
+ *
+ * Lock order, outer first:
+ *
+ *   transport's lock	(probe, remove, reset; never in an operation)
+ *     mmap_lock
+ *       idev->srcu
+ *         idev->peers' own lock
+ *         RCU
+ *     file->lock
+ *       vec->lock
+ *         locks of the wait queues that are woken: eventfd's, file->pollers'
+ *     idev->users_lock
+ *
+ * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
+ * is called under that lock only, which no reader of idev->srcu ever takes.
+ *
+ * Removal and reset wait for nothing that a user of the device controls. Tasks
+ * inside leave after a bounded amount of work: they have allocated all memory
+ * before, page tables included.
+ */
+#ifndef IVSHMEM_CORE_H
+#define IVSHMEM_CORE_H
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/workqueue.h>
+#include "transport.h"
+
+/* Limits of one user on one device, see user.c and docs/security.md. */
+#define IVSHMEM_USER_FILES	1024	/* open files */
+#define IVSHMEM_USER_SIGIO	16	/* open files with O_ASYNC */
+#define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT */
+
+/* Where each open file has an id: ids that only CAP_SYS_RESOURCE may take. */
+#define IVSHMEM_RESERVED_IDS	16
+
+/**
+ * struct ivshmem_user - use of a device by one user
+ * @node: in idev->users
+ * @uid: the user (constant)
+ * @files: open files; under idev->users_lock
+ * @sigio: those of them with O_ASYNC
+ * @waiters: tasks asleep in WAIT
+ */
+struct ivshmem_user {
+	struct list_head node;
+	kuid_t uid;
+	unsigned int files;
+	atomic_t sigio;
+	atomic_t waiters;
+};
+
+struct ivshmem_listener;
+
+/**
+ * struct ivshmem_listener_ops - operations of one kind of listener
+ * @notify: report a doorbell. With @direct the call comes from the interrupt
+ *	handler, under vec->lock; it returns false without doing anything if it
+ *	would wake more than one task. Otherwise it may sleep if @put is set
+ * @put: drop a reference; NULL if the listener has no references and is always
+ *	notified under vec->lock
+ */
+struct ivshmem_listener_ops {
+	bool (*notify)(struct ivshmem_listener *l, bool direct);
+	void (*put)(struct ivshmem_listener *l);
+};
+
+/**
+ * struct ivshmem_listener - receiver of the doorbells of a vector
+ * @node: in vec->listeners
+ * @ops: operations (constant)
+ * @user: the user it belongs to (constant; compared, never dereferenced)
+ * @notified: vec->count at the last notification; older for a direct listener
+ * @refs: references, if @ops has put
+ * @direct: the interrupt handler notifies it
+ *
+ * All but @ops, @user and @refs is protected by vec->lock.
+ */
+struct ivshmem_listener {
+	struct hlist_node node;
+	const struct ivshmem_listener_ops *ops;
+	const struct ivshmem_user *user;
+	s64 notified;
+	refcount_t refs;
+	bool direct;
+};
+
+/**
+ * struct ivshmem_vector - one doorbell of a local peer
+ * @count: times it was signalled; only grows
+ * @listeners: struct ivshmem_listener, the direct ones first
+ * @lock: protects @listeners and @direct
+ * @number: index in the peer (constant)
+ * @direct: number of direct listeners
+ *
+ * An open file may have 256 of these, so they are small.
+ */
+struct ivshmem_vector {
+	atomic64_t count;
+	struct hlist_head listeners;
+	spinlock_t lock;	/* listeners, direct */
+	u16 number;
+	u8 direct;
+};
+
+/* The number of struct ivshmem_peer.any. */
+#define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
+
+/**
+ * struct ivshmem_peer - a local peer: its vectors can be rung
+ * @idev: the device (constant)
+ * @id: in idev->peers (constant; not used by a device with one peer)
+ * @any: signalled with each of the vectors, for listeners to several of them
+ * @work: notifies the deferred listeners
+ * @deferred: vectors with deferred listeners to notify
+ * @rcu: for freeing
+ * @vectors: as many as the device has
+ */
+struct ivshmem_peer {
+	struct ivshmem_device *idev;
+	u32 id;
+	struct ivshmem_vector any;
+	struct work_struct work;
+	DECLARE_BITMAP(deferred, IVSHMEM_ANY_VECTOR + 1);
+	struct rcu_head rcu;
+	struct ivshmem_vector vectors[];
+};
+
+/**
+ * struct ivshmem_counter - interrupts of a vector, of all peers together
+ * @count: times it was signalled; only grows
+ * @attr: its file in sysfs (constant after registration)
+ * @name: its number (constant)
+ */
+struct ivshmem_counter {
+	atomic64_t count;
+	struct device_attribute attr;
+	char name[4];
+};
+
+enum ivshmem_state {
+	IVSHMEM_LIVE,		/* operations run */
+	IVSHMEM_RESETTING,	/* operations wait */
+	IVSHMEM_UNREGISTERED,	/* operations fail, for good */
+};
+
+/**
+ * struct ivshmem_file - an open file
+ * @idev: holds a reference
+ * @peer: receives its doorbells: the device's peer, or one of its own
+ * @user: charged for it
+ * @mode: FMODE_READ, FMODE_WRITE (constant)
+ * @listener: on the peer's @any after the first poll() or O_ASYNC; its
+ *	references are those of this structure
+ * @pollers: tasks and epolls that poll
+ * @fasync: receivers of SIGIO (with a lock of its own)
+ * @lock: protects changes of @bindings
+ * @bindings: eventfds, by vector
+ * @seen: for each vector the count that was reported to this file; advanced by
+ *	the task that reports
+ */
+struct ivshmem_file {
+	struct ivshmem_device *idev;
+	struct ivshmem_peer *peer;
+	struct ivshmem_user *user;
+	fmode_t mode;
+	struct ivshmem_listener listener;
+	wait_queue_head_t pollers;
+	struct fasync_struct *fasync;
+	struct mutex lock;	/* bindings */
+	struct xarray bindings;
+	atomic64_t seen[];
+};
+
+/* main.c */
+extern struct class ivshmem_class;
+extern dev_t ivshmem_first_devt;
+extern unsigned int ivshmem_cache;
+extern bool ivshmem_map_registers;
+extern const char * const ivshmem_cache_names[];
+int ivshmem_minor_get(void);
+void ivshmem_minor_put(int minor);
+struct inode *ivshmem_inode_new(void);
+
+/* device.c */
+extern const struct dev_pm_ops ivshmem_pm_ops;
+void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
+void ivshmem_device_reset_done(struct ivshmem_device *idev);
+int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
+int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
+void ivshmem_access_end(struct ivshmem_device *idev, int idx);
+
+/* peer.c */
+int ivshmem_peer_join(struct ivshmem_file *file);
+void ivshmem_peer_leave(struct ivshmem_file *file);
+u32 ivshmem_peer_id(struct ivshmem_peer *peer);
+void ivshmem_peers_signal_all(struct ivshmem_device *idev);
+void ivshmem_peers_free(struct ivshmem_device *idev);
+
+/* user.c */
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev);
+void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
+int ivshmem_user_charge(atomic_t *count, int max);
+
+/* event.c */
+int ivshmem_event_init(void);
+void ivshmem_event_exit(void);
+void ivshmem_events_begin(struct ivshmem_peer *peer);
+void ivshmem_events_end(struct ivshmem_peer *peer);
+void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
+		    struct ivshmem_listener *new);
+void ivshmem_vector_signal(struct ivshmem_vector *vec);
+void ivshmem_any_signal(struct ivshmem_peer *peer);
+
+/*
+ * May the interrupt handler wake this queue? Only with one entry at most: then both
+ * ends are the same. Without the queue's lock, so it is a hint.
+ */
+static inline bool ivshmem_one_wakeup(const struct wait_queue_head *queue)
+{
+	return READ_ONCE(queue->head.next) == READ_ONCE(queue->head.prev);
+}
+
+u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
+bool ivshmem_events_pending(struct ivshmem_file *file);
+
+/* eventfd.c */
+#ifdef CONFIG_EVENTFD
+int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd);
+void ivshmem_eventfd_unbind_all(struct ivshmem_file *file);
+#else
+static inline int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
+#endif
+
+/* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
+extern const struct file_operations ivshmem_fops;
+long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
+int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w);
+int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
+		 struct ivshmem_wait __user *uw);
+int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
+int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
+
+/*
+ * Offset of the register page for mmap: far beyond any region, and within reach
+ * of a 32-bit program.
+ */
+#define IVSHMEM_REGISTERS_OFFSET	BIT_ULL(43)
+
+/* pci/pci.c */
+#ifdef CONFIG_PCI
+int ivshmem_pci_init(void);
+void ivshmem_pci_exit(void);
+#else
+static inline int ivshmem_pci_init(void)
+{
+	return 0;
+}
+
+static inline void ivshmem_pci_exit(void) { }
+#endif
+
+#endif /* IVSHMEM_CORE_H */

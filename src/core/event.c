@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Incoming doorbells: vectors and their listeners
+ *
+ * The interrupt handler ends in ivshmem_vector_signal(): count, then notify the
+ * listeners. Nothing is consumed: each open file compares the count with what it
+ * has seen (struct ivshmem_file.seen), so any number of processes can wait for the
+ * same vector.
+ *
+ * The handler's work is bounded, whatever programs do. Each vector has a few
+ * direct listeners, which the handler notifies itself if each of them wakes one
+ * task at most. All others are deferred: a work item notifies them, where it can be
+ * preempted. One user can take half of the direct places only, so that a crowd of
+ * one user's listeners delays nobody else.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include "compat.h"
+#include "core.h"
+#include "trace.h"
+
+/* Direct listeners of a vector, and those of one user among them. */
+#define DIRECT_MAX	4
+#define DIRECT_PER_USER	2
+
+/* Listeners that the work item passes before it drops the lock for a moment. */
+#define CHUNK		4
+
+static struct workqueue_struct *deferred_wq;
+
+int __init ivshmem_event_init(void)
+{
+	deferred_wq = alloc_workqueue("ivshmem", WQ_UNBOUND, 0);
+	return deferred_wq ? 0 : -ENOMEM;
+}
+
+void ivshmem_event_exit(void)
+{
+	destroy_workqueue(deferred_wq);
+}
+
+static struct ivshmem_peer *vector_peer(struct ivshmem_vector *vec)
+{
+	if (vec->number == IVSHMEM_ANY_VECTOR)
+		return container_of(vec, struct ivshmem_peer, any);
+	return container_of(vec - vec->number, struct ivshmem_peer, vectors[0]);
+}
+
+/* The last direct listener, or NULL. Direct ones come first in the list. */
+static struct hlist_node *last_direct(struct ivshmem_vector *vec)
+{
+	struct hlist_node *node = vec->direct ? vec->listeners.first : NULL;
+	unsigned int i;
+
+	for (i = 1; i < vec->direct; i++)
+		node = node->next;
+	return node;
+}
+
+static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	struct hlist_node *last = last_direct(vec);
+
+	if (last)
+		hlist_add_behind(&l->node, last);
+	else
+		hlist_add_head(&l->node, &vec->listeners);
+}
+
+static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_user *user)
+{
+	unsigned int i = 0, same = 0;
+	struct ivshmem_listener *l;
+
+	if (vec->direct == DIRECT_MAX)
+		return false;
+	hlist_for_each_entry(l, &vec->listeners, node) {
+		if (i++ == vec->direct)
+			break;
+		same += l->user == user;
+	}
+	return same < DIRECT_PER_USER;
+}
+
+static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	l->notified = atomic64_read(&vec->count);
+	l->direct = direct_place_left(vec, l->user);
+	if (l->direct) {
+		hlist_add_head(&l->node, &vec->listeners);
+		vec->direct++;
+	} else {
+		add_deferred(vec, l);
+	}
+}
+
+static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	hlist_del_init(&l->node);
+	vec->direct -= l->direct;
+	l->direct = false;
+}
+
+/**
+ * ivshmem_listen() - replace one listener of a vector by another
+ * @vec: the vector, or the peer's @any
+ * @old: listener to remove, or NULL
+ * @new: listener to add, or NULL; its ops and user are set
+ *
+ * Every doorbell goes to @old or to @new. @new is notified of all doorbells that
+ * the counts do not show to the caller afterwards.
+ */
+void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
+		    struct ivshmem_listener *new)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vec->lock, flags);
+	if (old && !hlist_unhashed(&old->node))
+		del_listener(vec, old);
+	if (new && hlist_unhashed(&new->node))
+		add_listener(vec, new);
+	spin_unlock_irqrestore(&vec->lock, flags);
+	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
+}
+
+/* Let the work item notify the deferred listeners. */
+static void defer(struct ivshmem_vector *vec)
+{
+	struct ivshmem_peer *peer = vector_peer(vec);
+
+	lockdep_assert_held(&vec->lock);	/* see ivshmem_events_end() */
+	trace_ivshmem_defer(peer->idev->minor, vec->number);
+	set_bit(vec->number, peer->deferred);
+	queue_work(deferred_wq, &peer->work);
+}
+
+/*
+ * Notify the direct listeners. One that would take too long for the interrupt
+ * handler becomes a deferred one, until it is added again.
+ */
+static void notify(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener *l;
+	struct hlist_node *next;
+	bool deferred = false;
+	unsigned long flags;
+	unsigned int left;
+
+	spin_lock_irqsave(&vec->lock, flags);
+	left = vec->direct;
+	hlist_for_each_entry_safe(l, next, &vec->listeners, node) {
+		if (!left--) {
+			deferred = true;
+			break;
+		}
+		if (!l->ops->notify(l, true)) {
+			del_listener(vec, l);
+			add_deferred(vec, l);
+			deferred = true;
+		}
+	}
+	if (deferred)
+		defer(vec);
+	spin_unlock_irqrestore(&vec->lock, flags);
+}
+
+/* Notify one deferred listener. Drops the lock unless that takes a single wake-up. */
+static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	l->notified = atomic64_read(&vec->count);
+	if (!l->ops->put) {
+		l->ops->notify(l, false);
+		return;
+	}
+	refcount_inc(&l->refs);
+	spin_unlock_irq(&vec->lock);
+	l->ops->notify(l, false);
+	l->ops->put(l);
+	cond_resched();
+	spin_lock_irq(&vec->lock);
+}
+
+/*
+ * Notify all deferred listeners. The cursor keeps the place in the list while the
+ * lock is free; listeners that come meanwhile are added before it.
+ */
+static void notify_deferred(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener cursor = { }, *l;
+	unsigned int passed = 0;
+
+	spin_lock_irq(&vec->lock);
+	add_deferred(vec, &cursor);
+	while (cursor.node.next) {
+		l = hlist_entry(cursor.node.next, struct ivshmem_listener, node);
+		hlist_del(&cursor.node);
+		hlist_add_behind(&cursor.node, &l->node);
+		if (l->notified != atomic64_read(&vec->count))
+			notify_one_deferred(vec, l);
+		if (!(++passed % CHUNK)) {
+			spin_unlock_irq(&vec->lock);
+			cond_resched();
+			spin_lock_irq(&vec->lock);
+		}
+	}
+	hlist_del(&cursor.node);
+	spin_unlock_irq(&vec->lock);
+}
+
+static void notify_work(struct work_struct *work)
+{
+	struct ivshmem_peer *peer = container_of(work, struct ivshmem_peer, work);
+	unsigned int i;
+
+	for_each_set_bit(i, peer->deferred, IVSHMEM_ANY_VECTOR + 1) {
+		clear_bit(i, peer->deferred);
+		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
+		notify_deferred(i == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[i]);
+	}
+}
+
+/**
+ * ivshmem_vector_signal() - count a doorbell and notify the listeners
+ * @vec: the vector that was rung
+ *
+ * Called by the interrupt handler, by peers on the same machine, and after a
+ * reset or sleep, when doorbells may be lost.
+ * The count goes up before the lists of listeners are read, so a listener that
+ * comes too late for the list sees the new count.
+ */
+void ivshmem_vector_signal(struct ivshmem_vector *vec)
+{
+	struct ivshmem_peer *peer = vector_peer(vec);
+
+	atomic64_inc(&vec->count);
+	atomic64_inc(&peer->idev->counters[vec->number].count);
+	smp_mb__after_atomic(); /* count first, look then: pairs with ivshmem_listen() */
+	if (!hlist_empty(&vec->listeners))
+		notify(vec);
+	ivshmem_any_signal(peer);
+}
+
+/**
+ * ivshmem_any_signal() - notify the listeners to all vectors of a peer
+ * @peer: one of its vectors was signalled, or its device has changed state
+ */
+void ivshmem_any_signal(struct ivshmem_peer *peer)
+{
+	if (hlist_empty(&peer->any.listeners))
+		return;
+	atomic64_inc(&peer->any.count);
+	notify(&peer->any);
+}
+
+/**
+ * ivshmem_interrupt() - interrupt handler of a vector
+ * @irq: not used
+ * @vector: as ivshmem_device_vector() gave it
+ *
+ * A vector of MSI-X is not shared and works like an edge: there is nothing to
+ * acknowledge. The status register stays 0, so it must not be consulted.
+ *
+ * Return: IRQ_HANDLED
+ */
+irqreturn_t ivshmem_interrupt(int irq, void *vector)
+{
+	struct ivshmem_vector *vec = vector;
+
+	trace_ivshmem_interrupt(vector_peer(vec)->idev->minor, vec->number);
+	ivshmem_vector_signal(vec);
+	return IRQ_HANDLED;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_interrupt);
+
+static void vector_init(struct ivshmem_vector *vec, unsigned int number)
+{
+	vec->number = number;
+	spin_lock_init(&vec->lock);
+}
+
+/**
+ * ivshmem_events_begin() - prepare the vectors of a peer
+ * @peer: zeroed, but for its idev
+ */
+void ivshmem_events_begin(struct ivshmem_peer *peer)
+{
+	unsigned int i;
+
+	INIT_WORK(&peer->work, notify_work);
+	vector_init(&peer->any, IVSHMEM_ANY_VECTOR);
+	for (i = 0; i < peer->idev->nr_vectors; i++)
+		vector_init(&peer->vectors[i], i);
+}
+
+/**
+ * ivshmem_events_end() - wait for the work item of a peer
+ * @peer: without listeners, about to be freed
+ *
+ * Work is only queued under vec->lock while there are listeners, so none follows.
+ */
+void ivshmem_events_end(struct ivshmem_peer *peer)
+{
+	cancel_work_sync(&peer->work);
+}
+
+/**
+ * ivshmem_unseen() - count interrupts that were not yet reported to a file
+ * @file: the file
+ * @vector: below nr_vectors
+ *
+ * The count only grows, so it is read last. In the other order another thread
+ * could report in between and make the difference negative.
+ *
+ * Return: the number of interrupts
+ */
+u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector)
+{
+	s64 seen = atomic64_read_acquire(&file->seen[vector]);
+
+	return atomic64_read(&file->peer->vectors[vector].count) - seen;
+}
+
+/* Is there any interrupt that was not yet reported to this file? */
+bool ivshmem_events_pending(struct ivshmem_file *file)
+{
+	unsigned int i;
+
+	for (i = 0; i < file->idev->nr_vectors; i++)
+		if (ivshmem_unseen(file, i))
+			return true;
+	return false;
+}

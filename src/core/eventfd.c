@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Eventfds that open files have bound to vectors
+ *
+ * A binding is a listener that signals an eventfd. The interrupt handler does that
+ * itself if one task or epoll waits for the eventfd; eventfd_signal() wakes them
+ * all, and anyone can add more.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include "compat.h"
+#include "core.h"
+#include "trace.h"
+
+/**
+ * struct binding - an eventfd bound to a vector
+ * @listener: on the vector; holds the reference of file->bindings
+ * @minor: of the device, for the tracepoint
+ * @vector: its number, for the tracepoint
+ * @ctx: the eventfd; a reference is held
+ * @queue: the tasks and epolls that wait for it, in @ctx
+ */
+struct binding {
+	struct ivshmem_listener listener;
+	int minor;
+	unsigned int vector;
+	struct eventfd_ctx *ctx;
+	wait_queue_head_t *queue;
+};
+
+static bool binding_notify(struct ivshmem_listener *l, bool direct)
+{
+	struct binding *b = container_of(l, struct binding, listener);
+
+	if (direct && !ivshmem_one_wakeup(b->queue))
+		return false;
+	trace_ivshmem_eventfd(b->minor, b->vector);
+	ivshmem_eventfd_signal(b->ctx);
+	return true;
+}
+
+static void binding_put(struct ivshmem_listener *l)
+{
+	struct binding *b = container_of(l, struct binding, listener);
+
+	if (!refcount_dec_and_test(&l->refs))
+		return;
+	eventfd_ctx_put(b->ctx);
+	kfree(b);
+}
+
+static const struct ivshmem_listener_ops binding_ops = {
+	.notify = binding_notify,
+	.put = binding_put,
+};
+
+/* Gets the wait queue of an eventfd from its poll(). */
+struct queue_finder {
+	poll_table table;
+	wait_queue_head_t *queue;
+};
+
+static void found_queue(struct file *filp, wait_queue_head_t *queue, poll_table *table)
+{
+	container_of(table, struct queue_finder, table)->queue = queue;
+}
+
+static int binding_set_eventfd(struct binding *b, int fd)
+{
+	struct queue_finder finder = { };
+	struct file *filp = eventfd_fget(fd);
+
+	if (IS_ERR(filp))
+		return PTR_ERR(filp);
+	b->ctx = eventfd_ctx_fileget(filp);
+	init_poll_funcptr(&finder.table, found_queue);
+	vfs_poll(filp, &finder.table);
+	b->queue = finder.queue;
+	fput(filp);
+	return 0;
+}
+
+static struct binding *binding_new(struct ivshmem_file *file, u32 vector, int fd)
+{
+	struct binding *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!b)
+		return ERR_PTR(-ENOMEM);
+	ret = binding_set_eventfd(b, fd);
+	if (ret) {
+		kfree(b);
+		return ERR_PTR(ret);
+	}
+	b->listener.ops = &binding_ops;
+	b->listener.user = file->user;
+	refcount_set(&b->listener.refs, 1);
+	b->minor = file->idev->minor;
+	b->vector = vector;
+	return b;
+}
+
+/* Replace the binding of a vector by another one, or by none (NULL). */
+static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding *b)
+{
+	struct binding *old = xa_store(&file->bindings, vector, b, GFP_KERNEL_ACCOUNT);
+
+	lockdep_assert_held(&file->lock);
+	if (xa_is_err(old))
+		return xa_err(old);
+	ivshmem_listen(&file->peer->vectors[vector], old ? &old->listener : NULL,
+		       b ? &b->listener : NULL);
+	if (old)
+		binding_put(&old->listener);
+	/* Bound after the notification that the device is unregistered? */
+	if (b && READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
+		binding_notify(&b->listener, false);
+	return b || old ? 0 : -ENOENT;
+}
+
+/**
+ * ivshmem_eventfd_bind() - bind an eventfd to a vector, or unbind it
+ * @file: the open file
+ * @vector: below nr_vectors
+ * @fd: the eventfd, or -1 to unbind
+ *
+ * Return: 0; -ENOENT if there is nothing to unbind; -EBADF, -EINVAL for a bad
+ * @fd; -ENOMEM
+ */
+int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, int fd)
+{
+	struct binding *b = NULL;
+	int ret;
+
+	if (fd != -1) {
+		b = binding_new(file, vector, fd);
+		if (IS_ERR(b))
+			return PTR_ERR(b);
+	}
+	mutex_lock(&file->lock);
+	ret = binding_replace(file, vector, b);
+	mutex_unlock(&file->lock);
+	if (ret && b)
+		binding_put(&b->listener);
+	return ret;
+}
+
+/* The file is being closed. */
+void ivshmem_eventfd_unbind_all(struct ivshmem_file *file)
+{
+	unsigned long vector;
+	struct binding *b;
+
+	xa_for_each(&file->bindings, vector, b) {
+		ivshmem_listen(&file->peer->vectors[vector], &b->listener, NULL);
+		binding_put(&b->listener);
+		cond_resched();
+	}
+	xa_destroy(&file->bindings);
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An open /dev/ivshmemN: open, release, read, write, llseek, poll, fasync
+ *
+ * Reading and writing see the shared memory, so dd, xxd and cmp work. They never
+ * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
+ * reported to this file yet) and taken by the WAIT ioctl.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include "compat.h"
+#include "core.h"
+#include "trace.h"
+
+/* Bytes that read and write copy at a time. */
+#define BUFFER_SIZE	SZ_64K
+
+/* Pollers that are woken before their queue is unlocked for a moment. */
+#define WAKE_CHUNK	8
+
+/* On an unregistered device all calls fail first of all with ENODEV. */
+static bool is_unregistered(const struct ivshmem_file *file)
+{
+	return READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED;
+}
+
+/*
+ * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
+ * meanwhile, so the lock is dropped now and then, except in the interrupt handler. The
+ * bookmark keeps the place in the queue.
+ */
+static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool direct)
+{
+	struct wait_queue_entry bookmark = { }, *entry;
+	unsigned int passed = 0;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	list_add(&bookmark.entry, &queue->head);
+	while (!list_is_last(&bookmark.entry, &queue->head)) {
+		entry = list_next_entry(&bookmark, entry);
+		list_move(&bookmark.entry, &entry->entry);
+		if (entry->func)	/* no bookmark */
+			entry->func(entry, TASK_NORMAL, 0, poll_to_key(events));
+		if (!direct && !(++passed % WAKE_CHUNK)) {
+			spin_unlock_irqrestore(&queue->lock, flags);
+			cond_resched();
+			spin_lock_irqsave(&queue->lock, flags);
+		}
+	}
+	list_del(&bookmark.entry);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* Notify a file: wake its pollers, and send SIGIO. */
+static bool file_notify(struct ivshmem_listener *l, bool direct)
+{
+	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
+	bool gone = is_unregistered(file);
+
+	if (direct && (READ_ONCE(file->fasync) || !ivshmem_one_wakeup(&file->pollers)))
+		return false;
+	trace_ivshmem_wake_any(file->idev->minor);
+	wake_pollers(&file->pollers, gone ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM,
+		     direct);
+	if (!direct)
+		kill_fasync(&file->fasync, SIGIO, gone ? POLL_HUP : POLL_IN);
+	return true;
+}
+
+static void file_put(struct ivshmem_listener *l)
+{
+	if (refcount_dec_and_test(&l->refs))
+		kvfree(container_of(l, struct ivshmem_file, listener));
+}
+
+static const struct ivshmem_listener_ops file_listener_ops = {
+	.notify = file_notify,
+	.put = file_put,
+};
+
+static struct ivshmem_file *file_alloc(struct ivshmem_device *idev, fmode_t mode)
+{
+	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
+					     GFP_KERNEL_ACCOUNT);
+
+	if (!file)
+		return NULL;
+	file->idev = idev;
+	file->mode = mode;
+	file->listener.ops = &file_listener_ops;
+	refcount_set(&file->listener.refs, 1);
+	init_waitqueue_head(&file->pollers);
+	mutex_init(&file->lock);
+	xa_init(&file->bindings);
+	return file;
+}
+
+static int ivshmem_open(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_device *idev = container_of(inode->i_cdev,
+						   struct ivshmem_device, cdev);
+	struct ivshmem_file *file = file_alloc(idev, filp->f_mode);
+	unsigned int i;
+	int idx, ret;
+
+	if (!file)
+		return -ENOMEM;
+	file->user = ivshmem_user_get(idev);
+	if (IS_ERR(file->user)) {
+		ret = PTR_ERR(file->user);
+		goto err_free;
+	}
+	file->listener.user = file->user;
+	ret = ivshmem_peer_join(file);
+	if (ret)
+		goto err_user;
+	ret = ivshmem_access_begin(idev, &idx);
+	if (ret)
+		goto err_leave;
+	get_device(&idev->dev);
+	for (i = 0; i < idev->nr_vectors; i++)
+		atomic64_set(&file->seen[i],
+			     atomic64_read(&file->peer->vectors[i].count));
+	filp->private_data = file;
+	filp->f_mode |= FMODE_NOWAIT;
+	filp->f_mapping = idev->inode->i_mapping;
+	ivshmem_access_end(idev, idx);
+
+	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
+	return 0;
+
+err_leave:
+	ivshmem_peer_leave(file);
+err_user:
+	ivshmem_user_put(idev, file->user);
+err_free:
+	file_put(&file->listener);
+	return ret;
+}
+
+static int ivshmem_release(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+
+	trace_ivshmem_release(idev->minor);
+	ivshmem_eventfd_unbind_all(file);
+	ivshmem_listen(&file->peer->any, &file->listener, NULL);
+	ivshmem_peer_leave(file);
+	ivshmem_user_put(idev, file->user);
+	file_put(&file->listener);
+	put_device(&idev->dev);
+	return 0;
+}
+
+static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return fixed_size_llseek(filp, offset, whence, file->idev->size);
+}
+
+/*
+ * Copy @n bytes between the region and a buffer. Memory that is not write-back needs
+ * the accessors for device memory: arm64 faults on unaligned access to it.
+ */
+static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	void *mem = idev->mem + iocb->ki_pos;
+	void __iomem *io = (void __iomem __force *)mem;
+	int idx, ret;
+
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
+					     ivshmem_access_begin(idev, &idx);
+	if (ret)
+		return ret;
+	if (idev->cache == IVSHMEM_CACHE_WB)
+		memcpy(write ? mem : buffer, write ? buffer : mem, n);
+	else if (write)
+		memcpy_toio(io, buffer, n);
+	else
+		memcpy_fromio(buffer, io, n);
+	ivshmem_access_end(idev, idx);
+	return 0;
+}
+
+/*
+ * Copy through a buffer: the program's memory may be a mapping of this very device,
+ * and its page fault must not happen inside the device (see core.h).
+ */
+static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	size_t left = min_t(u64, iov_iter_count(iter), idev->size - iocb->ki_pos);
+	size_t done = 0, step = min_t(size_t, left, BUFFER_SIZE);
+	void *buffer = kvmalloc(step, GFP_KERNEL);
+	int ret = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	while (left && !ret) {
+		size_t n = min(left, step);
+
+		if (write) {
+			n = copy_from_iter(buffer, n, iter);
+			ret = move_chunk(iocb, buffer, n, true);
+		} else {
+			ret = move_chunk(iocb, buffer, n, false);
+			n = ret ? 0 : copy_to_iter(buffer, n, iter);
+		}
+		if (ret)
+			break;
+		if (n < min(left, step))
+			ret = -EFAULT;
+		done += n;
+		left -= n;
+		iocb->ki_pos += n;
+		if (signal_pending(current))
+			break;
+		cond_resched();
+	}
+	kvfree(buffer);
+	return done ? done : ret;
+}
+
+static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+
+	if (is_unregistered(file))
+		return -ENODEV;
+	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
+		return 0;
+	return copy_region(iocb, to, false);
+}
+
+static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct ivshmem_file *file = iocb->ki_filp->private_data;
+
+	if (is_unregistered(file))
+		return -ENODEV;
+	if (!iov_iter_count(from))
+		return 0;
+	if (iocb->ki_pos >= file->idev->size)
+		return -ENOSPC;
+	return copy_region(iocb, from, true);
+}
+
+/* The first poll() or O_ASYNC makes the file a listener, until it is closed. */
+static void file_listen(struct ivshmem_file *file)
+{
+	if (hlist_unhashed_lockless(&file->listener.node))
+		ivshmem_listen(&file->peer->any, NULL, &file->listener);
+}
+
+/*
+ * Without vectors no doorbell can come in, so the file is ready like any file
+ * whose read does not wait.
+ */
+static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
+{
+	struct ivshmem_file *file = filp->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(filp, &file->pollers, wait);
+	file_listen(file);
+	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
+	if (is_unregistered(file))
+		return EPOLLHUP | EPOLLERR;
+	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (file->mode & FMODE_WRITE)
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	return mask;
+}
+
+static int fasync_on(int fd, struct file *filp)
+{
+	struct ivshmem_file *file = filp->private_data;
+	int ret = ivshmem_user_charge(&file->user->sigio, IVSHMEM_USER_SIGIO);
+
+	if (ret)
+		return ret;
+	ret = fasync_helper(fd, filp, true, &file->fasync);
+	if (ret <= 0)	/* an error, or it was on already */
+		atomic_dec(&file->user->sigio);
+	if (ret < 0)
+		return ret;
+	file_listen(file);
+	/* Set after the notification that the device is unregistered? */
+	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
+	if (is_unregistered(file))
+		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
+	return 0;
+}
+
+static int ivshmem_fasync(int fd, struct file *filp, int on)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	if (on)
+		return fasync_on(fd, filp);
+	if (fasync_helper(fd, filp, false, &file->fasync) > 0)
+		atomic_dec(&file->user->sigio);
+	return 0;
+}
+
+const struct file_operations ivshmem_fops = {
+	.owner = THIS_MODULE,
+	.open = ivshmem_open,
+	.release = ivshmem_release,
+	.llseek = ivshmem_llseek,
+	.read_iter = ivshmem_read_iter,
+	.write_iter = ivshmem_write_iter,
+	.poll = ivshmem_poll,
+	.fasync = ivshmem_fasync,
+	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
+	.mmap = ivshmem_mmap,
+	.unlocked_ioctl = ivshmem_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};

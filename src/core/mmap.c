@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of the region and of the register page
+ *
+ * mmap only records the request. The page tables are filled by the faults that
+ * follow: each one enters all pages of the mapping that its page table can hold.
+ * Before a reset and at removal the mappings are zapped, and the next access
+ * faults again: it waits for the end of the reset, or ends in SIGBUS.
+ *
+ * Entries are never larger than a page. Kernels that accept huge entries for
+ * memory without struct page still crash when such an entry is split, moved or
+ * inspected (docs/mapping.md).
+ *
+ * Mappings are shared and never executable. A private mapping would get a copy
+ * of a page at the first write and silently stop being shared memory, so it is
+ * refused.
+ */
+#include <linux/file.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include "compat.h"
+#include "core.h"
+#include "trace.h"
+
+static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
+/* The page frame at @addr in a mapping of the region. */
+static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
+{
+	const struct ivshmem_device *idev = vma_device(vma);
+	unsigned long page = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+
+	return idev->pages ? page_to_pfn(idev->pages[page]) :
+			     PHYS_PFN(idev->phys) + page;
+}
+
+static int leave_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+/*
+ * Wait for the end of a reset, without the lock that protects the mapping: other
+ * processes must be able to read this one's /proc/PID/maps. The reference to the file
+ * keeps the device and the module. After VM_FAULT_RETRY the kernel faults again.
+ */
+static vm_fault_t fault_wait(struct vm_fault *vmf)
+{
+	struct ivshmem_device *idev = vma_device(vmf->vma);
+	struct file *filp;
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	filp = get_file(vmf->vma->vm_file);
+	ivshmem_release_fault_lock(vmf);
+	/* The kernel checks for the fatal signal that may end this. */
+	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_RESETTING);
+	fput(filp);
+	return VM_FAULT_RETRY;
+}
+
+/*
+ * Begin a fault inside the device. Returns 0, or the result of the fault.
+ *
+ * The page table is allocated first: the allocation may wait for a memory cgroup to
+ * shrink, and removal waits for all tasks inside the device.
+ */
+static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivshmem_device *idev = vma_device(vma);
+	int ret;
+
+	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
+				leave_pte, NULL))
+		return VM_FAULT_OOM;
+	ret = ivshmem_access_try(idev, idx);
+	if (!ret)
+		return 0;
+	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
+		return fault_wait(vmf);
+	trace_ivshmem_fault_refused(idev->minor, vmf->address, VM_FAULT_SIGBUS);
+	return VM_FAULT_SIGBUS;
+}
+
+/* The part of the mapping that shares a page table with @addr. */
+static void table_range(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long *first, unsigned long *last)
+{
+	*first = max(addr & PMD_MASK, vma->vm_start);
+	*last = min((addr & PMD_MASK) + PMD_SIZE - 1, vma->vm_end - 1);
+}
+
+#ifdef CONFIG_X86
+/* Arguments of fill_pte(). */
+struct fill {
+	struct vm_area_struct *vma;
+	unsigned long pfn;	/* of the next page, where they follow each other */
+	pgprot_t prot;
+};
+
+static int take_prot(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fill *fill = data;
+
+	if (!pte_present(ptep_get(pte)))
+		return -ENOENT;
+	fill->prot = pte_pgprot(ptep_get(pte));
+	return 0;
+}
+
+static int fill_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fill *fill = data;
+	unsigned long pfn = fill->pfn++;
+
+	if (vma_device(fill->vma)->pages)
+		pfn = region_pfn(fill->vma, addr);
+	if (pte_none(ptep_get(pte)))
+		set_pte_at(fill->vma->vm_mm, addr, pte,
+			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
+	return 0;
+}
+
+/*
+ * Fill the page table into which the page at @addr was just entered, as far as the
+ * mapping reaches: one fault and one lock for 512 pages. Copy the protection of that
+ * first entry, which contains the type of the memory: a lookup of the type for each
+ * page would take longer than everything else.
+ */
+static void fill_around(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct fill fill = { .vma = vma };
+	unsigned long first, last;
+
+	table_range(vma, addr, &first, &last);
+	fill.pfn = region_pfn(vma, first);
+	if (!apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, take_prot, &fill))
+		apply_to_page_range(vma->vm_mm, first, last + 1 - first,
+				    fill_pte, &fill);
+}
+#else
+/* Elsewhere the type of the memory needs no lookup. */
+static void fill_around(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long first, last;
+
+	table_range(vma, addr, &first, &last);
+	for (addr = first; addr < last; addr += PAGE_SIZE)
+		if (vmf_insert_pfn(vma, addr, region_pfn(vma, addr)) !=
+		    VM_FAULT_NOPAGE)
+			break;
+}
+#endif
+
+static vm_fault_t region_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivshmem_device *idev = vma_device(vma);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	vm_fault_t ret;
+	int idx;
+
+	ret = fault_begin(vmf, &idx);
+	if (ret)
+		return ret;
+	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
+	if (ret == VM_FAULT_NOPAGE)
+		fill_around(vma, addr);
+	ivshmem_access_end(idev, idx);
+	trace_ivshmem_fault(idev->minor, addr, ret);
+	return ret;
+}
+
+/*
+ * A debugger reads or writes a program's mapping. The kernel holds the program's
+ * mmap_lock meanwhile, so a reset is not waited for.
+ */
+static int region_access(struct vm_area_struct *vma, unsigned long addr,
+			 void *buf, int len, int write)
+{
+	struct ivshmem_device *idev = vma_device(vma);
+	void *mem = idev->mem + PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
+	int idx;
+
+	len = min_t(unsigned long, len, vma->vm_end - addr);
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
+	if (ivshmem_access_try(idev, &idx))
+		return -EIO;
+	if (write)
+		memcpy_toio((void __iomem __force *)mem, buf, len);
+	else
+		memcpy_fromio(buf, (void __iomem __force *)mem, len);
+	ivshmem_access_end(idev, idx);
+	return len;
+}
+
+/* Nothing to undo; only a tracepoint. */
+static void mapping_close(struct vm_area_struct *vma)
+{
+	trace_ivshmem_unmap(vma_device(vma)->minor, vma);
+}
+
+static const struct vm_operations_struct region_vm_ops = {
+	.close = mapping_close,
+	.fault = region_fault,
+	.access = region_access,
+};
+
+static vm_fault_t registers_fault(struct vm_fault *vmf)
+{
+	struct ivshmem_device *idev = vma_device(vmf->vma);
+	vm_fault_t ret;
+	int idx;
+
+	ret = fault_begin(vmf, &idx);
+	if (ret)
+		return ret;
+	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
+			     PHYS_PFN(idev->registers_phys));
+	ivshmem_access_end(idev, idx);
+	return ret;
+}
+
+static const struct vm_operations_struct registers_vm_ops = {
+	.close = mapping_close,
+	.fault = registers_fault,
+};
+
+static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
+{
+	if (!file->idev->registers_phys || !(file->mode & FMODE_WRITE))
+		return -EACCES;
+	if (vma_pages(vma) != 1)
+		return -EINVAL;
+	vma->vm_ops = &registers_vm_ops;
+	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	return 0;
+}
+
+static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
+{
+	struct ivshmem_device *idev = file->idev;
+	unsigned long pages = idev->size >> PAGE_SHIFT;
+	pgprot_t prot = vma->vm_page_prot;
+
+	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -EINVAL;
+	if (idev->cache == IVSHMEM_CACHE_WC)
+		prot = pgprot_writecombine(prot);
+	else if (idev->cache == IVSHMEM_CACHE_UC)
+		prot = pgprot_noncached(prot);
+	/* What is shared with the host is never encrypted (SEV, TDX). */
+	if (!idev->pages)
+		prot = pgprot_decrypted(prot);
+	vma->vm_ops = &region_vm_ops;
+	vma->vm_page_prot = prot;
+	return 0;
+}
+
+int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_device *idev = file->idev;
+	int ret;
+
+	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
+		return -ENODEV;
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+
+	vma->vm_private_data = idev;
+	if (vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
+		ret = map_registers(file, vma);
+	else
+		ret = map_region(file, vma);
+	if (ret)
+		return ret;
+	vm_flags_clear(vma, VM_MAYEXEC);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	trace_ivshmem_map(idev->minor, vma);
+	return 0;
+}

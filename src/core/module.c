@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmem: what happens when the module is loaded and unloaded
+ *
+ * insmod or modprobe ends in ivshmem_init(): it reserves device numbers, makes
+ * the class /sys/class/ivshmem and tells the PCI core which devices are ours.
+ * From then on the core calls pci.c for each one found, now or at hotplug.
+ * rmmod ends in ivshmem_access_end(); while a node is open or mapped the kernel does
+ * not let it come to that.
+ */
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include "core.h"
+
+#define IVSHMEM_MINORS	1024
+#define IVSHMEM_FS_MAGIC	0x6976736d	/* "ivsm" */
+
+const char * const ivshmem_cache_names[] = { "wb", "wc", "uc" };
+unsigned int ivshmem_cache = IVSHMEM_CACHE_WB;
+bool ivshmem_map_registers = true;
+
+static int cache_set(const char *val, const struct kernel_param *kp)
+{
+	int cache = sysfs_match_string(ivshmem_cache_names, val);
+
+	if (cache < 0) {
+		pr_err("ivshmem: cache=%s: say wb, wc or uc\n", val);
+		return -EINVAL;
+	}
+	ivshmem_cache = cache;
+	return 0;
+}
+
+static int cache_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", ivshmem_cache_names[ivshmem_cache]);
+}
+
+static const struct kernel_param_ops cache_ops = {
+	.set = cache_set,
+	.get = cache_get,
+};
+
+module_param_cb(cache, &cache_ops, NULL, 0444);
+MODULE_PARM_DESC(cache, "How regions are mapped: wb (write-back, default), wc (write-combining), uc (uncached)");
+
+/*
+ * On by default: with MSI-X the page holds nothing but the own id and the
+ * doorbell, and who may open the node for writing may ring any peer by ioctl
+ * anyway. A mapping rings without a system call.
+ */
+module_param_named(map_registers, ivshmem_map_registers, bool, 0444);
+MODULE_PARM_DESC(map_registers, "Let programs that open a device for writing map its register page, to ring without a system call (default: Y)");
+
+struct class ivshmem_class = {
+	.name = "ivshmem",
+	.pm = &ivshmem_pm_ops,
+};
+
+dev_t ivshmem_first_devt;
+static DEFINE_IDA(ivshmem_minors);
+
+int ivshmem_minor_get(void)
+{
+	return ida_alloc_max(&ivshmem_minors, IVSHMEM_MINORS - 1, GFP_KERNEL);
+}
+
+void ivshmem_minor_put(int minor)
+{
+	ida_free(&ivshmem_minors, minor);
+}
+
+/*
+ * A small file system that nobody mounts gives each device one inode of its
+ * own. A node can exist in several places (containers, mknod), each with its
+ * own inode; mappings through all of them are kept in this one.
+ */
+static struct vfsmount *ivshmem_mnt;
+
+static int ivshmem_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, IVSHMEM_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* No owner: the mount lives as long as the module and must not pin it. */
+static struct file_system_type ivshmem_fs = {
+	.name = "ivshmem",
+	.init_fs_context = ivshmem_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+struct inode *ivshmem_inode_new(void)
+{
+	return alloc_anon_inode(ivshmem_mnt->mnt_sb);
+}
+
+static int __init ivshmem_init(void)
+{
+	int ret;
+
+	ret = ivshmem_event_init();
+	if (ret)
+		return ret;
+	ivshmem_mnt = kern_mount(&ivshmem_fs);
+	if (IS_ERR(ivshmem_mnt)) {
+		ret = PTR_ERR(ivshmem_mnt);
+		goto err_event;
+	}
+	ret = alloc_chrdev_region(&ivshmem_first_devt, 0, IVSHMEM_MINORS, "ivshmem");
+	if (ret)
+		goto err_mount;
+	ret = class_register(&ivshmem_class);
+	if (ret)
+		goto err_chrdev;
+	ret = ivshmem_pci_init();
+	if (ret)
+		goto err_class;
+	return 0;
+
+err_class:
+	class_unregister(&ivshmem_class);
+err_chrdev:
+	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
+err_mount:
+	kern_unmount(ivshmem_mnt);
+err_event:
+	ivshmem_event_exit();
+	return ret;
+}
+module_init(ivshmem_init);
+
+static void __exit ivshmem_exit(void)
+{
+	ivshmem_pci_exit();
+	class_unregister(&ivshmem_class);
+	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
+	kern_unmount(ivshmem_mnt);
+	ivshmem_event_exit();
+}
+module_exit(ivshmem_exit);
+
+MODULE_DESCRIPTION("Shared memory and doorbells between virtual machines (ivshmem)");
+MODULE_AUTHOR("The ivshmem authors");
+MODULE_LICENSE("GPL");
+#ifdef IVSHMEM_VERSION
+MODULE_VERSION(IVSHMEM_VERSION);
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What /sys/class/ivshmem/ivshmemN shows; documented in
+ * docs/ABI/sysfs-class-ivshmem
+ *
+ * The files go away before the device does, and the kernel waits for readers
+ * that are in here, so only a reset needs care.
+ */
+#include <linux/slab.h>
+#include "core.h"
+
+static struct ivshmem_device *to_idev(struct device *dev)
+{
+	return container_of(dev, struct ivshmem_device, dev);
+}
+
+static ssize_t size_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%zu\n", to_idev(dev)->size);
+}
+static DEVICE_ATTR_RO(size);
+
+static ssize_t id_show(struct device *dev, struct device_attribute *attr,
+		       char *buf)
+{
+	struct ivshmem_device *idev = to_idev(dev);
+	int idx, ret;
+	u32 id;
+
+	/* Each open file has its own? */
+	if (!idev->peer)
+		return sysfs_emit(buf, "unknown\n");
+	ret = ivshmem_access_begin(idev, &idx);
+	if (ret)
+		return ret;
+	id = ivshmem_peer_id(idev->peer);
+	ivshmem_access_end(idev, idx);
+	if (id == IVSHMEM_ID_UNKNOWN)
+		return sysfs_emit(buf, "unknown\n");
+	return sysfs_emit(buf, "%u\n", id);
+}
+static DEVICE_ATTR_RO(id);
+
+static ssize_t vectors_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_idev(dev)->nr_vectors);
+}
+static DEVICE_ATTR_RO(vectors);
+
+static ssize_t cache_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%s\n", ivshmem_cache_names[to_idev(dev)->cache]);
+}
+static DEVICE_ATTR_RO(cache);
+
+static ssize_t name_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%s\n", to_idev(dev)->name);
+}
+static DEVICE_ATTR_RO(name);
+
+/* Devices of a bus have none. */
+static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
+{
+	if (attr == &dev_attr_name.attr && !to_idev(kobj_to_dev(kobj))->name)
+		return 0;
+	return attr->mode;
+}
+
+static struct attribute *device_attrs[] = {
+	&dev_attr_name.attr,
+	&dev_attr_size.attr,
+	&dev_attr_id.attr,
+	&dev_attr_vectors.attr,
+	&dev_attr_cache.attr,
+	NULL
+};
+
+static const struct attribute_group device_group = {
+	.attrs = device_attrs,
+	.is_visible = device_attr_mode,
+};
+
+static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr,
+			       char *buf)
+{
+	struct ivshmem_counter *counter = container_of(attr, struct ivshmem_counter,
+						       attr);
+
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&counter->count));
+}
+
+/**
+ * ivshmem_sysfs_prepare() - say what sysfs shall show of a device
+ * @idev: with its vectors, not registered yet
+ *
+ * Return: 0 or -ENOMEM
+ */
+int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
+{
+	unsigned int i;
+
+	idev->groups[0] = &device_group;
+	idev->dev.groups = idev->groups;
+	if (!idev->nr_vectors)
+		return 0;
+
+	idev->vector_attrs = kcalloc(idev->nr_vectors + 1,
+				     sizeof(*idev->vector_attrs), GFP_KERNEL);
+	if (!idev->vector_attrs)
+		return -ENOMEM;
+	for (i = 0; i < idev->nr_vectors; i++) {
+		struct device_attribute *attr = &idev->counters[i].attr;
+
+		sysfs_attr_init(&attr->attr);
+		attr->attr.name = idev->counters[i].name;
+		attr->attr.mode = 0444;
+		attr->show = interrupts_show;
+		idev->vector_attrs[i] = &attr->attr;
+	}
+	idev->vector_group.name = "interrupts";
+	idev->vector_group.attrs = idev->vector_attrs;
+	idev->groups[1] = &idev->vector_group;
+	return 0;
+}

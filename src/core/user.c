@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Limits on what one user may have of a device
+ *
+ * Open files, files with O_ASYNC and tasks asleep in WAIT are counted per user and
+ * device. CAP_SYS_RESOURCE lifts the limits.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/slab.h>
+#include <linux/user_namespace.h>
+#include "core.h"
+
+/*
+ * An unprivileged user gets any number of uids in a user namespace of its own. They
+ * count as the user who created the namespace.
+ */
+static kuid_t counted_uid(void)
+{
+	const struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_uid();
+
+	for (; ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+			uid = ns->owner;
+	return uid;
+}
+
+static struct ivshmem_user *lookup_user(struct ivshmem_device *idev, kuid_t uid)
+{
+	struct ivshmem_user *user;
+
+	lockdep_assert_held(&idev->users_lock);
+	list_for_each_entry(user, &idev->users, node)
+		if (uid_eq(user->uid, uid))
+			return user;
+	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	if (!user)
+		return NULL;
+	user->uid = uid;
+	list_add(&user->node, &idev->users);
+	return user;
+}
+
+/**
+ * ivshmem_user_get() - count an open file
+ * @idev: its device
+ *
+ * Return: the caller's user; -EUSERS if it has too many files; -ENOMEM
+ */
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
+{
+	struct ivshmem_user *user;
+
+	mutex_lock(&idev->users_lock);
+	user = lookup_user(idev, counted_uid());
+	if (!user)
+		user = ERR_PTR(-ENOMEM);
+	else if (user->files >= IVSHMEM_USER_FILES && !capable(CAP_SYS_RESOURCE))
+		user = ERR_PTR(-EUSERS);
+	else
+		user->files++;
+	mutex_unlock(&idev->users_lock);
+	return user;
+}
+
+/**
+ * ivshmem_user_put() - stop counting a file that is closed
+ * @idev: its device
+ * @user: as ivshmem_user_get() returned it
+ */
+void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
+{
+	mutex_lock(&idev->users_lock);
+	if (!--user->files) {
+		list_del(&user->node);
+		kfree(user);
+	}
+	mutex_unlock(&idev->users_lock);
+}
+
+/**
+ * ivshmem_user_charge() - increment a counter with a limit
+ * @count: in struct ivshmem_user
+ * @max: the limit
+ *
+ * Return: 0, to be undone by atomic_dec(); or -EUSERS
+ */
+int ivshmem_user_charge(atomic_t *count, int max)
+{
+	if (atomic_inc_return(count) <= max || capable(CAP_SYS_RESOURCE))
+		return 0;
+	atomic_dec(count);
+	return -EUSERS;
+}

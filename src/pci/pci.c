@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The PCI device: where the hardware meets the driver
+ *
+ * BAR0 holds the registers, BAR1 the MSI-X table (if there are interrupts),
+ * BAR2 the shared memory. The PCI core calls probe for each device it finds,
+ * at boot or at hotplug, and remove when one is unplugged or unbound, or when
+ * the module goes. The device is specified in docs/specs/ivshmem-spec in QEMU's
+ * sources; ivshmem-plain is the kind without interrupts, ivshmem-doorbell the
+ * one with.
+ */
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include "core.h"
+
+#define IVSHMEM_PCI_DEVICE	0x1110
+#define IVSHMEM_PCI_REVISION	1
+
+#define BAR_REGISTERS	0
+#define BAR_MEMORY	2
+
+/* Registers, offsets in bytes, 32 bits each. */
+#define REG_IVPOSITION	8
+#define REG_DOORBELL	IVSHMEM_REG_DOORBELL
+#define REGISTERS_SIZE	16
+
+/**
+ * struct ivshmem_pci - a PCI device with our driver
+ * @pdev: the device
+ * @idev: what is above; a reference is held
+ * @registers: BAR0
+ * @rest_of_page: keeps others out of the register page
+ * @irq_names: what /proc/interrupts shows, for each vector
+ */
+struct ivshmem_pci {
+	struct pci_dev *pdev;
+	struct ivshmem_device *idev;
+	void __iomem *registers;
+	struct resource rest_of_page;
+	char (*irq_names)[40];
+};
+
+static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+{
+	struct ivshmem_pci *ip = idev->priv;
+
+	/* writel() lets earlier writes to the region go first. */
+	writel(IVSHMEM_DOORBELL(peer, vector), ip->registers + REG_DOORBELL);
+}
+
+static u32 pci_id(struct ivshmem_device *idev)
+{
+	struct ivshmem_pci *ip = idev->priv;
+	u32 id = readl(ip->registers + REG_IVPOSITION);
+
+	return id > IVSHMEM_MAX_PEER ? IVSHMEM_ID_UNKNOWN : id;
+}
+
+static const struct ivshmem_transport ivshmem_pci_transport = {
+	.owner = THIS_MODULE,
+	.ring = pci_ring,
+	.id = pci_id,
+};
+
+static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
+{
+	while (requested--)
+		free_irq(pci_irq_vector(ip->pdev, requested),
+			 ivshmem_device_vector(ip->idev, requested));
+	pci_free_irq_vectors(ip->pdev);
+}
+
+/* Get up to @want vectors; gives how many, or a negative errno. */
+static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
+{
+	int i, ret, got = pci_alloc_irq_vectors(ip->pdev, 1, want, PCI_IRQ_MSIX);
+
+	for (i = 0; i < got; i++) {
+		snprintf(ip->irq_names[i], sizeof(ip->irq_names[i]),
+			 "ivshmem-v%d@pci:%s", i, pci_name(ip->pdev));
+		ret = request_irq(pci_irq_vector(ip->pdev, i),
+				  ivshmem_interrupt, 0, ip->irq_names[i],
+				  ivshmem_device_vector(ip->idev, i));
+		if (ret) {
+			free_interrupts(ip, i);
+			return ret;
+		}
+	}
+	return got;
+}
+
+/*
+ * As many vectors as the device has and the machine will give. A small machine
+ * does not have them all, and finds out only when they are requested: ask for
+ * half of them then, which leaves some for others. Without any it is a device
+ * without doorbells.
+ */
+static int request_interrupts(struct ivshmem_pci *ip)
+{
+	int offered = min(pci_msix_vec_count(ip->pdev), IVSHMEM_MAX_VECTORS);
+	int want, ret, got = 0;
+
+	ret = ivshmem_device_set_vectors(ip->idev, max(offered, 0));
+	if (ret || offered <= 0)
+		return ret;
+	ip->irq_names = devm_kcalloc(&ip->pdev->dev, offered,
+				     sizeof(*ip->irq_names), GFP_KERNEL);
+	if (!ip->irq_names)
+		return -ENOMEM;
+	for (want = offered; want && got <= 0; want /= 2)
+		got = try_interrupts(ip, want);
+	ip->idev->nr_vectors = max(got, 0);
+	if (got < offered)
+		pci_warn(ip->pdev, "%u of %d interrupt vectors granted\n",
+			 ip->idev->nr_vectors, offered);
+	return 0;
+}
+
+/*
+ * The registers are 256 bytes, and a mapping gives away a whole page. Offer it
+ * only if the rest of the page belongs to nobody, and see to it that it stays
+ * so.
+ */
+static void claim_register_page(struct ivshmem_pci *ip)
+{
+	struct resource *bar = &ip->pdev->resource[BAR_REGISTERS];
+	phys_addr_t start = pci_resource_start(ip->pdev, BAR_REGISTERS);
+	resource_size_t len = pci_resource_len(ip->pdev, BAR_REGISTERS);
+
+	if (!ivshmem_map_registers || !ip->idev->can_ring || !PAGE_ALIGNED(start))
+		return;
+	if (len < PAGE_SIZE) {
+		ip->rest_of_page = (struct resource) {
+			.name = "ivshmem register page",
+			.start = bar->end + 1,
+			.end = start + PAGE_SIZE - 1,
+			.flags = bar->flags | IORESOURCE_BUSY,
+		};
+		if (!bar->parent ||
+		    request_resource(bar->parent, &ip->rest_of_page)) {
+			ip->rest_of_page.parent = NULL;
+			return;
+		}
+	}
+	ip->idev->registers_phys = start;
+}
+
+static void release_register_page(struct ivshmem_pci *ip)
+{
+	if (ip->rest_of_page.parent)
+		release_resource(&ip->rest_of_page);
+}
+
+static const struct pci_device_id ivshmem_pci_ids[] = {
+	{ PCI_DEVICE(PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
+
+/* Is this hardware we can drive? Says why if not. */
+static int check_device(struct pci_dev *pdev)
+{
+	/* By new_id or driver_override any device comes here. */
+	if (!pci_match_id(ivshmem_pci_ids, pdev) &&
+	    security_locked_down(LOCKDOWN_PCI_ACCESS)) {
+		pci_err(pdev, "the kernel is locked down: no other devices than %04x:%04x\n",
+			PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE);
+		return -EPERM;
+	}
+	if (pdev->revision != IVSHMEM_PCI_REVISION) {
+		pci_err(pdev, "revision %u is not supported, only %u: use ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later instead of ivshmem\n",
+			pdev->revision, IVSHMEM_PCI_REVISION);
+		return -ENODEV;
+	}
+	if (!(pci_resource_flags(pdev, BAR_REGISTERS) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, BAR_REGISTERS) < REGISTERS_SIZE) {
+		pci_err(pdev, "BAR %d is no register block\n", BAR_REGISTERS);
+		return -ENODEV;
+	}
+	if (!(pci_resource_flags(pdev, BAR_MEMORY) & IORESOURCE_MEM) ||
+	    !pci_resource_start(pdev, BAR_MEMORY)) {
+		pci_err(pdev, "BAR %d has no memory: has the hypervisor given it any, and was there room for it?\n",
+			BAR_MEMORY);
+		return -ENODEV;
+	}
+	if (pci_resource_len(pdev, BAR_MEMORY) < PAGE_SIZE) {
+		pci_err(pdev, "BAR %d (%pR) is smaller than a page\n", BAR_MEMORY,
+			&pdev->resource[BAR_MEMORY]);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/*
+ * Does it still answer? Where nobody does the bus reads all-ones, so that whatever
+ * has been read before may be wrong.
+ */
+static int check_presence(struct pci_dev *pdev)
+{
+	if (pci_device_is_present(pdev))
+		return 0;
+	pci_err(pdev, "the device does not answer\n");
+	return -ENODEV;
+}
+
+/* All of what belongs to the PCI device; undone by unmap_device(). */
+static int map_device(struct ivshmem_pci *ip)
+{
+	struct pci_dev *pdev = ip->pdev;
+	int ret;
+
+	ip->registers = pci_ioremap_bar(pdev, BAR_REGISTERS);
+	if (!ip->registers)
+		return -ENOMEM;
+	ret = ivshmem_device_map(ip->idev, pci_resource_start(pdev, BAR_MEMORY),
+				 pci_resource_len(pdev, BAR_MEMORY));
+	if (ret) {
+		pci_err(pdev, "can't map BAR %d (%pR): %d\n", BAR_MEMORY,
+			&pdev->resource[BAR_MEMORY], ret);
+		iounmap(ip->registers);
+	}
+	return ret;
+}
+
+static void unmap_device(struct ivshmem_pci *ip)
+{
+	ivshmem_device_unmap(ip->idev);
+	iounmap(ip->registers);
+}
+
+static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct ivshmem_device *idev;
+	struct ivshmem_pci *ip;
+	int ret;
+
+	ret = check_device(pdev);
+	if (ret)
+		return ret;
+
+	ip = kzalloc(sizeof(*ip), GFP_KERNEL);
+	if (!ip)
+		return -ENOMEM;
+	ip->pdev = pdev;
+
+	ret = pci_enable_device_mem(pdev);
+	if (ret)
+		goto err_free;
+	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	if (ret)
+		goto err_disable;
+	pci_set_master(pdev);
+
+	idev = ivshmem_device_alloc(&pdev->dev, &ivshmem_pci_transport, ip);
+	if (IS_ERR(idev)) {
+		ret = PTR_ERR(idev);
+		goto err_regions;
+	}
+	ip->idev = idev;
+	idev->can_ring = pdev->msix_cap;
+
+	ret = map_device(ip);
+	if (ret)
+		goto err_put;
+	ret = request_interrupts(ip);
+	if (ret)
+		goto err_unmap;
+	claim_register_page(ip);
+	ret = check_presence(pdev);
+	if (ret)
+		goto err_interrupts;
+
+	pci_set_drvdata(pdev, ip);
+	ret = ivshmem_device_register(idev);
+	if (ret)
+		goto err_interrupts;
+	return 0;
+
+err_interrupts:
+	release_register_page(ip);
+	free_interrupts(ip, idev->nr_vectors);
+err_unmap:
+	unmap_device(ip);
+err_put:
+	put_device(&idev->dev);
+err_regions:
+	pci_clear_master(pdev);
+	pci_release_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+err_free:
+	kfree(ip);
+	return ret;
+}
+
+/* Unplugged, unbound, or the module goes: files may be open, mappings in use. */
+static void ivshmem_pci_remove(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+	struct ivshmem_device *idev = ip->idev;
+
+	ivshmem_device_unregister(idev);
+	release_register_page(ip);
+	free_interrupts(ip, idev->nr_vectors);
+	unmap_device(ip);
+	put_device(&idev->dev);
+	pci_clear_master(pdev);
+	pci_release_regions(pdev);
+	pci_disable_device(pdev);
+	kfree(ip);
+}
+
+static void ivshmem_pci_reset_prepare(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+
+	ivshmem_device_reset_prepare(ip->idev);
+}
+
+static void ivshmem_pci_reset_done(struct pci_dev *pdev)
+{
+	struct ivshmem_pci *ip = pci_get_drvdata(pdev);
+
+	ivshmem_device_reset_done(ip->idev);
+}
+
+static const struct pci_error_handlers ivshmem_pci_err_handler = {
+	.reset_prepare = ivshmem_pci_reset_prepare,
+	.reset_done = ivshmem_pci_reset_done,
+};
+
+static struct pci_driver ivshmem_pci_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = ivshmem_pci_ids,
+	.probe = ivshmem_pci_probe,
+	.remove = ivshmem_pci_remove,
+	.err_handler = &ivshmem_pci_err_handler,
+};
+
+int __init ivshmem_pci_init(void)
+{
+	return pci_register_driver(&ivshmem_pci_driver);
+}
+
+void ivshmem_pci_exit(void)
+{
+	pci_unregister_driver(&ivshmem_pci_driver);
+}

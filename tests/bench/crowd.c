@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How long the interrupt handler takes, and how long another user's doorbell, while an
+ * ordinary user has as many listeners on a vector as it can get, of one kind.
+ *
+ *	crowd KIND
+ *
+ * A child is that user. It rings its vector while the parent sleeps for another one and
+ * rings itself. Handlers are timed by the kernel's trace of interrupts.
+ */
+#include <grp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "bench.h"
+
+#define USER	1000
+#define MANY	10000		/* as many as the limits allow, or these */
+#define EPOLLS	1000
+#define GROUP	1000		/* processes that get SIGIO */
+#define ROUNDS	500
+#define PAUSE_US 500		/* between two rings of the user */
+#define ATTACKED 0
+#define QUIET	1
+#define TRACING	"/sys/kernel/tracing/"
+
+/* A file of the user's, or -1 at the limit. */
+static int more(void)
+{
+	return open(RIG_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
+static void watch(int fd, int epolls)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+
+	while (epolls--)
+		must(epoll_ctl(must(epoll_create1(EPOLL_CLOEXEC)), EPOLL_CTL_ADD, fd, &e));
+}
+
+static int wait_for_ever(void *fd)
+{
+	struct ivshmem_wait w = { .vector = ATTACKED, .timeout_ns = -1 };
+
+	while (!ioctl((intptr_t)fd, IVSHMEM_IOC_WAIT, &w))
+		w.timeout_ns = -1;
+	return 0;
+}
+
+static void crowd_none(void)
+{
+}
+
+static void crowd_waiter(void)
+{
+	if (!fork())
+		_exit(wait_for_ever((void *)(intptr_t)more()));
+}
+
+static void crowd_eventfd(void)
+{
+	must(dev_eventfd(more(), ATTACKED, must(eventfd(0, EFD_CLOEXEC))));
+}
+
+static void crowd_waiters(void)
+{
+	int fd = more();
+
+	for (int i = 0; i < MANY; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			break;
+		if (!pid)
+			_exit(wait_for_ever((void *)(intptr_t)fd));
+		/* At the limit it ends at once. */
+		if (i > 250 && waitpid(-1, NULL, WNOHANG) > 0)
+			break;
+	}
+}
+
+static void crowd_bindings(void)
+{
+	int efd = must(eventfd(0, EFD_CLOEXEC)), fd;
+
+	for (int i = 0; i < MANY && (fd = more()) >= 0; i++)
+		must(dev_eventfd(fd, ATTACKED, efd));
+	watch(efd, EPOLLS);
+}
+
+static void crowd_epolls(void)
+{
+	watch(more(), MANY);
+}
+
+static void crowd_sigio(void)
+{
+	int fd;
+
+	signal(SIGIO, SIG_IGN);
+	must(setpgid(0, 0));
+	for (int i = 0; i < GROUP; i++)
+		if (!fork())
+			for (;;)
+				pause();
+	for (int i = 0; i < MANY && (fd = more()) >= 0; i++) {
+		must(fcntl(fd, F_SETOWN, -getpid()));
+		if (fcntl(fd, F_SETFL, O_RDWR | O_ASYNC))
+			break;
+	}
+}
+
+static const struct kind {
+	const char *name;
+	void (*gather)(void);
+} kinds[] = {
+	{ "none", crowd_none },
+	{ "waiter", crowd_waiter },
+	{ "eventfd", crowd_eventfd },
+	{ "waiters", crowd_waiters },
+	{ "bindings", crowd_bindings },
+	{ "epolls", crowd_epolls },
+	{ "sigio", crowd_sigio },
+};
+
+/* The user: gather the crowd, say so, then ring until killed. */
+static void be_user(const struct kind *kind, int ready)
+{
+	struct rlimit files = { 2 * MANY, 2 * MANY };
+	uint32_t id;
+	int fd;
+
+	must(setrlimit(RLIMIT_NOFILE, &files));
+	must(setpgid(0, 0));
+	must(setgroups(0, NULL));
+	must(setgid(USER));
+	must(setuid(USER));
+	fd = must(more());
+	id = dev_info(fd).id;
+	kind->gather();
+	must(write(ready, "", 1));
+	for (;;) {
+		dev_ring(fd, id, ATTACKED);
+		usleep(PAUSE_US);
+	}
+}
+
+static void trace(const char *file, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	must(file_write(path, text) ? -1 : 0);
+}
+
+/*
+ * Time from each irq_handler_entry of ours to the exit on the same processor, in µs. Not
+ * the longest: the host takes the processor away in the middle of some.
+ */
+static double handler_p99(void)
+{
+	static int64_t samples[100000];
+	double entry[8] = { 0 }, now;
+	size_t count = 0;
+	FILE *file = fopen(TRACING "trace", "re");
+	char line[512], what[64];
+	unsigned int cpu;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *at = strchr(line, '[');
+
+		if (line[0] == '#' || !at ||
+		    sscanf(at, "[%u] %*s %lf: %63[^:]", &cpu, &now, what) != 3 || cpu > 7)
+			continue;
+		if (!strcmp(what, "irq_handler_entry") && strstr(line, "ivshmem"))
+			entry[cpu] = now;
+		if (!strcmp(what, "irq_handler_exit") && entry[cpu]) {
+			if (count < sizeof(samples) / sizeof(*samples))
+				samples[count++] = (now - entry[cpu]) * 1e6;
+			entry[cpu] = 0;
+		}
+	}
+	if (file)
+		fclose(file);
+	if (!count)
+		tap_bail("no interrupt was traced");
+	return bench_quantile(samples, count, 0.99);
+}
+
+/* Round trips of this process's own doorbell. */
+static void measure(int fd, bool traced)
+{
+	static int64_t samples[ROUNDS];
+	uint32_t id = dev_info(fd).id;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct ivshmem_ring_wait rw = {
+			.ring = { .peer = id, .vector = QUIET },
+			.wait = { .vector = QUIET, .timeout_ns = 10 * SECOND },
+		};
+		int64_t start = now_ns();
+
+		must(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+		samples[i] = now_ns() - start;
+		usleep(PAUSE_US);
+	}
+	if (traced)
+		return;
+	bench_value("p50", bench_quantile(samples, ROUNDS, 0.5) / 1e3);
+	bench_value("p99", bench_quantile(samples, ROUNDS, 0.99) / 1e3);
+}
+
+int main(int argc, char **argv)
+{
+	const struct kind *kind = kinds, *end = kinds + sizeof(kinds) / sizeof(*kinds);
+	int ready[2], fd;
+	char byte;
+	pid_t pid;
+
+	while (kind < end && argc == 2 && strcmp(kind->name, argv[1]))
+		kind++;
+	if (argc != 2 || kind == end)
+		tap_bail("usage: crowd none|waiter|eventfd|waiters|bindings|epolls|sigio");
+	must(chmod(RIG_DEVICE, 0666));
+	fd = dev_open();
+	must(pipe2(ready, O_CLOEXEC));
+	pid = must(fork());
+	if (!pid)
+		be_user(kind, ready[1]);
+	must(read(ready[0], &byte, 1) - 1);
+	measure(fd, false);
+	close(must(open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC)));
+	trace("events/irq/irq_handler_entry/enable", "1");
+	trace("events/irq/irq_handler_exit/enable", "1");
+	measure(fd, true);
+	trace("events/irq/enable", "0");
+	bench_value("handler", handler_p99());
+	kill(-pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A fuzzer of mappings. The kernel takes its own paths through page tables for each
+ * call that changes or reads a mapping, and a driver whose entries one of them does
+ * not expect brings it down. So processes with several threads do all of that to
+ * mappings of regions of up to 8 GiB, while their devices go, come back and are reset.
+ * What the calls return does not matter, only that the kernel does not complain,
+ * nobody hangs, and the regions can be mapped and used afterwards.
+ *
+ * OPERATIONS= is how many, SEED= begins the same ones as another run. After an oops
+ * the parent would hang as well, so the guest ends at once.
+ */
+/*
+ * rig: devices=plain,plain,plain,plain size=16M,1G,2560M,8G over=pci,window,memory
+ * rig: bridges=yes mem=6144 append=oops=panic timeout=400
+ */
+#include <pthread.h>
+#include <sys/mount.h>
+
+#include "mm_fuzz_ops.h"
+
+#define DEVICES 4
+#define THREADS 2		/* of a process */
+#define PATIENCE (60 * SECOND)	/* after that, something hangs */
+#define CONFIG "/sys/kernel/config/ivshmem/"
+
+static struct device {
+	uint64_t size;		/* tells them apart */
+	char pci[32];
+	char switched[64];	/* file that takes it away and brings it back */
+} devices[DEVICES];
+
+static unsigned int count;
+static unsigned long seed;
+
+static void devices_find(void)
+{
+	char path[64], link[256], node[16];
+
+	for (int i = 0; i < DEVICES; i++) {
+		struct device *d = &devices[count];
+		int file;
+
+		snprintf(node, sizeof(node), "ivshmem%d", i);
+		snprintf(path, sizeof(path), "/dev/%s", node);
+		if (access(path, F_OK))
+			continue;
+		file = dev_open_at(path, O_RDWR);
+		d->size = dev_info(file).size;
+		close(file);
+		snprintf(d->switched, sizeof(d->switched), CONFIG "%s/enable", node);
+		snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/device", node);
+		memset(link, 0, sizeof(link));
+		if (readlink(path, link, sizeof(link) - 1) > 0)
+			snprintf(d->pci, sizeof(d->pci), "%s", basename(link));
+		count++;
+	}
+}
+
+static int device_off(const struct device *d)
+{
+	return rig_over("pci") ? file_write(PCI_DRIVER "unbind", d->pci) :
+				 file_write(d->switched, "0");
+}
+
+static int device_on(const struct device *d)
+{
+	return rig_over("pci") ? file_write(PCI_DRIVER "bind", d->pci) :
+				 file_write(d->switched, "1");
+}
+
+/*
+ * The processes
+ */
+
+static void *work(void *number)
+{
+	fuzz_seed(seed * 1000 + (uintptr_t)number);
+	alarm_often();
+	while (!shared->stop)
+		run_one();
+	return NULL;
+}
+
+static void fuzz(unsigned int number)
+{
+	pthread_t threads[THREADS];
+
+	guard();
+	fd = open_device(size);
+	if (fd < 0)	/* away, so for once what op_open() finds closed */
+		fd = open("/dev/null", O_RDWR);
+	own_memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	if (own_memory < 0 || pipe2(ends, O_NONBLOCK | O_CLOEXEC))
+		_exit(2);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, work, (void *)(number * THREADS + i)))
+			_exit(3);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	_exit(0);
+}
+
+static void process_start(unsigned int slot)
+{
+	static unsigned int number;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		tap_bail("fork: %s", strerror(errno));
+	if (!pid) {
+		size = devices[slot % count].size;
+		fuzz(number);
+	}
+	number++;
+	shared->pids[slot] = pid;
+}
+
+/* Did a process end as it should? */
+static bool process_ended(unsigned int slot, bool killed)
+{
+	int64_t end = now_ns() + PATIENCE;
+	pid_t pid = shared->pids[slot];
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (now_ns() > end)
+			tap_bail("seed %lu: process %u hangs", seed, slot);
+		sleep_ms(5);
+	}
+	if (!status || (killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+		return true;
+	tap_note("seed %lu: process %u ended with 0x%x", seed, slot, status);
+	return false;
+}
+
+/*
+ * What happens to them
+ */
+
+static int switch_device(struct device *d)
+{
+	char path[96];
+
+	/* To zero gigabytes takes its time. */
+	if (rig_over("memory") && d->size > 64 * MIB && !once_in(16))
+		return 0;
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", d->pci);
+	if (once_in(2) && !access(path, F_OK))
+		return file_write(path, "1");
+	if (device_off(d))
+		return -EIO;
+	sleep_ms(below(30));
+	return device_on(d);
+}
+
+/* Until so many operations are done; gives how often something went wrong. */
+static unsigned int disturb(unsigned long goal)
+{
+	unsigned long last = 0;
+	int64_t progress = now_ns();
+	unsigned int wrong = 0, slot;
+	int ret;
+
+	while (shared->operations < goal) {
+		sleep_ms(below(100));
+		if (shared->operations != last)
+			progress = now_ns();
+		else if (now_ns() > progress + PATIENCE)
+			tap_bail("seed %lu: no process gets on", seed);
+		last = shared->operations;
+		if (once_in(8)) {
+			slot = below(PROCESSES);
+			kill(shared->pids[slot], SIGKILL);
+			wrong += !process_ended(slot, true);
+			process_start(slot);
+		} else {
+			slot = below(count);
+			ret = switch_device(&devices[slot]);
+			if (ret)
+				tap_note("device %u did not come back: %d", slot, ret);
+			wrong += ret != 0;
+		}
+	}
+	return wrong;
+}
+
+/* Half of them end by themselves. */
+static unsigned int processes_end(void)
+{
+	unsigned int wrong = 0;
+
+	shared->stop = true;
+	for (int i = 0; i < PROCESSES; i += 2)
+		kill(shared->pids[i], SIGKILL);
+	for (int i = 0; i < PROCESSES; i++)
+		wrong += !process_ended(i, !(i % 2));
+	return wrong;
+}
+
+/*
+ * Afterwards
+ */
+
+static void check_device(const struct device *d)
+{
+	const uint64_t step = 2 * MIB + PAGE;
+	int file = open_device(d->size);
+	unsigned int wrong = 0;
+	uint64_t word;
+	char *p;
+
+	if (!tap_ok(file >= 0, "the device of %llu MiB is there", d->size / MIB))
+		return;
+	p = dev_map(file, d->size);
+	for (uint64_t at = 0; at < d->size; at += step)
+		*(volatile uint64_t *)(p + at) = ~at;
+	munmap(p, d->size);
+	p = dev_map(file, d->size);
+	for (uint64_t at = 0; at < d->size; at += step) {
+		wrong += *(volatile uint64_t *)(p + at) != ~at;
+		wrong += pread(file, &word, sizeof(word), at) != sizeof(word) || word != ~at;
+	}
+	tap_eq(wrong, 0, "it can be mapped, and shows what was written");
+	munmap(p, d->size);
+	close(file);
+}
+
+int main(void)
+{
+	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(80000));
+	int64_t start = now_ns();
+	unsigned int wrong;
+
+	seed = rig_said("RIG_SEED", now_ns() % 1000000);
+	fuzz_seed(seed);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	file_write("/sys/kernel/mm/transparent_hugepage/enabled", "always");
+	devices_find();
+	if (count < DEVICES)
+		tap_skip("a device of 8 GiB", "it is more than half of the guest's memory");
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (unsigned int i = 0; i < PROCESSES; i++)
+		process_start(i);
+	wrong = disturb(operations);
+	tap_eq(wrong, 0, "seed %lu: all devices came back", seed);
+	tap_eq(processes_end(), 0, "all processes ended: %lu operations, %lld a second",
+	       shared->operations, shared->operations * SECOND / (long long)(now_ns() - start));
+	for (unsigned int i = 0; i < count; i++)
+		check_device(&devices[i]);
+	return tap_done();
+}

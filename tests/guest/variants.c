@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ordinary life of a device on machines that are not ordinary: without MSI-X, with
+ * one processor, locked down, with the shorter kind of page tables.
+ */
+/* rig: variants=nomsi,nosmp,lockdown,no5lvl devices=doorbell vectors=4 size=4M insmod=no */
+#include <sys/mount.h>
+
+#include "module.h"
+#include "users.h"
+
+#define DEVICE "0000:00:10.0"
+#define SIZE (4 << 20)
+#define SECURITY "/sys/kernel/security"
+/* Further than page tables of four levels reach. */
+#define HIGH ((void *)(1ULL << 50))
+#define LOW_END ((void *)(1ULL << 47))
+
+static bool variant_is(const char *name)
+{
+	const char *variant = getenv("RIG_VARIANT");
+
+	return variant && !strcmp(variant, name);
+}
+
+/* Unsigned, the driver cannot be loaded after this: so it is there before. */
+static void lock_down(void)
+{
+	if (!variant_is("lockdown"))
+		return;
+	mount("securityfs", SECURITY, "securityfs", 0, NULL);
+	tap_eq(file_write(SECURITY "/lockdown", "confidentiality"), 0,
+	       "lock the kernel down");
+}
+
+/* Is the machine what it was to be? */
+static void test_machine(int fd)
+{
+	char *high = mmap(HIGH, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	tap_eq(dev_info(fd).vectors, variant_is("nomsi") ? 0 : 4, "vectors");
+	tap_eq(sysconf(_SC_NPROCESSORS_ONLN), variant_is("nosmp") ? 1 : 2, "processors");
+	if (variant_is("no5lvl"))
+		tap_ok(high < (char *)LOW_END, "addresses end where four levels do");
+	munmap(high, PAGE);
+}
+
+static void test_memory(int fd)
+{
+	char *map = dev_map(fd, SIZE), text[8] = "", *high;
+
+	tap_ok(user_touch(map, SIZE, true), "map and touch all pages");
+	tap_eq(pwrite(fd, "written", 8, 100), 8, "write");
+	tap_eq(pread(fd, text, 8, 100), 8, "read");
+	tap_ok(!strcmp(text, "written") && !strcmp(map + 100, text),
+	       "both and the mapping are the same memory");
+	munmap(map, SIZE);
+	high = mmap(HIGH, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	tap_ok(high != MAP_FAILED, "map as high as can be");
+	tap_ok(user_touch(high, SIZE, true), "and touch");
+	munmap(high, SIZE);
+}
+
+static void test_doorbell(int fd)
+{
+	tap_eq(dev_ring_self(fd, 1), 0, "ring");
+	if (dev_info(fd).vectors)
+		tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), 1, "the doorbell comes in");
+	else
+		tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), -EOPNOTSUPP,
+		       "none can come in, which WAIT says");
+}
+
+static void test_rebind(int fd)
+{
+	char *map = dev_map(fd, SIZE);
+	struct users users;
+
+	users_start(&users, RIG_DEVICE);
+	tap_eq(file_write(PCI_DRIVER "unbind", DEVICE), 0, "unbind");
+	tap_ok(!user_touch(map, SIZE, true), "its mapping ends in SIGBUS");
+	tap_eq(users_end(&users), 0, "all users saw it go");
+	munmap(map, SIZE);
+	close(fd);
+	tap_eq(file_write(PCI_DRIVER "bind", DEVICE), 0, "bind");
+	fd = dev_open();
+	map = dev_map(fd, SIZE);
+	tap_ok(user_touch(map, SIZE, true), "it is there again");
+	test_doorbell(fd);
+	munmap(map, SIZE);
+	close(fd);
+}
+
+static void test_reload(void)
+{
+	if (!variant_is("lockdown"))
+		return module_clean();
+	tap_eq(module_unload(), 0, "unload");
+	tap_eq(module_load(), -EPERM, "locked down, no module loads that is not signed");
+	tap_ok(rig_try("expect-log Lockdown: .*unsigned module"), "which the log says");
+}
+
+int main(void)
+{
+	int fd;
+
+	signal(SIGBUS, user_on_sigbus);
+	tap_eq(module_load(), 0, "load");
+	lock_down();
+	fd = dev_open();
+	test_machine(fd);
+	test_memory(fd);
+	test_doorbell(fd);
+	test_rebind(fd);
+	test_reload();
+	return tap_done();
+}

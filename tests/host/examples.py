@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The programs in examples/ do what README.md and docs/library.md say, and these
+documents show them as they are.
+
+A document shows a program below a mark, without its first line, the license:
+
+    <!-- examples/hello.c -->
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+SAN = TOP / "build" / "san"
+TEXT = "Hello from guest 1"
+NOTE = 251              # characters that fit into the note of the first program
+LONG = "word " * 100
+WORDS = ["one", "two", "three"]
+SECONDS = 60
+
+points = failures = 0
+
+
+def check(passed: bool, name: str, *details: object) -> None:
+    """One point; @details explain a failure."""
+    global points, failures
+    points += 1
+    failures += not passed
+    for detail in () if passed else details:
+        print(f"# {detail!r}")
+    print(f"{'' if passed else 'not '}ok {points} - {name}", flush=True)
+
+
+def shown() -> dict[str, str]:
+    """The programs in the documents, by their names."""
+    return {name: text
+            for document in (TOP / "README.md", *(TOP / "docs").glob("*.md"))
+            for name, text in re.findall(r"<!-- examples/(\S+) -->\n```\w+\n(.*?)```",
+                                         document.read_text(), re.S)}
+
+
+def check_documents() -> None:
+    """Each example is shown once, and each program shown is an example."""
+    files = {path.name: path.read_text().partition("\n")[2]
+             for path in (TOP / "examples").iterdir()}
+    documents = shown()
+    for name in sorted(files.keys() | documents.keys()):
+        check(files.get(name) == documents.get(name),
+              f"examples/{name} is what the documents show",
+              "file", files.get(name), "shown", documents.get(name))
+
+
+def command(name: str) -> list[str]:
+    """How to start an example."""
+    if name.endswith(".py"):
+        return [sys.executable, str(TOP / "examples" / name)]
+    return [str(SAN / "examples" / name)]
+
+
+def converse(listener, speaker, server, join):
+    """Start the listener; when it has joined, run the speaker. Return what the
+    listener printed and its exit status."""
+    env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
+    with subprocess.Popen(listener, text=True, stdin=subprocess.DEVNULL, env=env,
+                          stdout=subprocess.PIPE) as process:
+        try:
+            for line in server.stderr:
+                if join in line:
+                    break
+            subprocess.run(speaker, check=True, timeout=SECONDS)
+            return process.communicate(timeout=SECONDS)[0].strip(), process.returncode
+        finally:
+            process.kill()
+
+
+def greet(socket, server):
+    """The first program, with the reader there first and with the writer there first.
+    The first to join is peer 0, the writer alone too."""
+    hello = [*command("hello"), socket]
+    heard = converse(hello, [*hello, "0", TEXT], server, "event=join peer=0")
+    check(heard == (TEXT, 0), "hello: the reader is there first", heard)
+    writer = subprocess.run([*hello, "0", LONG], timeout=SECONDS).returncode
+    reader = subprocess.run(hello, text=True, timeout=SECONDS, stdout=subprocess.PIPE)
+    heard = writer, reader.returncode, reader.stdout.strip()
+    check(heard == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", heard)
+    early = f"{SAN}/ivshmemctl ring --device {socket} 0 0 && exec \"$@\""
+    heard = converse(hello, ["sh", "-c", early, "sh", *hello, "0", TEXT],
+                     server, "event=join peer=0")
+    check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
+
+
+def run_all(socket, server):
+    greet(socket, server)
+    for name in ("receiver", "event_loop", "receiver.py"):
+        heard = converse([*command(name), socket], [*command("sender"), socket, *WORDS],
+                         server, "event=join peer=0")
+        check(heard == ("\n".join(WORDS), 0), f"{name}: gets all messages and the end", heard)
+    counts = [subprocess.run([*command("counter"), socket], text=True, timeout=SECONDS,
+                             stdout=subprocess.PIPE).stdout.strip() for _ in range(3)]
+    first = int(counts[0] or 0)
+    check(counts == [str(first + n) for n in range(3)], "counter: counts", counts)
+
+
+def main():
+    check_documents()
+    with tempfile.TemporaryDirectory() as directory:
+        socket = pathlib.Path(directory) / "socket"
+        with subprocess.Popen([SAN / "ivshmem-server", "-v", "-F", "-S", socket,
+                               "--memfd", "-l", "1M", "-n", "2"], text=True,
+                              stderr=subprocess.PIPE) as server:
+            try:
+                # The first line says that the server listens.
+                server.stderr.readline()
+                run_all(socket, server)
+            finally:
+                server.terminate()
+    print(f"1..{points}")
+    return failures != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Tests of user space, which run on the host, and the examples, which one of them runs.
+# Each file in tests/host/ is a test; what they share is in common/.
+
+test-sources := $(sort $(wildcard tests/host/*.c))
+common-sources := $(sort $(wildcard tests/host/common/*.c))
+race-tests := $(filter %_race.c,$(test-sources))
+
+# $(call host-tests,VARIANT,FLAGS)
+define host-tests
+$(1)/tests/%: $(1)/obj/tests/host/%.o $(call objects,$(1),$(common-sources)) \
+		$(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CC) $(2) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^
+
+# As a user of the library compiles them.
+$(1)/examples/%: examples/%.c $(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CC) -Wall -Wextra -Werror -pthread -MMD -MP $(2) -Isrc/uapi -Ilib/include \
+		-o $$@ $$< $(1)/libivshmem.a
+
+-include $(patsubst %.o,%.d,$(call objects,$(1),$(test-sources) $(common-sources))) \
+	$(wildcard $(1)/examples/*.d)
+endef
+
+$(eval $(call host-tests,build/san,$(san-flags)))
+$(eval $(call host-tests,build/tsan,$(tsan-flags)))
+
+host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
+	$(patsubst tests/host/%.c,build/san/tests/%,$(filter-out $(race-tests),$(test-sources))) \
+	$(patsubst %.c,build/san/%,$(wildcard examples/*.c)) \
+	$(addprefix build/san/,ivshmem-server ivshmemctl) build/libivshmem.so.0 \
+	build/ivshmem-server
+
+check-host: $(host-programs) ## run the tests of user space; TESTS=pattern some
+	@python3 -B tests/host/check.py
+
+.PHONY: check-host

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl ring: ring a peer's doorbell.
+ */
+#include <linux/ivshmem.h>
+
+#include "ctl.h"
+
+static struct {
+	uint32_t peer;
+	uint32_t vector;
+	uint64_t count;
+} option = { .count = 1 };
+
+static error_t parse_ring(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'c':
+		option.count = argument_size(state, "--count", argument,
+					     UINT64_MAX);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			option.peer = (uint32_t)argument_size(state, "PEER",
+				argument, IVSHMEM_MAX_PEER);
+		else if (state->arg_num == 1)
+			option.vector = (uint32_t)argument_size(state, "VECTOR",
+				argument, IVSHMEM_MAX_VECTORS - 1);
+		else
+			argp_error(state, "too many arguments");
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "missing operand PEER");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option ring_options[] = {
+	{ "count", 'c', "N", 0, "Ring N times (default: 1)", 0 },
+	{ 0 }
+};
+
+static const struct argp ring_argp = {
+	.options = ring_options,
+	.parser = parse_ring,
+	.args_doc = "PEER [VECTOR]",
+	.doc = "Ring the doorbell VECTOR (default: 0) of PEER.\vDoorbells in quick succession can arrive as one. In a guest, ringing a peer that does not exist is no error.",
+	.children = with_device,
+};
+
+int verb_ring(int argc, char **argv)
+{
+	struct device device;
+	enum exit_code code;
+	int error = 0;
+
+	argp_parse(&ring_argp, argc, argv, 0, NULL, NULL);
+	code = device_open(&device, 0);
+	if (code)
+		return code;
+	code = device_need_ringing(&device);
+	for (uint64_t i = 0; !code && !error && i < option.count; i++)
+		error = ivshmem_ring(device.handle, option.peer, option.vector);
+	if (error)
+		code = device_complain_ring(&device, error, option.peer);
+	device_close(&device);
+	return code;
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device that a verb works on: selecting, opening and mapping it, and the
+ * messages when that fails.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "sysfs.h"
+#include "textfile.h"
+
+enum exit_code complain_none(enum exit_code code, const char *name)
+{
+	return complain(code,
+			"%sno %s: run 'ivshmemctl doctor'; on the host, pass the server's socket with --device",
+			code ? "" : "note: ", name);
+}
+
+static void join_names(char *text, size_t size, char **names, int count)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < count && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s",
+					 i ? ", " : "", names[i]);
+}
+
+/* Select the only device. Its name is static. */
+static enum exit_code choose_only(const char **chosen)
+{
+	static char only[NAME_MAX + 1];
+	enum exit_code code = EXIT_OK;
+	char text[256];
+	char **names;
+	int count = sysfs_names(&names);
+
+	if (count < 0)
+		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
+				strerror(-count));
+	join_names(text, sizeof(text), names, count);
+	if (count == 0) {
+		code = complain_none(EXIT_NO_DEVICE, "ivshmem device");
+	} else if (count > 1) {
+		code = complain(EXIT_USAGE,
+				"several devices (%s): select one with --device",
+				text);
+	} else {
+		snprintf(only, sizeof(only), "%s", names[0]);
+		*chosen = only;
+	}
+	free_names(names, count);
+	return code;
+}
+
+static enum exit_code choose(const char **chosen)
+{
+	*chosen = common.device;
+	if (!*chosen)
+		*chosen = getenv("IVSHMEM_DEVICE");
+	if (*chosen && **chosen)
+		return EXIT_OK;
+	return choose_only(chosen);
+}
+
+static enum exit_code complain_missing(const char *name)
+{
+	char **names;
+	char text[256];
+	int count;
+
+	if (strchr(name, '/') && strncmp(name, "/dev/", 5))
+		return complain(EXIT_NO_DEVICE,
+				"no socket %s: start a server with 'ivshmem-server -S %s'",
+				name, name);
+	count = sysfs_names(&names);
+	if (count <= 0)
+		return complain_none(EXIT_NO_DEVICE, name);
+	join_names(text, sizeof(text), names, count);
+	free_names(names, count);
+	return complain(EXIT_NO_DEVICE, "no device %s; this machine has %s", name, text);
+}
+
+static enum exit_code complain_denied(const char *name)
+{
+	char node[NAME_MAX + 1];
+
+	if (strchr(name, '/') && sysfs_name_of_node(name, node))
+		return complain(EXIT_DENIED,
+				"no permission to use %s: see 'ls -l %s'",
+				name, name);
+	return complain(EXIT_DENIED,
+			"no permission to use %s: it belongs to group ivshmem; "
+			"run sudo usermod -aG ivshmem $USER, then log in again",
+			name);
+}
+
+static enum exit_code complain_open(const char *name, int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return complain_missing(name);
+	case EACCES:
+	case EPERM:
+		return complain_denied(name);
+	case ENOTTY:
+		return complain(EXIT_NO_DEVICE,
+				"%s is neither an ivshmem device nor a server socket",
+				name);
+	case ECONNREFUSED:
+		return complain(EXIT_NO_DEVICE,
+				"no server listens on %s: start one with 'ivshmem-server -S %s'",
+				name, name);
+	case EPROTO:
+		return complain(EXIT_FAILED,
+				"%s: not an ivshmem server, or one with an unknown protocol",
+				name);
+	case EPROTONOSUPPORT:
+		return complain(EXIT_FAILED,
+				"%s: the driver's interface has another version than this program: update both; 'ivshmemctl doctor' reports a module that is out of date",
+				name);
+	case EMFILE:
+		return complain(EXIT_FAILED,
+				"%s: too many open files: each vector of each peer needs one; raise the limit (ulimit -Hn)",
+				name);
+	case ETIMEDOUT:
+		return complain(EXIT_TIMEOUT,
+				"%s: timeout waiting for the server; restart it", name);
+	default:
+		return complain(EXIT_FAILED, "cannot open %s: %s", name,
+				strerror(-error));
+	}
+}
+
+enum exit_code device_open(struct device *device, unsigned int flags)
+{
+	enum exit_code code = choose(&device->name);
+	int error;
+
+	if (code)
+		return code;
+	error = ivshmem_open(&device->handle, device->name, flags);
+	if (!error) {
+		error = ivshmem_properties(device->handle, &device->properties);
+		if (!error)
+			return EXIT_OK;
+		ivshmem_close(device->handle);
+	}
+	if (error == -ENODEV || error == -ECONNRESET)
+		return device_complain(device, error, NULL);
+	return complain_open(device->name, error);
+}
+
+void device_close(struct device *device)
+{
+	ivshmem_close(device->handle);
+}
+
+enum exit_code device_complain(const struct device *device, int error,
+			       const char *action)
+{
+	switch (-error) {
+	case ENODEV:
+		return complain(EXIT_NO_DEVICE,
+				"%s is gone: unplugged, or unbound from its driver",
+				device->name);
+	case ECONNRESET:
+		return complain(EXIT_NO_DEVICE,
+				"the server of %s is gone or has closed the connection",
+				device->name);
+	case EACCES:
+		return complain_denied(device->name);
+	default:
+		return complain(EXIT_FAILED, "cannot %s on %s: %s", action,
+				device->name, strerror(-error));
+	}
+}
+
+enum exit_code device_need_ringing(const struct device *device)
+{
+	if (device->properties.can_ring)
+		return EXIT_OK;
+	return complain(EXIT_FAILED,
+			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell",
+			device->name);
+}
+
+enum exit_code device_need_vectors(const struct device *device)
+{
+	if (device->properties.vectors)
+		return EXIT_OK;
+	if (!device->properties.can_ring)
+		return device_need_ringing(device);
+	return complain(EXIT_FAILED,
+			"%s has no interrupts: it can ring peers, but peers cannot ring it",
+			device->name);
+}
+
+enum exit_code device_need_vector(const struct device *device, uint32_t vector)
+{
+	enum exit_code code = device_need_vectors(device);
+
+	if (code || vector < device->properties.vectors)
+		return code;
+	return complain(EXIT_USAGE, "%s has no vector %u: valid vectors are 0 to %u",
+			device->name, vector, device->properties.vectors - 1);
+}
+
+int device_peers(const struct device *device, uint32_t **ids)
+{
+	size_t room = 64;
+
+	*ids = NULL;
+	for (;;) {
+		uint32_t *larger = reallocarray(*ids, room, sizeof(**ids));
+		int count;
+
+		if (!larger) {
+			free(*ids);
+			return -ENOMEM;
+		}
+		*ids = larger;
+		count = ivshmem_peers(device->handle, *ids, room);
+		if (count < 0)
+			free(*ids);
+		if (count < 0 || (size_t)count <= room)
+			return count;
+		room = (size_t)count;
+	}
+}
+
+enum exit_code device_complain_ring(const struct device *device, int error,
+				    uint32_t peer)
+{
+	char text[256] = "none";
+	uint32_t *ids;
+	size_t used = 0;
+	int count;
+
+	if (error != -ENXIO)
+		return device_complain(device, error, "ring the doorbell");
+	count = device_peers(device, &ids);
+	if (count < 0)
+		return device_complain(device, count, "list the peers");
+	for (int i = 0; i < count && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s%u", i ? ", " : "", ids[i]);
+	free(ids);
+	return complain(EXIT_FAILED,
+			"no such doorbell: peer %u is not connected to %s or has fewer vectors; connected peers: %s",
+			peer, device->name, text);
+}
+
+enum exit_code device_check_range(const struct device *device, uint64_t offset,
+				  uint64_t length)
+{
+	uint64_t size = device->properties.size;
+
+	if (offset > size)
+		return complain(EXIT_USAGE,
+				"offset %" PRIu64 " is beyond the end: %s has %" PRIu64 " bytes",
+				offset, device->name, size);
+	if (length > size - offset)
+		return complain(EXIT_USAGE,
+				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, %" PRIu64 " of them after that offset",
+				length, offset, device->name, size,
+				size - offset);
+	return EXIT_OK;
+}
+
+static void memory_gone(int signal)
+{
+	static const char message[] =
+		"\nivshmemctl: the memory is gone: device unplugged, or file truncated\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+		_exit(EXIT_NO_DEVICE);
+	_exit(EXIT_NO_DEVICE);
+}
+
+enum exit_code device_map(const struct device *device, uint64_t offset,
+			  uint64_t length, struct mapping *mapping)
+{
+	uint64_t start = offset - offset % device->properties.page_size;
+	uint64_t whole = offset - start + length;
+	struct sigaction action = { .sa_handler = memory_gone };
+	int error = -ENOMEM;
+
+	mapping->base = NULL;
+	mapping->bytes = NULL;
+	mapping->length = 0;
+	if (length == 0)
+		return EXIT_OK;
+	if (whole <= SIZE_MAX)
+		error = ivshmem_map(device->handle, start, (size_t)whole,
+				    &mapping->base);
+	if (error)
+		return device_complain(device, error, "map the region");
+	sigaction(SIGBUS, &action, NULL);
+	mapping->length = (size_t)whole;
+	mapping->bytes = (uint8_t *)mapping->base + (offset - start);
+	return EXIT_OK;
+}
+
+void device_unmap(const struct device *device, struct mapping *mapping)
+{
+	if (mapping->base)
+		ivshmem_unmap(device->handle, mapping->base, mapping->length);
+}
