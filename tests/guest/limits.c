@@ -173,6 +173,10 @@ static void test_sleepers(void)
 	int fd, other, root = dev_open(), status = -1;
 	struct ivshmem_ring_wait rw = { .wait.timeout_ns = SECOND / 100 };
 
+	if (!dev_interrupts(root, "calls of WAIT asleep")) {
+		close(root);
+		return;
+	}
 	become(OTHER);
 	other = dev_open();
 	become(USER);

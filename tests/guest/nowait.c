@@ -1,38 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reading and writing wait for no doorbell, however they are asked for: by io_uring, with
- * RWF_NOWAIT, or after select(). Only a reset holds them up, and then they say so.
+ * RWF_NOWAIT, or after select(). What a reset does to them is in slow_reset.c.
  */
-/* rig: bridges=yes devices=doorbell,plain vectors=4 size=4M over=pci,memory timeout=240 */
+/* rig: devices=doorbell,plain vectors=4 size=4M over=pci,memory timeout=240 */
 #include <poll.h>
-#include <pthread.h>
 #include <sys/select.h>
 #include <sys/uio.h>
 
 #include "uring.h"
 
-#define DOORBELL_RESET PCI_DEVICES "0000:01:01.0/reset"
-#define PLAIN_RESET PCI_DEVICES "0000:02:01.0/reset"
 #define PLAIN "/dev/ivshmem1"
-#define PATIENCE 10	/* seconds */
 #define LARGE (1 << 20)	/* more than moves at once */
 
 static char bytes[LARGE], back[LARGE];
-
-static struct io_uring_sqe request(int opcode, int fd, void *buffer, unsigned int size,
-				   off_t offset)
-{
-	return (struct io_uring_sqe){ .opcode = opcode, .fd = fd, .len = size,
-				      .addr = (uintptr_t)buffer, .off = offset };
-}
-
-/* Do one request; its result, or -ETIME. */
-static int uring_do(struct uring *ring, struct io_uring_sqe sqe)
-{
-	int ret = uring_submit(ring, &sqe);
-
-	return ret < 0 ? ret : uring_wait(ring, PATIENCE);
-}
 
 static void test_uring(const char *path)
 {
@@ -47,17 +28,17 @@ static void test_uring(const char *path)
 	}
 	memset(bytes, 0x5a, LARGE);
 	memset(back, 0, LARGE);
-	tap_eq(uring_do(&ring, request(IORING_OP_WRITE, fd, bytes, 16, 4096)), 16,
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE, fd, bytes, 16, 4096)), 16,
 	       "%s: io_uring writes without a doorbell", path);
-	tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, 16, 4096)), 16,
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, 16, 4096)), 16,
 	       "%s: and reads", path);
 	tap_ok(!memcmp(back, bytes, 16), "%s: what was written", path);
-	tap_eq(uring_do(&ring, request(IORING_OP_WRITE, fd, bytes, LARGE, 0)), LARGE,
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE, fd, bytes, LARGE, 0)), LARGE,
 	       "%s: so with much at once", path);
-	tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, LARGE, 0)), LARGE,
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, LARGE, 0)), LARGE,
 	       "%s: in either direction", path);
 	tap_ok(!memcmp(back, bytes, LARGE), "%s: it is all there", path);
-	tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, 16, 4 << 20)), 0,
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, 16, 4 << 20)), 0,
 	       "%s: at the end there is nothing to read", path);
 	close(ring.fd);
 	close(fd);
@@ -77,7 +58,7 @@ static void test_uring_poll(void)
 	sleep_ms(50);
 	tap_ok(!uring_done(&ring, &res), "io_uring polls");
 	dev_ring_self(sqe.fd, 2);
-	tap_eq(uring_wait(&ring, PATIENCE), POLLIN, "until a doorbell comes in");
+	tap_eq(uring_wait(&ring), POLLIN, "until a doorbell comes in");
 	close(ring.fd);
 	close(sqe.fd);
 }
@@ -127,7 +108,7 @@ static void test_readable(void)
 	tap_ok(selectable(plain), "and remains so");
 	tap_ok(!selectable(doorbell), "with interrupts it says so only");
 	dev_ring_self(doorbell, 1);
-	for (int i = 0; i < PATIENCE * 100 && !selectable(doorbell); i++)
+	for (int i = 0; i < URING_PATIENCE * 100 && !selectable(doorbell); i++)
 		sleep_ms(10);
 	tap_ok(selectable(doorbell), "when a doorbell came in");
 	tap_eq(read(doorbell, back, 16), 16, "reading");
@@ -138,52 +119,6 @@ static void test_readable(void)
 	close(plain);
 }
 
-static void *reset(void *path)
-{
-	return (void *)(intptr_t)file_write(path, "1");
-}
-
-/* Read until a reset is under way; -EAGAIN, or what else came in its place. */
-static int read_into_reset(int fd)
-{
-	struct iovec part = { back, 16 };
-	int64_t end = now_ns() + PATIENCE * SECOND;
-	int ret;
-
-	do
-		ret = result(preadv2(fd, &part, 1, 0, RWF_NOWAIT));
-	while (ret == 16 && now_ns() < end);
-	return ret;
-}
-
-/* The reset of a bridge takes a second or more. */
-static void test_reset(const char *path, char *file)
-{
-	int fd = dev_open_at(path, O_RDWR);
-	struct iovec part = { bytes, 16 };
-	struct uring ring;
-	pthread_t thread;
-	void *failed;
-	bool have_uring = !uring_open(&ring, 0, 0);
-
-	if (access(file, F_OK)) {
-		tap_skip("during a reset", "this machine or kernel has none");
-		return;
-	}
-	pthread_create(&thread, NULL, reset, file);
-	tap_eq(read_into_reset(fd), -EAGAIN, "%s: in a reset RWF_NOWAIT gives EAGAIN", path);
-	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN, "%s: so for writing",
-	       path);
-	if (have_uring)
-		tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, 16, 0)), 16,
-		       "%s: io_uring waits for its end", path);
-	pthread_join(thread, &failed);
-	tap_eq((intptr_t)failed, 0, "%s: the reset is done", path);
-	tap_eq(result(preadv2(fd, &part, 1, 0, RWF_NOWAIT)), 16, "%s: then RWF_NOWAIT reads",
-	       path);
-	close(fd);
-}
-
 int main(void)
 {
 	const char *const paths[] = { RIG_DEVICE, PLAIN };
@@ -192,11 +127,9 @@ int main(void)
 		test_uring(paths[i]);
 		test_nowait(paths[i]);
 	}
-	test_uring_poll();
-	test_readable();
-	if (rig_over("pci")) {
-		test_reset(RIG_DEVICE, DOORBELL_RESET);
-		test_reset(PLAIN, PLAIN_RESET);
+	if (dev_interrupts(dev_open(), "POLLIN after a doorbell")) {
+		test_uring_poll();
+		test_readable();
 	}
 	return tap_done();
 }

@@ -34,6 +34,11 @@ int main(void)
 	long long count = 0;
 
 	tap_eq(system("insmod /lib/ivshmem_soft.ko"), 0, "the module loads");
+	tap_ok(rig_try("expect-log 9010008.level: .*IRQ [0-9]+ is level-triggered; "
+		       "a doorbell interrupt must be edge-triggered"),
+	       "a level-triggered interrupt is refused, and the log says why");
+	tap_ok(access("/sys/bus/platform/drivers/ivshmem_soft/9010008.level", F_OK),
+	       "that device is not bound");
 	alone = dev_open_at(node_of("4e000000.alone"), O_RDWR);
 	match = dev_open_at(node_of("9010004.match"), O_RDWR);
 	mask = dev_open_at(node_of("9010010.mask"), O_RDWR);

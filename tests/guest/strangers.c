@@ -110,14 +110,10 @@ static int users_after(struct users *users, struct deed *deed)
  */
 static int polling_ring(void)
 {
-	const struct io_uring_sqe nothing = { .opcode = IORING_OP_NOP };
 	struct uring ring;
 	int ret = uring_open(&ring, IORING_SETUP_SQPOLL, HOUR_MS);
 
-	if (ret)
-		return ret;
-	uring_submit(&ring, &nothing);
-	return uring_wait(&ring, LONG);
+	return ret ? ret : uring_do(&ring, (struct io_uring_sqe){ .opcode = IORING_OP_NOP });
 }
 
 /* Somebody who has such a ring and never opened the device. The error is in *@error. */

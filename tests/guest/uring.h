@@ -9,6 +9,7 @@
 #include "dev.h"
 
 #define URING_ENTRIES 4
+#define URING_PATIENCE 10	/* seconds, for what takes no time */
 
 struct uring {
 	int fd;
@@ -75,10 +76,10 @@ static inline bool uring_done(struct uring *ring, int *res)
 	return true;
 }
 
-/* Wait for it so many seconds; its result, or -ETIME. */
-static inline int uring_wait(struct uring *ring, int seconds)
+/* Wait for the oldest request; its result, or -ETIME. */
+static inline int uring_wait(struct uring *ring)
 {
-	int64_t end = now_ns() + seconds * SECOND;
+	int64_t end = now_ns() + URING_PATIENCE * SECOND;
 	int res = -ETIME;
 
 	while (!uring_done(ring, &res) && now_ns() < end) {
@@ -86,6 +87,22 @@ static inline int uring_wait(struct uring *ring, int seconds)
 		syscall(SYS_io_uring_enter, ring->fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 	}
 	return res;
+}
+
+/* Reading or writing. */
+static inline struct io_uring_sqe uring_request(int opcode, int fd, void *buffer,
+						uint32_t size, off_t offset)
+{
+	return (struct io_uring_sqe){ .opcode = opcode, .fd = fd, .len = size,
+				      .addr = (uintptr_t)buffer, .off = offset };
+}
+
+/* Do one request; its result, or -ETIME. */
+static inline int uring_do(struct uring *ring, struct io_uring_sqe sqe)
+{
+	int ret = uring_submit(ring, &sqe);
+
+	return ret < 0 ? ret : uring_wait(ring);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #define USERS_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -18,9 +19,12 @@
 #include <sys/wait.h>
 
 #include "dev.h"
+#include "uring.h"
 
 /* How long somebody may take for what takes no time: then he hangs. */
 #define USER_SECONDS 120
+/* Open files of a user that has many of them. */
+#define USER_FILES 200
 /* Users count vectors 0 to 2 only; 3 is rung by users, all the time. */
 #define USER_VECTORS 3
 #define NOISY_VECTOR 3
@@ -147,6 +151,51 @@ static int user_pieces(struct user *u)
 	return !user_gone(u->fd);
 }
 
+/*
+ * Splits its mapping and moves a part to and fro all the time. Where that is when the
+ * device goes does not matter.
+ */
+static int user_mover(struct user *u)
+{
+	const size_t page = getpagesize(), half = u->info.size / 2;
+	char *map = (char *)u->map, *away = mmap(NULL, half, PROT_NONE,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const int move = MREMAP_MAYMOVE | MREMAP_FIXED;
+	bool alive;
+
+	if (away == MAP_FAILED)
+		return 1;
+	user_ready(u);
+	do {
+		if (mprotect(map + page, page, PROT_READ) ||
+		    mremap(map + half, half, half, move, away) != away)
+			return 2;
+		alive = user_touch(map, half, false) && user_touch(away, half, true);
+		if (mremap(away, half, half, move, map + half) != map + half ||
+		    mprotect(map + page, page, PROT_READ | PROT_WRITE))
+			return 3;
+		u->seat->turns++;
+	} while (alive && user_touch(map, u->info.size, true));
+	return user_unmap(u);
+}
+
+/* Changes all the time what size of pages the process may have. */
+static void *user_toggle(void *arg)
+{
+	for (unsigned long off = 0;; off = !off)
+		prctl(PR_SET_THP_DISABLE, off, 0, 0, 0);
+	return arg;
+}
+
+static int user_thp_toucher(struct user *u)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, user_toggle, NULL))
+		return 1;
+	return user_write_toucher(u);
+}
+
 /* The register page: rings somebody who is not there, so that it makes no noise. */
 static int user_registers(struct user *u)
 {
@@ -230,6 +279,30 @@ static int user_writer(struct user *u)
 	return user_file(u, true);
 }
 
+/* The same by io_uring, where there is one. */
+static int user_uring_reader(struct user *u)
+{
+	static char buffer[128 << 10];
+	struct uring ring;
+	int ret;
+
+	if (uring_open(&ring, 0, 0))
+		return user_reader(u);
+	user_ready(u);
+	for (;; u->seat->turns++) {
+		ret = uring_submit(&ring, &(struct io_uring_sqe){
+			.opcode = IORING_OP_READ, .fd = u->fd, .len = sizeof(buffer),
+			.addr = (uintptr_t)buffer, .off = u->info.size / 2 });
+		/* During a reset it takes as long as that. */
+		while (ret == 1 && !uring_done(&ring, &ret))
+			syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS,
+				NULL, 0);
+		if (ret <= 0 && ret != -EINTR)
+			break;
+	}
+	return ret != -ENODEV;
+}
+
 /* Open, map, touch, close; over when there is nothing to open. */
 static int user_opener(struct user *u)
 {
@@ -264,12 +337,17 @@ static int user_ringer(struct user *u)
 	return ret != -ENODEV;
 }
 
-/* Take what rang; a turn is what was not only noise. */
+/*
+ * Take what rang; a turn is what was not only noise. Without doorbells poll() says all
+ * the time that there is something to read.
+ */
 static inline void user_take(struct user *u)
 {
 	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0xf } };
 
-	if (!dev_wait(u->fd, &w) && w.fired[0] & ((1 << USER_VECTORS) - 1))
+	if (!u->info.vectors)
+		sleep_ms(1);
+	else if (!dev_wait(u->fd, &w) && w.fired[0] & ((1 << USER_VECTORS) - 1))
 		u->seat->turns++;
 }
 
@@ -340,6 +418,29 @@ static int user_eventfd(struct user *u)
 		if (eventfd_read(efd, &value))
 			return 2;
 		u->seat->turns++;
+	}
+	return 0;
+}
+
+/* Has many files, each with an eventfd on the same vector; any of them may be first. */
+static int user_many_eventfds(struct user *u)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	eventfd_t value;
+
+	if (!u->info.vectors)
+		return user_poller(u);
+	for (int i = 0; i < USER_FILES; i++) {
+		e.data.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (e.data.fd < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, e.data.fd, &e) ||
+		    dev_eventfd(dev_open_at(u->path, O_RDWR), 2, e.data.fd))
+			return 1;
+	}
+	user_ready(u);
+	while (!user_gone(u->fd)) {
+		if (epoll_wait(ep, &e, 1, -1) == 1 && !eventfd_read(e.data.fd, &value))
+			u->seat->turns++;
 	}
 	return 0;
 }
@@ -506,17 +607,21 @@ static const struct {
 	{ "write toucher", user_write_toucher },
 	{ "read toucher", user_read_toucher },
 	{ "toucher of pieces", user_pieces },
+	{ "mover of its mapping", user_mover },
+	{ "toucher that toggles huge pages", user_thp_toucher },
 	{ "toucher of registers", user_registers },
 	{ "forker", user_forker },
 	{ "orphan", user_orphan },
 	{ "reader", user_reader },
 	{ "writer", user_writer },
+	{ "reader by io_uring", user_uring_reader },
 	{ "opener", user_opener },
 	{ "ringer", user_ringer },
 	{ "poller", user_poller },
 	{ "epoller", user_epoller },
 	{ "taker of SIGIO", user_sigio },
 	{ "reader of an eventfd", user_eventfd },
+	{ "reader of many eventfds", user_many_eventfds },
 	{ "waiter", user_waiter },
 	{ "waiter for a set", user_set_waiter },
 	{ "waiter with a short timeout", user_hasty_waiter },

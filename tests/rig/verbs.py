@@ -137,8 +137,9 @@ class Verbs:
         return f"0000:00:{slot:02x}.0"
 
     def do_fake_mode(self, _index, name, mode, after="0"):
-        """fake-mode NAME MODE [N]: be good, ones, silent or gone, now or when the
-        guest has accessed its registers or configuration N more times."""
+        """fake-mode NAME MODE [N]: be good, slow, ones, silent or gone, now or when the
+        guest has accessed its registers or configuration N more times. One that is
+        slow is not back from its next reset until it is good."""
         self.fakes[name].set_mode(mode, int(after))
 
     def do_fake_id(self, _index, name, number):

@@ -34,9 +34,10 @@ ACCESS = struct.Struct("<QII")              # offset, region, length
 
 IVPOSITION, DOORBELL = 8, 12
 CAP_MSIX, CAP_FEATURES = 0x40, 0x50         # where the capabilities are
+RESET_CONTROL = CAP_FEATURES + 4            # bit 0: reset the function
 COMMAND_WRITABLE = 0x0407                   # memory, I/O, bus master, no INTx
 
-MODES = ("good", "ones", "silent", "gone")
+MODES = ("good", "slow", "ones", "silent", "gone")
 FACTS = {"revision": 1, "bar0": 256, "bar2": 1 << 20, "vectors": 4, "id": 0,
          "mapped": 1}
 
@@ -86,8 +87,9 @@ class Fake:
         put("BBBB", CAP_FEATURES, 0x13, 0, 6, 3)        # can be reset by itself
 
     def set_mode(self, mode, after=0):
-        """Be good, answer all reads with ones, fall silent (what is written arrives
-        all the same), or be gone, for good: now, or when the guest has accessed
+        """Be good, be good until the next reset and then answer with ones (it takes as
+        long as the test wants), answer all reads with ones, fall silent (what is written
+        arrives all the same), or be gone, for good: now, or when the guest has accessed
         registers or configuration so many times."""
         if mode not in MODES:
             raise FakeError(f"{mode!r}: the modes are {', '.join(MODES)}")
@@ -207,8 +209,8 @@ class Fake:
         if command == WRITE:
             self._write(region, offset, body[ACCESS.size:])
             return body[:ACCESS.size]
-        data = self._read(region, offset, length) if self.mode == "good" else \
-            b"\xff" * length
+        data = self._read(region, offset, length) if self.mode in ("good", "slow") \
+            else b"\xff" * length
         return body[:ACCESS.size] + data
 
     def _read(self, region, offset, length):
@@ -224,6 +226,8 @@ class Fake:
         if region == CONFIG and offset == 4:
             command, = struct.unpack("<H", data[:2])
             struct.pack_into("<H", self.config, 4, command & COMMAND_WRITABLE)
+        elif region == CONFIG and offset == RESET_CONTROL and self.mode == "slow":
+            self._enter("ones")
         elif region == 2:
             os.pwrite(self.memory, data, offset)
         elif region == 0 and offset == DOORBELL:

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A reset that takes as long as this test wants. What cannot be done meanwhile waits, or
+ * says so if it was not to wait; and a page fault that waits holds nothing that others
+ * need: the process can be looked at, change its mappings and be killed.
+ */
+/* rig: newqemu=yes alone=yes devices=none timeout=180 */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "fake.h"
+#include "uring.h"
+
+#define SIZE (1 << 20)
+#define PATIENCE 20	/* seconds */
+
+/* Of the other process. */
+static volatile struct {
+	unsigned int touches, changes;
+} *seat;
+
+static char reset_path[80], *map;
+static int fd;
+static pid_t reset;
+
+/* What reading gives that does not wait. */
+static int read_now(void)
+{
+	char byte;
+	struct iovec part = { &byte, 1 };
+
+	return result(preadv2(fd, &part, 1, 0, RWF_NOWAIT));
+}
+
+/* Begin a reset; it lasts until reset_end(). */
+static void reset_begin(void)
+{
+	int64_t end = now_ns() + PATIENCE * SECOND;
+
+	rig_ask("fake-mode slow slow");
+	reset = fork();
+	if (!reset)
+		_exit(file_write(reset_path, "1") != 0);
+	while (read_now() != -EAGAIN && now_ns() < end)
+		sleep_ms(1);
+}
+
+/* Is it still going on? */
+static bool reset_lasts(void)
+{
+	return !waitpid(reset, NULL, WNOHANG) && read_now() == -EAGAIN;
+}
+
+static int reset_end(void)
+{
+	int status = -1;
+
+	rig_ask("fake-mode slow good");
+	waitpid(reset, &status, 0);
+	return status;
+}
+
+static void test_nowait(void)
+{
+	struct iovec part = { "x", 1 };
+
+	reset_begin();
+	tap_eq(read_now(), -EAGAIN, "during a reset reading with RWF_NOWAIT gives EAGAIN");
+	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN, "so does writing");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(read_now(), 1, "then it reads");
+}
+
+static void test_uring(void)
+{
+	char byte = 0;
+	struct uring ring;
+	struct io_uring_sqe sqe = uring_request(IORING_OP_READ, fd, &byte, 1, 0);
+	int res = 0;
+
+	if (uring_open(&ring, 0, 0)) {
+		tap_skip("io_uring during a reset", "this kernel has none");
+		return;
+	}
+	map[0] = 'u';
+	reset_begin();
+	tap_eq(uring_submit(&ring, &sqe), 1, "a READ of io_uring begins during a reset");
+	sleep_ms(100);
+	tap_ok(!uring_done(&ring, &res) && reset_lasts(), "and waits");
+	sqe.rw_flags = RWF_NOWAIT;
+	tap_eq(uring_do(&ring, sqe), -EAGAIN, "one that is not to wait gives EAGAIN");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(uring_wait(&ring), 1, "then the first completes");
+	tap_eq(byte, 'u', "with what is there");
+	close(ring.fd);
+}
+
+/* Change a mapping whose other end is touched: the kernel locks all of it for that. */
+static void *change(void *arg)
+{
+	const size_t page = getpagesize();
+
+	(void)arg;
+	for (;; seat->changes++) {
+		mprotect(map + SIZE - page, page, PROT_READ);
+		mprotect(map + SIZE - page, page, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+static pid_t start_toucher(void)
+{
+	pid_t pid = fork();
+	pthread_t thread;
+
+	if (pid)
+		return pid;
+	pthread_create(&thread, NULL, change, NULL);
+	for (;; seat->touches++)
+		*(volatile char *)map = 1;
+}
+
+/* Wait until a count moves, or until it does not; was it so in time? */
+static bool count_moves(volatile unsigned int *count, bool moves)
+{
+	int64_t end = now_ns() + PATIENCE * SECOND;
+	unsigned int before;
+	bool moved;
+
+	do {
+		before = *count;
+		sleep_ms(50);
+		moved = *count != before;
+	} while (moved != moves && now_ns() < end);
+	return moved == moves;
+}
+
+/* Done by a process of its own, as it may hang. */
+static bool maps_can_be_read(pid_t pid)
+{
+	int64_t end = now_ns() + PATIENCE * SECOND;
+	char path[64];
+	pid_t reader = fork(), ended;
+
+	if (!reader) {
+		snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+		_exit(!file_mentions(path, "ivshmem"));
+	}
+	do {
+		sleep_ms(1);
+		ended = waitpid(reader, NULL, WNOHANG);
+	} while (!ended && now_ns() < end);
+	return ended == reader;
+}
+
+static void test_fault(void)
+{
+	pid_t pid = start_toucher();
+
+	tap_ok(count_moves(&seat->touches, true), "a process touches its mapping");
+	reset_begin();
+	tap_ok(count_moves(&seat->touches, false), "during a reset it waits");
+	tap_ok(maps_can_be_read(pid), "others can read meanwhile which mappings it has");
+	tap_ok(count_moves(&seat->changes, true), "and its other thread can change them");
+	tap_ok(reset_lasts(), "all of that during the reset");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_ok(count_moves(&seat->touches, true), "then it touches on");
+	reset_begin();
+	count_moves(&seat->touches, false);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	tap_ok(reset_lasts(), "it can be killed while it waits");
+	tap_eq(reset_end(), 0, "and the reset is done");
+}
+
+int main(void)
+{
+	const char *pci = fake_plug("slow", "");
+
+	snprintf(reset_path, sizeof(reset_path), PCI_DEVICES "%s/reset", pci);
+	if (!file_comes(RIG_DEVICE, true))
+		tap_bail("no device");
+	fd = dev_open();
+	map = dev_map(fd, SIZE);
+	seat = mmap(NULL, sizeof(*seat), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+	test_nowait();
+	test_uring();
+	test_fault();
+	return tap_done();
+}
