@@ -64,7 +64,7 @@ tap_eq "it ends as the command does" $? 7
 order bind alloc region_map register probe
 order write open map fault unmap release
 order ring open wait_begin open ring interrupt wake wait_end release
-order unbind open remove gone region_unmap
+order unbind open remove unregister region_unmap
 order close release free
 is " process " write open
 is "src/core/file.c: ivshmem_open()" write open

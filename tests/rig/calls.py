@@ -42,7 +42,7 @@ ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.Gues
 # Where an event goes: into the driver, on in it, back to a program, out to the
 # hypervisor or in from there.
 CALL, INNER, BACK, OUT, IN = range(5)
-KINDS = {"region_map": INNER, "register": INNER, "probe": INNER, "gone": INNER,
+KINDS = {"region_map": INNER, "register": INNER, "probe": INNER, "unregister": INNER,
          "region_unmap": INNER, "free": INNER, "ring": OUT, "interrupt": IN,
          "wake": BACK, "wake_any": BACK, "eventfd": BACK, "wait_end": BACK}
 LANES = ("host", "QEMU", "kernel", "driver", "program", "shell")
