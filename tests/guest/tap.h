@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned int tap_points, tap_failures;
+/* One count for all files of a program that include this. */
+__attribute__((weak)) unsigned int tap_points, tap_failures;
 
 static inline void tap_vline(const char *head, const char *fmt, va_list args)
 {

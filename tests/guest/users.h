@@ -1,34 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A crowd of users of one device, each a process of its own and doing one thing
- * all the time: see user_kinds at the end. When the device goes for good each must
- * see that in its own way (SIGBUS, ENODEV, POLLHUP and POLLERR, an eventfd or SIGIO)
- * and then ends with 0; while it goes on, be it after a reset, so must they.
+ * A crowd of users of one device: a process for each entry of user_kinds, which does
+ * one thing all the time. When the device is unregistered each must see it in its own
+ * way (SIGBUS, ENODEV, POLLHUP and POLLERR, an eventfd or SIGIO), and then exits with 0.
+ * As long as the device goes on, even after a reset, so must they.
  */
 #ifndef USERS_H
 #define USERS_H
 
-#include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "dev.h"
 
-/* How long somebody may take for what takes no time: then he hangs. */
+/* A user that takes longer than this hangs. */
 #define USER_SECONDS 120
-/* Users count vectors 0 to 2 only; 3 is rung by users, all the time. */
+/* Users count vectors 0 to 2 only. They ring vector 3 themselves, all the time. */
 #define USER_VECTORS 3
 #define NOISY_VECTOR 3
 
-/* What the test sees of a user: memory that both have. */
+/* What the test sees of a user, in memory that both share. */
 struct seat {
 	pid_t pid;
-	volatile unsigned int turns;	/* what it does, it has done so often */
+	volatile unsigned int turns;	/* grows with everything the user gets done */
 	unsigned int mark;
 };
 
@@ -40,494 +33,15 @@ struct user {
 	struct seat *seat;
 };
 
-static sigjmp_buf user_escape;
-
-static inline void user_on_sigbus(int signal)
-{
-	(void)signal;
-	siglongjmp(user_escape, 1);
-}
-
-/* Ready to begin: with all others, as those who never rest would hold them up. */
-static inline void user_ready(struct user *u)
-{
-	char byte;
-
-	if (write(u->ready, "", 1) != 1 || read(u->go, &byte, 1))
-		_exit(100);
-	close(u->ready);
-	close(u->go);
-}
-
-static inline bool user_gone(int fd)
-{
-	struct ivshmem_info info;
-
-	return result(ioctl(fd, IVSHMEM_IOC_INFO, &info)) == -ENODEV;
-}
-
-/*
- * Touch the first byte of each page; false once there is nothing to touch. The
- * word that user_word() waits for is not written.
- */
-static inline bool user_touch(volatile char *map, size_t length, bool write)
-{
-	if (sigsetjmp(user_escape, 1))
-		return false;
-	for (size_t i = 0; i < length; i += getpagesize()) {
-		if (write)
-			map[i] = i;
-		else
-			(void)map[i];
-	}
-	return true;
-}
-
-/* The mapping has ended in SIGBUS: so is the file dead, and both can be given back. */
-static inline int user_unmap(struct user *u)
-{
-	if (!user_gone(u->fd))
-		return 1;
-	return munmap((void *)u->map, u->info.size) ? 2 : 0;
-}
-
-static inline int user_toucher(struct user *u, bool write)
-{
-	user_ready(u);
-	while (user_touch(u->map, u->info.size, write))
-		u->seat->turns++;
-	return user_unmap(u);
-}
-
-static int user_write_toucher(struct user *u)
-{
-	return user_toucher(u, true);
-}
-
-static int user_read_toucher(struct user *u)
-{
-	return user_toucher(u, false);
-}
-
-/* A mapping with a hole, a page that may only be read, and one that was moved. */
-static int user_pieces(struct user *u)
-{
-	size_t page = getpagesize(), quarter = u->info.size / 4;
-	char *map = (char *)u->map, *moved = mmap(NULL, page, PROT_NONE,
-						  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const struct { char *map; size_t length; bool write; } pieces[] = {
-		{ map, quarter, true },
-		{ map + quarter + page, quarter - page, true },
-		{ map + 2 * quarter, page, false },
-		{ map + 2 * quarter + page, quarter - page, true },
-		{ moved, page, true },
-		{ map + 3 * quarter + page, quarter - page, true },
-	};
-	const int nr = sizeof(pieces) / sizeof(pieces[0]);
-	volatile int i, alive;	/* over a SIGBUS */
-
-	if (munmap(map + quarter, page) ||
-	    mprotect(map + 2 * quarter, page, PROT_READ) ||
-	    mremap(map + 3 * quarter, page, page, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   moved) != moved)
-		return 1;
-	user_ready(u);
-	do {
-		for (i = alive = 0; i < nr; i++)
-			alive += user_touch(pieces[i].map, pieces[i].length,
-					    pieces[i].write);
-		u->seat->turns++;
-	} while (alive == nr);
-	/* The others go as well, if not in the same moment. */
-	for (i = 0; i < nr; i++) {
-		while (user_touch(pieces[i].map, page, pieces[i].write))
-			;
-		munmap(pieces[i].map, pieces[i].length);
-	}
-	return !user_gone(u->fd);
-}
-
-/* The register page: rings somebody who is not there, so that it makes no noise. */
-static int user_registers(struct user *u)
-{
-	volatile uint32_t *page;
-
-	if (!(u->info.flags & IVSHMEM_INFO_REGISTERS))
-		return user_read_toucher(u);
-	page = dev_map_at(u->fd, u->info.registers_offset, u->info.registers_size);
-	user_ready(u);
-	if (!sigsetjmp(user_escape, 1))
-		for (;; u->seat->turns++)
-			page[IVSHMEM_REG_DOORBELL / 4] =
-				IVSHMEM_DOORBELL(IVSHMEM_MAX_PEER, NOISY_VECTOR);
-	return !user_gone(u->fd);
-}
-
-/* Forks all the time; its children have the mapping and see it go as well. */
-static int user_forker(struct user *u)
-{
-	int status = 0;
-
-	user_ready(u);
-	while (!status && user_touch(u->map, getpagesize(), true)) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			do {
-				if (!user_touch(u->map, u->info.size, false))
-					_exit(!user_gone(u->fd));
-			} while (user_gone(u->fd));
-			_exit(0);
-		}
-		if (waitpid(pid, &status, 0) != pid)
-			status = 1;
-		u->seat->turns++;
-	}
-	return status ? 3 : user_unmap(u);
-}
-
-/* A child that has everything from a parent who is no more. */
-static int user_orphan(struct user *u)
-{
-	pid_t parent = getpid();
-
-	if (fork())
-		_exit(0);
-	u->seat->pid = getpid();
-	while (getppid() == parent)
-		sleep_ms(1);
-	return user_write_toucher(u);
-}
-
-/* More than read moves at once, so that the device can go in the middle. */
-static inline int user_file(struct user *u, bool write)
-{
-	static char buffer[128 << 10];
-	const off_t place = u->info.size / 2;
-	ssize_t ret;
-
-	user_ready(u);
-	for (;; u->seat->turns++) {
-		if (write)
-			ret = result(pwrite(u->fd, buffer, sizeof(buffer), place));
-		else
-			ret = result(pread(u->fd, buffer, sizeof(buffer), place));
-		if (ret <= 0)
-			break;
-	}
-	if (ret != -ENODEV)
-		return 1;
-	return mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, u->fd, 0) != MAP_FAILED;
-}
-
-static int user_reader(struct user *u)
-{
-	return user_file(u, false);
-}
-
-static int user_writer(struct user *u)
-{
-	return user_file(u, true);
-}
-
-/* Open, map, touch, close; over when there is nothing to open. */
-static int user_opener(struct user *u)
-{
-	const size_t page = getpagesize();
-
-	user_ready(u);
-	for (;; u->seat->turns++) {
-		int fd = open(u->path, O_RDWR | O_CLOEXEC);
-		char *p;
-
-		if (fd < 0)
-			return errno != ENOENT && errno != ENXIO && errno != ENODEV;
-		p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (p != MAP_FAILED) {
-			user_touch(p, page, true);
-			munmap(p, page);
-		}
-		close(fd);
-	}
-}
-
-static int user_ringer(struct user *u)
-{
-	int ret;
-
-	user_ready(u);
-	do {
-		ret = dev_ring(u->fd, u->info.id, NOISY_VECTOR);
-		u->seat->turns++;
-		sleep_ms(1);
-	} while (!ret || (ret == -EOPNOTSUPP && !u->info.vectors));
-	return ret != -ENODEV;
-}
-
-/* Take what rang; a turn is what was not only noise. */
-static inline void user_take(struct user *u)
-{
-	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0xf } };
-
-	if (!dev_wait(u->fd, &w) && w.fired[0] & ((1 << USER_VECTORS) - 1))
-		u->seat->turns++;
-}
-
-/* Sleep until something can be done or the device is gone; which? */
-static inline int user_poll(struct user *u)
-{
-	struct pollfd p = { .fd = u->fd, .events = POLLIN };
-
-	return poll(&p, 1, -1) == 1 ? p.revents : 0;
-}
-
-static int user_poller(struct user *u)
-{
-	int events;
-
-	user_ready(u);
-	while ((events = user_poll(u)) == POLLIN)
-		user_take(u);
-	return events != (POLLHUP | POLLERR);
-}
-
-static int user_epoller(struct user *u)
-{
-	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-
-	if (epoll_ctl(ep, EPOLL_CTL_ADD, u->fd, &e))
-		return 1;
-	user_ready(u);
-	do {
-		user_take(u);
-		/* Interrupted when the machine slept. */
-		while (epoll_wait(ep, &e, 1, -1) < 0 && errno == EINTR)
-			;
-	} while (e.events == EPOLLIN);
-	return e.events != (EPOLLHUP | EPOLLERR);
-}
-
-static int user_sigio(struct user *u)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	if (fcntl(u->fd, F_SETOWN, getpid()) || fcntl(u->fd, F_SETFL, O_RDWR | O_ASYNC))
-		return 1;
-	user_ready(u);
-	while (!user_gone(u->fd)) {
-		sigwaitinfo(&set, NULL);
-		user_take(u);
-	}
-	return 0;
-}
-
-/* An eventfd says that something happened, not what. */
-static int user_eventfd(struct user *u)
-{
-	int efd = eventfd(0, EFD_CLOEXEC);
-	eventfd_t value;
-
-	if (!u->info.vectors)
-		return user_poller(u);
-	if (dev_eventfd(u->fd, 1, efd))
-		return 1;
-	user_ready(u);
-	while (!user_gone(u->fd)) {
-		if (eventfd_read(efd, &value))
-			return 2;
-		u->seat->turns++;
-	}
-	return 0;
-}
-
-/*
- * WAIT again and again, perhaps with RING. Without doorbells there is nothing to
- * wait for, and it says so until the device is gone.
- */
-static inline int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring)
-{
-	int ret;
-
-	user_ready(u);
-	do {
-		struct ivshmem_ring_wait rw = {
-			.ring = { .peer = u->info.id, .vector = NOISY_VECTOR },
-			.wait = *wait,
-		};
-
-		if (ring)
-			ret = result(ioctl(u->fd, IVSHMEM_IOC_RING_WAIT, &rw));
-		else
-			ret = dev_wait(u->fd, &rw.wait);
-		u->seat->turns += !ret;
-		if (ret == -EOPNOTSUPP && !u->info.vectors)
-			sleep_ms(1);
-		else if (ret && (ret != -ETIMEDOUT || wait->timeout_ns < 0))
-			break;
-	} while (true);
-	return ret != -ENODEV;
-}
-
-static int user_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = { .vector = 2, .timeout_ns = -1 };
-
-	return user_waits(u, &w, false);
-}
-
-static int user_set_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0x7 },
-					.timeout_ns = -1 };
-
-	return user_waits(u, &w, false);
-}
-
-static int user_hasty_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = { .vector = 0, .timeout_ns = 3000000,
-					.spin_ns = 100000 };
-
-	return user_waits(u, &w, false);
-}
-
-static int user_patient_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = { .vector = 1, .timeout_ns = 3600 * SECOND };
-
-	return user_waits(u, &w, false);
-}
-
-/* Nobody changes the word, so only a doorbell wakes it. */
-static int user_word_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = {
-		.flags = IVSHMEM_WAIT_WORD, .vector = 0, .offset = 128,
-		.expected = *(volatile uint32_t *)(u->map + 128), .timeout_ns = -1,
-	};
-
-	return user_waits(u, &w, false);
-}
-
-static int user_ring_waiter(struct user *u)
-{
-	const struct ivshmem_wait w = { .vector = 1, .timeout_ns = -1 };
-
-	return user_waits(u, &w, true);
-}
-
-static inline bool user_send(int sock, int fd)
-{
-	union { char room[CMSG_SPACE(sizeof(fd))]; struct cmsghdr align; } control;
-	struct iovec byte = { .iov_base = "", .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &byte, .msg_iovlen = 1,
-			    .msg_control = &control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(sock, &m, 0) == 1;
-}
-
-/* The descriptor that was sent, or -1. */
-static inline int user_receive(int sock)
-{
-	union { char room[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
-	char data;
-	struct iovec byte = { .iov_base = &data, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &byte, .msg_iovlen = 1,
-			    .msg_control = &control, .msg_controllen = sizeof(control) };
-	int fd = -1;
-
-	if (recvmsg(sock, &m, 0) == 1 && CMSG_FIRSTHDR(&m))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
-	return fd;
-}
-
-/* Has its descriptor from another process, which is no more. */
-static int user_receiver(struct user *u)
-{
-	int pair[2], status;
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-		return 1;
-	pid = fork();
-	if (!pid)
-		_exit(!user_send(pair[0], dev_open_at(u->path, O_RDWR)));
-	munmap((void *)u->map, u->info.size);
-	close(u->fd);
-	u->fd = user_receive(pair[1]);
-	if (waitpid(pid, &status, 0) != pid || status)
-		return 2;
-	u->map = dev_map(u->fd, u->info.size);
-	if (user_waiter(u))
-		return 3;
-	/* Who waits is woken before the mappings go. */
-	while (user_touch(u->map, getpagesize(), true))
-		;
-	return user_unmap(u);
-}
-
-/* Has a descriptor in a socket's queue, and takes it from there when something is up. */
-static int user_in_flight(struct user *u)
-{
-	int pair[2], fd = dev_open_at(u->path, O_RDWR), events;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-		return 1;
-	user_send(pair[0], fd);
-	close(fd);
-	user_ready(u);
-	do {
-		events = user_poll(u);
-		fd = user_receive(pair[1]);
-		if (events != POLLIN)
-			break;
-		user_take(u);
-		user_send(pair[0], fd);
-		close(fd);
-	} while (true);
-	if (events != (POLLHUP | POLLERR) || !user_gone(fd))
-		return 2;
-	return mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED;
-}
-
-static const struct {
+/* run() gives 0 if the user saw the end of the device as it should. */
+struct user_kind {
 	const char *name;
 	int (*run)(struct user *u);
-} user_kinds[] = {
-	{ "write toucher", user_write_toucher },
-	{ "read toucher", user_read_toucher },
-	{ "toucher of pieces", user_pieces },
-	{ "toucher of registers", user_registers },
-	{ "forker", user_forker },
-	{ "orphan", user_orphan },
-	{ "reader", user_reader },
-	{ "writer", user_writer },
-	{ "opener", user_opener },
-	{ "ringer", user_ringer },
-	{ "poller", user_poller },
-	{ "epoller", user_epoller },
-	{ "taker of SIGIO", user_sigio },
-	{ "reader of an eventfd", user_eventfd },
-	{ "waiter", user_waiter },
-	{ "waiter for a set", user_set_waiter },
-	{ "waiter with a short timeout", user_hasty_waiter },
-	{ "waiter with a long timeout", user_patient_waiter },
-	{ "waiter for a word", user_word_waiter },
-	{ "ringing waiter", user_ring_waiter },
-	{ "receiver", user_receiver },
-	{ "receiver of what is in flight", user_in_flight },
 };
 
-#define USERS (int)(sizeof(user_kinds) / sizeof(user_kinds[0]))
+#define USERS 22
+
+extern const struct user_kind user_kinds[USERS];
 
 /* A crowd on one device. */
 struct users {
@@ -535,119 +49,33 @@ struct users {
 	bool killed;
 };
 
-static inline void user_main(struct user *u, int kind)
-{
-	signal(SIGBUS, user_on_sigbus);
-	u->seat->pid = getpid();
-	u->fd = dev_open_at(u->path, O_RDWR);
-	u->info = dev_info(u->fd);
-	/* Whoever is nobody rings somebody all the same, to be refused for that. */
-	if (!(u->info.flags & IVSHMEM_INFO_DOORBELL))
-		u->info.id = 0;
-	u->map = dev_map(u->fd, u->info.size);
-	_exit(user_kinds[kind].run(u));
-}
+/* Start one user of each kind on a device, each with an open file of its own. */
+void users_start(struct users *users, const char *path);
 
-/* Start them all on one device, each with an open file of its own. */
-static inline void users_start(struct users *users, const char *path)
-{
-	pid_t started[USERS];
-	int ready[2], go[2];
-	char byte;
-
-	users->killed = false;
-	users->seats = mmap(NULL, sizeof(struct seat[USERS]), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	/* Who has lost its parent is ours. */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (pipe(ready) || pipe(go) || users->seats == MAP_FAILED)
-		tap_bail("%s", strerror(errno));
-	for (int i = 0; i < USERS; i++) {
-		struct user u = { .path = path, .ready = ready[1], .go = go[0],
-				  .seat = &users->seats[i] };
-
-		started[i] = fork();
-		if (!started[i]) {
-			close(go[1]);
-			user_main(&u, i);
-		}
-	}
-	close(ready[1]);
-	close(go[0]);
-	for (int i = 0; i < USERS; i++)
-		if (read(ready[0], &byte, 1) != 1)
-			tap_bail("a user did not start");
-	close(ready[0]);
-	close(go[1]);
-	/* Somebody else than we started sits where an orphan is. */
-	for (int i = 0; i < USERS; i++)
-		if (users->seats[i].pid != started[i])
-			waitpid(started[i], NULL, 0);
-	/* Not all of them are where they are going yet: that differs each time. */
-	sleep_ms(rand() % 10);
-}
-
-/* From here on users_go_on() counts. */
-static inline void users_mark(struct users *users)
-{
-	for (int i = 0; i < USERS; i++)
-		users->seats[i].mark = users->seats[i].turns;
-}
+/* Start to count for users_go_on(). */
+void users_mark(struct users *users);
 
 /*
- * Does each do what it does, or was it woken, since the mark? Gives how many do
- * not. Right after a mark it is an event that wakes those who wait.
+ * Has each user got on, or been woken, since the mark? Gives the number of those that
+ * have not, and notes their kinds. Right after a mark an event must wake the waiters.
  */
-static inline int users_go_on(struct users *users)
-{
-	int stuck = 0;
+int users_go_on(struct users *users);
 
-	for (int i = 0; i < USERS; i++) {
-		const struct seat *s = &users->seats[i];
-		int64_t end = now_ns() + USER_SECONDS * SECOND;
+/* Wait for all users; gives the number of those that failed, and notes their kinds. */
+int users_end(struct users *users);
 
-		while (s->turns == s->mark && now_ns() < end)
-			sleep_ms(1);
-		if (s->turns == s->mark) {
-			tap_note("the %s stands still", user_kinds[i].name);
-			stuck++;
-		}
-	}
-	return stuck;
-}
+/* Kill all users at once; users_end() must follow. */
+void users_kill(struct users *users);
 
-/* Wait for all; gives how many did not see what they should. */
-static inline int users_end(struct users *users)
-{
-	int64_t end = now_ns() + USER_SECONDS * SECOND;
-	int failed = 0;
+/*
+ * Touch the first byte of each page; false if that ended in SIGBUS, for which
+ * user_on_sigbus() must be the handler.
+ */
+bool user_touch(volatile char *map, size_t length, bool write);
+void user_on_sigbus(int signal);
+extern sigjmp_buf user_escape;
 
-	for (int i = 0; i < USERS; i++) {
-		pid_t pid = users->seats[i].pid;
-		int status = -1;
-
-		while (!waitpid(pid, &status, WNOHANG) && now_ns() < end)
-			sleep_ms(1);
-		if (status != (users->killed ? SIGKILL : 0)) {
-			tap_note("the %s %s, status 0x%x", user_kinds[i].name,
-				 status < 0 ? "does not end" : "ended", status);
-			kill(pid, SIGKILL);
-			failed++;
-		}
-	}
-	/* The children of who was killed are ours now. */
-	while (users->killed && waitpid(-1, NULL, 0) > 0)
-		;
-	munmap(users->seats, sizeof(struct seat[USERS]));
-	return failed;
-}
-
-/* Make an end of all of them at once; users_end() is still to come. */
-static inline void users_kill(struct users *users)
-{
-	users->killed = true;
-	for (int i = 0; i < USERS; i++)
-		kill(users->seats[i].pid, SIGKILL);
-}
+/* Does the file say that its device is unregistered? */
+bool user_gone(int fd);
 
 #endif
