@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver's interface as tests like to call it: results are 0 or a negative
- * errno, and what a test does not care about has a default.
+ * The driver's interface, short: results are 0 or a negative errno, and most parameters
+ * have a default.
  */
 #ifndef DEV_H
 #define DEV_H
@@ -23,7 +23,7 @@
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/ivshmem/"
 
-/* What a failed call says. */
+/* The result of a call, or a negative errno. */
 #define result(call) ({ \
 	long long r_ = (long long)(call); \
 	r_ == -1 ? -errno : r_; \
@@ -42,8 +42,14 @@ static inline int dev_open(void)
 struct ivshmem_info dev_info(int fd);
 
 /*
- * Does the device have interrupts? A machine may have no vectors to give, as with
- * pci=nomsi: then what needs them is skipped.
+ * Run a test on each of the first devices, by the size of its region, which becomes the
+ * subject of its points.
+ */
+void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size));
+
+/*
+ * Does the device have interrupts? If not, @what is skipped: some machines have no
+ * vectors, as with pci=nomsi.
  */
 bool dev_interrupts(int fd, const char *what);
 
@@ -66,7 +72,7 @@ static inline int dev_ring_self(int fd, uint32_t vector)
 	return dev_ring(fd, dev_info(fd).id, vector);
 }
 
-/* Ring all files that are open: they are one peer, or each is one of its own. */
+/* Ring every peer that an open file may be: all files are one, or each is its own. */
 #define DEV_PEERS 32
 
 void dev_ring_files(int fd, uint32_t vector);
@@ -107,16 +113,16 @@ static inline void sleep_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* Which node belongs to a PCI device? -1 if none. */
+/* The number of a PCI device's node; -1 if it has none. */
 int dev_number_of(const char *pci);
 
-/* Write a word to a file of sysfs or proc; 0 or a negative errno. */
+/* Write to a file of sysfs or proc; 0 or a negative errno. */
 int file_write(const char *path, const char *text);
 
-/* How many lines of a file contain a word? They are noted. */
+/* Count the lines of a file that contain a word, and note them. */
 int file_mentions(const char *path, const char *word);
 
-/* Wait up to ten seconds for a file to come (or to go); was it so in time? */
+/* Wait up to ten seconds until a file exists, or no longer exists; false if it timed out. */
 bool file_comes(const char *path, bool come);
 
 #endif

@@ -20,6 +20,24 @@ struct ivshmem_info dev_info(int fd)
 	return info;
 }
 
+void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size))
+{
+	char path[32], subject[32];
+	size_t size;
+	int fd;
+
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/dev/ivshmem%u", i);
+		fd = dev_open_at(path, O_RDWR);
+		size = dev_info(fd).size;
+		close(fd);
+		snprintf(subject, sizeof(subject), "%zu KiB", size >> 10);
+		tap_about(subject);
+		run(path, size);
+	}
+	tap_about("");
+}
+
 bool dev_interrupts(int fd, const char *what)
 {
 	bool has = dev_info(fd).vectors;
