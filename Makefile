@@ -30,18 +30,16 @@ module: ## build the module for KVER (the running kernel)
 			"or name another kernel by KVER=" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/src modules
 
+# The rig takes all that it can be told from the environment, where make puts its own
+# variables as well; "python3 tests/rig/run.py --help" lists it.
 check: prerequisites ## run all tests; TESTS=pattern some, KERNEL=6.12, ARCH=arm64
 	@python3 -B tests/rig/run.py
 
-# What is said here is the default; TESTS and SLOW reach the rig like the rest.
-fuzz: export TESTS = fuzz
-fuzz: export KERNEL ?= kasan
-fuzz: export OPERATIONS ?= 10000000
-fuzz: export SLOW ?= 60
 # Without kmemleak it is twice as fast; what the suite fuzzes is watched by it.
-fuzz: export APPEND ?= kmemleak=off
 fuzz: prerequisites-debug ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNEL=kasan
-	@python3 -B tests/rig/run.py guests
+	@python3 -B tests/rig/run.py guests --tests $(or $(TESTS),fuzz) --kernel $(or $(KERNEL),kasan) \
+		--operations $(or $(OPERATIONS),10000000) --slow $(or $(SLOW),60) \
+		--append '$(or $(APPEND),kmemleak=off)'
 
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
@@ -49,10 +47,10 @@ check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm
 check-debug: prerequisites-debug ## all in kernels that find bugs; KERNEL=kasan, kcsan one
 	@python3 -B tests/rig/debug.py
 
-# What is given reaches the rig through the environment, as make passes it on.
+unplug-tests := unplug,remove,turmoil
 check-unplug: prerequisites ## devices come and go CYCLES=1000 times under all users
-	@CYCLES=$${CYCLES:-1000} SLOW=$${SLOW:-5} TESTS=$${TESTS:-unplug,remove,turmoil} \
-		python3 -B tests/rig/run.py guests
+	@python3 -B tests/rig/run.py guests --tests '$(or $(TESTS),$(unplug-tests))' \
+		--cycles $(or $(CYCLES),1000) --slow $(or $(SLOW),5)
 
 lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
@@ -60,7 +58,6 @@ lint: prerequisites-lint ## run every checker over the sources
 what-is-called-when: prerequisites ## trace a device in guests and write it into docs/
 	@python3 -B tests/rig/calls.py
 
-# INTERACTIVE reaches the demo through the environment, as make passes it on.
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
@@ -68,7 +65,7 @@ bench: prerequisites-bench ## measure speed beside the alternatives, in two gues
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
 
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
-	@SECONDS=$${SECONDS:-3600} python3 -B tests/soak/soak.py
+	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 stress-ng trinity udev \

@@ -19,6 +19,7 @@ LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 
 sys.path.insert(0, str(HERE.parent / "rig"))
 import run  # noqa: E402
+import settings  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -46,7 +47,8 @@ def run_test(name, command, writer):
 
 
 def main():
-    """Run the tests that TESTS= chooses; the exit status is the verdict."""
+    """Run the chosen tests; the exit status is the verdict."""
+    settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()
     for path in run.host_tests():
         run_test(path.stem, program(path), writer)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make check-packages: the packages on real systems, with the real tools.
 
-TESTS=pattern picks tests by name. Two run at once, most of them guests.
+Two run at once, most of them guests.
 """
 
 import concurrent.futures
@@ -25,6 +25,7 @@ import qmp
 import roots
 import rpms
 import run
+import settings
 import tap
 import topology
 
@@ -103,6 +104,7 @@ def perform_all(names, writer, top):
 
 
 def main():
+    settings.parse(__doc__, ("TESTS", *settings.MACHINE))
     if os.geteuid():
         sys.exit("make check-packages makes whole systems: run it as root")
     writer = tap.Writer()

@@ -2,8 +2,9 @@
 """The architectures that guests can have, and how this machine builds for them."""
 
 import collections
-import os
 import platform
+
+import settings
 
 # kernel and triplet name it as make and gcc do; cpu is a model for each
 # accelerator; port is the line to the guest's init, port_device what QEMU
@@ -31,7 +32,7 @@ HOST = {"aarch64": "arm64"}.get(platform.machine(), "amd64")
 def wanted():
     """The name of the architecture asked for by ARCH=, else the one that the rig
     is at home on."""
-    name = os.environ.get("ARCH") or AMD64.name
+    name = settings.get("ARCH") or AMD64.name
     if name not in ALL:
         raise ValueError(f"ARCH={name}: say {' or '.join(ALL)}")
     return name

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One boot: the guests of a topology, up and ready, and tests run in them."""
 
-import os
 import pathlib
 import shlex
 import shutil
@@ -17,6 +16,7 @@ import initramfs
 import klog
 import qemu
 import qmp
+import settings
 import tap
 import topology as topo
 import userland
@@ -126,7 +126,7 @@ class Boot:
             program = emulator.command(arch) if topology.newqemu else None
             guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
                                images[arch], own.accel, hardware,
-                               f"{topology.append} {os.environ.get('APPEND', '')}",
+                               f"{topology.append} {settings.get('APPEND')}",
                                topology.machine,
                                own.kernel.memory(topology.mem, mapped),
                                topology.smp, topology.turns, program)
@@ -216,7 +216,7 @@ class Boot:
     @staticmethod
     def _settings():
         """What was said to the rig that tests want to know, as RIG_NAME."""
-        return "".join(f"export RIG_{name}={shlex.quote(os.environ.get(name, ''))}; "
+        return "".join(f"export RIG_{name}={shlex.quote(settings.get(name))}; "
                        for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED"))
 
     def _mark(self, guest, word):

@@ -4,10 +4,12 @@
 import os
 import pathlib
 
+import settings
+
 
 def directory():
     """$IVSHMEM_CACHE, or ivshmem in the user's cache directory."""
-    own = os.environ.get("IVSHMEM_CACHE")
+    own = settings.get("IVSHMEM_CACHE")
     if own:
         return pathlib.Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

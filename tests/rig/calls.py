@@ -9,7 +9,6 @@ trace" alone.
 
 import datetime
 import json
-import os
 import re
 import sys
 import threading
@@ -23,6 +22,7 @@ import qemu
 import qmp
 import run
 import sequence
+import settings
 import topology
 import verbs
 
@@ -310,7 +310,7 @@ def write(name, text):
 
 def start():
     """Build what is needed and boot; the machines and what they were built for."""
-    kernel = kernels.find(os.environ.get("KERNEL") or kernels.DEFAULT)
+    kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/ivshmem-server"])
     setup = run.setup_for(kernel, [])
     setup.programs["tests/calls.sh"] = SCRIPT
@@ -323,6 +323,7 @@ def emulator(machines):
 
 
 def main():
+    settings.parse(__doc__, settings.MACHINE)
     setup = machines = None
     try:
         setup, machines = start()

@@ -2,9 +2,9 @@
 """make check-debug: the guest suite in kernels that watch, and whether they do.
 
 Each kernel of debugkernel.py runs the whole suite. Then the driver is broken on
-purpose, once for each detector, which has to find it: see mutants.py. KERNEL=kasan
-takes one kernel, TESTS= some of the tests, and mutants whose test that is. With the
-argument "mutants" only the second half runs.
+purpose, once for each detector, which has to find it: see mutants.py. --kernel takes
+one kernel, --tests some of the tests, and mutants whose test that is. The part "mutants"
+is the second half alone.
 """
 
 import os
@@ -18,6 +18,7 @@ import debugkernel
 import kernels
 import mutants
 import run
+import settings
 import suite
 import tap
 
@@ -70,12 +71,13 @@ def try_mutant(mutant, test, writer):
 
 
 def main():
+    part = settings.parse(__doc__, settings.SUITE, ("all", "mutants"))
     writer = tap.Writer()
-    chosen = os.environ.get("KERNEL", "")
+    chosen = settings.get("KERNEL")
     wanted = [name for name in debugkernel.NAMES if chosen in ("", name)]
     slow = {**ENVIRONMENT, **os.environ}
     try:
-        for name in wanted if "mutants" not in sys.argv[1:] else ():
+        for name in wanted if part == "all" else ():
             kernels.find(name)
             coverage.clear()
             suite.run(name, {**slow, "KERNEL": name}, writer)

@@ -19,6 +19,7 @@ import console
 import devices
 import kernels
 import qemu
+import settings
 import topology
 
 FILE_MIB = 64
@@ -168,7 +169,7 @@ class Demo:
 
 def start():
     """Build what is needed and boot; the machines and what they were built for."""
-    kernel = kernels.find(os.environ.get("KERNEL") or kernels.DEFAULT)
+    kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server"])
     setup = boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl"})
@@ -183,13 +184,14 @@ def start():
 
 
 def main():
+    settings.parse(__doc__, (*settings.MACHINE, "INTERACTIVE"))
     begin = time.monotonic()
     setup = machines = None
     try:
         setup, machines = start()
         print(f"host    | both are up, the driver is loaded "
               f"({time.monotonic() - begin:.0f} s)")
-        if os.environ.get("INTERACTIVE", "0") not in ("", "0"):
+        if settings.get("INTERACTIVE") not in ("", "0"):
             console.attach(machines.guests)
             return 0
         demo = Demo(machines)

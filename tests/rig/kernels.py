@@ -22,6 +22,7 @@ import arches
 import archive
 import cache
 import debugkernel
+import settings
 
 DEFAULT = "6.12"
 # What KERNEL= can add to a line, as Debian names the flavour of an architecture. Without
@@ -272,8 +273,9 @@ def _needs_library(path):
 
 
 if __name__ == "__main__":
+    settings.parse(__doc__, ("KERNEL", "ARCH", "IVSHMEM_CACHE"))
     try:
-        KERNEL = find(sys.argv[1] if len(sys.argv) > 1 else DEFAULT, arches.wanted())
+        KERNEL = find(settings.get("KERNEL") or DEFAULT, arches.wanted())
     except (archive.ArchiveError, ValueError) as error:
         sys.exit(str(error))
     print(f"# {KERNEL.release}: {KERNEL.image}")

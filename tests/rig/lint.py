@@ -13,6 +13,7 @@ import archive
 import build
 import checkpatch
 import kernels
+import settings
 import tap
 
 # The driver compiles for all of these without a warning.
@@ -105,6 +106,7 @@ def check_scripts():
 
 
 def main():
+    settings.parse(__doc__, ("IVSHMEM_CACHE",))
     writer = tap.Writer()
     for check in (check_module, check_style, check_user_space, check_scripts):
         try:

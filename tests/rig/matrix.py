@@ -4,7 +4,7 @@
 It is built for each flavour of each line by gcc and clang of the release that
 the kernel is from, and the guest suite runs on each line, on x86-64 and arm64; some of
 it also on the flavours with PREEMPT_RT and with pages of 16 KiB.
-KERNEL=6.1 takes one line, ARCH=arm64 one architecture. What came of it is put
+--kernel and --arch take some, with commas between. What came of it is put
 into build/figures/kernels.md.
 """
 
@@ -19,6 +19,7 @@ import build
 import kernels
 import results
 import run
+import settings
 import suite
 import tap
 import toolchain
@@ -53,8 +54,8 @@ def age(flavours):
 
 def wanted():
     """The lines that KERNEL= and ARCH= ask for, all without them, newest first."""
-    names = os.environ.get("KERNEL", "").split(",")
-    archs = os.environ.get("ARCH") or ",".join(arches.ALL)
+    names = settings.get("KERNEL").split(",")
+    archs = settings.get("ARCH") or ",".join(arches.ALL)
     every = lines()
     chosen = {key: source for key, source in every.items()
               if key[1] in archs.split(",") and (names == [""] or key[0] in names)}
@@ -127,7 +128,7 @@ class Line:
 
     def _boot(self):
         """The guest suite, as make check runs it; then parts of it on other flavours."""
-        tests = os.environ.get("TESTS", "")
+        tests = settings.get("TESTS")
         self._run_suite("", tests)
         for flavour in self.flavours:
             self._run_suite(flavour, tests or ",".join(FLAVOUR_TESTS))
@@ -149,6 +150,7 @@ def prepare():
 
 
 def main():
+    settings.parse(__doc__, settings.SUITE)
     writer = tap.Writer()
     try:
         rows = [Line(line, source, writer) for (line, _), source in wanted().items()]
@@ -161,7 +163,7 @@ def main():
         for row in rows:
             if row.source.arch == arch:
                 row.run()
-                if not os.environ.get("TESTS"):     # a part is no result
+                if not settings.get("TESTS"):     # a part is no result
                     results.write(row.row)
 
     threads = [threading.Thread(target=work, args=(arch,)) for arch in arches.ALL]

@@ -11,6 +11,7 @@ import time
 import arches
 import cache
 import qmp
+import settings
 
 BOOT_SECONDS = 40
 PROBE_SECONDS = 15
@@ -30,7 +31,7 @@ APPEND = ("console={arch.console} rig_port={arch.port} quiet panic=-1 no_timer_c
 
 def patience(seconds):
     """A time limit, on a machine that SLOW= says is slow."""
-    return seconds * float(os.environ.get("SLOW") or 1)
+    return seconds * float(settings.get("SLOW") or 1)
 
 
 class GuestError(Exception):
@@ -42,7 +43,7 @@ def binary(name):
     arch = arches.ALL[name]
     name = arch.qemu
     if arch is arches.AMD64:
-        name = os.environ.get("QEMU", name)
+        name = settings.get("QEMU") or name
     path = shutil.which(name)
     if not path:
         raise GuestError(f"{name} not found: apt-get install {arch.package}")

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make check: unit tests on the host, a short soak, then the suite in guests.
 
-TESTS=pattern picks tests by name, KERNEL=6.12 the kernel that guests run, ARCH=arm64
-their architecture. QUICK=1 repeats less what is repeated many times, SLOW=3 allows
-all things three times as long. With the argument "guests" only the second half runs.
+The part "guests" is the last of these alone. Example: run.py guests --tests mmap
 """
 
 import collections
@@ -24,6 +22,7 @@ import firmware
 import harvest
 import kernels
 import qemu
+import settings
 import tap
 import topology
 import userland
@@ -53,8 +52,8 @@ class Test(collections.namedtuple("Test", "path topology timeout kernel")):
 
 
 def selected(name):
-    """Does TESTS (glob or part of a name; several with commas) mean this one?"""
-    wanted = os.environ.get("TESTS", "")
+    """Do the tests that were asked for (globs or parts of names) include this one?"""
+    wanted = settings.get("TESTS")
     return not wanted or any(
         pattern in name or fnmatch.fnmatch(name, pattern)
         for pattern in wanted.split(","))
@@ -153,7 +152,7 @@ def run_guest_tests(writer):
     tests = list(guest_tests())
     if not tests:
         return
-    name = os.environ.get("KERNEL") or kernels.DEFAULT
+    name = settings.get("KERNEL") or kernels.DEFAULT
     kernel = kernels.find(name, arches.wanted())
     groups = collections.defaultdict(list)
     for test in tests:
@@ -176,9 +175,10 @@ def run_guest_tests(writer):
 
 
 def main():
+    part = settings.parse(__doc__, settings.SUITE, ("all", "guests"))
     writer = tap.Writer()
     try:
-        if "guests" not in sys.argv[1:]:
+        if part == "all":
             if list(host_tests()):
                 run_make(writer, "check-host")
             if selected("soak"):

@@ -9,7 +9,6 @@ well. Prints TAP and a table of figures, which are kept as build/figures/soak.md
 """
 
 import mmap
-import os
 import pathlib
 import statistics
 import struct
@@ -28,6 +27,7 @@ import kernels  # noqa: E402
 import klog  # noqa: E402
 import qemu  # noqa: E402
 import record  # noqa: E402
+import settings  # noqa: E402
 import tap  # noqa: E402
 import topology  # noqa: E402
 
@@ -280,7 +280,7 @@ class Soak:
 
 
 def soak(writer):
-    kernel = kernels.find(os.environ.get("KERNEL") or kernels.DEFAULT)
+    kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server", "build/soak/load"])
     setup = boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
@@ -289,8 +289,8 @@ def soak(writer):
     try:
         machines = boot.start(setup, topology.Topology(**{
             key: TOPOLOGY[key] for key in topology.Topology._fields}), [])
-        seconds = float(os.environ.get("SECONDS") or 3600)
-        interval = min(float(os.environ.get("KILL_SECONDS") or 60), seconds / 2)
+        seconds = float(settings.get("SECONDS") or 3600)
+        interval = min(float(settings.get("KILL_SECONDS") or 60), seconds / 2)
         work = Soak(machines, writer)
         work.run(seconds, interval)
         work.finish()
@@ -302,6 +302,7 @@ def soak(writer):
 
 
 def main():
+    settings.parse(__doc__, (*settings.MACHINE, "SECONDS", "KILL_SECONDS"))
     writer = tap.Writer()
     begin = time.monotonic()
     try:
