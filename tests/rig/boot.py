@@ -265,6 +265,11 @@ class Boot:
                         "\n".join(["the kernel complained", *found]))
         return not found
 
+    def log(self):
+        """What the guests' kernels have said."""
+        return [line for guest in self.guests for line in
+                [f"{guest.name}:", *klog.between(guest.console, 0, None)]]
+
     def finish(self, name, writer):
         """After the last test of healthy guests: what a kernel that watches has to
         say about all of them."""
