@@ -56,7 +56,7 @@ lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
 what-is-called-when: prerequisites ## trace a device in guests and write it into docs/
-	@python3 -B tests/rig/calls.py
+	@python3 -B tests/rig/trace_scenarios.py
 
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py

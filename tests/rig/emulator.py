@@ -13,7 +13,7 @@ import shutil
 import arches
 import archive
 import cache
-import userland
+import guest_programs
 
 RELEASE = "trixie"
 SUITE = f"{RELEASE}-backports"
@@ -52,7 +52,7 @@ def _fetch(package, root):
     work = root.with_name(f"{root.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        source.unpack(userland.with_libraries(source, wanted), work)
+        source.unpack(guest_programs.with_libraries(source, wanted), work)
         work.rename(root)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -19,20 +19,21 @@ import build
 import devices
 import emulator
 import firmware
-import harvest
+import guest_programs
+import kernel_reports
 import kernels
 import qemu
 import second_chance
 import settings
 import tap
 import topology
-import userland
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
 SOAK_SECONDS = "60"     # instead of an hour
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          firmware.FirmwareError, qemu.GuestError, topology.TopologyError, userland.UserlandError)
+          firmware.FirmwareError, guest_programs.ProgramError, qemu.GuestError,
+          topology.TopologyError)
 
 
 class Test(collections.namedtuple("Test", "path topology timeout kernel")):
@@ -183,8 +184,8 @@ def setup_for(kernel, tests, others=()):
                                            if test.compiled}], arch)
     return boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
-        "bin/soften": build.TOP / "tests/rig/soften.sh",
-        "bin/harvest": harvest.SCRIPT,
+        "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
+        "bin/kernel_reports": kernel_reports.SCRIPT,
         "tests/lib.sh": GUEST_TESTS / "lib.sh",
         **{str(path.relative_to(build.TOP)): path
            for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)

@@ -16,7 +16,7 @@ import cache
 PACKAGES = ["busybox-static", "dash", "kmod", "udev", "libjansson-dev", "libxxhash-dev"]
 
 
-class UserlandError(Exception):
+class ProgramError(Exception):
     """A program or a library that is not there."""
 
 
@@ -25,7 +25,7 @@ def root(arch):
     if arch == arches.HOST:
         return pathlib.Path("/")
     release = archive.host_release() or "trixie"
-    directory = cache.directory() / f"userland-{release}-{arch}"
+    directory = cache.directory() / f"guest-programs-{release}-{arch}"
     if not directory.exists():
         print(f"# fetching programs for {arch}", flush=True)
         work = directory.with_suffix(".new")
@@ -80,7 +80,7 @@ def _find(top, directories, name):
         path = top / directory / name
         if path.exists():
             return path.resolve()
-    raise UserlandError(f"{name} not found below {top}")
+    raise ProgramError(f"{name} not found below {top}")
 
 
 def _needs(path):
