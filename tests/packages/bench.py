@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+import archive
 import built_packages
 import debian_roots
 import record
@@ -59,7 +60,7 @@ def main():
                                        for name, *cells in rows))
         record.write("dkms", [dict(zip(HEADINGS, row)) for row in rows], text)
         print(text)
-    except debian_roots.RootError as error:
+    except (archive.ArchiveError, debian_roots.RootError) as error:
         sys.exit(f"make bench-dkms: {error}")
 
 

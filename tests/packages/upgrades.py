@@ -3,6 +3,8 @@
 
 import shutil
 
+import archive
+import cache
 import debian_roots
 
 # What the release's own kernel is, by the name that stays the same.
@@ -16,10 +18,10 @@ def fetch(lower, directory, release):
     packages need on a root, into a directory of the cache that apt can read."""
     suite = f"{release}-backports"
     store = debian_roots.kept(suite, lower.name, KERNEL, LIBRARIES)
-    with debian_roots.LOCK:
+    with cache.locked(store):
         if not (store / "Packages").exists():
             print(f"# fetching what {suite} has for {lower.name}", flush=True)
-            line = next(line for line in debian_roots.sources(release) if f" {suite} " in line)
+            line = next(line for line in archive.Archive(release, "amd64").sources() if f" {suite} " in line)
             _fetch(debian_roots.Tree(lower, directory), suite, line, store)
             shutil.rmtree(directory)
     return store
