@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Life of a device, above whatever transport it came from
+ * Life of a device, the same for all transports
  *
  *   alloc -> map -> set_vectors -> register   a node appears
- *   pause <-> resume                          around a reset
- *   gone -> (free interrupts) -> unmap -> put_device
+ *   reset_prepare -> reset_done               around a reset
+ *   unregister -> (free interrupts) -> unmap -> put_device
  *
- * gone() makes every operation fail and takes every mapping away, at any
- * moment; the structure itself lives until the last file is closed.
+ * unregister() may come at any time. It makes every operation fail and zaps all
+ * mappings; the structure itself lives until the last file is closed.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -30,12 +30,12 @@ static void ivshmem_device_release(struct device *dev)
 }
 
 /**
- * ivshmem_device_alloc() - a device that nobody sees yet
+ * ivshmem_device_alloc() - allocate a device
  * @parent: the transport's device, or NULL
- * @transport: the transport's operations
- * @priv: the transport's own
+ * @transport: operations of the transport
+ * @priv: private data of the transport
  *
- * Give it back with put_device(), after ivshmem_device_unregister() if it was
+ * Drop it with put_device(), after ivshmem_device_unregister() if it was
  * registered.
  *
  * Return: the device or an ERR_PTR()
@@ -85,9 +85,9 @@ err_free:
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_alloc);
 
 /**
- * ivshmem_device_set_name() - give a device the name that its owner knows it by
+ * ivshmem_device_set_name() - set the name of a device in sysfs and udev
  * @idev: not registered yet
- * @name: for sysfs and udev; it is copied
+ * @name: the name; copied
  *
  * Return: 0 or -ENOMEM
  */
@@ -99,14 +99,15 @@ int ivshmem_device_set_name(struct ivshmem_device *idev, const char *name)
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_name);
 
 /**
- * ivshmem_device_map() - give a device its region
+ * ivshmem_device_map() - map a region at a physical address
  * @idev: not registered yet
- * @phys: where the region is
- * @size: its bytes
+ * @phys: physical address, a multiple of the page size
+ * @size: bytes, a multiple of the page size
  *
- * The kernel's own mapping has the same cache attribute as those of programs.
+ * The kernel's mapping gets the same cache attribute as those of programs.
  *
- * Return: 0; -EINVAL if a page would be shared with something else; -ENOMEM
+ * Return: 0; -EINVAL if the region is empty, too large or not made of whole pages;
+ * -ENOMEM
  */
 int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		       resource_size_t size)
@@ -118,7 +119,7 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 	idev->cache = ivshmem_cache;
 	switch (idev->cache) {
 	case IVSHMEM_CACHE_WB:
-		/* Shared with the host, so never encrypted (SEV, TDX). */
+		/* The host shares it, so it is never encrypted (SEV, TDX). */
 		idev->mem = memremap(phys, size, MEMREMAP_WB | MEMREMAP_DEC);
 		break;
 	case IVSHMEM_CACHE_WC:
@@ -138,16 +139,16 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map);
 
 /**
- * ivshmem_device_map_pages() - give a device memory of the kernel's own
+ * ivshmem_device_map_pages() - map a region of kernel-allocated memory
  * @idev: not registered yet
- * @pages: zeroed; they and the array stay the caller's, and must live until
+ * @pages: zeroed pages. The caller owns them and the array, and frees them after
  *	ivshmem_device_unmap()
- * @nr: how many
+ * @nr: number of pages
  *
- * They are mapped as all memory is, whatever the parameter cache= says: the
- * kernel has them mapped so already.
+ * The kernel's direct map has the pages as write-back already. Another cache
+ * attribute would conflict with it, so this ignores the parameter cache=.
  *
- * Return: 0; -EINVAL if there are too few or too many; -ENOMEM
+ * Return: 0; -EINVAL if @nr is 0 or too large; -ENOMEM
  */
 int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 			     unsigned long nr)
@@ -166,8 +167,8 @@ int ivshmem_device_map_pages(struct ivshmem_device *idev, struct page **pages,
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map_pages);
 
 /**
- * ivshmem_device_unmap() - take the region away
- * @idev: never registered, or gone
+ * ivshmem_device_unmap() - remove the kernel's mapping of the region
+ * @idev: never registered, or unregistered
  */
 void ivshmem_device_unmap(struct ivshmem_device *idev)
 {
@@ -184,12 +185,12 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
-/* Leave LIVE: nobody is inside when this returns, and no mapping is left. */
+/* Leave LIVE. On return no task accesses the device and all mappings are zapped. */
 static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 				   enum ivshmem_state state)
 {
 	WRITE_ONCE(idev->state, state);
-	/* A peer that is too late to be signalled sees the state: xa_alloc(), SRCU. */
+	/* A peer that joins too late for the signal sees the state: xa_alloc(), SRCU. */
 	smp_mb();
 	if (state == IVSHMEM_UNREGISTERED) {
 		wake_up_all(&idev->changed);
@@ -199,7 +200,7 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
-/* Say what is there now, to the log and to whoever traces. */
+/* Report the new device to the log and to tracing. */
 static void report(struct ivshmem_device *idev)
 {
 	trace_ivshmem_probe(idev);
@@ -213,11 +214,11 @@ static void report(struct ivshmem_device *idev)
 }
 
 /**
- * ivshmem_device_register() - make a device known to the world
- * @idev: mapped, with its vectors
+ * ivshmem_device_register() - create the node of a device
+ * @idev: mapped, with its vectors set
  *
- * Return: 0; or a negative errno, after which it is gone for whoever has seen
- * it already
+ * Return: 0 or a negative errno. On failure the device counts as unregistered, so
+ * a file that was opened in the meantime gets -ENODEV
  */
 int ivshmem_device_register(struct ivshmem_device *idev)
 {
@@ -239,12 +240,12 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 	trace_ivshmem_register(idev->minor);
 	ret = cdev_device_add(&idev->cdev, &idev->dev);
 	if (ret)
-		goto err_gone;
+		goto err_unregister;
 	report(idev);
 	return 0;
 
-err_gone:
-	/* A node made by mknod can be opened before this fails. */
+err_unregister:
+	/* A node from mknod may have been opened before the failure. */
 	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
 err_minor:
 	ivshmem_minor_put(idev->minor);
@@ -253,10 +254,10 @@ err_minor:
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
 
 /**
- * ivshmem_device_reset_prepare() - the memory is about to vanish for a while
+ * ivshmem_device_reset_prepare() - block all access before a reset
  * @idev: registered; the caller holds the transport's lock
  *
- * Operations and page faults wait from now on.
+ * Operations and page faults wait until ivshmem_device_reset_done().
  */
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 {
@@ -265,11 +266,11 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 }
 
 /**
- * ivshmem_device_reset_done() - the memory is back, doorbells may have been lost
+ * ivshmem_device_reset_done() - allow access again after a reset
  * @idev: registered; the caller holds the transport's lock
  *
- * Everybody who waits for a doorbell is woken to look at the memory again:
- * what came in between cannot be known.
+ * The reset may have lost doorbells, so every vector fires once and programs look
+ * at the memory again.
  */
 void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
@@ -280,8 +281,8 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 }
 
 /*
- * The machine has slept, and programs with it, and what is below has been brought
- * back. Doorbells that came in the meantime are lost: wake everybody to look.
+ * The machine resumes from sleep; the transport has resumed already. Doorbells were
+ * lost meanwhile, so every vector fires once and programs look at the memory again.
  */
 static int __maybe_unused ivshmem_device_resume(struct device *dev)
 {
@@ -295,11 +296,11 @@ static int __maybe_unused ivshmem_device_resume(struct device *dev)
 SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_resume);
 
 /**
- * ivshmem_device_unregister() - the device goes away, now
+ * ivshmem_device_unregister() - remove the node and end all access to the device
  * @idev: registered; the caller holds the transport's lock
  *
- * When this returns no operation touches the region or the registers any more,
- * and none will. Interrupts may still come in; the caller frees them next.
+ * On return no operation accesses the region or the registers, nor will any later.
+ * Interrupts may still arrive; the caller frees them next.
  */
 void ivshmem_device_unregister(struct ivshmem_device *idev)
 {
@@ -312,14 +313,14 @@ void ivshmem_device_unregister(struct ivshmem_device *idev)
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unregister);
 
 /**
- * ivshmem_access_try() - enter a device unless it is paused
+ * ivshmem_access_try() - enter a device unless it is being reset
  * @idev: the device
  * @idx: for ivshmem_access_end()
  *
  * Does not sleep.
  *
- * Return: 0, after which the region and the registers may be touched until
- * ivshmem_access_end(); -ENODEV; -EAGAIN while the device is being reset
+ * Return: 0 if the caller may access the region and the registers until
+ * ivshmem_access_end(); -ENODEV if unregistered; -EAGAIN during a reset
  */
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx)
 {
@@ -328,7 +329,7 @@ int ivshmem_access_try(struct ivshmem_device *idev, int *idx)
 	*idx = srcu_read_lock(&idev->srcu);
 	state = READ_ONCE(idev->state);
 	if (state == IVSHMEM_LIVE) {
-		/* For sparse, which can't follow a lock taken on condition. */
+		/* Sparse cannot follow a lock that is taken conditionally. */
 		__release(&idev->srcu);
 		return 0;
 	}
@@ -337,11 +338,12 @@ int ivshmem_access_try(struct ivshmem_device *idev, int *idx)
 }
 
 /**
- * ivshmem_access_begin() - enter a device, after a reset if there is one
+ * ivshmem_access_begin() - enter a device, waiting for the end of a reset
  * @idev: the device
  * @idx: for ivshmem_access_end()
  *
- * Return: 0 as ivshmem_access_try(); -ENODEV; -EINTR if killed in the meantime
+ * Return: 0 as ivshmem_access_try(); -ENODEV if unregistered; -EINTR if killed while
+ * waiting
  */
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx)
 {
@@ -355,9 +357,9 @@ int ivshmem_access_begin(struct ivshmem_device *idev, int *idx)
 }
 
 /**
- * ivshmem_access_end() - leave what ivshmem_access_begin() or ivshmem_access_try() entered
+ * ivshmem_access_end() - exit a device
  * @idev: the device
- * @idx: as it was given
+ * @idx: from ivshmem_access_begin() or ivshmem_access_try()
  */
 void ivshmem_access_end(struct ivshmem_device *idev, int idx)
 {

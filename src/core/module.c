@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmem: what happens when the module is loaded and unloaded
+ * ivshmem: init and exit of the module, its parameters and its class
  *
- * insmod or modprobe ends in ivshmem_init(): it reserves device numbers, makes
- * the class /sys/class/ivshmem and tells the PCI core which devices are ours.
- * From then on the core calls pci.c for each one found, now or at hotplug.
- * rmmod ends in ivshmem_access_end(); while a node is open or mapped the kernel does
- * not let it come to that.
+ * insmod and modprobe call ivshmem_init(): it reserves device numbers, creates
+ * the class /sys/class/ivshmem and registers the PCI driver. The PCI core then
+ * calls probe in pci.c for each device, now or at hotplug. rmmod calls
+ * ivshmem_exit(), but only while no node is open or mapped.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/module.h>
@@ -27,7 +28,7 @@ static int cache_set(const char *val, const struct kernel_param *kp)
 	int cache = sysfs_match_string(ivshmem_cache_names, val);
 
 	if (cache < 0) {
-		pr_err("ivshmem: cache=%s: say wb, wc or uc\n", val);
+		pr_err("invalid cache mode \"%s\" (expected wb, wc or uc)\n", val);
 		return -EINVAL;
 	}
 	ivshmem_cache = cache;
@@ -45,15 +46,15 @@ static const struct kernel_param_ops cache_ops = {
 };
 
 module_param_cb(cache, &cache_ops, NULL, 0444);
-MODULE_PARM_DESC(cache, "How regions are mapped: wb (write-back, default), wc (write-combining), uc (uncached)");
+MODULE_PARM_DESC(cache, "Cache attribute of regions: wb (write-back, default), wc (write-combining) or uc (uncached)");
 
 /*
- * On by default: with MSI-X the page holds nothing but the own id and the
- * doorbell, and who may open the node for writing may ring any peer by ioctl
- * anyway. A mapping rings without a system call.
+ * A mapping rings without a system call. It is on by default because it grants
+ * nothing new: with MSI-X the page has only the IVPosition and Doorbell registers,
+ * and a program that opens the node for writing may ring any peer by ioctl.
  */
 module_param_named(map_registers, ivshmem_map_registers, bool, 0444);
-MODULE_PARM_DESC(map_registers, "Let programs that open a device for writing map its register page, to ring without a system call (default: Y)");
+MODULE_PARM_DESC(map_registers, "Let programs with write access map the register page, to ring without a system call (default: Y)");
 
 struct class ivshmem_class = {
 	.name = "ivshmem",
@@ -74,9 +75,9 @@ void ivshmem_minor_put(int minor)
 }
 
 /*
- * A small file system that nobody mounts gives each device one inode of its
- * own. A node can exist in several places (containers, mknod), each with its
- * own inode; mappings through all of them are kept in this one.
+ * A node can exist in several places (containers, mknod), each with its own inode.
+ * To find all mappings of a device, they are kept in one inode per device, from an
+ * internal file system.
  */
 static struct vfsmount *ivshmem_mnt;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /sys/class/ivshmem/ivshmemN shows; documented in
+ * Attributes in /sys/class/ivshmem/ivshmemN; documented in
  * docs/ABI/sysfs-class-ivshmem
  *
- * The files go away before the device does, and the kernel waits for readers
- * that are in here, so only a reset needs care.
+ * Unregistering a device removes the files and waits for their readers, so only an
+ * attribute that reads a register has to enter the device.
  */
 #include <linux/slab.h>
 #include "core.h"
@@ -28,7 +28,7 @@ static ssize_t id_show(struct device *dev, struct device_attribute *attr,
 	int idx, ret;
 	u32 id;
 
-	/* Each open file has its own? */
+	/* Then each open file has its own id. */
 	if (!idev->peer)
 		return sysfs_emit(buf, "unknown\n");
 	ret = ivshmem_access_begin(idev, &idx);
@@ -63,7 +63,7 @@ static ssize_t name_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(name);
 
-/* Devices of a bus have none. */
+/* PCI devices have no name. */
 static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
 {
 	if (attr == &dev_attr_name.attr && !to_idev(kobj_to_dev(kobj))->name)
@@ -95,8 +95,8 @@ static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr
 }
 
 /**
- * ivshmem_sysfs_prepare() - say what sysfs shall show of a device
- * @idev: with its vectors, not registered yet
+ * ivshmem_sysfs_prepare() - set the sysfs attributes of a device
+ * @idev: with its vectors set, not registered yet
  *
  * Return: 0 or -ENOMEM
  */

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The one place where the code behind the tracepoints of trace.h is made. */
+/* Defines the tracepoints that trace.h declares. */
 #define CREATE_TRACE_POINTS
 #include "trace.h"

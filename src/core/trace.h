@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints ivshmem:*, one for each step in the life of a device and of a
- * doorbell. See them with
+ * Tracepoints ivshmem:*, one for each step in the life of a device or a doorbell.
+ * To record them:
  *
  *	trace-cmd stream -e ivshmem
  *	echo 1 > /sys/kernel/tracing/events/ivshmem/enable
  *
- * "device" is the N of /dev/ivshmemN.
+ * The field "device" is N of /dev/ivshmemN.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ivshmem
@@ -26,57 +26,57 @@ DECLARE_EVENT_CLASS(ivshmem_device_class,
 		    TP_printk("device=%d", __entry->device)
 );
 
-/* The node is about to appear; "device" is known from here on. */
+/* The node is about to appear; from here on "device" is known. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_register,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A file was closed for the last time. */
+/* The last reference to an open file was dropped. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_release,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* Those who poll a file are woken, and get SIGIO if they asked for that. */
+/* Wake the tasks that poll a file, and send the SIGIO they asked for. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_wake_any,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A reset begins: nobody is inside, all mappings are empty. */
+/* Before a reset: no task accesses the device, all mappings are zapped. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_reset_prepare,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* A reset has ended. */
+/* After a reset. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_reset_done,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* The machine has slept: everybody who waits is about to be woken. */
+/* The machine resumes from sleep; every vector is about to fire once. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* The device is going away: from now on operations fail. */
+/* Unregistration begins: from now on operations fail. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_remove,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* The device went away: nobody is inside, all mappings are empty. */
+/* Unregistered: no task accesses the device, all mappings are zapped. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_unregister,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* The kernel's own mapping of the region ends. */
+/* The kernel's mapping of the region is removed. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_region_unmap,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* Nobody refers to the device any more: its memory is freed. */
+/* The last reference to the device was dropped: its memory is freed. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_free,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* parent: where a device comes from, or nothing if no bus has it. */
+/* parent: name of the transport's device, empty if there is none. */
 DECLARE_EVENT_CLASS(ivshmem_setup_class,
 		    TP_PROTO(const struct ivshmem_device *idev),
 		    TP_ARGS(idev),
@@ -98,17 +98,17 @@ DECLARE_EVENT_CLASS(ivshmem_setup_class,
 			      __entry->size, __entry->vectors)
 );
 
-/* A device begins: only its parent is known. device is -1 until it is registered. */
+/* Allocated: only the parent is known. device is -1 until registration. */
 DEFINE_EVENT(ivshmem_setup_class, ivshmem_alloc,
 	     TP_PROTO(const struct ivshmem_device *idev),
 	     TP_ARGS(idev));
 
-/* The kernel has mapped the region; phys stays 0 if it is pages of the kernel's own. */
+/* The kernel has mapped the region; phys is 0 for kernel-allocated memory. */
 DEFINE_EVENT(ivshmem_setup_class, ivshmem_region_map,
 	     TP_PROTO(const struct ivshmem_device *idev),
 	     TP_ARGS(idev));
 
-/* The node is there. */
+/* The node exists. */
 DEFINE_EVENT(ivshmem_setup_class, ivshmem_probe,
 	     TP_PROTO(const struct ivshmem_device *idev),
 	     TP_ARGS(idev));
@@ -148,7 +148,7 @@ DEFINE_EVENT(ivshmem_mapping_class, ivshmem_map,
 	     TP_PROTO(int device, const struct vm_area_struct *vma),
 	     TP_ARGS(device, vma));
 
-/* A program's mapping ends, or a part of it, or a copy that a fork has made. */
+/* A mapping ends: a program's, a part of one, or the copy in a forked child. */
 DEFINE_EVENT(ivshmem_mapping_class, ivshmem_unmap,
 	     TP_PROTO(int device, const struct vm_area_struct *vma),
 	     TP_ARGS(device, vma));
@@ -168,17 +168,17 @@ DECLARE_EVENT_CLASS(ivshmem_fault_class,
 			      __entry->device, __entry->address, __entry->result)
 );
 
-/* A page table has been filled; result: VM_FAULT_* */
+/* A fault has set a page-table entry, or failed to; result: VM_FAULT_* */
 DEFINE_EVENT(ivshmem_fault_class, ivshmem_fault,
 	     TP_PROTO(int device, unsigned long address, vm_fault_t result),
 	     TP_ARGS(device, address, result));
 
-/* A touch of a device that is gone: SIGBUS. */
+/* SIGBUS: the device is unregistered, or in reset and the fault cannot wait. */
 DEFINE_EVENT(ivshmem_fault_class, ivshmem_fault_refused,
 	     TP_PROTO(int device, unsigned long address, vm_fault_t result),
 	     TP_ARGS(device, address, result));
 
-/* A doorbell of ours goes out (mapped registers leave no trace). */
+/* The kernel rings a peer (a program with mapped registers leaves no trace). */
 TRACE_EVENT(ivshmem_ring,
 	    TP_PROTO(int device, u32 peer, u32 vector),
 	    TP_ARGS(device, peer, vector),
@@ -206,22 +206,22 @@ DECLARE_EVENT_CLASS(ivshmem_vector_class,
 		    TP_printk("device=%d vector=%u", __entry->device, __entry->vector)
 );
 
-/* A doorbell came in, in the interrupt handler. */
+/* A doorbell arrived; from the interrupt handler. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_interrupt,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
-/* A task asleep in WAIT is woken; vector is 256 if it waits for several. */
+/* Wake a task in WAIT; vector is 256 if it waits for several. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_wake,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
-/* There are more listeners than the interrupt handler notifies: a work item does. */
+/* The interrupt handler leaves some listeners to a work item. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_defer,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
-/* An eventfd that is tied to this vector is signalled. */
+/* Signal an eventfd bound to the vector. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_eventfd,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
@@ -244,7 +244,7 @@ TRACE_EVENT(ivshmem_wait_begin,
 		      __entry->timeout_ns)
 );
 
-/* result: 0 or a negative errno; vector and count as reported */
+/* result: 0 or a negative errno; vector and count as WAIT reports them. */
 TRACE_EVENT(ivshmem_wait_end,
 	    TP_PROTO(int device, int result, u32 vector, u64 count),
 	    TP_ARGS(device, result, vector, count),

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a transport and the core know of each other
+ * Interface between the core and its transports
  *
- * A device is one shared region, with or without doorbells. It comes from a
- * transport, which finds the memory and says how to ring; everything above is
- * the same code for all of them, and knows nothing of where a device came from.
- * pci.c is the transport of PCI devices. soft_window.c and soft_memory.c are a
- * module of their own, which uses what is declared here and nothing else.
+ * A device is one shared region, with or without doorbells. Its transport finds
+ * the memory and rings doorbells. The core above is the same for all transports.
+ * pci/pci.c is the transport of PCI devices. The transports of windows and software
+ * devices, soft/window.c and soft/memory.c, are in the module ivshmem_soft, which
+ * uses only this header.
  *
  * Life of a device, seen from its transport:
  *
  *	idev = ivshmem_device_alloc(...);
- *	ivshmem_device_set_name()		if its owner has given it one
+ *	ivshmem_device_set_name()		optional
  *	ivshmem_device_map() or ivshmem_device_map_pages()
  *	ivshmem_device_set_vectors()
  *	... request_irq(ivshmem_interrupt, ivshmem_device_vector()) ...
  *	ivshmem_device_register()		a node appears
- *	ivshmem_device_unregister()			the node goes
+ *	ivshmem_device_unregister()		the node disappears
  *	... free_irq() ...
  *	ivshmem_device_unmap()
  *	put_device(&idev->dev);
  *
- * From register() to gone() the transport holds one lock of its own in each of
- * these calls: the device_lock of the parent, or whatever keeps two of them
- * apart where there is no parent.
+ * From register() to unregister(), the transport makes each of these calls under
+ * one lock of its own: the device_lock of the parent, or another one if there is no
+ * parent. Without concurrent calls it needs none.
  */
 #ifndef IVSHMEM_TRANSPORT_H
 #define IVSHMEM_TRANSPORT_H
@@ -43,13 +43,14 @@ struct ivshmem_device;
 struct ivshmem_peer;
 
 /**
- * struct ivshmem_transport - what lies below a device
- * @owner: may not be unloaded while a file of the device is open
- * @peer_per_file: every open file is a peer with an id and vectors of its own;
- *	else all files of the device are one peer
- * @ring: ring @vector of @peer; called inside the device (see ivshmem.h)
- * @id: own peer number or IVSHMEM_ID_UNKNOWN; called likewise; not used with
- *	@peer_per_file
+ * struct ivshmem_transport - operations of a transport
+ * @owner: module that open files of the device pin
+ * @peer_per_file: every open file is a peer with its own id and vectors, else all
+ *	files of the device share one peer
+ * @ring: ring @vector of @peer; called between ivshmem_access_begin() and
+ *	ivshmem_access_end()
+ * @id: return this machine's id or IVSHMEM_ID_UNKNOWN; called like @ring; not used
+ *	with @peer_per_file
  */
 struct ivshmem_transport {
 	struct module *owner;
@@ -62,35 +63,34 @@ struct ivshmem_transport {
  * struct ivshmem_device - one shared region
  * @dev: owns the memory of this structure; its parent is the transport's device
  * @cdev: the node /dev/ivshmemN
- * @transport: operations of the layer below (constant)
- * @priv: the transport's own (constant)
- * @name: what its owner calls it, or NULL
+ * @transport: operations of the transport (constant)
+ * @priv: private data of the transport (constant)
+ * @name: name in sysfs and udev, or NULL
  * @minor: N (constant after registration)
- * @state: enum ivshmem_state; written under the transport's lock, read inside
- *	the device or with READ_ONCE() as a hint
- * @srcu: see ivshmem.h
- * @changed: who waits for another @state
- * @inode: its address space holds the mappings through all nodes, so that one
- *	call takes them all away
- * @peer: the one that all files are, or NULL with @peer_per_file
- * @peers: with @peer_per_file those that there are, by id
+ * @state: enum ivshmem_state; written under the transport's lock, read under
+ *	@srcu, or with READ_ONCE() as a hint
+ * @srcu: read side held while accessing the device, see core.h
+ * @changed: tasks that wait for another @state
+ * @inode: holds the mappings through all nodes, so that one call zaps them all
+ * @peer: the peer that all files share, or NULL with @peer_per_file
+ * @peers: with @peer_per_file all peers, by id
  * @users_lock: protects @users
- * @users: struct ivshmem_user of those with open files
- * @phys: address of the region, page-aligned; 0 if it is made of @pages
- * @pages: memory of the kernel's own, page by page, or NULL
+ * @users: struct ivshmem_user of all users with open files
+ * @phys: address of the region, page-aligned; 0 if it consists of @pages
+ * @pages: pages of kernel-allocated memory, in order, or NULL
  * @size: bytes in the region, a multiple of the page size
- * @mem: the region in the kernel's address space
+ * @mem: the kernel's mapping of the region
  * @cache: IVSHMEM_CACHE_*, for programs and for @mem
- * @registers_phys: page of the registers, if programs may map it, else 0
- * @can_ring: peers have doorbells, even if we got no interrupt of our own
- * @nr_vectors: that each peer has here (constant after registration)
+ * @registers_phys: address of the register page if programs may map it, else 0
+ * @can_ring: peers have doorbells, even if this machine got no interrupt
+ * @nr_vectors: vectors of each peer of this machine (constant after registration)
  * @counters: one for each vector
- * @vector_attrs: for @vector_group
+ * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
- * @groups: all that sysfs shows
+ * @groups: all attribute groups in sysfs
  *
- * @name and everything from @phys to the end is set before ivshmem_device_register() and
- * constant from then on, but for the counts in @counters.
+ * @name and all fields from @phys on are set before ivshmem_device_register() and
+ * constant afterwards, except the counts in @counters.
  */
 struct ivshmem_device {
 	struct device dev;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The PCI device: where the hardware meets the driver
+ * PCI devices: probe, remove and reset
  *
- * BAR0 holds the registers, BAR1 the MSI-X table (if there are interrupts),
- * BAR2 the shared memory. The PCI core calls probe for each device it finds,
- * at boot or at hotplug, and remove when one is unplugged or unbound, or when
- * the module goes. The device is specified in docs/specs/ivshmem-spec in QEMU's
- * sources; ivshmem-plain is the kind without interrupts, ivshmem-doorbell the
- * one with.
+ * BAR0 holds the registers, BAR1 the MSI-X table (ivshmem-doorbell only), BAR2
+ * the shared memory. The PCI core calls probe for each device, at boot or at
+ * hotplug, and remove when a device is unplugged or unbound, or the module is
+ * unloaded. docs/specs/ivshmem-spec in QEMU's sources specifies the device:
+ * ivshmem-plain has no interrupts, ivshmem-doorbell has.
  */
 #include <linux/io.h>
 #include <linux/module.h>
@@ -22,18 +21,18 @@
 #define BAR_REGISTERS	0
 #define BAR_MEMORY	2
 
-/* Registers, offsets in bytes, 32 bits each. */
+/* Registers of 32 bits, offsets in bytes. */
 #define REG_IVPOSITION	8
 #define REG_DOORBELL	IVSHMEM_REG_DOORBELL
 #define REGISTERS_SIZE	16
 
 /**
- * struct ivshmem_pci - a PCI device with our driver
- * @pdev: the device
- * @idev: what is above; a reference is held
+ * struct ivshmem_pci - a PCI device bound to this driver
+ * @pdev: the PCI device
+ * @idev: the device above it; holds a reference
  * @registers: BAR0
- * @rest_of_page: keeps others out of the register page
- * @irq_names: what /proc/interrupts shows, for each vector
+ * @rest_of_page: claims the rest of the register page; no parent if unclaimed
+ * @irq_names: names in /proc/interrupts, by vector
  */
 struct ivshmem_pci {
 	struct pci_dev *pdev;
@@ -47,7 +46,7 @@ static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
 	struct ivshmem_pci *ip = idev->priv;
 
-	/* writel() lets earlier writes to the region go first. */
+	/* writel() orders earlier writes to the region before the doorbell. */
 	writel(IVSHMEM_DOORBELL(peer, vector), ip->registers + REG_DOORBELL);
 }
 
@@ -73,7 +72,7 @@ static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
 	pci_free_irq_vectors(ip->pdev);
 }
 
-/* Get up to @want vectors; gives how many, or a negative errno. */
+/* Request up to @want vectors. Returns how many, or a negative errno. */
 static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
 {
 	int i, ret, got = pci_alloc_irq_vectors(ip->pdev, 1, want, PCI_IRQ_MSIX);
@@ -93,10 +92,9 @@ static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
 }
 
 /*
- * As many vectors as the device has and the machine will give. A small machine
- * does not have them all, and finds out only when they are requested: ask for
- * half of them then, which leaves some for others. Without any it is a device
- * without doorbells.
+ * Request all vectors of the device. A small machine may run out of them, and
+ * request_irq() is the first to notice: then try half as many, which leaves some
+ * to other drivers. Without any vector the device can still ring others.
  */
 static int request_interrupts(struct ivshmem_pci *ip)
 {
@@ -114,15 +112,15 @@ static int request_interrupts(struct ivshmem_pci *ip)
 		got = try_interrupts(ip, want);
 	ip->idev->nr_vectors = max(got, 0);
 	if (got < offered)
-		pci_warn(ip->pdev, "%u of %d interrupt vectors granted\n",
+		pci_warn(ip->pdev, "got %u of %d interrupt vectors\n",
 			 ip->idev->nr_vectors, offered);
 	return 0;
 }
 
 /*
- * The registers are 256 bytes, and a mapping gives away a whole page. Offer it
- * only if the rest of the page belongs to nobody, and see to it that it stays
- * so.
+ * The registers take 256 bytes, but programs can only map a whole page. Offer it
+ * if no other device has registers in the rest of the page, and claim that rest
+ * so that none gets any there later.
  */
 static void claim_register_page(struct ivshmem_pci *ip)
 {
@@ -160,29 +158,29 @@ static const struct pci_device_id ivshmem_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, ivshmem_pci_ids);
 
-/* Is this hardware we can drive? Says why if not. */
+/* Does this driver support the hardware? Logs the reason if not. */
 static int check_device(struct pci_dev *pdev)
 {
-	/* By new_id or driver_override any device comes here. */
+	/* new_id and driver_override bring any device here. */
 	if (!pci_match_id(ivshmem_pci_ids, pdev) &&
 	    security_locked_down(LOCKDOWN_PCI_ACCESS)) {
-		pci_err(pdev, "the kernel is locked down: no other devices than %04x:%04x\n",
+		pci_err(pdev, "kernel is locked down: only devices %04x:%04x are allowed\n",
 			PCI_VENDOR_ID_REDHAT_QUMRANET, IVSHMEM_PCI_DEVICE);
 		return -EPERM;
 	}
 	if (pdev->revision != IVSHMEM_PCI_REVISION) {
-		pci_err(pdev, "revision %u is not supported, only %u: use ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later instead of ivshmem\n",
+		pci_err(pdev, "unsupported revision %u (expected %u): use ivshmem-plain or ivshmem-doorbell of QEMU 2.6 or later instead of ivshmem\n",
 			pdev->revision, IVSHMEM_PCI_REVISION);
 		return -ENODEV;
 	}
 	if (!(pci_resource_flags(pdev, BAR_REGISTERS) & IORESOURCE_MEM) ||
 	    pci_resource_len(pdev, BAR_REGISTERS) < REGISTERS_SIZE) {
-		pci_err(pdev, "BAR %d is no register block\n", BAR_REGISTERS);
+		pci_err(pdev, "BAR %d is not a register block\n", BAR_REGISTERS);
 		return -ENODEV;
 	}
 	if (!(pci_resource_flags(pdev, BAR_MEMORY) & IORESOURCE_MEM) ||
 	    !pci_resource_start(pdev, BAR_MEMORY)) {
-		pci_err(pdev, "BAR %d has no memory: has the hypervisor given it any, and was there room for it?\n",
+		pci_err(pdev, "BAR %d has no memory: check that the hypervisor provides it and that the address space has room for it\n",
 			BAR_MEMORY);
 		return -ENODEV;
 	}
@@ -195,18 +193,18 @@ static int check_device(struct pci_dev *pdev)
 }
 
 /*
- * Does it still answer? Where nobody does the bus reads all-ones, so that whatever
- * has been read before may be wrong.
+ * Reads from a device that was unplugged return all-ones, so everything read so far
+ * is valid only if the device still responds.
  */
 static int check_presence(struct pci_dev *pdev)
 {
 	if (pci_device_is_present(pdev))
 		return 0;
-	pci_err(pdev, "the device does not answer\n");
+	pci_err(pdev, "device does not respond\n");
 	return -ENODEV;
 }
 
-/* All of what belongs to the PCI device; undone by unmap_device(). */
+/* Map the registers and the region; unmap_device() undoes it. */
 static int map_device(struct ivshmem_pci *ip)
 {
 	struct pci_dev *pdev = ip->pdev;
@@ -218,7 +216,7 @@ static int map_device(struct ivshmem_pci *ip)
 	ret = ivshmem_device_map(ip->idev, pci_resource_start(pdev, BAR_MEMORY),
 				 pci_resource_len(pdev, BAR_MEMORY));
 	if (ret) {
-		pci_err(pdev, "can't map BAR %d (%pR): %d\n", BAR_MEMORY,
+		pci_err(pdev, "cannot map BAR %d (%pR): %d\n", BAR_MEMORY,
 			&pdev->resource[BAR_MEMORY], ret);
 		iounmap(ip->registers);
 	}
@@ -296,7 +294,7 @@ err_free:
 	return ret;
 }
 
-/* Unplugged, unbound, or the module goes: files may be open, mappings in use. */
+/* Files may still be open and mappings in use, unless the module is being unloaded. */
 static void ivshmem_pci_remove(struct pci_dev *pdev)
 {
 	struct ivshmem_pci *ip = pci_get_drvdata(pdev);

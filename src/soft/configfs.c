@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that the administrator describes, in configfs; documented in
+ * Devices that the administrator describes in configfs; documented in
  * docs/ABI/configfs-ivshmem
  *
  *	mkdir /sys/kernel/config/ivshmem/cam0
  *	echo 0x80000000 > address; echo 16M > size; echo 1 > enable
  *
- * A directory is a description, and holds a device while "enable" is 1. rmdir
- * ends both, whatever programs do with the device at that moment.
+ * A directory describes a device, which exists while "enable" is 1. rmdir removes
+ * both, even while programs have the device open.
  */
 #include <linux/capability.h>
 #include <linux/configfs.h>
@@ -19,12 +19,12 @@
 #include "soft.h"
 
 /**
- * struct config_device - a directory
- * @item: the directory itself
- * @lock: protects all below, and is the transport's lock of @idev
- * @spec: what was written so far
- * @irq: what @spec has as irqs
- * @idev: while it is enabled, or NULL
+ * struct config_device - a directory and its device
+ * @item: the directory
+ * @lock: protects all fields below; the transport's lock of @idev
+ * @spec: description of the device
+ * @irq: number of the interrupt, @spec.irqs points here; 0 if none
+ * @idev: the device, or NULL while disabled
  */
 struct config_device {
 	struct config_item item;
@@ -39,7 +39,7 @@ static struct config_device *to_config(struct config_item *item)
 	return container_of(item, struct config_device, item);
 }
 
-/* Set one number of a description that no device stands on. */
+/* Change a number of the description; -EBUSY while the device exists. */
 static ssize_t store_number(struct config_item *item, const char *text,
 			    size_t count, u64 max,
 			    void (*set)(struct config_device *config, u64 value))
@@ -139,10 +139,10 @@ static int config_enable(struct config_device *config)
 		return -EPERM;
 	if (config->idev)
 		return 0;
-	/* As for /dev/mem. */
+	/* The same capability as for /dev/mem. */
 	if (config->spec.has_address && !capable(CAP_SYS_RAWIO))
 		return soft_refuse(&config->spec, -EPERM,
-				   "memory by its address wants CAP_SYS_RAWIO");
+				   "memory at an address requires CAP_SYS_RAWIO");
 	idev = soft_create(NULL, &config->spec);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
@@ -197,7 +197,7 @@ static struct configfs_attribute *device_attrs[] = {
 	NULL
 };
 
-/* The last reference to a directory: its name goes with it. */
+/* The last reference was dropped; configfs has freed the name already. */
 static void device_release(struct config_item *item)
 {
 	kfree(to_config(item));
@@ -226,7 +226,7 @@ static struct config_item *make_directory(struct config_group *group, const char
 	mutex_init(&config->lock);
 	config_item_init_type_name(&config->item, name, &device_type);
 	config->spec.name = config_item_name(&config->item);
-	if (!config->spec.name) {	/* a long one is allocated */
+	if (!config->spec.name) {	/* the allocation of a long name failed */
 		kfree(config);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -235,7 +235,7 @@ static struct config_item *make_directory(struct config_group *group, const char
 	return &config->item;
 }
 
-/* rmdir; a file of the directory that is open keeps no more than the description. */
+/* rmdir. An open file in the directory keeps the description, but not the device. */
 static void drop_directory(struct config_group *group, struct config_item *item)
 {
 	struct config_device *config = to_config(item);

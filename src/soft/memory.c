@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device in software: memory of the kernel's own, and doorbells between the
- * programs that have it open
+ * Software devices: kernel-allocated memory, and doorbells between open files
  *
- * Every open file is a peer with its own id and vectors. No hypervisor is needed
- * to try a program; and where this kernel is the host, its node can be the memory
- * of an ivshmem-plain device (memory-backend-file), whose guest then has the same
- * bytes as the programs here.
+ * Every open file is a peer with its own id and vectors, so a program can be tried
+ * without a hypervisor. On a host, the node can also back the memory of a guest's
+ * ivshmem-plain device (memory-backend-file): the guest and local programs then
+ * share the same bytes.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -16,9 +15,9 @@
 #include "soft.h"
 
 /**
- * struct memory - a device of its own
- * @nr: pages
- * @pages: each of them
+ * struct memory - pages of a software device
+ * @nr: number of pages
+ * @pages: the pages, in order
  */
 struct memory {
 	unsigned long nr;
@@ -49,7 +48,7 @@ static void memory_free(struct memory *memory)
 
 static int memory_fill(struct memory *memory, unsigned long wanted)
 {
-	/* Try hard, but kill no other program for it. */
+	/* Try hard, but do not invoke the OOM killer. */
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	while (memory->nr < wanted) {
@@ -73,7 +72,7 @@ static struct memory *memory_alloc(struct soft_spec *spec)
 
 	if (spec->size >> PAGE_SHIFT > totalram_pages() / 2) {
 		soft_refuse(spec, -ENOMEM,
-			    "size is %llu MiB, more than half of this machine's memory",
+			    "size of %llu MiB exceeds half of this machine's memory",
 			    spec->size >> 20);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -85,16 +84,16 @@ static struct memory *memory_alloc(struct soft_spec *spec)
 	if (!ret)
 		return memory;
 	memory_free(memory);
-	soft_refuse(spec, ret, "no memory for %llu bytes", spec->size);
+	soft_refuse(spec, ret, "cannot allocate %llu bytes: %d", spec->size, ret);
 	return ERR_PTR(ret);
 }
 
 /**
- * soft_memory_prepare() - make a device in software
+ * soft_memory_prepare() - create a software device without registering it
  * @parent: NULL
- * @spec: without has_address
+ * @spec: description without an address
  *
- * Return: the device, not registered, or an ERR_PTR()
+ * Return: the device or an ERR_PTR()
  */
 struct ivshmem_device *soft_memory_prepare(struct device *parent,
 					   struct soft_spec *spec)
@@ -105,9 +104,9 @@ struct ivshmem_device *soft_memory_prepare(struct device *parent,
 
 	if (spec->nr_irqs || spec->has_doorbell)
 		return ERR_PTR(soft_refuse(spec, -EINVAL,
-					   "an interrupt or a doorbell wants an address"));
+					   "irq and doorbell require an address"));
 	if (spec->vectors > IVSHMEM_MAX_VECTORS)
-		return ERR_PTR(soft_refuse(spec, -EINVAL, "%u vectors: at most %u",
+		return ERR_PTR(soft_refuse(spec, -EINVAL, "too many vectors: %u (at most %u)",
 					   spec->vectors, IVSHMEM_MAX_VECTORS));
 	memory = memory_alloc(spec);
 	if (IS_ERR(memory))
@@ -135,8 +134,8 @@ err_drop:
 }
 
 /**
- * soft_memory_drop() - end such a device
- * @idev: the device; its memory is the kernel's again when this returns
+ * soft_memory_drop() - free a software device
+ * @idev: never registered, or unregistered; its memory is free on return
  */
 void soft_memory_drop(struct ivshmem_device *idev)
 {

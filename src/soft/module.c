@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmem_soft: what happens when the module is loaded and unloaded, and what
- * all of its devices have in common
+ * ivshmem_soft: init and exit of the module, and code common to all its devices
  *
- * It stands on the module ivshmem, whose symbols it imports: loading this one
- * loads that one first.
+ * The module imports symbols of the module ivshmem, so modprobe loads that first.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -14,10 +14,10 @@
 #include "soft.h"
 
 /**
- * soft_refuse() - say why a device cannot be
- * @spec: what was asked for; its reason is set
+ * soft_refuse() - report why a device cannot be created
+ * @spec: description of the device; stores the reason
  * @error: a negative errno
- * @format: as for printk, without a newline
+ * @format: the reason as for printk(), without a newline
  *
  * Return: @error
  */
@@ -28,18 +28,18 @@ int soft_refuse(struct soft_spec *spec, int error, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(spec->reason, sizeof(spec->reason), format, arguments);
 	va_end(arguments);
-	pr_err("ivshmem_soft: %s: %s\n", spec->name, spec->reason);
+	pr_err("%s: %s\n", spec->name, spec->reason);
 	return error;
 }
 
 /**
- * soft_number() - read a number as users write it
- * @text: such as 16M, 0x80000000 or 4096, perhaps with a newline
+ * soft_number() - parse a number with an optional unit
+ * @text: such as 16M, 0x80000000 or 4096, with or without a newline
  * @value: the number
  *
- * memparse() would take one that is too large for another one.
+ * Unlike memparse(), it rejects numbers that do not fit.
  *
- * Return: 0, -EINVAL or -ERANGE
+ * Return: 0; -EINVAL if @text is not a number; -ERANGE if it does not fit
  */
 int soft_number(const char *text, u64 *value)
 {
@@ -69,12 +69,12 @@ int soft_number(const char *text, u64 *value)
 }
 
 /**
- * soft_prepare() - make a device, but for its node
- * @parent: what the firmware describes, or NULL
- * @spec: what it is to be
+ * soft_prepare() - create a device without registering it
+ * @parent: platform device from firmware, or NULL
+ * @spec: description of the device
  *
- * Return: the device, to be registered or dropped; or an ERR_PTR(), and @spec has the
- * reason
+ * Return: the device, for ivshmem_device_register() or soft_drop(); or an ERR_PTR(),
+ * with the reason in @spec
  */
 struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spec)
 {
@@ -83,20 +83,20 @@ struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spe
 	spec->reason[0] = '\0';
 	if (!spec->size || !PAGE_ALIGNED(spec->size))
 		return ERR_PTR(soft_refuse(spec, -EINVAL,
-					   "size is %llu: give a multiple of %lu bytes",
+					   "invalid size %llu (expected a nonzero multiple of %lu)",
 					   spec->size, PAGE_SIZE));
 	if (spec->has_address)
 		idev = soft_window_prepare(parent, spec);
 	else
 		idev = soft_memory_prepare(parent, spec);
 	if (IS_ERR(idev) && !spec->reason[0])
-		soft_refuse(spec, PTR_ERR(idev), "error %ld", PTR_ERR(idev));
+		soft_refuse(spec, PTR_ERR(idev), "cannot create device: %ld", PTR_ERR(idev));
 	return idev;
 }
 
 /**
  * soft_drop() - undo soft_prepare()
- * @idev: a device that was not registered, or is gone
+ * @idev: never registered, or unregistered
  */
 void soft_drop(struct ivshmem_device *idev)
 {
@@ -107,11 +107,11 @@ void soft_drop(struct ivshmem_device *idev)
 }
 
 /**
- * soft_create() - make a device, with its node
- * @parent: what the firmware describes, or NULL
- * @spec: what it is to be
+ * soft_create() - create and register a device
+ * @parent: platform device from firmware, or NULL
+ * @spec: description of the device
  *
- * Return: the device; or an ERR_PTR(), and @spec has the reason
+ * Return: the device; or an ERR_PTR(), with the reason in @spec
  */
 struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec)
 {
@@ -124,12 +124,12 @@ struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec
 	if (!ret)
 		return idev;
 	soft_drop(idev);
-	return ERR_PTR(soft_refuse(spec, ret, "error %d", ret));
+	return ERR_PTR(soft_refuse(spec, ret, "cannot register device: %d", ret));
 }
 
 /**
- * soft_destroy() - end a device that is registered
- * @idev: the device; its memory is gone for everybody when this returns
+ * soft_destroy() - unregister and free a device
+ * @idev: registered; all mappings of it are zapped on return
  */
 void soft_destroy(struct ivshmem_device *idev)
 {
@@ -138,9 +138,8 @@ void soft_destroy(struct ivshmem_device *idev)
 }
 
 /*
- * A file that is open keeps a module, but not one whose init fails. So all that may
- * fail comes before the first thing that somebody could open, and what goes wrong
- * after that is a line in the log.
+ * An open file pins a module, but not while its init fails. So every step that may
+ * fail comes before the first node appears; later errors are only logged.
  */
 static int __init ivshmem_soft_init(void)
 {
@@ -160,7 +159,7 @@ static int __init ivshmem_soft_init(void)
 }
 module_init(ivshmem_soft_init);
 
-/* A directory in configfs or an open file keeps the kernel from coming here. */
+/* No configfs directory is left and no file is open: both pin the module. */
 static void __exit ivshmem_soft_exit(void)
 {
 	soft_config_exit();
@@ -169,7 +168,7 @@ static void __exit ivshmem_soft_exit(void)
 }
 module_exit(ivshmem_soft_exit);
 
-MODULE_DESCRIPTION("Shared memory (ivshmem) by its physical address, and in software");
+MODULE_DESCRIPTION("Shared memory and doorbells (ivshmem) at a physical address or in software");
 MODULE_AUTHOR("The ivshmem authors");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_IVSHMEM();

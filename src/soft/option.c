@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that the module's option describes, there from its begin to its end
+ * Devices that the module option describes; they exist while the module is loaded
  *
  *	devices=cam0:16M@0x80000000:irq=9:doorbell=0xfebf000c,scratch:1M:vectors=8
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
@@ -16,7 +18,7 @@
 static char *devices[MAX_DEVICES];
 static unsigned int nr_devices;
 module_param_array(devices, charp, &nr_devices, 0444);
-MODULE_PARM_DESC(devices, "Devices to make: NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N], several with commas; without an address it is memory of the kernel's own");
+MODULE_PARM_DESC(devices, "Devices to create, separated by commas: NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N]; without ADDRESS in kernel-allocated memory");
 
 static struct ivshmem_device *made[MAX_DEVICES];
 static unsigned int nr_made;
@@ -79,7 +81,7 @@ static int prepare_option(const char *text)
 		return -ENOMEM;
 	ret = parse_device(copy, &spec, &irq);
 	if (ret) {
-		pr_err("ivshmem_soft: devices=%s: say NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N]\n",
+		pr_err("invalid device \"%s\" (expected NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N])\n",
 		       text);
 	} else {
 		idev = soft_prepare(NULL, &spec);
@@ -91,7 +93,7 @@ static int prepare_option(const char *text)
 	return ret;
 }
 
-/* Called when the module is loaded: all of the devices, or none and no module. */
+/* Prepare all devices, or none: loading the module then fails. */
 int __init soft_option_prepare(void)
 {
 	unsigned int i;
@@ -107,14 +109,14 @@ int __init soft_option_prepare(void)
 	return 0;
 }
 
-/* Nothing of them has been seen yet. */
+/* No device has been registered yet. */
 void __init soft_option_drop(void)
 {
 	while (nr_made)
 		soft_drop(made[--nr_made]);
 }
 
-/* Then, when the module is sure to stay: one that gets no node is left out. */
+/* Called once module init can no longer fail, so drop a device that fails. */
 void __init soft_option_register(void)
 {
 	unsigned int i, kept = 0;
@@ -126,7 +128,7 @@ void __init soft_option_register(void)
 			made[kept++] = made[i];
 			continue;
 		}
-		pr_err("ivshmem_soft: %s: error %d\n", made[i]->name, ret);
+		pr_err("%s: cannot register device: %d\n", made[i]->name, ret);
 		soft_drop(made[i]);
 	}
 	nr_made = kept;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that the firmware describes: a device tree, or ACPI (PRP0001); the
- * binding is docs/devicetree/ivshmem,shared-memory.yaml
+ * Devices that firmware describes in a device tree or ACPI (PRP0001); the binding
+ * is docs/devicetree/ivshmem,shared-memory.yaml
  *
- * The kernel makes no device of a node in /reserved-memory by itself, so the
- * module does when it is loaded.
+ * The kernel creates no platform devices for nodes in /reserved-memory, except for
+ * a few compatibles of its own, so the module creates those for its nodes.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/err.h>
 #include <linux/io.h>
 #include <linux/module.h>
@@ -32,7 +34,7 @@ static void set_region(struct soft_spec *spec, const struct resource *resource)
 	spec->size = resource_size(resource);
 }
 
-/* The region may stand elsewhere, and then the first register is the doorbell. */
+/* memory-region may describe the region; then the first reg is the doorbell. */
 static int find_memory(struct platform_device *pdev, struct soft_spec *spec)
 {
 	struct device_node *node = of_parse_phandle(pdev->dev.of_node, "memory-region", 0);
@@ -81,7 +83,7 @@ static int find_irqs(struct platform_device *pdev, struct soft_spec *spec)
 	return 0;
 }
 
-/* The driver core calls it when the device is unbound, under its device_lock. */
+/* Called by the driver core at unbind, under the device_lock. */
 static void platform_end(void *idev)
 {
 	soft_destroy(idev);
@@ -93,15 +95,15 @@ static int platform_probe(struct platform_device *pdev)
 	struct ivshmem_device *idev;
 	int ret;
 
-	/* driver_override could bring any other, whatever a locked down kernel says. */
+	/* Even in a locked-down kernel, driver_override brings any device here. */
 	ret = device_property_match_string(&pdev->dev, "compatible", COMPATIBLE);
 	if (ret < 0) {
-		dev_err(&pdev->dev, "it is not described as " COMPATIBLE "\n");
+		dev_err(&pdev->dev, "not compatible with " COMPATIBLE "\n");
 		return -ENODEV;
 	}
 	ret = find_memory(pdev, &spec);
 	if (ret) {
-		dev_err(&pdev->dev, "no memory is described: reg or memory-region\n");
+		dev_err(&pdev->dev, "no valid reg or memory-region property: %d\n", ret);
 		return ret;
 	}
 	ret = find_irqs(pdev, &spec);
@@ -121,10 +123,10 @@ static struct platform_driver platform_driver = {
 	},
 };
 
-/* Parent of the devices that are made here; NULL if the driver is not registered. */
+/* Parent of the devices created here; NULL if the driver is not registered. */
 static struct device *reserved_root;
 
-/* Make a device of each of our nodes in /reserved-memory that is none yet. */
+/* Create a device for each of our nodes in /reserved-memory that has none yet. */
 static void make_reserved(void)
 {
 	struct device_node *parent = of_find_node_by_path("/reserved-memory"), *node;
@@ -144,7 +146,7 @@ static int drop_reserved(struct device *dev, void *data)
 	return 0;
 }
 
-/* Called when the module is sure to stay, whatever goes wrong here. */
+/* Called once module init can no longer fail, so errors are only logged. */
 void __init soft_platform_init(void)
 {
 	int ret;
@@ -163,7 +165,7 @@ err_driver:
 	root_device_unregister(reserved_root);
 err_root:
 	reserved_root = NULL;
-	pr_err("ivshmem_soft: error %d: no devices that the firmware describes\n", ret);
+	pr_err("cannot create devices described by firmware: %d\n", ret);
 }
 
 void soft_platform_exit(void)

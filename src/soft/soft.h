@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ivshmem_soft: what its files know of each other
+ * ivshmem_soft: declarations shared by its files
  *
- * Devices that no bus finds. A window is memory at a known physical address,
- * perhaps with interrupts and a doorbell register; a device without an address
- * is memory of the kernel's own. They are described by the owner of the machine
- * (configfs, module option) or by its firmware (device tree, ACPI).
+ * The module creates devices that no bus reports. A window is memory at a known
+ * physical address, optionally with interrupts and a Doorbell register. A software
+ * device has no address, but kernel-allocated memory. The administrator describes
+ * devices by configfs or the module option, firmware by device tree or ACPI.
  *
- * Lock order: who describes devices has one lock around soft_create() and
- * soft_destroy() of a device, which is the transport's lock of ivshmem.h:
- * struct config_device.lock, the device_lock of a platform device, or none where
- * only the module's init and exit come.
+ * Locking: each source of devices calls soft_create() and soft_destroy() under one
+ * lock per device, the transport's lock of core.h. For configfs that is struct
+ * config_device.lock, for platform devices the device_lock. The module option needs
+ * none, as only init and exit of the module use it.
  */
 #ifndef IVSHMEM_SOFT_H
 #define IVSHMEM_SOFT_H
@@ -21,17 +21,17 @@
 #define SOFT_REASON_SIZE	160
 
 /**
- * struct soft_spec - what a device is to be
- * @name: what users call it: /dev/ivshmem/by-name/NAME
- * @has_address: it is a window at @address, else memory of the kernel's own
- * @address: physical, a multiple of the page size
- * @size: bytes, a multiple of the page size
- * @has_doorbell: a window that can ring
- * @doorbell: physical address of the Doorbell register, a multiple of 4
- * @irqs: interrupts of a window, as many as it has vectors
- * @nr_irqs: how many
- * @vectors: of each peer of a device without an address
- * @reason: why it was refused
+ * struct soft_spec - description of a device
+ * @name: name for users: /dev/ivshmem/by-name/NAME
+ * @has_address: a window at @address, else kernel-allocated memory
+ * @address: physical address, a multiple of the page size
+ * @size: bytes, a nonzero multiple of the page size
+ * @has_doorbell: a window with a Doorbell register
+ * @doorbell: physical address of that register, a multiple of 4
+ * @irqs: interrupts of a window, one for each vector
+ * @nr_irqs: number of @irqs
+ * @vectors: vectors of each peer of a software device, 0 to IVSHMEM_MAX_VECTORS
+ * @reason: why soft_prepare() or soft_create() failed
  */
 struct soft_spec {
 	const char *name;

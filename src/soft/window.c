@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A window: memory at a physical address that somebody names
+ * Windows: devices at a physical address
  *
- * Nobody but the one who names it knows what is there, so all that can be checked
- * is checked: the range must be no memory of the kernel's and claimed by nobody.
- * It is claimed as long as the device exists. What is shared with another machine
- * is a resource of the bus, so the doorbell register is written as any other
- * register of a device.
+ * The driver cannot find out what is at that address, so it checks all it can: the
+ * range must contain no System RAM and no range claimed by another driver. The
+ * device claims the range while it exists. The doorbell is an ordinary MMIO
+ * register, written with writel().
  */
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -18,18 +17,18 @@
 #include <linux/slab.h>
 #include "soft.h"
 
-/* What the page tables can say; x86 has it in iomem_resource. */
+/* Highest physical address in a page table; on x86, iomem_resource has it. */
 #ifndef PHYS_MASK
 #define PHYS_MASK	U64_MAX
 #endif
 
 /**
- * struct window - a device by its address
- * @idev: what is above; a reference is held
- * @region: claims the memory
- * @doorbell_region: claims the register
- * @doorbell: the register or NULL
- * @nr_irqs: how many are requested
+ * struct window - a device at a physical address
+ * @idev: the device above it; holds a reference
+ * @region: claimed range of the memory, or NULL
+ * @doorbell_region: claimed range of the Doorbell register, or NULL
+ * @doorbell: the Doorbell register, or NULL
+ * @nr_irqs: number of requested interrupts
  * @irqs: their numbers
  */
 struct window {
@@ -45,11 +44,11 @@ static void window_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
 	struct window *window = idev->priv;
 
-	/* writel() lets earlier writes to the region go first. */
+	/* writel() orders earlier writes to the region before the doorbell. */
 	writel(IVSHMEM_DOORBELL(peer, vector), window->doorbell);
 }
 
-/* There is no register to ask. */
+/* There is no IVPosition register. */
 static u32 window_id(struct ivshmem_device *idev)
 {
 	return IVSHMEM_ID_UNKNOWN;
@@ -61,7 +60,7 @@ static const struct ivshmem_transport window_transport = {
 	.id = window_id,
 };
 
-/* Is the range one that can be looked at, and nobody else's? */
+/* Is the range aligned, addressable and not System RAM? */
 static int window_check_range(struct soft_spec *spec, const char *what,
 			      u64 start, u64 size, u64 align)
 {
@@ -69,15 +68,15 @@ static int window_check_range(struct soft_spec *spec, const char *what,
 	u64 end = start + size - 1;
 
 	if (!IS_ALIGNED(start, align))
-		return soft_refuse(spec, -EINVAL, "%s 0x%llx is no multiple of %llu",
+		return soft_refuse(spec, -EINVAL, "%s 0x%llx is not a multiple of %llu",
 				   what, start, align);
 	if (end < start)
 		return soft_refuse(spec, -EINVAL,
-				   "%s 0x%llx and %llu bytes go beyond the last address",
+				   "%s 0x%llx plus %llu bytes wraps around",
 				   what, start, size);
 	if (end > limit)
 		return soft_refuse(spec, -EINVAL,
-				   "%s 0x%llx to 0x%llx: this machine's addresses end at 0x%llx",
+				   "%s 0x%llx to 0x%llx is beyond the last address 0x%llx of this machine",
 				   what, start, end, limit);
 	if (region_intersects(start, size, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT)
@@ -94,7 +93,7 @@ static struct resource *window_claim(struct soft_spec *spec, const char *what,
 
 	if (!resource)
 		soft_refuse(spec, -EBUSY,
-			    "%s 0x%llx to 0x%llx is claimed by somebody else: see /proc/iomem",
+			    "%s 0x%llx to 0x%llx is already claimed: see /proc/iomem",
 			    what, start, start + size - 1);
 	return resource;
 }
@@ -120,7 +119,7 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 	int ret;
 
 	for (i = 0; i < spec->nr_irqs; i++) {
-		/* It would stay asserted: there is no register to acknowledge it. */
+		/* It would stay asserted, as there is no register to acknowledge it. */
 		if (irq_get_trigger_type(spec->irqs[i]) & IRQ_TYPE_LEVEL_MASK)
 			return soft_refuse(spec, -EINVAL,
 					   "IRQ %u is level-triggered; a doorbell interrupt must be edge-triggered",
@@ -129,7 +128,7 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 				  ivshmem_device_vector(window->idev, i));
 		if (ret)
 			return soft_refuse(spec, ret,
-					   "interrupt %u cannot be had (%d): see /proc/interrupts",
+					   "cannot request IRQ %u: %d; see /proc/interrupts",
 					   spec->irqs[i], ret);
 		window->irqs[i] = spec->irqs[i];
 		window->nr_irqs++;
@@ -137,7 +136,7 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 	return 0;
 }
 
-/* Claim and map all that the device is. */
+/* Claim and map the region and the doorbell. */
 static int window_map(struct window *window, struct soft_spec *spec)
 {
 	int ret;
@@ -151,14 +150,13 @@ static int window_map(struct window *window, struct soft_spec *spec)
 			return -EBUSY;
 		window->doorbell = ioremap(spec->doorbell, 4);
 		if (!window->doorbell)
-			return soft_refuse(spec, -ENOMEM,
-					   "doorbell 0x%llx cannot be mapped",
+			return soft_refuse(spec, -ENOMEM, "cannot map doorbell 0x%llx",
 					   spec->doorbell);
 		window->idev->can_ring = true;
 	}
 	ret = ivshmem_device_map(window->idev, spec->address, spec->size);
 	if (ret)
-		return soft_refuse(spec, ret, "address 0x%llx cannot be mapped (%d)",
+		return soft_refuse(spec, ret, "cannot map address 0x%llx: %d",
 				   spec->address, ret);
 	return 0;
 }
@@ -176,12 +174,12 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 {
 	int ret;
 
-	/* What firmware describes is as trusted as the rest of what it says. */
+	/* Firmware is trusted even in a locked-down kernel. */
 	if (!parent && security_locked_down(LOCKDOWN_DEV_MEM))
 		return soft_refuse(spec, -EPERM,
-				   "the kernel is locked down: no memory by its address");
+				   "kernel is locked down: memory at an address is not allowed");
 	if (spec->nr_irqs > IVSHMEM_MAX_VECTORS)
-		return soft_refuse(spec, -EINVAL, "%u interrupts: at most %u",
+		return soft_refuse(spec, -EINVAL, "too many interrupts: %u (at most %u)",
 				   spec->nr_irqs, IVSHMEM_MAX_VECTORS);
 	ret = window_check_range(spec, "address", spec->address, spec->size, PAGE_SIZE);
 	if (ret || !spec->has_doorbell)
@@ -190,11 +188,11 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 }
 
 /**
- * soft_window_prepare() - make a device of memory at an address
- * @parent: what the firmware describes, or NULL
- * @spec: with has_address
+ * soft_window_prepare() - create a window without registering it
+ * @parent: platform device from firmware, or NULL
+ * @spec: description with an address
  *
- * Return: the device, not registered, or an ERR_PTR()
+ * Return: the device or an ERR_PTR()
  */
 struct ivshmem_device *soft_window_prepare(struct device *parent,
 					   struct soft_spec *spec)
@@ -235,8 +233,8 @@ err_drop:
 }
 
 /**
- * soft_window_drop() - end such a device
- * @idev: the device; what it claimed is free again when this returns
+ * soft_window_drop() - free a window
+ * @idev: never registered, or unregistered; its ranges and IRQs are free on return
  */
 void soft_window_drop(struct ivshmem_device *idev)
 {

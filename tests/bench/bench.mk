@@ -4,6 +4,6 @@
 BENCH_CFLAGS = $(GUEST_CFLAGS) -Itests/guest
 
 build/bench/bin/%: tests/bench/%.c $(wildcard tests/bench/*.h tests/guest/*.h) \
-		src/uapi/linux/ivshmem.h build/libivshmem.a
+		src/uapi/linux/ivshmem.h build/libguest.a build/libivshmem.a
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_CFLAGS) -static -s -o $@ $< build/libivshmem.a
+	$(CC) $(BENCH_CFLAGS) -static -s -o $@ $< build/libguest.a build/libivshmem.a

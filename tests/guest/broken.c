@@ -14,9 +14,9 @@ struct broken {
 };
 
 static const struct broken broken[] = {
-	{ "revision=0", "revision 0 is not supported, only 1" },
-	{ "revision=255", "revision 255 is not supported, only 1" },
-	{ "bar0=0", "BAR 0 is no register block" },
+	{ "revision=0", "unsupported revision 0 .expected 1." },
+	{ "revision=255", "unsupported revision 255 .expected 1." },
+	{ "bar0=0", "BAR 0 is not a register block" },
 	{ "bar2=0", "BAR 2 has no memory" },
 	{ "bar2=16 mapped=0", "BAR 2 .* is smaller than a page" },
 	{ "bar2=2048 mapped=0", "BAR 2 .* is smaller than a page" },

@@ -10,7 +10,7 @@ start=$(sed -n 's/^0x0*\([0-9a-f]*\) .*/\1/;3p' /sys/bus/pci/devices/0000:00:10.
 
 tap_ok "cache=rubbish is refused" sh -c '! insmod /lib/ivshmem.ko cache=rubbish 2>/dev/null'
 tap_ok "the log says what to write instead" \
-	rig_ask expect-log "cache=rubbish: say wb, wc or uc"
+	rig_ask expect-log 'invalid cache mode "rubbish" .expected wb, wc or uc.'
 
 # check CACHE KIND COMMAND...: load by the command, and see what comes of it
 check() {

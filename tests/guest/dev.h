@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver's interface as tests like to call it: results are 0 or a negative
- * errno, and what a test does not care about has a default.
+ * The driver's interface, short: results are 0 or a negative errno, and most parameters
+ * have a default.
  */
 #ifndef DEV_H
 #define DEV_H
@@ -23,7 +23,7 @@
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/ivshmem/"
 
-/* What a failed call says. */
+/* The result of a call, or a negative errno. */
 #define result(call) ({ \
 	long long r_ = (long long)(call); \
 	r_ == -1 ? -errno : r_; \
@@ -32,52 +32,28 @@
 /* A call must fail with that errno. */
 #define refused(call, error, ...) tap_eq(result(call), -(error), __VA_ARGS__)
 
-static inline int dev_open_at(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC);
-
-	if (fd < 0)
-		tap_bail("open %s: %s", path, strerror(errno));
-	return fd;
-}
+int dev_open_at(const char *path, int flags);
 
 static inline int dev_open(void)
 {
 	return dev_open_at(RIG_DEVICE, O_RDWR);
 }
 
-static inline struct ivshmem_info dev_info(int fd)
-{
-	struct ivshmem_info info;
-
-	if (ioctl(fd, IVSHMEM_IOC_INFO, &info))
-		tap_bail("INFO: %s", strerror(errno));
-	return info;
-}
+struct ivshmem_info dev_info(int fd);
 
 /*
- * Does the device have interrupts? A machine may have no vectors to give, as with
- * pci=nomsi: then what needs them is skipped.
+ * Run a test on each of the first devices, by the size of its region, which becomes the
+ * subject of its points.
  */
-static inline bool dev_interrupts(int fd, const char *what)
-{
-	bool has = dev_info(fd).vectors;
+void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size));
 
-	if (!has)
-		tap_skip(what, "the device has no interrupt vectors");
-	return has;
-}
+/*
+ * Does the device have interrupts? If not, @what is skipped: some machines have no
+ * vectors, as with pci=nomsi.
+ */
+bool dev_interrupts(int fd, const char *what);
 
-static inline void *dev_map_at(int fd, off_t offset, size_t length)
-{
-	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		       offset);
-
-	if (p == MAP_FAILED)
-		tap_bail("mmap of %zu at %lld: %s", length, (long long)offset,
-			 strerror(errno));
-	return p;
-}
+void *dev_map_at(int fd, off_t offset, size_t length);
 
 static inline void *dev_map(int fd, size_t length)
 {
@@ -96,14 +72,10 @@ static inline int dev_ring_self(int fd, uint32_t vector)
 	return dev_ring(fd, dev_info(fd).id, vector);
 }
 
-/* Ring all files that are open: they are one peer, or each is one of its own. */
+/* Ring every peer that an open file may be: all files are one, or each is its own. */
 #define DEV_PEERS 32
 
-static inline void dev_ring_files(int fd, uint32_t vector)
-{
-	for (uint32_t peer = 0; peer < DEV_PEERS; peer++)
-		dev_ring(fd, peer, vector);
-}
+void dev_ring_files(int fd, uint32_t vector);
 
 static inline int dev_wait(int fd, struct ivshmem_wait *w)
 {
@@ -141,57 +113,16 @@ static inline void sleep_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* Which node belongs to a PCI device? -1 if none. */
-static inline int dev_number_of(const char *pci)
-{
-	char path[128];
+/* The number of a PCI device's node; -1 if it has none. */
+int dev_number_of(const char *pci);
 
-	for (int n = 0; n < 10; n++) {
-		snprintf(path, sizeof(path), PCI_DEVICES "%s/ivshmem/ivshmem%d", pci, n);
-		if (!access(path, F_OK))
-			return n;
-	}
-	return -1;
-}
+/* Write to a file of sysfs or proc; 0 or a negative errno. */
+int file_write(const char *path, const char *text);
 
-/* Write a word to a file of sysfs or proc; 0 or a negative errno. */
-static inline int file_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+/* Count the lines of a file that contain a word, and note them. */
+int file_mentions(const char *path, const char *word);
 
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* How many lines of a file contain a word? They are noted. */
-static inline int file_mentions(const char *path, const char *word)
-{
-	FILE *file = fopen(path, "re");
-	char line[1024];
-	int found = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, word)) {
-			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
-			found++;
-		}
-	if (file)
-		fclose(file);
-	return found;
-}
-
-/* Wait up to ten seconds for a file to come (or to go); was it so in time? */
-static inline bool file_comes(const char *path, bool come)
-{
-	for (int i = 0; i < 1000; i++) {
-		if (!access(path, F_OK) == come)
-			return true;
-		sleep_ms(10);
-	}
-	return false;
-}
+/* Wait up to ten seconds until a file exists, or no longer exists; false if it timed out. */
+bool file_comes(const char *path, bool come);
 
 #endif

@@ -1,39 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Devices that the rig makes up (tests/rig/vfio_user.py) and switches while they are
- * in use.
- */
+/* Devices that the rig emulates (tests/rig/vfio_user.py) and breaks while in use. */
 #ifndef FAKE_H
 #define FAKE_H
 
 #include "dev.h"
 
-/* Plug one in; gives its PCI address, valid until the next. It is on the bus by
- * then, and the driver has seen it.
+/*
+ * Plug a device in and wait until the driver has probed it. Gives its PCI address, valid
+ * until the next call.
  *
- * After a hotplug the kernel looks at all devices of the bus, and takes away those that
- * do not answer. The lock that it holds meanwhile is the one of a rescan: that comes
- * after, so that nothing touches the device any more that the test does not know of.
+ * After a hotplug the kernel looks at all devices of the bus and removes those that do
+ * not answer. A rescan takes the same lock, so once it returns the kernel is done, and
+ * only the test touches the device.
  */
-static inline const char *fake_plug(const char *name, const char *facts)
-{
-	static char pci[16];
-	char path[80];
+const char *fake_plug(const char *name, const char *facts);
 
-	snprintf(pci, sizeof(pci), "%s", rig_ask("fake %s %s", name, facts));
-	snprintf(path, sizeof(path), PCI_DEVICES "%s", pci);
-	if (!file_comes(path, true))
-		tap_bail("no device %s in the guest", pci);
-	file_write("/sys/bus/pci/rescan", "1");
-	return pci;
-}
-
-/* Has the driver let go of everything, with no device bound? */
-static inline bool nothing_left(void)
-{
-	return access(RIG_DEVICE, F_OK) && system("grep -q ivshmem /proc/iomem") &&
-	       system("grep -q ivshmem /proc/interrupts") &&
-	       system("ls -d /sys/bus/pci/drivers/ivshmem/0* >/dev/null 2>&1");
-}
+/* No node, no memory or interrupt claimed, no device bound? */
+bool nothing_left(void);
 
 #endif

@@ -1,31 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* read, write, pread, pwrite and llseek see the shared memory, edge by edge. */
-/* rig: devices=plain size=16M over=pci,window,memory */
+/*
+ * read, write, pread, pwrite and llseek see the shared memory, edge by edge: of a region
+ * of one page, of 2 MiB less a page, and of many times what the driver moves at once.
+ */
+/* rig: devices=plain,plain,plain,plain size=16M,4K,2044K,1G mem=2560 */
+/* rig: over=pci,window,memory */
 #include <sys/uio.h>
 
 #include "dev.h"
 
-#define SIZE (16 << 20)
+#define DEVICES 4
+#define MIB (1UL << 20)
+#define BUFFER (64UL << 10)	/* what the driver moves at once */
 
-static char big[3 << 20], back[3 << 20];
+static const char *path;
+static size_t size;		/* of the region */
+static char big[3 * MIB], back[3 * MIB];
 
 static void test_edges(int fd)
 {
 	char byte = 1, two[2] = { 2, 3 };
 
-	tap_eq(lseek(fd, 0, SEEK_END), SIZE, "SEEK_END gives the size");
+	tap_eq(lseek(fd, 0, SEEK_END), size, "SEEK_END gives the size");
 	tap_eq(read(fd, &byte, 1), 0, "read at the end gives 0");
 	refused(write(fd, &byte, 1), ENOSPC, "write at the end");
 	tap_eq(write(fd, &byte, 0), 0, "writing nothing at the end is no error");
-	tap_eq(pread(fd, &byte, 1, SIZE), 0, "pread at the end gives 0");
+	tap_eq(pread(fd, &byte, 1, size), 0, "pread at the end gives 0");
 	tap_eq(pread(fd, &byte, 1, (off_t)1 << 60), 0, "pread far beyond gives 0");
-	refused(pwrite(fd, &byte, 1, SIZE), ENOSPC, "pwrite at the end");
+	refused(pwrite(fd, &byte, 1, size), ENOSPC, "pwrite at the end");
 	refused(pwrite(fd, &byte, 1, (off_t)1 << 60), ENOSPC, "pwrite far beyond");
 	refused(pread(fd, &byte, 1, -1), EINVAL, "pread before the start");
-	tap_eq(pwrite(fd, two, 2, SIZE - 1), 1, "write over the end is cut there");
-	tap_eq(pread(fd, two, 2, SIZE - 1), 1, "read over the end is cut there");
+	tap_eq(pwrite(fd, two, 2, size - 1), 1, "write over the end is cut there");
+	tap_eq(pread(fd, two, 2, size - 1), 1, "read over the end is cut there");
 	tap_eq(two[0], 2, "the last byte was written");
-	refused(lseek(fd, SIZE + 1, SEEK_SET), EINVAL, "seek beyond the end");
+	refused(lseek(fd, size + 1, SEEK_SET), EINVAL, "seek beyond the end");
 	refused(lseek(fd, -1, SEEK_SET), EINVAL, "seek before the start");
 	tap_eq(lseek(fd, 7, SEEK_SET), 7, "seek");
 	tap_eq(lseek(fd, 3, SEEK_CUR), 10, "seek from here");
@@ -33,49 +41,68 @@ static void test_edges(int fd)
 	tap_eq(lseek(fd, 0, SEEK_CUR), 12, "read moves on");
 }
 
+/* As much of 3 MiB as there is room for, at an odd place. */
 static void test_content(int fd)
 {
 	struct iovec parts[2] = { { back, 1000 }, { back + 1000, 2000 } };
+	const size_t at = size > MIB ? 12345 : size / 4 + 1;
+	const size_t length = size - at < sizeof(big) ? size - at : sizeof(big);
 
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = i * 31 + (i >> 10);
-	tap_eq(pwrite(fd, big, sizeof(big), 12345), sizeof(big), "write 3 MiB, unaligned");
-	tap_eq(pread(fd, back, sizeof(back), 12345), sizeof(back), "read them back");
-	tap_ok(!memcmp(big, back, sizeof(big)), "they are equal");
-	tap_eq(preadv(fd, parts, 2, 12345), 3000, "preadv");
+	tap_eq(pwrite(fd, big, length, at), length, "write %zu bytes, unaligned", length);
+	tap_eq(pread(fd, back, length, at), length, "read them back");
+	tap_ok(!memcmp(big, back, length), "they are equal");
+	tap_eq(preadv(fd, parts, 2, at), 3000, "preadv");
 	tap_ok(!memcmp(big, back, 3000), "preadv reads the same");
 
-	char *p = dev_map(fd, SIZE);
+	char *p = dev_map(fd, size);
 
-	tap_ok(!memcmp(p + 12345, big, sizeof(big)), "a mapping shows the same");
+	tap_ok(!memcmp(p + at, big, length), "a mapping shows the same");
 	p[5] = 0x5a;
 	tap_eq(pread(fd, back, 1, 5), 1, "read what a mapping wrote");
 	tap_eq(back[0], 0x5a, "it is there");
-	munmap(p, SIZE);
+	munmap(p, size);
+}
+
+/* A byte less than one, two and three buffers, the buffers, and a byte more. */
+static void test_buffers(int fd)
+{
+	for (size_t n = 1; n <= 3; n++)
+		for (size_t length = n * BUFFER - 1; length <= n * BUFFER + 1; length++) {
+			const size_t at = size - length;
+
+			memset(back, 0, length + 1);
+			tap_eq(pwrite(fd, big + n, length, at), length,
+			       "write the last %zu bytes", length);
+			tap_eq(pread(fd, back, length + 1, at), length, "read them back");
+			tap_ok(!memcmp(big + n, back, length) && !back[length],
+			       "they are equal");
+		}
 }
 
 static void test_addresses(int fd)
 {
 	char *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *p = dev_map(fd, 2 << 20);
+	char *p = dev_map(fd, 2 * MIB);
 
 	refused(pread(fd, nowhere, 10, 0), EFAULT, "read to a bad address");
 	refused(pwrite(fd, nowhere, 10, 0), EFAULT, "write from a bad address");
 	/* The copy faults on a mapping of the same device. */
-	tap_eq(pwrite(fd, p + (1 << 20), 1 << 20, 0), 1 << 20,
+	tap_eq(pwrite(fd, p + MIB, MIB, 0), MIB,
 	       "write from a mapping of the device itself");
-	madvise(p, 2 << 20, MADV_DONTNEED);
-	munmap(p, 2 << 20);
-	p = dev_map_at(fd, 8 << 20, 2 << 20);
-	tap_eq(pread(fd, p, 2 << 20, 0), 2 << 20,
+	madvise(p, 2 * MIB, MADV_DONTNEED);
+	munmap(p, 2 * MIB);
+	p = dev_map_at(fd, size - 2 * MIB, 2 * MIB);
+	tap_eq(pread(fd, p, 2 * MIB, 0), 2 * MIB,
 	       "read into a mapping of the device itself");
-	munmap(p, 2 << 20);
+	munmap(p, 2 * MIB);
 }
 
 static void test_modes(void)
 {
-	int ro = dev_open_at(RIG_DEVICE, O_RDONLY);
-	int wo = dev_open_at(RIG_DEVICE, O_WRONLY);
+	int ro = dev_open_at(path, O_RDONLY);
+	int wo = dev_open_at(path, O_WRONLY);
 	char byte = 1;
 
 	refused(pwrite(ro, &byte, 1, 0), EBADF, "write to a read-only file");
@@ -86,22 +113,36 @@ static void test_modes(void)
 	close(wo);
 }
 
-int main(void)
+static void test_host(int fd)
 {
-	int fd = dev_open();
-
-	test_edges(fd);
-	test_content(fd);
-	test_addresses(fd);
-	test_modes();
-
-	if (rig_over("memory"))
-		return tap_done();	/* no part of the host */
 	tap_eq(pwrite(fd, "host", 4, 4096), 4, "write what the host reads");
 	tap_ok(!strcmp(rig_ask("memory-read 4096 4"), "686f7374"),
 	       "the host sees what was written");
 	rig_ask("memory-write 8192 6775657374");
 	tap_eq(pread(fd, back, 5, 8192), 5, "read what the host wrote");
 	tap_ok(!memcmp(back, "guest", 5), "the guest sees it");
+}
+
+static void test_size(const char *node, size_t bytes)
+{
+	int fd = dev_open_at(node, O_RDWR);
+
+	path = node;
+	size = bytes;
+	test_edges(fd);
+	test_content(fd);
+	if (size > 4 * BUFFER)
+		test_buffers(fd);
+	if (size >= 16 * MIB)
+		test_addresses(fd);
+	test_modes();
+	close(fd);
+}
+
+int main(void)
+{
+	dev_each_size(DEVICES, test_size);
+	if (!rig_over("memory"))	/* of which the host has no part */
+		test_host(dev_open());
 	return tap_done();
 }

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "fuzz_ops.h"
 #include "leaks.h"
@@ -39,11 +39,13 @@ static struct {
 	uint64_t places[PROCESSES][PLACES];
 } *shared;
 
+static uint64_t registers_offset;
 static unsigned long goal;
+static int process;
 
 static void run_op(const struct op *o)
 {
-	kinds[o->kind].run(o);
+	op_run(o);
 	__atomic_fetch_add(&shared->operations[process], 1, __ATOMIC_RELAXED);
 }
 
@@ -51,76 +53,13 @@ static void run_op(const struct op *o)
  * Programs
  */
 
-/* A request that will mostly be served. */
-static void make_wait(struct ivshmem_wait *w)
-{
-	w->flags = below(8);
-	if (w->flags & IVSHMEM_WAIT_SET)
-		w->set[0] = below(16);
-	else
-		w->vector = below(4);
-	if (w->flags & IVSHMEM_WAIT_WORD) {
-		w->offset = below(SIZE / 4) * 4;
-		w->expected = once_in(2) ? 0 : draw();
-	}
-	w->timeout_ns = once_in(4) ? SHORT_NS : 0;
-	w->spin_ns = once_in(8) ? SHORT_NS / 2 : 0;
-	if (once_in(3)) {
-		w->counts = 1 + below(32);
-		w->ncounts = 1 + below(6);
-	}
-}
-
-static void make_data(struct op *o)
-{
-	memset(&o->data, 0, sizeof(o->data));
-	switch (o->bits % 6) {
-	case 1:
-		o->data.ring = (struct ivshmem_ring){ below(6), below(5), 0, 0 };
-		break;
-	case 2:
-		make_wait(&o->data.wait);
-		break;
-	case 3:
-		o->data.ring_wait.ring = (struct ivshmem_ring){ below(6), below(4), 0, 0 };
-		make_wait(&o->data.ring_wait.wait);
-		break;
-	case 4:
-		o->data.eventfd = (struct ivshmem_eventfd){ below(4), (int)below(6) - 1, 0, 0 };
-		break;
-	}
-	if (once_in(6))
-		o->data.words[below(40)] = number();
-}
-
-static void make_op(struct op *o, unsigned int kind)
-{
-	o->kind = kind;
-	o->slot = below(3) ? 0 : below(SLOTS);
-	o->other = below(SLOTS);
-	o->place = draw() >> 24;
-	o->bits = draw() >> 16;
-	o->offset = number();
-	o->length = number();
-	make_data(o);
-	/* One that can do something, and a mapping of all of it. */
-	if (kinds[kind].run == op_open && below(4))
-		o->bits = O_RDWR;
-	if (kinds[kind].run == op_map && below(4)) {
-		o->bits = PROT_READ | PROT_WRITE;
-		o->place = 0;
-		if (below(2))
-			o->offset = 0, o->length = SIZE;
-	}
-}
-
 static void make_program(struct program *p)
 {
 	p->count = 2 + below(LENGTH - 1);
-	make_op(&p->ops[0], 0);
-	make_op(&p->ops[1], below(2) ? 4 : draw_kind(kinds, KINDS));
+	op_make(&p->ops[0], OP_OPEN);
+	op_make(&p->ops[1], below(2) ? OP_MAP : op_draw_kind());
 	for (unsigned int i = 2; i < p->count; i++)
-		make_op(&p->ops[i], draw_kind(kinds, KINDS));
+		op_make(&p->ops[i], op_draw_kind());
 }
 
 /* Change one thing. */
@@ -130,11 +69,11 @@ static void mutate(struct program *p, const struct program *with)
 
 	switch (below(8)) {
 	case 0:
-		make_op(o, draw_kind(kinds, KINDS));
+		op_make(o, op_draw_kind());
 		break;
 	case 1:
 		if (p->count < LENGTH)
-			make_op(&p->ops[p->count++], draw_kind(kinds, KINDS));
+			op_make(&p->ops[p->count++], op_draw_kind());
 		break;
 	case 2:
 		if (p->count > 1)
@@ -144,10 +83,10 @@ static void mutate(struct program *p, const struct program *with)
 		*o = with->ops[below(with->count)];
 		break;
 	case 4:
-		o->offset = number();
+		o->offset = op_number();
 		break;
 	case 5:
-		o->length = number();
+		o->length = op_number();
 		break;
 	case 6:
 		o->bits ^= 1u << below(32);
@@ -156,7 +95,7 @@ static void mutate(struct program *p, const struct program *with)
 		if (below(2))
 			o->data.words[below(40)] ^= 1u << below(32);
 		else
-			o->data.words[below(40)] = number();
+			o->data.words[below(40)] = op_number();
 	}
 }
 
@@ -164,10 +103,7 @@ static void run_program(const struct program *p)
 {
 	for (unsigned int i = 0; i < p->count; i++)
 		run_op(&p->ops[i]);
-	for (unsigned int i = 0; i < SLOTS; i++) {
-		op_close(&(struct op){ .slot = i });
-		op_unmap(&(struct op){ .slot = i, .bits = 1 });
-	}
+	ops_clean_up();
 }
 
 /*
@@ -228,9 +164,7 @@ static uint64_t *trace_start(void)
 static void thread_start(uint64_t seed)
 {
 	fuzz_seed(seed);
-	buffer = mmap(NULL, BUFFER + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		      -1, 0) + PAGE;
-	mprotect(buffer, BUFFER, PROT_READ | PROT_WRITE);
+	ops_begin_thread();
 	alarm_often();
 }
 
@@ -239,7 +173,7 @@ static void *disturb(void *seed)
 	struct op o;
 
 	for (thread_start((uintptr_t)seed);;) {
-		make_op(&o, draw_kind(kinds, KINDS));
+		op_make(&o, op_draw_kind());
 		run_op(&o);
 	}
 	return NULL;
@@ -275,12 +209,7 @@ static void fuzz_process(uint64_t seed)
 
 	guard();
 	signal(SIGIO, SIG_IGN);
-	epoll = epoll_create1(EPOLL_CLOEXEC);
-	own_memory = dev_open_at("/proc/self/mem", O_RDWR);
-	for (int i = 0; i < 4; i++)
-		eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	for (int i = 0; i < SLOTS; i++)
-		fds[i] = -1;
+	ops_begin(process, registers_offset);
 	/* From now on the mappings of the programs are below a page that is not there:
 	 * what the driver is asked to read into one and beyond does not end up in ours.
 	 */

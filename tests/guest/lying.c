@@ -63,7 +63,7 @@ static void test_used(const char *name, const char *mode, const char *facts)
 	if (gone)
 		return;
 	tap_eq(bind_pci(pci), -ENODEV, "%s, %s: it cannot be bound", mode, facts);
-	tap_ok(rig_try("expect-log %s: the device does not answer", pci),
+	tap_ok(rig_try("expect-log %s: device does not respond", pci),
 	       "%s, %s: the log says why", mode, facts);
 	rig_ask("fake-mode %s good", name);
 	tap_eq(bind_pci(pci), 0, "%s, %s: it can once it is good again", mode, facts);

@@ -15,7 +15,8 @@
  * rig: bridges=yes mem=6144 append=oops=panic timeout=400
  */
 #include <pthread.h>
-#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "mm_fuzz_ops.h"
 
@@ -78,21 +79,15 @@ static void *work(void *number)
 	fuzz_seed(seed * 1000 + (uintptr_t)number);
 	alarm_often();
 	while (!shared->stop)
-		run_one();
+		mm_run_one();
 	return NULL;
 }
 
-static void fuzz(unsigned int number)
+static void fuzz(unsigned int number, uint64_t size)
 {
 	pthread_t threads[THREADS];
 
-	guard();
-	fd = open_device(size);
-	if (fd < 0)	/* away, so for once what op_open() finds closed */
-		fd = open("/dev/null", O_RDWR);
-	own_memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	if (own_memory < 0 || pipe2(ends, O_NONBLOCK | O_CLOEXEC))
-		_exit(2);
+	mm_begin(size);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, work, (void *)(number * THREADS + i)))
 			_exit(3);
@@ -108,10 +103,8 @@ static void process_start(unsigned int slot)
 
 	if (pid < 0)
 		tap_bail("fork: %s", strerror(errno));
-	if (!pid) {
-		size = devices[slot % count].size;
-		fuzz(number);
-	}
+	if (!pid)
+		fuzz(number, devices[slot % count].size);
 	number++;
 	shared->pids[slot] = pid;
 }
@@ -205,7 +198,7 @@ static unsigned int processes_end(void)
 static void check_device(const struct device *d)
 {
 	const uint64_t step = 2 * MIB + PAGE;
-	int file = open_device(d->size);
+	int file = mm_open_device(d->size);
 	unsigned int wrong = 0;
 	uint64_t word;
 	char *p;

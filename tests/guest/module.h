@@ -1,47 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The module: unload it, load it, and see what it has left. */
+/* Unload the module, load it, and check that it leaves nothing behind. */
 #ifndef MODULE_H
 #define MODULE_H
 
-#include <sys/syscall.h>
-
 #include "dev.h"
 
-static inline int module_unload(void)
-{
-	return result(syscall(SYS_delete_module, "ivshmem", O_NONBLOCK));
-}
+/* 0 or a negative errno. */
+int module_unload(void);
+int module_load(void);
 
-static inline int module_load(void)
-{
-	int fd = dev_open_at("/lib/ivshmem.ko", O_RDONLY);
-	int ret = result(syscall(SYS_finit_module, fd, "", 0));
+/* The module's reference count; -1 if it is not loaded. */
+int module_references(void);
 
-	close(fd);
-	return ret;
-}
-
-/* How often the module is held, -1 if it is not there. */
-static inline int module_references(void)
-{
-	FILE *file = fopen("/sys/module/ivshmem/refcnt", "r");
-	int count = -1;
-
-	if (file && fscanf(file, "%d", &count) != 1)
-		count = -1;
-	if (file)
-		fclose(file);
-	return count;
-}
-
-/* The end of a test in which devices came and went: nothing is left of it. */
-static inline void module_clean(void)
-{
-	tap_eq(module_references(), 0, "nobody holds the module");
-	tap_eq(module_unload(), 0, "it can be unloaded");
-	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed any more");
-	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "nor any interrupt");
-	tap_eq(module_load(), 0, "it can be loaded again");
-}
+/* The last points of a test that adds and removes devices: nothing is left. */
+void module_clean(void);
 
 #endif

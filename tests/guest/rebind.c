@@ -4,6 +4,7 @@
  * afterwards, and device numbers come back.
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "module.h"

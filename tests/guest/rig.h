@@ -13,14 +13,8 @@
 
 #define RIG_DEVICE "/dev/ivshmem0"
 
-static inline int rig_number(const char *name)
-{
-	const char *value = getenv(name);
-
-	if (!value)
-		tap_bail("%s is not set: run this through make check", name);
-	return atoi(value);
-}
+/* A number from the environment; ends the test if it is not there. */
+int rig_number(const char *name);
 
 /* Which guest of the test this is, from 0, and how many there are. */
 static inline int rig_guest(void)
@@ -65,94 +59,20 @@ static inline int rig_cycles(int usual)
 	return rig_said("RIG_CYCLES", usual < 100 ? usual : rig_times(usual));
 }
 
-/* One line from the host, a byte at a time: the next line is not ours yet. It
- * sends zeros between lines, to see whether we are there.
- */
-static inline void rig_read_line(char *line, size_t size)
-{
-	size_t length = 0;
-	char c;
-
-	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
-		if (c && length + 1 < size)
-			line[length++] = c;
-	line[length] = '\0';
-}
-
-static inline const char *rig_vask(bool must, const char *fmt, va_list args)
-{
-	static char line[65536];
-	char request[4096];
-
-	vsnprintf(request, sizeof(request), fmt, args);
-	printf("@rig %s\n", request);
-	fflush(stdout);
-	rig_read_line(line, sizeof(line));
-	if (!strncmp(line, "ok", 2))
-		return line[2] == ' ' ? line + 3 : line + 2;
-	if (must)
-		tap_bail("%s: %s", request, line);
-	return NULL;
-}
-
 /* Does the machine have S3, from which the host can wake it? */
-static inline bool rig_can_sleep(void)
-{
-	/* With KCSAN, Linux 6.12 does not wake up, with no device at all. */
-	bool wakes = access("/sys/kernel/debug/kcsan", F_OK);
-	FILE *f = wakes ? fopen("/sys/power/mem_sleep", "r") : NULL;
-	char line[64] = "";
-
-	if (f && !fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	if (f)
-		fclose(f);
-	return strstr(line, "deep");
-}
+bool rig_can_sleep(void);
 
 /* Sleep until the host wakes the machine; 0, or what went wrong is noted. */
-static inline int rig_sleep(void)
-{
-	FILE *state = fopen("/sys/power/state", "w");
-	char line[128];
-	bool slept;
-
-	printf("@rig suspended-wakeup\n");
-	fflush(stdout);
-	slept = state && fputs("mem", state) >= 0 && !fclose(state);
-	rig_read_line(line, sizeof(line));
-	if (slept && !strcmp(line, "ok"))
-		return 0;
-	tap_note("%s, host: %s", slept ? "slept" : "did not sleep", line);
-	return -1;
-}
+int rig_sleep(void);
 
 /* Ask the host; ends the test if it refuses. Gives the result ("" if none),
  * valid until the next request.
  */
 __attribute__((format(printf, 1, 2)))
-static inline const char *rig_ask(const char *fmt, ...)
-{
-	const char *result;
-	va_list args;
-
-	va_start(args, fmt);
-	result = rig_vask(true, fmt, args);
-	va_end(args);
-	return result;
-}
+const char *rig_ask(const char *fmt, ...);
 
 /* The same; gives NULL if the host refuses. */
 __attribute__((format(printf, 1, 2)))
-static inline const char *rig_try(const char *fmt, ...)
-{
-	const char *result;
-	va_list args;
-
-	va_start(args, fmt);
-	result = rig_vask(false, fmt, args);
-	va_end(args);
-	return result;
-}
+const char *rig_try(const char *fmt, ...);
 
 #endif

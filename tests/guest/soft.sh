@@ -54,11 +54,11 @@ tap_eq "read" "$(ivshmemctl read -d ivshmem1 --raw 100 5)" hello
 tap_ok "list shows it" sh -c "ivshmemctl list | grep -q ivshmem1"
 tap_ok "nothing is changed while it is enabled" \
 	sh -c "! echo 32K 2>/dev/null >$config/cam0/size"
-refuses "claimed by somebody else" other address=$reserved size=4K
-refuses "claimed by somebody else" other address=0xa008000 size=64K
+refuses "already claimed" other address=$reserved size=4K
+refuses "already claimed" other address=0xa008000 size=64K
 # Programs may map the whole page that a PCI device's registers are in.
 registers=$(sed -n '1s/ .*//p' /sys/class/ivshmem/ivshmem0/device/resource)
-refuses "claimed by somebody else" other address=0xa100000 size=4K \
+refuses "already claimed" other address=0xa100000 size=4K \
 	doorbell=$((registers + 0x100))
 tap_ok "it can be disabled" sh -c "echo 0 >$config/cam0/enable"
 tap_ok "the region is given back" sh -c "! grep -q ivshmem_soft /proc/iomem"
@@ -77,26 +77,26 @@ exec 4<&-
 
 refuses "System RAM" bad address=0x1000000 size=4K
 refuses "System RAM" bad address=0x9ff0000 size=128K
-refuses "beyond the last address" bad address=0xfffffffffffff000 size=8K
-refuses "addresses end at" bad address=0x10000000000000 size=4K
-refuses "no multiple of" bad address=0xa000100 size=4K
-refuses "give a multiple of" bad address=$reserved size=100
-refuses "give a multiple of" bad address=$reserved
-refuses "give a multiple of" bad size=0
+refuses "wraps around" bad address=0xfffffffffffff000 size=8K
+refuses "beyond the last address" bad address=0x10000000000000 size=4K
+refuses "not a multiple of" bad address=0xa000100 size=4K
+refuses "nonzero multiple of" bad address=$reserved size=100
+refuses "nonzero multiple of" bad address=$reserved
+refuses "nonzero multiple of" bad size=0
 refuses "half of this machine" bad size=100G
-refuses "wants an address" bad size=4K irq=5
-refuses "wants an address" bad size=4K doorbell=0xa000000
+refuses "require an address" bad size=4K irq=5
+refuses "require an address" bad size=4K doorbell=0xa000000
 refuses "doorbell 0x1000000 to 0x1000003 is in use as System RAM" \
 	bad address=$reserved size=4K doorbell=0x1000000
-refuses "no multiple of 4" bad address=$reserved size=4K doorbell=0xa010002
-refuses "claimed by somebody else" bad address=$reserved size=4K doorbell=0xa000010
+refuses "not a multiple of 4" bad address=$reserved size=4K doorbell=0xa010002
+refuses "already claimed" bad address=$reserved size=4K doorbell=0xa000010
 # That of the keyboard; where there is none, that of the clock.
 taken=1
 if ! grep -q "^ *1:" /proc/interrupts && grep -q "^ *8:" /proc/interrupts; then
 	taken=8
 fi
-refuses "interrupt $taken " bad address=$reserved size=4K irq=$taken
-refuses "interrupt 9999 " bad address=$reserved size=4K irq=9999
+refuses "cannot request IRQ $taken:" bad address=$reserved size=4K irq=$taken
+refuses "cannot request IRQ 9999:" bad address=$reserved size=4K irq=9999
 tap_ok "nothing stays claimed" sh -c "! grep -q ivshmem_soft /proc/iomem"
 mkdir $config/bad
 for word in x -1 0x 1.5M 99999999999999999999 0x1ffffffffffffffff 16777216T; do
@@ -132,7 +132,7 @@ echo ivshmem_soft >$other/driver_override
 echo pcspkr >/sys/bus/platform/drivers_probe
 tap_ok "a device of another kind is not taken" [ ! -e $other/driver ]
 tap_ok "the log says why" rig_ask expect-log \
-	"pcspkr: it is not described as ivshmem,shared-memory"
+	"pcspkr: not compatible with ivshmem,shared-memory"
 tap_ok "rmmod" rmmod ivshmem_soft
 
 tap_ok "the option makes devices" \

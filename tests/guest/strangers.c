@@ -4,8 +4,10 @@
  * a thread that never rests, nor for users that are stopped, frozen or out of memory.
  */
 /* rig: bridges=yes devices=doorbell vectors=4 size=16M mem=1024 over=pci,memory timeout=400 */
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "uring.h"
 #include "users.h"

@@ -11,7 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned int tap_points, tap_failures;
+/* One count for all files of a program that include this. */
+__attribute__((weak)) unsigned int tap_points, tap_failures;
+
+/* What the next points are about; it begins their descriptions. "" ends that. */
+__attribute__((weak)) char tap_subject[40];
+
+static inline void tap_about(const char *subject)
+{
+	snprintf(tap_subject, sizeof(tap_subject), "%s%s", subject, *subject ? ": " : "");
+}
 
 static inline void tap_vline(const char *head, const char *fmt, va_list args)
 {
@@ -21,9 +30,7 @@ static inline void tap_vline(const char *head, const char *fmt, va_list args)
 	fflush(stdout);
 }
 
-/* A line that explains; printed after the point that failed it helps nobody,
- * so give it before.
- */
+/* A line that explains a failure. It belongs before the point. */
 __attribute__((format(printf, 1, 2)))
 static inline void tap_note(const char *fmt, ...)
 {
@@ -34,16 +41,17 @@ static inline void tap_note(const char *fmt, ...)
 	va_end(args);
 }
 
-/* One check; gives back whether it held. */
+/* One check; gives its result. */
 __attribute__((format(printf, 2, 3)))
 static inline bool tap_ok(bool passed, const char *fmt, ...)
 {
-	char head[32];
+	char head[80];
 	va_list args;
 
 	tap_points++;
 	tap_failures += !passed;
-	snprintf(head, sizeof(head), "%sok %u - ", passed ? "" : "not ", tap_points);
+	snprintf(head, sizeof(head), "%sok %u - %s", passed ? "" : "not ", tap_points,
+		 tap_subject);
 	va_start(args, fmt);
 	tap_vline(head, fmt, args);
 	va_end(args);
@@ -59,14 +67,14 @@ static inline bool tap_ok(bool passed, const char *fmt, ...)
 	tap_ok(tap_v == tap_e, __VA_ARGS__); \
 })
 
-/* A check that cannot be made here: say what it is and why. */
+/* A check that is not possible here, and why. */
 static inline void tap_skip(const char *what, const char *why)
 {
-	printf("ok %u - %s # SKIP %s\n", ++tap_points, what, why);
+	printf("ok %u - %s%s # SKIP %s\n", ++tap_points, tap_subject, what, why);
 	fflush(stdout);
 }
 
-/* Nothing further makes sense. */
+/* End the test at once. */
 __attribute__((format(printf, 1, 2), noreturn))
 static inline void tap_bail(const char *fmt, ...)
 {

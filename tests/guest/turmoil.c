@@ -5,6 +5,8 @@
  * rest it comes again, and they with it. SEED= repeats an order.
  */
 /* rig: alone=yes turns=yes bridges=yes devices=doorbell size=4M timeout=1200 */
+#include <sys/wait.h>
+
 #include "module.h"
 #include "users.h"
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* As much of io_uring as tests need: a ring, one request at a time. */
+/* As much of io_uring as tests need: one request at a time. */
 #ifndef URING_H
 #define URING_H
 
 #include <linux/io_uring.h>
-#include <sys/syscall.h>
 
 #include "dev.h"
 
 #define URING_ENTRIES 4
-#define URING_PATIENCE 10	/* seconds, for what takes no time */
+#define URING_PATIENCE 10	/* seconds, for a request that should not wait */
 
 struct uring {
 	int fd;
@@ -18,91 +17,22 @@ struct uring {
 	struct io_uring_sqe *sqes;
 };
 
-static inline volatile uint32_t *uring_word(char *ring, uint32_t offset)
-{
-	return (volatile uint32_t *)(ring + offset);
-}
+/* 0 or a negative errno: some kernels have no io_uring, or only for root. */
+int uring_open(struct uring *ring, uint32_t flags, uint32_t idle_ms);
 
-static inline void *uring_map(int fd, uint64_t offset, size_t size)
-{
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
-}
+/* Submit a request. */
+int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe);
 
-/* 0, or a negative errno: not every kernel has it, nor for everybody. */
-static inline int uring_open(struct uring *ring, uint32_t flags, uint32_t idle_ms)
-{
-	struct io_uring_params *p = &ring->params;
-
-	*p = (struct io_uring_params){ .flags = flags, .sq_thread_idle = idle_ms };
-	ring->fd = syscall(SYS_io_uring_setup, URING_ENTRIES, p);
-	if (ring->fd < 0)
-		return -errno;
-	ring->sq = uring_map(ring->fd, IORING_OFF_SQ_RING,
-			     p->sq_off.array + p->sq_entries * sizeof(uint32_t));
-	ring->cq = uring_map(ring->fd, IORING_OFF_CQ_RING,
-			     p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe));
-	ring->sqes = uring_map(ring->fd, IORING_OFF_SQES,
-			       p->sq_entries * sizeof(struct io_uring_sqe));
-	if (ring->sq == MAP_FAILED || ring->cq == MAP_FAILED || ring->sqes == MAP_FAILED)
-		return -ENOMEM;
-	return 0;
-}
-
-/* Begin a request. */
-static inline int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe)
-{
-	volatile uint32_t *tail = uring_word(ring->sq, ring->params.sq_off.tail);
-	uint32_t slot = *tail % ring->params.sq_entries;
-
-	ring->sqes[slot] = *sqe;
-	uring_word(ring->sq, ring->params.sq_off.array)[slot] = slot;
-	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-	return result(syscall(SYS_io_uring_enter, ring->fd, 1, 0,
-			      ring->params.flags & IORING_SETUP_SQPOLL ?
-			      IORING_ENTER_SQ_WAKEUP : 0, NULL, 0));
-}
-
-/* Has the oldest request been completed? Then its result is in *@res. */
-static inline bool uring_done(struct uring *ring, int *res)
-{
-	volatile uint32_t *head = uring_word(ring->cq, ring->params.cq_off.head);
-	volatile uint32_t *tail = uring_word(ring->cq, ring->params.cq_off.tail);
-	struct io_uring_cqe *cqes = (void *)(ring->cq + ring->params.cq_off.cqes);
-
-	if (__atomic_load_n(tail, __ATOMIC_ACQUIRE) == *head)
-		return false;
-	*res = cqes[*head % ring->params.cq_entries].res;
-	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-	return true;
-}
+/* Is the oldest request complete? Its result goes to *@res. */
+bool uring_done(struct uring *ring, int *res);
 
 /* Wait for the oldest request; its result, or -ETIME. */
-static inline int uring_wait(struct uring *ring)
-{
-	int64_t end = now_ns() + URING_PATIENCE * SECOND;
-	int res = -ETIME;
+int uring_wait(struct uring *ring);
 
-	while (!uring_done(ring, &res) && now_ns() < end) {
-		sleep_ms(1);
-		syscall(SYS_io_uring_enter, ring->fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-	}
-	return res;
-}
-
-/* Reading or writing. */
-static inline struct io_uring_sqe uring_request(int opcode, int fd, void *buffer,
-						uint32_t size, off_t offset)
-{
-	return (struct io_uring_sqe){ .opcode = opcode, .fd = fd, .len = size,
-				      .addr = (uintptr_t)buffer, .off = offset };
-}
+/* A request to read or write. */
+struct io_uring_sqe uring_request(int opcode, int fd, void *buffer, uint32_t size, off_t offset);
 
 /* Do one request; its result, or -ETIME. */
-static inline int uring_do(struct uring *ring, struct io_uring_sqe sqe)
-{
-	int ret = uring_submit(ring, &sqe);
-
-	return ret < 0 ? ret : uring_wait(ring);
-}
+int uring_do(struct uring *ring, struct io_uring_sqe sqe);
 
 #endif

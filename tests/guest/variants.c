@@ -4,6 +4,7 @@
  * one processor, locked down, with the shorter kind of page tables.
  */
 /* rig: variants=nomsi,nosmp,lockdown,no5lvl devices=doorbell vectors=4 size=4M insmod=no */
+#include <signal.h>
 #include <sys/mount.h>
 
 #include "module.h"

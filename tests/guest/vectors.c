@@ -18,7 +18,7 @@ int main(void)
 	tap_note("%u vectors granted", info.vectors);
 	tap_ok(info.vectors >= 64 && info.vectors <= 256, "a good part was granted");
 	if (info.vectors < 256)
-		tap_eq(system("dmesg | grep -q 'of 256 interrupt vectors granted'"), 0,
+		tap_eq(system("dmesg | grep -q 'got .* of 256 interrupt vectors'"), 0,
 		       "the log says that some are missing");
 	for (uint32_t v = 0; v < info.vectors; v++) {
 		dev_ring_self(fd, v);

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Tests that run in guests: small static programs, one source file each; and all
-# that guests of another architecture than this machine's run.
+# Tests that run in guests: small static programs, one source file each, linked with what
+# they share (tests/guest/lib); and all that guests of another architecture than this
+# machine's run.
 
 GUEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Ilib/include -pthread
 
+guest-sources := $(sort $(wildcard tests/guest/lib/*.c))
+
 # $(call guest-tests,DIRECTORY)
 define guest-tests
-$(1)/guest/%: tests/guest/%.c $(1)/libivshmem.a
-	@mkdir -p $$(@D)
-	$$(CC) $$(GUEST_CFLAGS) -MMD -MP -static -s -o $$@ $$< \
-		$$(if $$(shell grep '^#include <ivshmem.h>' $$<),$(1)/libivshmem.a)
+$(1)/libguest.a: $(call objects,$(1),$(guest-sources))
+	@rm -f $$@
+	$$(AR) rcsD $$@ $$^
 
--include $(wildcard $(1)/guest/*.d)
+$(1)/guest/%: tests/guest/%.c $(1)/libguest.a $(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) -MMD -MP -static -s -o $$@ $$< $(1)/libguest.a $(1)/libivshmem.a
+
+-include $(wildcard $(1)/guest/*.d) \
+	$(patsubst %.o,%.d,$(call objects,$(1),$(guest-sources)))
 endef
 
 $(eval $(call guest-tests,build))

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The driver's interface and a few files: see dev.h. */
+#include "../dev.h"
+
+int dev_open_at(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		tap_bail("open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+struct ivshmem_info dev_info(int fd)
+{
+	struct ivshmem_info info;
+
+	if (ioctl(fd, IVSHMEM_IOC_INFO, &info))
+		tap_bail("INFO: %s", strerror(errno));
+	return info;
+}
+
+void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size))
+{
+	char path[32], subject[32];
+	size_t size;
+	int fd;
+
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/dev/ivshmem%u", i);
+		fd = dev_open_at(path, O_RDWR);
+		size = dev_info(fd).size;
+		close(fd);
+		snprintf(subject, sizeof(subject), "%zu KiB", size >> 10);
+		tap_about(subject);
+		run(path, size);
+	}
+	tap_about("");
+}
+
+bool dev_interrupts(int fd, const char *what)
+{
+	bool has = dev_info(fd).vectors;
+
+	if (!has)
+		tap_skip(what, "the device has no interrupt vectors");
+	return has;
+}
+
+void *dev_map_at(int fd, off_t offset, size_t length)
+{
+	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		       offset);
+
+	if (p == MAP_FAILED)
+		tap_bail("mmap of %zu at %lld: %s", length, (long long)offset,
+			 strerror(errno));
+	return p;
+}
+
+void dev_ring_files(int fd, uint32_t vector)
+{
+	for (uint32_t peer = 0; peer < DEV_PEERS; peer++)
+		dev_ring(fd, peer, vector);
+}
+
+int dev_number_of(const char *pci)
+{
+	char path[128];
+
+	for (int n = 0; n < 10; n++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "%s/ivshmem/ivshmem%d", pci, n);
+		if (!access(path, F_OK))
+			return n;
+	}
+	return -1;
+}
+
+int file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int file_mentions(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "re");
+	char line[1024];
+	int found = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strstr(line, word)) {
+			tap_note("%s: %.*s", path, (int)strcspn(line, "\n"), line);
+			found++;
+		}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+bool file_comes(const char *path, bool come)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (!access(path, F_OK) == come)
+			return true;
+		sleep_ms(10);
+	}
+	return false;
+}

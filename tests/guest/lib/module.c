@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Loading and unloading the module: see module.h. */
+#include <sys/syscall.h>
+
+#include "../module.h"
+
+int module_unload(void)
+{
+	return result(syscall(SYS_delete_module, "ivshmem", O_NONBLOCK));
+}
+
+int module_load(void)
+{
+	int fd = dev_open_at("/lib/ivshmem.ko", O_RDONLY);
+	int ret = result(syscall(SYS_finit_module, fd, "", 0));
+
+	close(fd);
+	return ret;
+}
+
+int module_references(void)
+{
+	FILE *file = fopen("/sys/module/ivshmem/refcnt", "r");
+	int count = -1;
+
+	if (file && fscanf(file, "%d", &count) != 1)
+		count = -1;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+void module_clean(void)
+{
+	tap_eq(module_references(), 0, "nobody holds the module");
+	tap_eq(module_unload(), 0, "it can be unloaded");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed any more");
+	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "nor any interrupt");
+	tap_eq(module_load(), 0, "it can be loaded again");
+}
