@@ -56,7 +56,7 @@ lint: prerequisites-lint ## run every checker over the sources
 	@python3 -B tests/rig/lint.py
 
 what-is-called-when: prerequisites ## trace a device in guests and write it into docs/
-	@python3 -B tests/rig/calls.py
+	@python3 -B tests/rig/trace_scenarios.py
 
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
@@ -68,8 +68,8 @@ soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 qemu-system-x86 stress-ng trinity udev \
-	util-linux valgrind
+	libxxhash-dev make pkgconf python3 python3-pytest qemu-system-x86 stress-ng trinity \
+	udev util-linux valgrind
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
 prerequisites:

@@ -3,7 +3,7 @@
 """Runs the host's tests and prints one TAP for all of them.
 
 NAME.c was built to build/san/tests/NAME, NAME_race.c to build/tsan/tests/NAME_race;
-any other executable here is a test.
+test_NAME.py is for pytest; any other executable here is a test.
 """
 
 import os
@@ -15,6 +15,8 @@ import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
+# What Python's tests import.
+MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 
 sys.path.insert(0, str(HERE.parent / "rig"))
@@ -23,16 +25,23 @@ import settings  # noqa: E402
 import tap  # noqa: E402
 
 
-def program(path):
+def command(path):
     """What to run for a test's file."""
-    variant = "tsan" if path.stem.endswith("_race") else "san"
-    return TOP / "build" / variant / "tests" / path.stem if path.suffix == ".c" else path
+    if path.suffix == ".c":
+        variant = "tsan" if path.stem.endswith("_race") else "san"
+        return [TOP / "build" / variant / "tests" / path.stem]
+    if path.name.startswith("test_"):
+        return ["pytest-3", "--import-mode=importlib", "-p", "no:cacheprovider",
+                "-p", "no:terminal", "-p", "pytest_tap", path]
+    return [path]
 
 
-def run_test(name, command, writer):
+def run_test(name, words, writer):
     """Run one test from the top of the tree."""
     reader = tap.Reader()
-    with subprocess.Popen([command], cwd=TOP, text=True, errors="replace",
+    with subprocess.Popen(words, cwd=TOP, text=True, errors="replace",
+                          env={**os.environ, "PYTHONPATH": MODULES,
+                               "PYTHONDONTWRITEBYTECODE": "1"},
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
@@ -51,7 +60,7 @@ def main():
     settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()
     for path in run.host_tests():
-        run_test(path.stem, program(path), writer)
+        run_test(path.stem.removeprefix("test_"), command(path), writer)
     return writer.finish()
 
 

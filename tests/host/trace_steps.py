@@ -11,10 +11,10 @@ import sys
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent / "common"),
                 str(pathlib.Path(__file__).parents[1] / "rig")]
-import calls  # noqa: E402
+import trace_scenarios  # noqa: E402
 from ctl import ROOT, check, done, run  # noqa: E402
 
-STORIES = ("machine", "probe", "open", "ring", "unplug")
+SCENARIOS = ("machine", "probe", "open", "ring", "unplug")
 
 
 def tracepoints():
@@ -48,23 +48,23 @@ def test_table(steps, known):
 
 
 def test_document(known):
-    text = calls.DOCUMENT.read_text()
+    text = trace_scenarios.DOCUMENT.read_text()
     functions = {(file, function) for _, file, function in known}
-    for story in STORIES:
-        begin, end = calls.marks(story)
+    for scenario in SCENARIOS:
+        begin, end = trace_scenarios.marks(scenario)
         start, stop = text.find(begin), text.find(end)
-        check(0 <= start < stop, f"the document has the marks of {story}")
-        if story == "machine":
+        check(0 <= start < stop, f"the document has the marks of {scenario}")
+        if scenario == "machine":
             continue
         body = text[start:stop]
         rows = re.findall(r"`(ivshmem_\w+)`.*\| `(src/\w+/\w+\.c)`: `(\w+)\(\)`", body)
-        check(rows and set(rows) <= set(known), f"{story}: each row of its table is in src/",
-              f"{calls.COMMAND}: {set(rows) - set(known)}")
-        picture = calls.picture(story)
-        check(f"]({picture.name})" in body and picture.exists(), f"{story}: it has a diagram")
+        check(rows and set(rows) <= set(known), f"{scenario}: each row of its table is in src/",
+              f"{trace_scenarios.COMMAND}: {set(rows) - set(known)}")
+        picture = trace_scenarios.picture(scenario)
+        check(f"]({picture.name})" in body and picture.exists(), f"{scenario}: it has a diagram")
         drawn = re.findall(r"(src/\w+/\w+\.c) (\w+)\(\)", picture.read_text())
-        check(drawn and set(drawn) <= functions, f"{story}: the diagram is of src/",
-              f"{calls.COMMAND}: {set(drawn) - functions}")
+        check(drawn and set(drawn) <= functions, f"{scenario}: the diagram is of src/",
+              f"{trace_scenarios.COMMAND}: {set(drawn) - functions}")
 
 
 def main():

@@ -9,9 +9,10 @@ import sys
 import tempfile
 import time
 
-import products
+import archive
+import built_packages
+import debian_roots
 import record
-import roots
 
 ROUNDS = 5
 HEADINGS = ("module", "seconds", "processor seconds")
@@ -48,10 +49,10 @@ def compare(tree):
 def main():
     rows = []
     try:
-        packages = products.make("deb", products.version())
+        packages = built_packages.make("deb", built_packages.version())
         with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
             for release in RELEASES:
-                tree = roots.Tree(roots.base(release, PACKAGES),
+                tree = debian_roots.Tree(debian_roots.base(release, PACKAGES),
                                   pathlib.Path(directory) / release)
                 tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
                 rows += compare(tree)
@@ -59,7 +60,7 @@ def main():
                                        for name, *cells in rows))
         record.write("dkms", [dict(zip(HEADINGS, row)) for row in rows], text)
         print(text)
-    except roots.RootError as error:
+    except (archive.ArchiveError, debian_roots.RootError) as error:
         sys.exit(f"make bench-dkms: {error}")
 
 

@@ -15,14 +15,14 @@ import traceback
 
 import archive
 import build
+import built_packages
 import chroots
 import debian
+import debian_roots
 import devices
 import files
-import products
 import qemu
 import qmp
-import roots
 import rpms
 import run
 import settings
@@ -30,7 +30,7 @@ import tap
 import topology
 
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError,
-          qmp.QmpError, roots.RootError)
+          qmp.QmpError, debian_roots.RootError)
 TOPOLOGY = {**topology.DEFAULTS, "devices": "doorbell,plain", "names": "front,"}
 
 # The longest first. Each takes (directory, checks, devices).
@@ -95,8 +95,8 @@ def perform(name, writer, top, again=True):
 
 
 def perform_all(names, writer, top):
-    for number in (products.version(), products.next_version()):
-        products.make("deb", number)
+    for number in (built_packages.version(), built_packages.next_version()):
+        built_packages.make("deb", number)
     build.targets(["build/ivshmem-server"])
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name in names:

@@ -2,10 +2,10 @@
 """The Debian packages in chroots: what goes wrong there, and must not go far."""
 
 import build
-import products
-import roots
+import built_packages
+import debian_roots
 import upgrades
-from place import Place
+from checked_system import CheckedSystem
 
 # A package manager that is at peace: nothing half installed or unconfigured.
 PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
@@ -16,13 +16,13 @@ BROKEN = ("PACKAGE_NAME=broken\\nPACKAGE_VERSION=1\\nMAKE=false\\nBUILT_MODULE_N
           "DEST_MODULE_LOCATION=/updates/dkms\\nAUTOINSTALL=yes\\n")
 
 
-class Chroot(Place):
+class Chroot(CheckedSystem):
     """A tree of the host's usual release with our packages and a repository."""
 
     def __init__(self, directory, checks, release="bookworm"):
-        lower = roots.base(release, upgrades.KERNEL)
+        lower = debian_roots.base(release, upgrades.KERNEL)
         store = upgrades.fetch(lower, directory / "fetch", release)
-        self.tree = roots.Tree(lower, directory / "tree")
+        self.tree = debian_roots.Tree(lower, directory / "tree")
         super().__init__(checks, self.tree.run)
         self.tree.copy_in([*store.glob("*.deb"), *deb_files()], "repository")
         upgrades.index(self.tree.upper / "repository")
@@ -42,25 +42,25 @@ class Chroot(Place):
 
 
 def deb_files():
-    return products.directory("deb", products.version()).glob("*.deb")
+    return built_packages.directory("deb", built_packages.version()).glob("*.deb")
 
 
 def headers(directory, checks, _devices):
     """Without headers all goes well, and one line says what to do; headers that
     come later bring the module."""
-    place = Chroot(directory, checks)
-    place.tree.must("apt-get -q -y purge 'linux-headers-*'")
-    output = place.holds("no headers: apt install succeeds",
+    chroot = Chroot(directory, checks)
+    chroot.tree.must("apt-get -q -y purge 'linux-headers-*'")
+    output = chroot.holds("no headers: apt install succeeds",
                          f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
-    place.says("no headers: which command brings them", output,
-               f"apt install linux-headers-{place.kernel}")
-    place.holds("no headers: dpkg is at peace", PEACE)
-    place.holds("another kernel comes without headers", f"{INSTALL} {upgrades.KERNEL[0]}")
-    new = place.tree.must(f"ls /lib/modules | grep -v {place.kernel}").strip()
-    place.built("it has no module yet", new, wanted=False)
-    place.holds("its headers come", f"{INSTALL} {upgrades.KERNEL[1]}")
-    place.built("DKMS builds for it by itself", new)
-    place.holds("dpkg is at peace", PEACE)
+    chroot.says("no headers: which command brings them", output,
+               f"apt install linux-headers-{chroot.kernel}")
+    chroot.holds("no headers: dpkg is at peace", PEACE)
+    chroot.holds("another kernel comes without headers", f"{INSTALL} {upgrades.KERNEL[0]}")
+    new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
+    chroot.built("it has no module yet", new, wanted=False)
+    chroot.holds("its headers come", f"{INSTALL} {upgrades.KERNEL[1]}")
+    chroot.built("DKMS builds for it by itself", new)
+    chroot.holds("dpkg is at peace", PEACE)
 
 
 def failing_build(directory, checks, _devices):
@@ -69,54 +69,54 @@ def failing_build(directory, checks, _devices):
         _failing_build(Chroot(directory / release, checks, release))
 
 
-def _failing_build(place):
-    place.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
+def _failing_build(chroot):
+    chroot.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
                     "dpkg-divert --quiet --local --rename $gcc; "
                     "printf '#!/bin/sh\\nexit 1\\n' > $gcc; chmod +x $gcc; done")
-    output = place.holds("a failing build: apt install succeeds",
+    output = chroot.holds("a failing build: apt install succeeds",
                          f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
-    log = f"/var/lib/dkms/ivshmem/{products.version()}/build/make.log"
-    place.says("a failing build: where its log is", output, log, place.kernel)
-    place.holds("a failing build: the log is there", f"test -s {log}")
-    place.holds("a failing build: dpkg is at peace", PEACE)
-    output = place.holds("a failing build: another kernel can come",
+    log = f"/var/lib/dkms/ivshmem/{built_packages.version()}/build/make.log"
+    chroot.says("a failing build: where its log is", output, log, chroot.kernel)
+    chroot.holds("a failing build: the log is there", f"test -s {log}")
+    chroot.holds("a failing build: dpkg is at peace", PEACE)
+    output = chroot.holds("a failing build: another kernel can come",
                          f"{INSTALL} {' '.join(upgrades.KERNEL)}")
-    new = place.tree.must(f"ls /lib/modules | grep -v {place.kernel}").strip()
-    place.says("a failing build: and where its log is", output, log, new)
-    place.holds("a failing build: dpkg is at peace again", PEACE)
-    place.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
+    new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
+    chroot.says("a failing build: and where its log is", output, log, new)
+    chroot.holds("a failing build: dpkg is at peace again", PEACE)
+    chroot.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
                     "dpkg-divert --quiet --local --rename --remove ${gcc%.distrib}; done")
-    place.holds("repaired: the command that was said builds it",
-                f"dkms install ivshmem/{products.version()} -k {place.kernel}")
-    place.built("repaired: the module is there", place.kernel)
-    place.tree.must(f"mkdir /usr/src/broken-1 && printf '{BROKEN}' > /usr/src/broken-1/dkms.conf"
+    chroot.holds("repaired: the command that was said builds it",
+                f"dkms install ivshmem/{built_packages.version()} -k {chroot.kernel}")
+    chroot.built("repaired: the module is there", chroot.kernel)
+    chroot.tree.must(f"mkdir /usr/src/broken-1 && printf '{BROKEN}' > /usr/src/broken-1/dkms.conf"
                     " && dkms add broken/1")
-    place.holds("another module that fails: DKMS's hook does",
+    chroot.holds("another module that fails: DKMS's hook does",
                 f"! {INSTALL} --reinstall linux-headers-{new}")
-    place.built("another module that fails: ours is there", new)
-    place.tree.must("dkms remove broken/1 --all && dpkg --configure -a")
-    place.tree.must("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/dkms")
-    place.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
+    chroot.built("another module that fails: ours is there", new)
+    chroot.tree.must("dkms remove broken/1 --all && dpkg --configure -a")
+    chroot.tree.must("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/dkms")
+    chroot.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
 
 
 def signing(directory, checks, _devices):
     """DKMS signs the module with the key that the firmware may know."""
-    place = Chroot(directory, checks)
-    place.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    chroot = Chroot(directory, checks)
+    chroot.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
     key = "openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -subject"
-    signer = place.holds("the module is signed",
-                         f"modinfo -k {place.kernel} -F signer ivshmem | grep .").strip()
-    place.says("with the key of DKMS", place.holds("which has a certificate", key), signer)
+    signer = chroot.holds("the module is signed",
+                         f"modinfo -k {chroot.kernel} -F signer ivshmem | grep .").strip()
+    chroot.says("with the key of DKMS", chroot.holds("which has a certificate", key), signer)
 
 
 def autopkgtests(directory, checks, _devices):
     """What debian/tests has, and what Debian runs for each DKMS package."""
-    place = Chroot(directory, checks)
-    place.tree.copy_in([build.TOP / "README.md"], "source")
-    place.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
-    place.tree.copy_in([build.TOP / "debian/control"], "source/debian")
-    place.holds("the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb gcc libc6-dev pkgconf")
-    place.holds("library", "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t "
+    chroot = Chroot(directory, checks)
+    chroot.tree.copy_in([build.TOP / "README.md"], "source")
+    chroot.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
+    chroot.tree.copy_in([build.TOP / "debian/control"], "source/debian")
+    chroot.holds("the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb gcc libc6-dev pkgconf")
+    chroot.holds("library", "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t "
                            "sh debian/tests/library")
-    place.holds("autopkgtest-pkg-dkms",
+    chroot.holds("autopkgtest-pkg-dkms",
                 "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms")

@@ -5,12 +5,12 @@ while the machine runs, kernel upgraded, rebooted, upgraded, purged."""
 import shutil
 
 import archive
+import built_packages
+import debian_roots
 import kernels
-import products
-import roots
 import upgrades
 from machine import Machine
-from place import Place
+from checked_system import CheckedSystem
 
 OPTION = "/etc/modprobe.d/local.conf"
 GROUP_AND_MODE = "root:ivshmem 660"
@@ -25,14 +25,14 @@ def packages_disk(directory, repository=None):
     tree = directory / "media"
     if repository:
         shutil.copytree(repository, tree / "repository")
-    for number in (products.version(), products.next_version()):
-        shutil.copytree(products.directory("deb", number), tree / number)
-    roots.media(directory / "media.disk", tree)
+    for number in (built_packages.version(), built_packages.next_version()):
+        shutil.copytree(built_packages.directory("deb", number), tree / number)
+    debian_roots.media(directory / "media.disk", tree)
     shutil.rmtree(tree)
     return directory / "media.disk"
 
 
-class Life(Place):
+class Life(CheckedSystem):
     """The steps, each of which checks what it did."""
 
     def __init__(self, machine, checks, version):
@@ -144,7 +144,7 @@ class Life(Place):
 
     def upgrade_idle(self):
         """Nobody uses the module: the new one takes over at once."""
-        self.install(products.next_version())
+        self.install(built_packages.next_version())
         self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
                    self.version)
 
@@ -152,7 +152,7 @@ class Life(Place):
         """A program holds the device: it stays, and apt says what to do."""
         old = self.version
         self.machine.must("setsid sleep 9999 </dev/ivshmem0 >/dev/null 2>&1 & echo $! >/tmp/pid")
-        output = self.install(products.next_version())
+        output = self.install(built_packages.next_version())
         self.checks.ok("upgraded: the user is told that the old module stays",
                        "the old one stays loaded until the next boot" in output, output)
         self.equal("upgraded: it does", "cat /sys/module/ivshmem/version", old)
@@ -190,9 +190,9 @@ def boots(release):
         source = archive.Archive(release, "amd64")
         own = min(kernels.offers(source), key=kernels.age)      # newer ones are backports
         kernel = kernels.newest(source, own)["cloud-amd64"]
-        tree = roots.Tree(roots.base(release, [f"linux-image-{kernel}",
+        tree = debian_roots.Tree(debian_roots.base(release, [f"linux-image-{kernel}",
                                                f"linux-headers-{kernel}"]), directory / "tree")
-        tree.copy_in(products.directory("deb", products.version()).glob(
+        tree.copy_in(built_packages.directory("deb", built_packages.version()).glob(
             "ivshmem-dkms_*.deb"), "packages")
         status, output = tree.run(f"echo 'options ivshmem cache=wc' > {OPTION}; "
                                   "apt-get -q -y install /packages/*.deb")
@@ -201,7 +201,7 @@ def boots(release):
         machine = Machine(directory, directory / "disk", None, devices)
         try:
             machine.boot()
-            owner = Life(machine, checks, products.version())
+            owner = Life(machine, checks, built_packages.version())
             owner.equal("the kernel", "uname -r", kernel)
             owner.built("booted", 1)
             owner.present("booted")
@@ -214,14 +214,14 @@ def boots(release):
 def life(release, used):
     """A test: used says whether a program holds the device during the upgrade."""
     def test(directory, checks, devices):
-        tree = roots.Tree(roots.base(release, upgrades.KERNEL), directory / "tree")
+        tree = debian_roots.Tree(debian_roots.base(release, upgrades.KERNEL), directory / "tree")
         store = upgrades.fetch(tree.lower, directory / "fetch", release)
         disk = directory / "disk"
         tree.disk(disk)
         machine = Machine(directory, disk, packages_disk(directory, store), devices)
         try:
             machine.boot()
-            _steps(Life(machine, checks, products.version()), used)
+            _steps(Life(machine, checks, built_packages.version()), used)
         finally:
             machine.kill()
     return test
@@ -229,7 +229,7 @@ def life(release, used):
 
 def _steps(owner, used):
     owner.settings()
-    owner.install(products.version())
+    owner.install(built_packages.version())
     owner.built("installed", 1)
     owner.present("installed")
     owner.usable()

@@ -2,8 +2,8 @@
 """The packages as files: made twice they are the same bytes, and the checkers of
 Debian and Fedora have nothing to say about them."""
 
-import products
-import roots
+import built_packages
+import debian_roots
 
 LINTIAN = ["lintian", "--allow-root", "--fail-on", "error,warning,info"]
 RPMLINT = ["rpmlint", "--strict", "-c", "rpm/rpmlint.toml", "rpm/ivshmem.spec"]
@@ -15,7 +15,7 @@ def contents(dist):
 
 def check(_directory, checks, _devices):
     for kind, checker in (("deb", LINTIAN), ("rpm", RPMLINT)):
-        dist, copy = (products.make(kind, products.version(), place=place)
+        dist, copy = (built_packages.make(kind, built_packages.version(), place=place)
                       for place in ("here", "elsewhere"))
         one, other = contents(dist), contents(copy)
         differ = sorted(name for name in one.keys() | other.keys()
@@ -23,5 +23,5 @@ def check(_directory, checks, _devices):
         checks.ok(f"{kind}: made elsewhere they are the same {len(one)} files",
                   one and not differ, "\n".join(differ))
         packages = sorted(path for path in dist.iterdir() if path.suffix != ".xz")
-        status, output = roots.outcome([*checker, *packages], dist.parent)
+        status, output = debian_roots.outcome([*checker, *packages], dist.parent)
         checks.ok(f"{kind}: {checker[0]} is content", status == 0, output)

@@ -4,10 +4,10 @@
 import collections
 import pathlib
 
+import debian_roots
 import initramfs
 import klog
 import qemu
-import roots
 
 BOOT_SECONDS = 600
 COMMAND_SECONDS = 2400
@@ -37,8 +37,8 @@ class Machine:
         directory = self.directory / f"boot{self.count}"
         directory.mkdir()
         image, initrd = directory / "vmlinuz", directory / "initrd"
-        roots.extract(self.disk, "/vmlinuz", image)
-        roots.extract(self.disk, "/initrd.img", initrd)
+        debian_roots.extract(self.disk, "/vmlinuz", image)
+        debian_roots.extract(self.disk, "/initrd.img", initrd)
         plain = directory / "plain.cpio"
         initramfs.write(plain, {})
         kernel = Kernel(image, "amd64")

@@ -8,9 +8,9 @@ what it has of Fedora's names.
 import pathlib
 import shutil
 
+import built_packages
 import chroots
-import products
-import roots
+import debian_roots
 import upgrades
 
 NAMES = ["ivshmem-dkms", "ivshmem-tools", "libivshmem"]
@@ -33,17 +33,17 @@ def repository(directory, versions):
     directory.mkdir()
     required = {"kernel-core", "kernel-devel-matched"}
     for number, release in versions:
-        for path in products.directory("rpm", number, release).glob("*.rpm"):
+        for path in built_packages.directory("rpm", number, release).glob("*.rpm"):
             if not path.name.endswith(".src.rpm"):
                 shutil.copy(path, directory)
-    text = roots.run(["sh", "-c", f"rpm -qp --requires {directory}/*.rpm"], "rpm")
+    text = debian_roots.run(["sh", "-c", f"rpm -qp --requires {directory}/*.rpm"], "rpm")
     required.update(line for line in text.splitlines()
                     if not line.startswith(("rpmlib(", "(", "libivshmem")))
     spec = directory / "stand-in.spec"
     spec.write_text("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN)
-    roots.run(["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {directory / 'build'}",
+    debian_roots.run(["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {directory / 'build'}",
                "--define", f"_rpmdir {directory}", spec], "no stand-in")
-    roots.run(["createrepo_c", "-q", directory], "no repository")
+    debian_roots.run(["createrepo_c", "-q", directory], "no repository")
     return directory
 
 
@@ -91,7 +91,8 @@ class Dnf(chroots.Chroot):
 
 def versions_built():
     """The version of this tree, a second release of it, the next version."""
-    return [(products.version(), 1), (products.version(), 2), (products.next_version(), 1)]
+    version = built_packages.version()
+    return [(version, 1), (version, 2), (built_packages.next_version(), 1)]
 
 
 def another_kernel(dnf):
@@ -109,7 +110,7 @@ def life(directory, checks, _devices):
     """Install, another kernel, upgrade, reinstall, downgrade, erase."""
     versions = versions_built()
     for number, release in versions:
-        products.make("rpm", number, release)
+        built_packages.make("rpm", number, release)
     (old, _), _, (new, _) = versions
     dnf = Dnf(pathlib.Path(directory), checks, versions)
     dnf.step("dnf install", "install", "stand-in", *(f"{name}-{old}-1" for name in NAMES))

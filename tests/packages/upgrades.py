@@ -3,7 +3,9 @@
 
 import shutil
 
-import roots
+import archive
+import cache
+import debian_roots
 
 # What the release's own kernel is, by the name that stays the same.
 KERNEL = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"]
@@ -15,12 +17,12 @@ def fetch(lower, directory, release):
     """Have apt download the kernel of a release's backports, and what it and our
     packages need on a root, into a directory of the cache that apt can read."""
     suite = f"{release}-backports"
-    store = roots.kept(suite, lower.name, KERNEL, LIBRARIES)
-    with roots.LOCK:
+    store = debian_roots.kept(suite, lower.name, KERNEL, LIBRARIES)
+    with cache.locked(store):
         if not (store / "Packages").exists():
             print(f"# fetching what {suite} has for {lower.name}", flush=True)
-            line = next(line for line in roots.sources(release) if f" {suite} " in line)
-            _fetch(roots.Tree(lower, directory), suite, line, store)
+            line = next(line for line in archive.Archive(release, "amd64").sources() if f" {suite} " in line)
+            _fetch(debian_roots.Tree(lower, directory), suite, line, store)
             shutil.rmtree(directory)
     return store
 
@@ -36,6 +38,6 @@ def _fetch(tree, suite, line, store):
 
 def index(directory):
     """Make a directory of packages a repository."""
-    text = roots.run(["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],
+    text = debian_roots.run(["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],
                      "no index of packages")
     (directory / "Packages").write_text(text)

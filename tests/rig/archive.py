@@ -8,7 +8,9 @@ for one architecture. Its state lives in the cache directory.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -18,11 +20,6 @@ RELEASES = ("bookworm", "trixie", "bullseye", "sid")
 KEYRINGS = pathlib.Path("/usr/share/keyrings")
 MIRROR = "http://deb.debian.org/debian"
 SECURITY_MIRROR = "http://deb.debian.org/debian-security"
-
-
-def mmdebstrap():
-    """The command, so that one that is killed leaves no mounts in what it made."""
-    return [*(["unshare", "--mount"] if os.geteuid() == 0 else []), "mmdebstrap"]
 
 
 class ArchiveError(Exception):
@@ -80,6 +77,7 @@ class Archive:
         self.release = release
         self.arch = arch
         self.root = cache.directory() / "apt" / f"{release}-{arch}"
+        self.indexes = self.root / "indexes"
         settings = {
             "APT::Architecture": arch,
             "APT::Architectures": arch,
@@ -96,6 +94,7 @@ class Archive:
             "Dir::Etc::Preferences": "/dev/null",
             "Dir::Etc::PreferencesParts": "/dev/null",
             "Dir::State": self.root,
+            "Dir::State::lists": self.indexes,
             "Dir::State::status": self.root / "status",
             "DPkg::Post-Invoke": "",
             "APT::Update::Post-Invoke-Success": "",
@@ -123,40 +122,69 @@ class Archive:
                              f"{self.release}-{pocket} main")
             lines.append(f"deb [signed-by={keys}] {security} "
                          f"{self.release}-security main")
-        for name in ("lists/partial", "archives/partial"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+        (self.root / "archives/partial").mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
         (self.root / "sources.list").write_text("\n".join(lines) + "\n")
 
-    def update(self):
-        """Fetch the indexes anew. A pocket may be gone (old releases lose
-        theirs), so only having none at all is an error."""
+    def _update(self):
+        """Fetch the indexes, into a copy that takes the place of the old ones. A pocket
+        may be gone (old releases lose theirs), so only having none at all is an error."""
         self._write_sources()
-        _, output = self._run("apt-get", "update")
-        self._names = None
-        if not self.names():
+        fresh = pathlib.Path(tempfile.mkdtemp(prefix="indexes-", dir=self.root))
+        old = self.indexes.resolve() if self.indexes.exists() else None
+        if old:
+            shutil.copytree(old, fresh, dirs_exist_ok=True)     # apt fetches what differs
+        (fresh / "partial").mkdir(exist_ok=True)
+        where = f"-oDir::State::lists={fresh}"
+        _, output = self._run("apt-get", where, "update")
+        _, names = self._run("apt-cache", where, "pkgnames")
+        if not names.strip():
+            shutil.rmtree(fresh)
             raise ArchiveError(f"no package index of {self.release}:\n{output}")
+        link = self.root / "indexes.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(fresh.name)
+        link.replace(self.indexes)
+        if old:
+            shutil.rmtree(old)
+        self._names = frozenset(names.split())
 
     def names(self):
         """All package names; the indexes are fetched on first use."""
         if self._names is None:
-            if not (self.root / "sources.list").exists():
-                self.update()
-            else:
-                _, output = self._run("apt-cache", "pkgnames")
-                self._names = frozenset(output.split())
+            with cache.locked(self.root):
+                if not self.indexes.exists():
+                    self._update()
+                else:
+                    _, output = self._run("apt-cache", "pkgnames")
+                    self._names = frozenset(output.split())
         return self._names
 
     def depends(self, package):
         """Names that a package's newest version depends on."""
-        _, output = self._run("apt-cache", "show", "--no-all-versions", package)
+        self.names()
+        with cache.locked(self.root):
+            _, output = self._run("apt-cache", "show", "--no-all-versions", package)
         found = re.search(r"^Depends: (.*)", output, re.M)
         return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)",
                           found.group(1)) if found else []
 
+    def with_libraries(self, packages):
+        """The packages, NAME or NAME/SUITE, and all libraries they depend on."""
+        found, pending = [], list(packages)
+        while pending:
+            package = pending.pop()
+            if package not in found and package.partition("/")[0] in self.names():
+                found.append(package)
+                pending += [name for name in self.depends(package)
+                            if name.startswith("lib")]
+        return found
+
     def serves(self, package):
         """Is the package on the mirror? An index may name more than there is."""
-        _, output = self._run("apt-get", "download", "--print-uris", package)
+        self.names()
+        with cache.locked(self.root):
+            _, output = self._run("apt-get", "download", "--print-uris", package)
         found = re.search(r"^'(\S+)'", output, re.M)
         if found:
             request = urllib.request.Request(found.group(1), method="HEAD")
@@ -170,18 +198,38 @@ class Archive:
 
     def unpack(self, packages, root):
         """Download packages, NAME or NAME/SUITE, and unpack them below a root."""
-        store = self.root / "archives"
-        command = ["apt-get", "download", *packages]
-        status, output = self._run(*command, cwd=store)
-        if status:
-            self.update()       # the indexes may be older than the mirror
+        self.names()
+        with tempfile.TemporaryDirectory(dir=self.root) as store, cache.locked(self.root):
+            command = ["apt-get", "download", *packages]
             status, output = self._run(*command, cwd=store)
-        if status:
-            raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
-        for package in packages:
-            for deb in store.glob(f"{package.partition('/')[0]}_*.deb"):
+            if status:
+                self._update()      # the indexes may be older than the mirror
+                status, output = self._run(*command, cwd=store)
+            if status:
+                raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
+            for deb in pathlib.Path(store).glob("*.deb"):
                 subprocess.run(["dpkg", "-x", deb, root], check=True)
-                deb.unlink()
+
+    def sources(self):
+        """The lines of sources.list."""
+        self.names()            # writes them
+        return (self.root / "sources.list").read_text().splitlines()
+
+    def bootstrap(self, packages, root, *options):
+        """Make the root file system of a system with these packages."""
+        print(f"# making a root of {self.release}", flush=True)
+        # Old releases have lost their backports.
+        sources = [line for line in self.sources() if "-backports " not in line]
+        # One that is killed leaves no mounts in what it made.
+        private = ["unshare", "--mount"] if os.geteuid() == 0 else []
+        done = subprocess.run(
+            [*private, "mmdebstrap", f"--include={','.join(packages)}",
+             "--aptopt=Acquire::Check-Valid-Until \"false\"", *options,
+             f"--architectures={self.arch}", self.release, root, *sources],
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, errors="replace")
+        if done.returncode:
+            raise ArchiveError(f"no root of {self.release}:\n{done.stdout[-3000:]}")
 
 
 def releases(arch):

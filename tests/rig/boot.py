@@ -11,19 +11,19 @@ import build
 import devices
 import emulator
 import firmware
-import harvest
 import initramfs
+import kernel_reports
 import klog
 import qemu
 import qmp
 import settings
 import tap
 import topology as topo
-import userland
+import guest_programs
 import verbs
 
 MODULE_SECONDS = 60
-HARVEST_SECONDS = 120
+REPORT_SECONDS = 120
 BOOTS_AGAIN = 2
 
 
@@ -61,7 +61,7 @@ class Setup:
             path.with_suffix(".modules"))
         files = dict(self.programs)
         for name in filter(None, topology.programs.split(",")):
-            files.update(userland.program(name, arch))
+            files.update(guest_programs.program(name, arch))
         files.update({f"lib/{file.name}": file for file in [*self.modules, *extra]})
         files.update({f"tests/{test.name}": test.program(arch) for test in tests})
         initramfs.write(path, files, arch)
@@ -145,7 +145,7 @@ class Boot:
         if topology.over != "pci":
             sizes = [str(size) for kind, size in zip(topo.devices(topology), topo.sizes(topology))
                      if kind != "server"]
-            commands.append(" ".join(["soften", topology.over, topology.vectors, *sizes]))
+            commands.append(" ".join(["replace_devices", topology.over, topology.vectors, *sizes]))
         failure = NoBoot
         try:
             guest.wait_ready()
@@ -265,13 +265,18 @@ class Boot:
                         "\n".join(["the kernel complained", *found]))
         return not found
 
+    def log(self):
+        """What the guests' kernels have said."""
+        return [line for guest in self.guests for line in
+                [f"{guest.name}:", *klog.between(guest.console, 0, None)]]
+
     def finish(self, name, writer):
         """After the last test of healthy guests: what a kernel that watches has to
         say about all of them."""
         for guest in self.guests:
             if guest.watches:
                 try:
-                    harvest.take(guest, name, writer, qemu.patience(HARVEST_SECONDS))
+                    kernel_reports.take(guest, name, writer, qemu.patience(REPORT_SECONDS))
                 except qemu.GuestError as error:
                     writer.fail(name, f"at the end: {error}")
 

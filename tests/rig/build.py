@@ -11,9 +11,9 @@ import shutil
 import subprocess
 
 import arches
+import guest_programs
 import kernels
 import toolchain
-import userland
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
@@ -143,7 +143,7 @@ def program(name, arch=arches.HOST):
 
 def programs(names, arch):
     """Have make build programs of ours for an architecture."""
-    root = [] if arch == arches.HOST else [f"USERLAND={userland.root(arch)}"]
+    root = [] if arch == arches.HOST else [f"ARM64_ROOT={guest_programs.root(arch)}"]
     targets([*root, *(str(program(name, arch).relative_to(TOP)) for name in names)])
 
 

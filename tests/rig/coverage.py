@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which lines of src/ the suite has run: adds up what harvest.py has kept.
+"""Which lines of src/ the suite has run: adds up what kernel_reports.py has kept.
 
 The figures are "coverage": each file, with the lines that were not run.
 """
@@ -8,20 +8,20 @@ import collections
 import json
 import shutil
 
-import harvest
+import kernel_reports
 import record
 
 HEADINGS = ("file", "lines", "run", "not run")
 
 
 def clear():
-    shutil.rmtree(harvest.DIRECTORY, ignore_errors=True)
+    shutil.rmtree(kernel_reports.DIRECTORY, ignore_errors=True)
 
 
 def collect():
     """{source: {line: times}} of all boots together."""
     total = collections.defaultdict(collections.Counter)
-    for path in sorted(harvest.DIRECTORY.glob("*.json")):
+    for path in sorted(kernel_reports.DIRECTORY.glob("*.json")):
         for name, lines in json.loads(path.read_text()).items():
             total[name].update({int(line): times for line, times in lines.items()})
     return total

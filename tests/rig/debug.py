@@ -26,8 +26,8 @@ import tap
 ENVIRONMENT = {"SLOW": "4"}
 
 
-class Listener:
-    """Takes what a test writes, to be searched. Has the methods of tap.Writer."""
+class Listener(tap.Sink):
+    """Takes what a test writes, to be searched."""
 
     def __init__(self):
         self.lines = []

@@ -6,8 +6,6 @@ cache directory: tinyconfig, what guests need (debug/guest.config) and what watc
 (debug/NAME.config). All is built in, so there are no modules but ours.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -33,17 +31,9 @@ def find(name, line):
     all that modules need is there as well."""
     tree = cache.directory() / "debug" / name
     tree.mkdir(parents=True, exist_ok=True)
-    with _locked(tree):
+    with cache.locked(tree):
         _build(name, line, tree)
     return tree
-
-
-@contextlib.contextmanager
-def _locked(directory):
-    """One at a time makes what is in a directory."""
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def release(tree):
@@ -60,7 +50,7 @@ def _build(name, line, tree):
     if stamp.exists() and stamp.read_text() == digest:
         return
     stamp.unlink(missing_ok=True)
-    with _locked(tree.parent):
+    with cache.locked(tree.parent / "source"):
         source = _source(line, tree.parent)
     print(f"# building a {line} kernel with {name}: some ten minutes, once", flush=True)
     _make(source, tree, "tinyconfig")

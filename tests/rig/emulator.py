@@ -7,13 +7,10 @@ directory, and is started through the loader that came with them.
 """
 
 import functools
-import os
-import shutil
 
 import arches
 import archive
 import cache
-import userland
 
 RELEASE = "trixie"
 SUITE = f"{RELEASE}-backports"
@@ -35,24 +32,16 @@ def obstacle(arch):
 def command(arch):
     """What starts the new QEMU for guests of an architecture, a list of words."""
     package = arches.ALL[arch].package
-    root = cache.directory() / f"{package}-{SUITE}"
-    if not root.exists():
-        _fetch(package, root)
+
+    def fetch(work):
+        print(f"# fetching {package} of {SUITE}", flush=True)
+        source = archive.Archive(RELEASE, arches.HOST)
+        wanted = [f"{name}/{SUITE}" for name in (package, *FIRMWARE)]
+        source.unpack(source.with_libraries(wanted), work)
+
+    root = cache.made(cache.directory() / f"{package}-{SUITE}", fetch)
     libraries = root / "usr/lib" / arches.ALL[arches.HOST].triplet
     loader = next(libraries.glob("ld-linux-*.so.*"))
     return ["env", f"QEMU_MODULE_DIR={libraries / 'qemu'}", *map(str, (
         loader, "--library-path", libraries, root / "usr/bin" / arches.ALL[arch].qemu,
         "-L", root / "usr/share/qemu", "-L", root / "usr/share/seabios"))]
-
-
-def _fetch(package, root):
-    print(f"# fetching {package} of {SUITE}", flush=True)
-    source = archive.Archive(RELEASE, arches.HOST)
-    wanted = [f"{name}/{SUITE}" for name in (package, *FIRMWARE)]
-    work = root.with_name(f"{root.name}.{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        source.unpack(userland.with_libraries(source, wanted), work)
-        work.rename(root)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

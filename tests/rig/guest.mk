@@ -24,11 +24,11 @@ endef
 $(eval $(call guest-tests,build))
 $(eval $(call guest-tests,build/arm64))
 
-# USERLAND is where Debian's libraries for arm64 are unpacked.
+# ARM64_ROOT is where Debian's libraries for arm64 are unpacked.
 $(eval $(call variant,build/arm64))
 $(eval $(call programs,build/arm64))
 build/arm64/%: CC := aarch64-linux-gnu-gcc
 build/arm64/%: AR := aarch64-linux-gnu-ar
-build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(USERLAND) \
-	PKG_CONFIG_LIBDIR=$(USERLAND)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
-build/arm64/%: CFLAGS += -I$(USERLAND)/usr/include
+build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(ARM64_ROOT) \
+	PKG_CONFIG_LIBDIR=$(ARM64_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+build/arm64/%: CFLAGS += -I$(ARM64_ROOT)/usr/include

@@ -5,7 +5,7 @@ import pathlib
 import stat
 
 import arches
-import userland
+import guest_programs
 
 INIT = pathlib.Path(__file__).with_name("init.sh")
 DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "rig", "run", "sys", "tests", "tmp")
@@ -34,7 +34,7 @@ def write(path, files, arch=arches.HOST):
     """Write an initramfs with busybox, the rig's init and more files, given as
     {name in the guest: path on the host}; all of them can be executed."""
     archive = Archive()
-    contents = {"init": INIT, "bin/busybox": userland.busybox(arch), **files}
+    contents = {"init": INIT, "bin/busybox": guest_programs.busybox(arch), **files}
     parents = {str(parent) for name in contents
                for parent in pathlib.PurePath(name).parents} - {"."}
     for name in sorted(parents.union(DIRECTORIES)):

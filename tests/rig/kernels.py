@@ -12,7 +12,6 @@ build against one.
 
 import collections
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -113,11 +112,12 @@ def find(name, arch="amd64"):
             f"or for amd64 {' or '.join(debugkernel.NAMES)}")
     line, flavour, codename = wanted.groups()
     root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
-    if not (root / "kernel.json").exists():
-        sources = [archive.Archive(codename, arch)] if codename else \
-            archive.releases(arch)
-        names = [FLAVOURS[flavour]] if flavour else USUAL
-        _fetch(*_search(line, [name.format(arch=arch) for name in names], sources), root)
+    with cache.locked(root):
+        if not (root / "kernel.json").exists():
+            sources = [archive.Archive(codename, arch)] if codename else \
+                archive.releases(arch)
+            names = [FLAVOURS[flavour]] if flavour else USUAL
+            _fetch(*_search(line, [name.format(arch=arch) for name in names], sources), root)
     facts = json.loads((root / "kernel.json").read_text())
     if not codename and arch != arches.HOST and \
        facts["origin"] != archive.host_release():
@@ -171,7 +171,7 @@ def _unpack(source, release, root):
 
 def _fetch(source, release, root):
     print(f"# fetching kernel {release} from {source.release}", file=sys.stderr)
-    work = root.with_name(f"{root.name}.{os.getpid()}")
+    work = root.with_name(f"{root.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:

@@ -19,19 +19,21 @@ import build
 import devices
 import emulator
 import firmware
-import harvest
+import guest_programs
+import kernel_reports
 import kernels
 import qemu
+import second_chance
 import settings
 import tap
 import topology
-import userland
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
 SOAK_SECONDS = "60"     # instead of an hour
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          firmware.FirmwareError, qemu.GuestError, topology.TopologyError, userland.UserlandError)
+          firmware.FirmwareError, guest_programs.ProgramError, qemu.GuestError,
+          topology.TopologyError)
 
 
 class Test(collections.namedtuple("Test", "path topology timeout kernel")):
@@ -70,9 +72,11 @@ def guest_tests():
 
 
 def host_tests():
-    """The chosen tests of user space: programs in C, and whatever is executable."""
+    """The chosen tests of user space: programs in C, test_NAME.py for pytest, and
+    whatever is executable."""
     for path in sorted(HOST_TESTS.iterdir()):
-        runs = path.suffix == ".c" or path.is_file() and os.access(path, os.X_OK)
+        runs = path.suffix == ".c" or path.name.startswith("test_") or \
+            path.is_file() and os.access(path, os.X_OK)
         if runs and path.name != "check.py" and selected(path.stem):
             yield path
 
@@ -90,27 +94,66 @@ def run_make(writer, target, **environment):
     writer.judge(target, reader, process.returncode)
 
 
-def run_group(setup, wanted, tests, writer):
+def run_test(machines, test, attempt):
+    """Run a test in guests that are up; whether they are fit for another one."""
+    print(f"# {test.name}", flush=True)
+    start = time.monotonic()
+    healthy = machines.run(test, attempt)
+    attempt.log = machines.log()
+    print(f"# {test.name}: {time.monotonic() - start:.1f} s", flush=True)
+    return healthy
+
+
+def run_alone(setup, wanted, test, attempt):
+    """Run a test in guests that no other test has used."""
+    try:
+        machines = boot.start(setup, wanted, [test])
+    except ERRORS as error:
+        attempt.fail(test.name, str(error))
+        return
+    try:
+        if run_test(machines, test, attempt):
+            machines.finish(test.name, attempt)
+    finally:
+        machines.stop()
+
+
+def run_group(setup, wanted, tests, writer, chances):
     """Tests of one topology: in one boot, or a fresh one after a guest broke."""
+    def judge(test, attempt):
+        # What a kernel that watches finds only now and then is a fault all the same.
+        if setup.kernel.instruments:
+            attempt.replay(writer)
+        else:
+            chances.judge(test.name, attempt,
+                          lambda second: run_alone(setup, wanted, test, second))
+
     pending = list(tests)
     while pending:
+        attempts = []
         try:
             machines = boot.start(setup, wanted, pending)
         except ERRORS as error:
-            writer.fail(pending.pop(0).name, str(error))
+            test, attempt = pending.pop(0), second_chance.Attempt()
+            attempt.fail(test.name, str(error))
+            judge(test, attempt)
             continue
         try:
             healthy = True
             while pending and healthy:
-                test = pending.pop(0)
-                print(f"# {test.name}", flush=True)
-                start = time.monotonic()
-                healthy = machines.run(test, writer)
-                print(f"# {test.name}: {time.monotonic() - start:.1f} s", flush=True)
+                test, attempt = pending.pop(0), second_chance.Attempt()
+                healthy = run_test(machines, test, attempt)
+                if attempt.failures:
+                    attempts.append((test, attempt))
+                else:
+                    attempt.replay(writer)
             if healthy:
                 machines.finish(test.name, writer)
         finally:
             machines.stop()
+        # The second guest has the machine to itself.
+        for test, attempt in attempts:
+            judge(test, attempt)
 
 
 def obstacle(test, kernel):
@@ -141,8 +184,8 @@ def setup_for(kernel, tests, others=()):
                                            if test.compiled}], arch)
     return boot.Setup(kernel, build.module(kernel), {
         "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
-        "bin/soften": build.TOP / "tests/rig/soften.sh",
-        "bin/harvest": harvest.SCRIPT,
+        "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
+        "bin/kernel_reports": kernel_reports.SCRIPT,
         "tests/lib.sh": GUEST_TESTS / "lib.sh",
         **{str(path.relative_to(build.TOP)): path
            for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)
@@ -167,9 +210,11 @@ def run_guest_tests(writer):
         setup_for(kernels.find(kernels.plain(name), arch), tests)
         for arch in sorted(foreign - {"", kernel.arch})])
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
+    chances = second_chance.SecondChances(writer, build.BUILD / "flaky" / kernel.release)
     try:
         for wanted, members in groups.items():
-            run_group(setup, wanted, members, writer)
+            run_group(setup, wanted, members, writer, chances)
+        chances.finish()
     finally:
         setup.close()
 

@@ -71,7 +71,31 @@ class Relay(Reader):
         return super().feed(line)
 
 
-class Writer:
+class Sink:
+    """Where the points of tests go."""
+
+    def point(self, test, point):
+        raise NotImplementedError
+
+    def take(self, test, reader, line):
+        """Give a line of a test to its reader and pass on the point it makes."""
+        point = reader.feed(line)
+        if point:
+            self.point(test, point)
+
+    def judge(self, test, reader, status):
+        """Add a failure if the test's output as a whole is wrong."""
+        complaint = reader.complaint(status)
+        if complaint:
+            self.fail(test, complaint)
+
+    def fail(self, test, reason):
+        """A failure that is no point of the test itself."""
+        first, *rest = reason.strip().splitlines() or ["failed"]
+        self.point(test, Point(False, first, None, rest))
+
+
+class Writer(Sink):
     """Numbers the points of all tests and counts them."""
 
     def __init__(self):
@@ -93,23 +117,6 @@ class Writer:
                 self.failed += 1
                 print("\n#   ".join([f"not ok {number} - {name}", *point.details]))
             sys.stdout.flush()
-
-    def take(self, test, reader, line):
-        """Give a line of a test to its reader and write the point it makes."""
-        point = reader.feed(line)
-        if point:
-            self.point(test, point)
-
-    def judge(self, test, reader, status):
-        """Write a failure if the test's output as a whole is wrong."""
-        complaint = reader.complaint(status)
-        if complaint:
-            self.fail(test, complaint)
-
-    def fail(self, test, reason):
-        """A failure that is no point of the test itself."""
-        first, *rest = reason.strip().splitlines() or ["failed"]
-        self.point(test, Point(False, first, None, rest))
 
     def finish(self):
         """Print the verdict; the exit status of the run."""

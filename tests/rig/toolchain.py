@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 
 import arches
@@ -36,34 +35,16 @@ class Toolchain:
     def __init__(self, release, gcc):
         self.release = release
         self.gcc = gcc                  # gcc-14
-        self.root = cache.directory() / f"toolchain-{release}-{gcc}"
-        if not self.root.exists():
-            self._create()
+        self.root = cache.made(cache.directory() / f"toolchain-{release}-{gcc}", self._create)
 
-    def _create(self):
-        print(f"# installing {self.gcc} and clang of {self.release}", flush=True)
+    def _create(self, root):
         source = archive.Archive(self.release, arches.HOST)
-        names = source.names()          # fetches the indexes
-        packages = [name for name in (self.gcc, *PACKAGES)
-                    if name in names]
+        packages = [name for name in (self.gcc, *PACKAGES) if name in source.names()]
         packages += [f"{self.gcc}-{arch.triplet}" for arch in arches.ALL.values()
                      if arch.name != arches.HOST]
-        # A pocket that is gone would be an error here, and backports are not wanted.
-        sources = [line for line in (source.root / "sources.list").read_text().splitlines()
-                   if "-backports" not in line]
-        work = self.root.with_suffix(".new")
-        shutil.rmtree(work, ignore_errors=True)
-        done = subprocess.run(
-            [*archive.mmdebstrap(), "--variant=minbase", f"--include={','.join(packages)}",
-             "--aptopt=Acquire::Check-Valid-Until \"false\"",
-             "--dpkgopt=path-exclude=/usr/share/doc/*",
-             "--dpkgopt=path-exclude=/usr/share/locale/*",
-             f"--architectures={arches.HOST}", self.release, work, *sources],
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
-        if done.returncode:
-            raise archive.ArchiveError(f"cannot install {self.gcc}:\n{done.stdout[-2000:]}")
-        work.rename(self.root)
+        source.bootstrap(packages, root, "--variant=minbase",
+                         "--dpkgopt=path-exclude=/usr/share/doc/*",
+                         "--dpkgopt=path-exclude=/usr/share/locale/*")
 
     def run(self, *command):
         """Run a command in the root: (exit status, output)."""

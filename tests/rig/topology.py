@@ -38,7 +38,7 @@ DEFAULTS = {
     "firmware": "",         # an overlay or table in tests/guest, see firmware.py
     "insmod": "yes",        # no: the test loads ivshmem.ko itself
     "alone": "",            # yes: a boot of its own, as QEMU may not survive more
-    "over": "pci",          # comma list of transports, one run each: see soften.sh
+    "over": "pci",          # comma list of transports, one run each: see replace_devices.sh
     "variants": "",         # comma list of machines, one run each: see VARIANTS
 }
 
@@ -114,7 +114,7 @@ def sizes(topology) -> list[int]:
 
 def bar_size(size: int) -> int:
     """Bytes of the BAR for a region, as PCI knows powers of two only: a window device
-    has just the region's bytes of it, see soften.sh."""
+    has just the region's bytes of it, see replace_devices.sh."""
     return 1 << (size - 1).bit_length()
 
 

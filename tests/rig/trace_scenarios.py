@@ -3,7 +3,7 @@
 """make what-is-called-when: lives of a device, traced in two guests just now, written
 into docs/what-is-called-when.md as tables and sequence diagrams.
 
-calls.sh has what the guests do. What the driver does is known from "ivshmemctl
+trace_scenarios.sh has what the guests do. What the driver does is known from "ivshmemctl
 trace" alone.
 """
 
@@ -21,13 +21,14 @@ import kernels
 import qemu
 import qmp
 import run
-import sequence
+import sequence_diagram
 import settings
 import topology
+import trace_clocks
 import verbs
 
 DOCUMENT = build.TOP / "docs" / "what-is-called-when.md"
-SCRIPT = build.TOP / "tests" / "rig" / "calls.sh"
+SCRIPT = build.TOP / "tests" / "rig" / "trace_scenarios.sh"
 COMMAND = "make what-is-called-when"
 SECONDS = 120
 PINGS = 40
@@ -48,8 +49,8 @@ KINDS = {"region_map": INNER, "register": INNER, "probe": INNER, "unregister": I
 LANES = ("host", "QEMU", "kernel", "driver", "program", "shell")
 
 
-class CallsError(Exception):
-    """A story did not go as it should."""
+class ScenarioError(Exception):
+    """A scenario did not go as it should."""
 
 
 class Event:
@@ -97,7 +98,7 @@ class Event:
         """As a step of a diagram, in lanes that lane() names."""
         source, target = (lane(self, end) for end in self._ends())
         words = self.text.partition(": ")[2] if self.is_mark else self.meaning
-        return sequence.Step(f"{(self.clock - zero) * 1000:.3f}", source, target,
+        return sequence_diagram.Step(f"{(self.clock - zero) * 1000:.3f}", source, target,
                              words if self.is_mark else self.name, self.where,
                              "" if self.is_mark else f"{self.runs}: {words}", self.tone)
 
@@ -135,7 +136,7 @@ def graph(calls, zero):
 
 
 def picture(name):
-    """The file with the diagram of a story."""
+    """The file with the diagram of a scenario."""
     return DOCUMENT.with_name(f"{DOCUMENT.stem}-{name}.svg")
 
 
@@ -143,7 +144,7 @@ def title(name):
     return f"![What calls what, from top to bottom]({picture(name).name})"
 
 
-class Stories:
+class Scenarios:
     def __init__(self, machines):
         self.guests = machines.guests
         self.requests = verbs.Verbs(machines.guests, machines.devices,
@@ -160,19 +161,19 @@ class Stories:
             return None
 
         if self.guests[index].run(command, qemu.patience(SECONDS), on_line):
-            raise CallsError(f"guest {index}: {command}\n" + "\n".join(lines))
+            raise ScenarioError(f"guest {index}: {command}\n" + "\n".join(lines))
         return lines
 
     def trace(self, index, arguments):
-        """What a guest saw of a story: its events, and calls of functions."""
-        self.run(index, f"/tests/calls.sh {arguments} 2>&1")
+        """What a guest saw of a scenario: its events, and calls of functions."""
+        self.run(index, f"/tests/trace_scenarios.sh {arguments} 2>&1")
         lines = [json.loads(line) for line in self.run(index, "cat /tmp/trace")
                  if line.startswith("{")]
         return ([Event(line, index) for line in lines if "event" in line],
                 [line for line in lines if "call" in line])
 
     def alone(self, name):
-        """A story of one guest."""
+        """A scenario of one guest."""
         events, calls = self.trace(0, name)
         zero = events[0].clock
         steps = [event.step(zero, lambda _, end: end) for event in events]
@@ -188,7 +189,7 @@ class Stories:
         def work(index):
             try:
                 traces[index] = self.trace(index, f"ring{index} {PINGS}")[0]
-            except (CallsError, qemu.GuestError) as error:
+            except (ScenarioError, qemu.GuestError) as error:
                 traces[index] = error
 
         threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
@@ -198,102 +199,64 @@ class Stories:
             thread.join()
         failures = [str(trace) for trace in traces if isinstance(trace, Exception)]
         if failures:
-            raise CallsError("\n".join(failures))
+            raise ScenarioError("\n".join(failures))
         write_ring(*traces)
 
 
-class Exchange:
-    """One ring from guest 0 to guest 1 and the one back."""
-
-    def __init__(self, ring, heard, answer, end):
-        self.ring, self.heard, self.answer, self.end = ring, heard, answer, end
-
-    @property
-    def seconds(self):
-        return self.end.clock - self.ring.clock
-
-    def slept(self, zero, one):
-        """Did both sides sleep until they were woken?"""
-        return any(event.name == "wake" and self.ring.clock < event.clock <
-                   self.end.clock + 0.01 for event in zero) and \
-            any(event.name == "wake" and self.heard.clock < event.clock <
-                self.answer.clock for event in one)
-
-
-def exchanges(zero, one):
-    """Those of a trace, counted from its end: in the beginning one may ring before
-    the other listens."""
-    def named(events, name):
-        return reversed([event for event in events if event.name == name])
-
-    return [Exchange(*events) for events in reversed(list(zip(
-        named(zero, "ring"), named(one, "interrupt"), named(one, "ring"),
-        named(zero, "interrupt"))))]
-
-
-def clocks(near):
-    """By how much guest 1's clock is ahead of guest 0's, at least and at most: no
-    doorbell comes in before it was rung."""
-    low = max(each.answer.clock - each.end.clock for each in near)
-    high = min(each.heard.clock - each.ring.clock for each in near)
-    if low > high:
-        raise CallsError("the clocks of the guests run apart: "
-                         f"{low:.6f} to {high:.6f} seconds")
-    return low, high
-
-
-def between(events, start, end):
-    return [event for event in events if start <= event.clock <= end]
-
-
-def difference(low, high):
-    """In words, by how much guest 1's clock is ahead of guest 0's."""
-    if low < 0 and high < 0:
-        low, high, word = -high, -low, "behind"
-    else:
-        word = "ahead of"
-    return f"between {low * 1000:.3f} and {high * 1000:.3f} ms {word} guest 0's"
-
-
 def write_ring(zero, one):
-    every = exchanges(zero, one)
+    """A ring from guest 0 to guest 1 and one back, from what each has seen."""
+    every = trace_clocks.exchanges(zero, one)
     chosen = [each for each in every if each.slept(zero, one)]
     if not chosen:
-        raise CallsError("no ping found the other side asleep")
+        raise ScenarioError("no ping found the other side asleep")
     best = min(chosen, key=lambda each: each.seconds)
-    place = every.index(best)
-    low, high = clocks(every[max(place - NEAR, 0):place + NEAR + 1])
-    asleep = max(event.clock for event in one if event.name == "wait_begin" and
-                 event.clock < best.heard.clock)
-    awake = min(event.clock for event in zero if event.name == "wait_end" and
-                event.clock > best.end.clock)
-    events = between(zero, best.ring.clock, awake)
-    there = between(one, asleep, best.answer.clock)
-    for event in there:
-        event.clock -= (low + high) / 2
-    events = sorted([*events, *there], key=lambda event: event.clock)
-
+    low, high = ahead(every, best)
+    events = merge(zero, one, best, (low + high) / 2)
+    begin = best.ring.clock
     lanes = ["program in guest 0", "driver in guest 0", "QEMU", "driver in guest 1",
              "program in guest 1"]
-    begin = best.ring.clock
     draw("ring", lanes, [
         event.step(begin, lambda event, end: end if end == "QEMU" else
                    f"{end} in guest {event.guest}") for event in events])
     write("ring", "\n\n".join([
         title("ring"),
         f"This is the fastest of {len(chosen)} such exchanges. Guest 1's clock was "
-        f"{difference(low, high)}; the middle of that is taken, so its times are right to "
-        f"{(high - low) * 500:.3f} ms.", table(events, begin, True)]))
+        f"{trace_clocks.difference(low, high)}; the middle of that is taken, so its times "
+        f"are right to {(high - low) * 500:.3f} ms.", table(events, begin, True)]))
+
+
+def ahead(every, best):
+    """By how much guest 1's clock is ahead around one exchange, at least and at most."""
+    index = every.index(best)
+    low, high = trace_clocks.ahead(every[max(index - NEAR, 0):index + NEAR + 1])
+    if low > high:
+        raise ScenarioError("the clocks of the guests run apart: "
+                            f"{low:.6f} to {high:.6f} seconds")
+    return low, high
+
+
+def merge(zero, one, exchange, lead):
+    """All events of an exchange, by guest 0's clock: from where guest 1 falls asleep to
+    where guest 0 is awake again."""
+    asleep = max(event.clock for event in one if event.name == "wait_begin" and
+                 event.clock < exchange.heard.clock)
+    awake = min(event.clock for event in zero if event.name == "wait_end" and
+                event.clock > exchange.end.clock)
+    events = trace_clocks.between(zero, exchange.ring.clock, awake)
+    there = trace_clocks.between(one, asleep, exchange.answer.clock)
+    for event in there:
+        event.clock -= lead
+    return sorted([*events, *there], key=lambda event: event.clock)
 
 
 def draw(name, lanes, steps):
     path = picture(name)
-    path.write_text(sequence.draw(lanes, steps))
+    path.write_text(sequence_diagram.draw(lanes, steps))
     print(f"# wrote {path.relative_to(build.TOP)}", flush=True)
 
 
 def marks(name):
-    """What the generated text of a story stands between."""
+    """What the generated text of a scenario stands between."""
     return f"<!-- {name}: written by {COMMAND} -->", f"<!-- {name}: end -->"
 
 
@@ -304,7 +267,7 @@ def write(name, text):
     new, count = re.subn(f"(?s)({begin}\n).*?({end})",
                          lambda found: f"{found[1]}\n{text}\n\n{found[2]}", old)
     if count != 1:
-        raise CallsError(f"{DOCUMENT.name} has no marks for {name}")
+        raise ScenarioError(f"{DOCUMENT.name} has no marks for {name}")
     DOCUMENT.write_text(new)
 
 
@@ -313,7 +276,7 @@ def start():
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/ivshmem-server"])
     setup = run.setup_for(kernel, [])
-    setup.programs["tests/calls.sh"] = SCRIPT
+    setup.programs["tests/trace_scenarios.sh"] = SCRIPT
     return setup, boot.start(setup, topology.Topology(**TOPOLOGY), [])
 
 
@@ -327,15 +290,15 @@ def main():
     setup = machines = None
     try:
         setup, machines = start()
-        stories = Stories(machines)
+        scenarios = Scenarios(machines)
         write("machine", f"Traced on {datetime.date.today().isoformat()} in guests with "
               f"Linux {setup.kernel.release}, {emulator(machines)} with "
               f"{setup.accel.upper()}.")
-        stories.ring()
+        scenarios.ring()
         for name in ("probe", "open", "unplug"):
-            stories.alone(name)
+            scenarios.alone(name)
         return 0
-    except (CallsError, *ERRORS) as error:
+    except (ScenarioError, *ERRORS) as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

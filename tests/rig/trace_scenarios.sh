@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# What make what-is-called-when has a guest do: one story of a device, traced.
-# "calls.sh NAME" leaves the trace in /tmp/trace; it comes back here as "calls.sh
-# do-NAME" for the story itself. A mark tells who does what to whom:
+# What make what-is-called-when has a guest do: one scenario of a device, traced.
+# With NAME it leaves the trace in /tmp/trace; it calls itself with do-NAME for the
+# scenario. A mark tells who does what to whom:
 #
 #	program > QEMU: device_add
 #
@@ -65,9 +65,9 @@ do_ring1() {
 
 case $1 in
 do-*)
-	story=$1
+	scenario=$1
 	shift
-	"do_${story#do-}" "$@" >/tmp/printed
+	"do_${scenario#do-}" "$@" >/tmp/printed
 	;;
 ring*)
 	ivshmemctl trace --json --timeout $limit -- sh "$0" "do-$1" "$2" >/tmp/trace

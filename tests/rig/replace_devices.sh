@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# soften window|memory VECTORS SIZE...: give each PCI device of a guest up, and have a
+# replace_devices window|memory VECTORS SIZE...: give each PCI device of a guest up, and have a
 # device of ivshmem_soft with the same number and so many bytes in its place: its memory
 # and its doorbell register by their addresses, or a device in software, which has its
 # vectors where the machine has none for PCI.

@@ -2,7 +2,7 @@
 """Somewhere to run commands, a guest or a chroot, and to check what they do."""
 
 
-class Place:
+class CheckedSystem:
     """run takes a shell command: (exit status, output)."""
 
     def __init__(self, checks, run):

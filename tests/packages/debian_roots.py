@@ -10,7 +10,6 @@ import pathlib
 import shlex
 import shutil
 import subprocess
-import threading
 
 import archive
 import cache
@@ -19,8 +18,6 @@ import cache
 SYSTEM = ["dbus", "debian-archive-keyring", "dkms", "gcc", "initramfs-tools", "kmod",
           "lz4", "make", "openssl", "passwd", "systemd", "systemd-sysv", "udev"]
 DISK_SIZE = "6G"
-# One test makes what others wait for.
-LOCK = threading.RLock()
 AGENT = pathlib.Path(__file__).with_name("agent.sh")
 UNIT = """[Unit]
 After=multi-user.target
@@ -75,32 +72,14 @@ def base(release, packages):
     """The directory of a root of a release with packages, made if need be."""
     packages = sorted({*SYSTEM, *packages})
     root = kept(release, packages, FILES, MASKED, AGENT.read_text())
-    with LOCK:
-        if not root.exists():
-            print(f"# making a root of {release}", flush=True)
-            _make(release, packages, root)
-    return root
 
+    def make(work):
+        archive.Archive(release, "amd64").bootstrap(
+            packages, work, "--mode=root", "--variant=apt", "--format=directory",
+            "--dpkgopt=force-unsafe-io")
+        _furnish(work)
 
-def sources(release):
-    """The lines of sources.list for a release."""
-    source = archive.Archive(release, "amd64")
-    source.names()          # writes them
-    return (source.root / "sources.list").read_text().splitlines()
-
-
-def _make(release, packages, root):
-    # Old releases have lost theirs.
-    lines = [line for line in sources(release) if f" {release}-backports " not in line]
-    work = root.with_name(f"{root.name}.new")
-    shutil.rmtree(work, ignore_errors=True)
-    work.parent.mkdir(parents=True, exist_ok=True)
-    run([*archive.mmdebstrap(), "--mode=root", "--variant=apt", "--format=directory",
-         "--aptopt=Acquire::Check-Valid-Until \"false\"",
-         "--dpkgopt=force-unsafe-io", f"--include={','.join(packages)}",
-         release, work, *lines], f"no root of {release}")
-    _furnish(work)
-    work.rename(root)
+    return cache.made(root, make)
 
 
 def _furnish(root):

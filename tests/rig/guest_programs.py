@@ -4,7 +4,6 @@ another architecture, unpacked into the cache directory."""
 
 import pathlib
 import re
-import shutil
 import subprocess
 
 import arches
@@ -16,7 +15,7 @@ import cache
 PACKAGES = ["busybox-static", "dash", "kmod", "udev", "libjansson-dev", "libxxhash-dev"]
 
 
-class UserlandError(Exception):
+class ProgramError(Exception):
     """A program or a library that is not there."""
 
 
@@ -25,27 +24,13 @@ def root(arch):
     if arch == arches.HOST:
         return pathlib.Path("/")
     release = archive.host_release() or "trixie"
-    directory = cache.directory() / f"userland-{release}-{arch}"
-    if not directory.exists():
+
+    def fetch(work):
         print(f"# fetching programs for {arch}", flush=True)
-        work = directory.with_suffix(".new")
-        shutil.rmtree(work, ignore_errors=True)
         source = archive.Archive(release, arch)
-        source.unpack(with_libraries(source, PACKAGES), work)
-        work.rename(directory)
-    return directory
+        source.unpack(source.with_libraries(PACKAGES), work)
 
-
-def with_libraries(source, packages):
-    """The packages, NAME or NAME/SUITE, and all libraries they depend on."""
-    found, pending = [], list(packages)
-    while pending:
-        package = pending.pop()
-        if package not in found and package.partition("/")[0] in source.names():
-            found.append(package)
-            pending += [name for name in source.depends(package)
-                        if name.startswith("lib")]
-    return found
+    return cache.made(cache.directory() / f"guest-programs-{release}-{arch}", fetch)
 
 
 def busybox(arch):
@@ -80,7 +65,7 @@ def _find(top, directories, name):
         path = top / directory / name
         if path.exists():
             return path.resolve()
-    raise UserlandError(f"{name} not found below {top}")
+    raise ProgramError(f"{name} not found below {top}")
 
 
 def _needs(path):

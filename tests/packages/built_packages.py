@@ -10,9 +10,9 @@ import sys
 import tempfile
 
 import build
-import roots
+import debian_roots
 
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-products-", dir="/var/tmp"))
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-packages-", dir="/var/tmp"))
 atexit.register(shutil.rmtree, WORK, ignore_errors=True)
 STAMP = "Mon, 23 Nov 2026 12:00:00 +0000"
 STAR = "* Mon Nov 23 2026 ivshmem maintainers <maintainers@ivshmem.example>"
@@ -59,13 +59,13 @@ def make(kind, number, release=1, place=""):
     tree = dist.parent
     tree.mkdir(parents=True)
     # What git knows, as it is in the tree now, is all that make deb looks at.
-    roots.run(["sh", "-c", f"cd {build.TOP} && git ls-files -z | "
+    debian_roots.run(["sh", "-c", f"cd {build.TOP} && git ls-files -z | "
                f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}"],
               "cannot copy the sources")
     if (number, release) != (version(), 1):
         _renumber(tree, number, release)
-    roots.run(["git", "-C", tree, "init", "-q"], "no git")
-    roots.run(["git", "-C", tree, "add", "-A"], "no git")
+    debian_roots.run(["git", "-C", tree, "init", "-q"], "no git")
+    debian_roots.run(["git", "-C", tree, "add", "-A"], "no git")
     print(f"# building {kind} packages of {number}-{release}", file=sys.stderr)
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("MAKE", "MFLAGS"))}
@@ -73,6 +73,6 @@ def make(kind, number, release=1, place=""):
     if place == "elsewhere":
         environment.update(TZ="Pacific/Kiritimati", LC_ALL="C", HOME=str(tree))
         changes["umask"] = 0o077
-    roots.run(["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment,
+    debian_roots.run(["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment,
               **changes)
     return dist

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# In a guest: print what its kernel has found or counted. See harvest.py.
+# In a guest: print what its kernel has found or counted. See kernel_reports.py.
 # A kernel that a test has locked down shows nothing.
 if grep -qs '\[[ic]' /sys/kernel/security/lockdown; then
 	exit 0

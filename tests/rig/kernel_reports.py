@@ -17,7 +17,7 @@ import tempfile
 import build
 
 DIRECTORY = build.BUILD / "coverage"
-SCRIPT = pathlib.Path(__file__).with_name("harvest.sh")
+SCRIPT = pathlib.Path(__file__).with_name("kernel_reports.sh")
 
 
 def take(guest, name, writer, seconds):
@@ -34,8 +34,8 @@ def take(guest, name, writer, seconds):
                 found[where].append(paragraph)
         paragraph.append(line)
 
-    if guest.run("harvest", seconds, on_line):
-        writer.fail(name, "\n".join(["harvest.sh failed", *paragraph[-20:]]))
+    if guest.run("kernel_reports", seconds, on_line):
+        writer.fail(name, "\n".join(["kernel_reports.sh failed", *paragraph[-20:]]))
     for lines in found["leak"]:
         if any("ivshmem" in line for line in lines):
             writer.fail(name, "\n".join(["memory was lost", *lines]))
