@@ -86,10 +86,12 @@ struct ivshmem_listener;
  *	would wake more than one task. Otherwise it may sleep if @put is set
  * @put: drop a reference; NULL if the listener has no references and is always
  *	notified under vec->lock
+ * @always_deferred: the interrupt handler never notifies it
  */
 struct ivshmem_listener_ops {
 	bool (*notify)(struct ivshmem_listener *l, bool direct);
 	void (*put)(struct ivshmem_listener *l);
+	bool always_deferred;
 };
 
 /**
@@ -238,15 +240,6 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
-
-/*
- * May the interrupt handler wake this queue? Only with one entry at most: then both
- * ends are the same. Without the queue's lock, so it is a hint.
- */
-static inline bool ivshmem_one_wakeup(const struct wait_queue_head *queue)
-{
-	return READ_ONCE(queue->head.next) == READ_ONCE(queue->head.prev);
-}
 
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);

@@ -8,9 +8,9 @@
  * same vector.
  *
  * The handler's work is bounded, whatever programs do. Each vector has a few
- * direct listeners, which the handler notifies itself if each of them wakes one
- * task at most. All others are deferred: a work item notifies them, where it can be
- * preempted. One user can take half of the direct places only, so that a crowd of
+ * direct listeners, which the handler notifies itself: those that are known to wake
+ * one task at most. All others are deferred: a work item notifies them, where it can
+ * be preempted. One user can take half of the direct places only, so that a crowd of
  * one user's listeners delays nobody else.
  */
 #include <linux/sched.h>
@@ -86,7 +86,7 @@ static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_u
 static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	l->notified = atomic64_read(&vec->count);
-	l->direct = direct_place_left(vec, l->user);
+	l->direct = !l->ops->always_deferred && direct_place_left(vec, l->user);
 	if (l->direct) {
 		hlist_add_head(&l->node, &vec->listeners);
 		vec->direct++;
@@ -109,20 +109,27 @@ static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
  * @new: listener to add, or NULL; its ops and user are set
  *
  * Every doorbell goes to @old or to @new. @new is notified of all doorbells that
- * the counts do not show to the caller afterwards.
+ * the counts do not show to the caller afterwards. May sleep if @old has references.
  */
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new)
 {
+	bool missed = false;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vec->lock, flags);
-	if (old && !hlist_unhashed(&old->node))
+	if (old && !hlist_unhashed(&old->node)) {
+		/* Counted, but the work item has not got there yet? */
+		missed = old->ops->put && !old->direct &&
+			 old->notified != atomic64_read(&vec->count);
 		del_listener(vec, old);
+	}
 	if (new && hlist_unhashed(&new->node))
 		add_listener(vec, new);
 	spin_unlock_irqrestore(&vec->lock, flags);
 	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
+	if (missed)
+		old->ops->notify(old, false);
 }
 
 /* Let the work item notify the deferred listeners. */

@@ -2,9 +2,10 @@
 /*
  * Eventfds that open files have bound to vectors
  *
- * A binding is a listener that signals an eventfd. The interrupt handler does that
- * itself if one task or epoll waits for the eventfd; eventfd_signal() wakes them
- * all, and anyone can add more.
+ * A binding is a listener that signals an eventfd, which wakes all that wait for
+ * it. The interrupt handler does that itself if this is one task in read(), or none.
+ * Behind a poll() or an epoll there may be any number: tasks that poll the epoll,
+ * requests of aio that signal further eventfds.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -30,11 +31,29 @@ struct binding {
 	wait_queue_head_t *queue;
 };
 
+/* Does nothing wait in this queue but one task, which sleeps there itself? */
+static bool wakes_one_task(struct wait_queue_head *queue)
+{
+	struct wait_queue_entry *entry;
+	unsigned long flags;
+	bool one = true;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (!list_empty(&queue->head)) {
+		entry = list_first_entry(&queue->head, struct wait_queue_entry, entry);
+		one = list_is_singular(&queue->head) &&
+		      (entry->func == default_wake_function ||
+		       entry->func == autoremove_wake_function);
+	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return one;
+}
+
 static bool binding_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct binding *b = container_of(l, struct binding, listener);
 
-	if (direct && !ivshmem_one_wakeup(b->queue))
+	if (direct && !wakes_one_task(b->queue))
 		return false;
 	trace_ivshmem_eventfd(b->minor, b->vector);
 	ivshmem_eventfd_signal(b->ctx);

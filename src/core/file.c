@@ -31,45 +31,42 @@ static bool is_unregistered(const struct ivshmem_file *file)
 
 /*
  * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
- * meanwhile, so the lock is dropped now and then, except in the interrupt handler. The
- * bookmark keeps the place in the queue.
+ * meanwhile, so the lock is dropped now and then. The bookmark keeps the place in the
+ * queue, and the end is where it was at the begin: those who come later look for
+ * themselves.
  */
-static void wake_pollers(struct wait_queue_head *queue, __poll_t events, bool direct)
+static void wake_pollers(struct wait_queue_head *queue, __poll_t events)
 {
-	struct wait_queue_entry bookmark = { }, *entry;
+	struct wait_queue_entry bookmark = { }, end = { }, *entry;
 	unsigned int passed = 0;
-	unsigned long flags;
 
-	spin_lock_irqsave(&queue->lock, flags);
+	spin_lock_irq(&queue->lock);
 	list_add(&bookmark.entry, &queue->head);
-	while (!list_is_last(&bookmark.entry, &queue->head)) {
-		entry = list_next_entry(&bookmark, entry);
+	list_add_tail(&end.entry, &queue->head);
+	while ((entry = list_next_entry(&bookmark, entry)) != &end) {
 		list_move(&bookmark.entry, &entry->entry);
-		if (entry->func)	/* no bookmark */
-			entry->func(entry, TASK_NORMAL, 0, poll_to_key(events));
-		if (!direct && !(++passed % WAKE_CHUNK)) {
-			spin_unlock_irqrestore(&queue->lock, flags);
+		entry->func(entry, TASK_NORMAL, 0, poll_to_key(events));
+		if (!(++passed % WAKE_CHUNK)) {
+			spin_unlock_irq(&queue->lock);
 			cond_resched();
-			spin_lock_irqsave(&queue->lock, flags);
+			spin_lock_irq(&queue->lock);
 		}
 	}
 	list_del(&bookmark.entry);
-	spin_unlock_irqrestore(&queue->lock, flags);
+	list_del(&end.entry);
+	spin_unlock_irq(&queue->lock);
 }
 
 /* Notify a file: wake its pollers, and send SIGIO. */
 static bool file_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
-	bool gone = is_unregistered(file);
+	bool unregistered = is_unregistered(file);
 
-	if (direct && (READ_ONCE(file->fasync) || !ivshmem_one_wakeup(&file->pollers)))
-		return false;
 	trace_ivshmem_wake_any(file->idev->minor);
-	wake_pollers(&file->pollers, gone ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM,
-		     direct);
-	if (!direct)
-		kill_fasync(&file->fasync, SIGIO, gone ? POLL_HUP : POLL_IN);
+	wake_pollers(&file->pollers,
+		     unregistered ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM);
+	kill_fasync(&file->fasync, SIGIO, unregistered ? POLL_HUP : POLL_IN);
 	return true;
 }
 
@@ -82,6 +79,7 @@ static void file_put(struct ivshmem_listener *l)
 static const struct ivshmem_listener_ops file_listener_ops = {
 	.notify = file_notify,
 	.put = file_put,
+	.always_deferred = true,	/* nobody knows what an epoll wakes */
 };
 
 static struct ivshmem_file *file_alloc(struct ivshmem_device *idev, fmode_t mode)

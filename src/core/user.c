@@ -34,12 +34,12 @@ static struct ivshmem_user *lookup_user(struct ivshmem_device *idev, kuid_t uid)
 	list_for_each_entry(user, &idev->users, node)
 		if (uid_eq(user->uid, uid))
 			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	list_add(&user->node, &idev->users);
-	return user;
+	return NULL;
+}
+
+static bool over_limits(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
 }
 
 /**
@@ -50,17 +50,24 @@ static struct ivshmem_user *lookup_user(struct ivshmem_device *idev, kuid_t uid)
  */
 struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 {
-	struct ivshmem_user *user;
+	/* Before the lock: it may wait for the caller's memory cgroup. */
+	struct ivshmem_user *user, *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	new->uid = counted_uid();
 	mutex_lock(&idev->users_lock);
-	user = lookup_user(idev, counted_uid());
-	if (!user)
-		user = ERR_PTR(-ENOMEM);
-	else if (user->files >= IVSHMEM_USER_FILES && !capable(CAP_SYS_RESOURCE))
+	user = lookup_user(idev, new->uid);
+	if (!user) {
+		list_add(&new->node, &idev->users);
+		swap(user, new);
+	}
+	if (user->files >= IVSHMEM_USER_FILES && !over_limits())
 		user = ERR_PTR(-EUSERS);
 	else
 		user->files++;
 	mutex_unlock(&idev->users_lock);
+	kfree(new);
 	return user;
 }
 
@@ -88,8 +95,10 @@ void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
  */
 int ivshmem_user_charge(atomic_t *count, int max)
 {
-	if (atomic_inc_return(count) <= max || capable(CAP_SYS_RESOURCE))
+	if (atomic_add_unless(count, 1, max))
 		return 0;
-	atomic_dec(count);
-	return -EUSERS;
+	if (!over_limits())
+		return -EUSERS;
+	atomic_inc(count);
+	return 0;
 }
