@@ -153,6 +153,8 @@ static int __init ivshmem_soft_init(void)
 		soft_option_drop();
 		return ret;
 	}
+	if (!IS_ENABLED(CONFIG_CONFIGFS_FS))
+		pr_info("no configfs in this kernel: only firmware and the devices= option create devices\n");
 	soft_platform_init();
 	soft_option_register();
 	return 0;

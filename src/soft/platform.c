@@ -129,8 +129,12 @@ static struct device *reserved_root;
 /* Create a device for each of our nodes in /reserved-memory that has none yet. */
 static void make_reserved(void)
 {
-	struct device_node *parent = of_find_node_by_path("/reserved-memory"), *node;
+	struct device_node *parent, *node;
 
+	/* 5.10 has no of_platform_device_create() without this option, not even a stub. */
+	if (!IS_ENABLED(CONFIG_OF_ADDRESS))
+		return;
+	parent = of_find_node_by_path("/reserved-memory");
 	if (!parent)
 		return;
 	for_each_available_child_of_node(parent, node)
