@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the driver keeps for a program is charged to the program's control group, whose
- * limit is then a limit for that too; and given back with the files.
+ * The driver's memory for a program is charged to the program's control group, so that
+ * its limit applies, and is uncharged when the files are closed.
  */
 /* rig: devices=doorbell vectors=64 size=1M over=pci,memory */
 #include <sys/eventfd.h>
@@ -15,7 +15,7 @@
 #define GROUPS "/tmp/groups/"
 #define OWN GROUPS "own/"
 #define FILES 4000
-#define FILE_BYTES (300 + 64 * 8)	/* what the kernel keeps itself, and a count a vector */
+#define FILE_BYTES (300 + 64 * 8)	/* a file of the kernel, and a count per vector */
 
 static long charged(void)
 {
@@ -28,7 +28,7 @@ static long charged(void)
 	return bytes;
 }
 
-/* In the group, with files open until told to go; says when they are. */
+/* In the group: open all files, report that, and keep them until @go is closed. */
 static void hold_files(int ready, int go)
 {
 	struct rlimit many = { FILES + 100, FILES + 100 };
@@ -77,9 +77,9 @@ int main(void)
 	close(go[1]);
 	waitpid(pid, &status, 0);
 	tap_eq(status, 0, "they are closed");
-	while (charged() - before > bytes / 4)	/* RCU, and what the kernel keeps in stock */
+	while (charged() - before > bytes / 4)	/* RCU, and the kernel's cached charges */
 		sleep_ms(100);
-	tap_eq(rmdir(OWN), 0, "and given back");
+	tap_eq(rmdir(OWN), 0, "their memory is uncharged");
 	umount(GROUPS);
 	return tap_done();
 }

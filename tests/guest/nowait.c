@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading and writing wait for no doorbell, however they are asked for: by io_uring, with
- * RWF_NOWAIT, or after select(). Only a reset holds them up, and then they say so.
+ * read and write never wait for a doorbell, by io_uring, with RWF_NOWAIT or after
+ * select(). Only a reset delays them, and then RWF_NOWAIT gives EAGAIN.
  */
 /* rig: bridges=yes devices=doorbell,plain vectors=4 size=4M over=pci,memory timeout=240 */
 #include <poll.h>
@@ -15,7 +15,7 @@
 #define PLAIN_RESET PCI_DEVICES "0000:02:01.0/reset"
 #define PLAIN "/dev/ivshmem1"
 #define PATIENCE 10	/* seconds */
-#define LARGE (1 << 20)	/* more than moves at once */
+#define LARGE (1 << 20)	/* more than the driver moves at once */
 
 static char bytes[LARGE], back[LARGE];
 
@@ -53,17 +53,17 @@ static void test_uring(const char *path)
 	       "%s: and reads", path);
 	tap_ok(!memcmp(back, bytes, 16), "%s: what was written", path);
 	tap_eq(uring_do(&ring, request(IORING_OP_WRITE, fd, bytes, LARGE, 0)), LARGE,
-	       "%s: so with much at once", path);
+	       "%s: io_uring writes 1 MiB at once", path);
 	tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, LARGE, 0)), LARGE,
-	       "%s: in either direction", path);
-	tap_ok(!memcmp(back, bytes, LARGE), "%s: it is all there", path);
+	       "%s: and reads it", path);
+	tap_ok(!memcmp(back, bytes, LARGE), "%s: all bytes are equal", path);
 	tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, 16, 4 << 20)), 0,
 	       "%s: at the end there is nothing to read", path);
 	close(ring.fd);
 	close(fd);
 }
 
-/* A request that waits for a doorbell still does. */
+/* A poll request does wait for a doorbell. */
 static void test_uring_poll(void)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_POLL_ADD, .poll_events = POLLIN };
@@ -75,9 +75,9 @@ static void test_uring_poll(void)
 	sqe.fd = dev_open();
 	uring_submit(&ring, &sqe);
 	sleep_ms(50);
-	tap_ok(!uring_done(&ring, &res), "io_uring polls");
+	tap_ok(!uring_done(&ring, &res), "a poll by io_uring waits");
 	dev_ring_self(sqe.fd, 2);
-	tap_eq(uring_wait(&ring, PATIENCE), POLLIN, "until a doorbell comes in");
+	tap_eq(uring_wait(&ring, PATIENCE), POLLIN, "until a doorbell fires");
 	close(ring.fd);
 	close(sqe.fd);
 }
@@ -94,11 +94,11 @@ static void test_nowait(const char *path)
 	memset(back, 0, LARGE);
 	tap_eq(result(preadv2(fd, parts, 2, 0, RWF_NOWAIT)), LARGE,
 	       "%s: preadv2 with RWF_NOWAIT", path);
-	tap_ok(!memcmp(back, bytes, LARGE), "%s: it is all there", path);
+	tap_ok(!memcmp(back, bytes, LARGE), "%s: all bytes are equal", path);
 	close(fd);
 }
 
-/* Does select() say that it can be read, at once? */
+/* Is the file readable, says select() at once? */
 static bool selectable(int fd)
 {
 	struct timeval now = { 0, 0 };
@@ -123,17 +123,17 @@ static void test_readable(void)
 
 	tap_ok(selectable(plain), "without interrupts select() says readable, like a file");
 	tap_eq(poll_now(plain), POLLIN | POLLRDNORM, "and so does poll()");
-	tap_eq(read(plain, back, 16), 16, "it is");
-	tap_ok(selectable(plain), "and remains so");
-	tap_ok(!selectable(doorbell), "with interrupts it says so only");
+	tap_eq(read(plain, back, 16), 16, "read gives bytes");
+	tap_ok(selectable(plain), "and it stays readable");
+	tap_ok(!selectable(doorbell), "with interrupts it is not readable");
 	dev_ring_self(doorbell, 1);
 	for (int i = 0; i < PATIENCE * 100 && !selectable(doorbell); i++)
 		sleep_ms(10);
-	tap_ok(selectable(doorbell), "when a doorbell came in");
-	tap_eq(read(doorbell, back, 16), 16, "reading");
-	tap_ok(selectable(doorbell), "does not take it");
-	tap_eq(dev_wait_vector(doorbell, 1, 0), 1, "WAIT");
-	tap_ok(!selectable(doorbell), "does");
+	tap_ok(selectable(doorbell), "until a doorbell fires");
+	tap_eq(read(doorbell, back, 16), 16, "read gives bytes there too");
+	tap_ok(selectable(doorbell), "and does not take the doorbell");
+	tap_eq(dev_wait_vector(doorbell, 1, 0), 1, "WAIT takes it");
+	tap_ok(!selectable(doorbell), "and the file is not readable any more");
 	close(doorbell);
 	close(plain);
 }
@@ -143,7 +143,7 @@ static void *reset(void *path)
 	return (void *)(intptr_t)file_write(path, "1");
 }
 
-/* Read until a reset is under way; -EAGAIN, or what else came in its place. */
+/* Read until a reset begins; gives the result that is not 16 bytes. */
 static int read_into_reset(int fd)
 {
 	struct iovec part = { back, 16 };
@@ -172,7 +172,7 @@ static void test_reset(const char *path, char *file)
 	}
 	pthread_create(&thread, NULL, reset, file);
 	tap_eq(read_into_reset(fd), -EAGAIN, "%s: in a reset RWF_NOWAIT gives EAGAIN", path);
-	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN, "%s: so for writing",
+	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN, "%s: also for a write",
 	       path);
 	if (have_uring)
 		tap_eq(uring_do(&ring, request(IORING_OP_READ, fd, back, 16, 0)), 16,
