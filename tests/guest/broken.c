@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that are broken from the start are refused: the log says why, and nothing
- * is left behind. What is merely odd works: the smallest and the largest of BARs and
- * vectors, and an id that comes late and changes.
+ * Devices that violate the specification are refused: the log says why, and nothing is
+ * left behind. Unusual ones work: with the smallest and largest BARs and numbers of
+ * vectors, and with an id that comes late and changes.
  */
 /* rig: newqemu=yes alone=yes devices=none timeout=240 */
 #include "fake.h"
@@ -48,7 +48,7 @@ static void test_odd(const char *facts, const char *name)
 	const char *pci = fake_plug(name, facts);
 	struct ivshmem_info info;
 	uint64_t word = 0x0123456789abcdef, back = 0;
-	int fd, wrong = 0;
+	int fd, silent = 0;
 
 	if (!tap_ok(file_comes(RIG_DEVICE, true), "%s: there is a node", facts))
 		return;
@@ -56,13 +56,16 @@ static void test_odd(const char *facts, const char *name)
 	info = dev_info(fd);
 	if (strstr(facts, "vectors="))
 		tap_eq(info.vectors, atoi(strstr(facts, "vectors=") + 8),
-		       "%s: INFO tells the vectors", facts);
+		       "%s: INFO gives the vectors", facts);
 	if (strstr(facts, "bar2="))
 		tap_eq(info.size, strtoll(strstr(facts, "bar2=") + 5, NULL, 0),
-		       "%s: INFO tells the size", facts);
+		       "%s: INFO gives the size", facts);
 	for (uint32_t v = 0; v < info.vectors; v++)
-		wrong += dev_ring_self(fd, v) || dev_wait_vector(fd, v, 20 * SECOND) != 1;
-	tap_eq(wrong, 0, "%s: each vector fires when it is rung", facts);
+		if (dev_ring_self(fd, v) || dev_wait_vector(fd, v, 20 * SECOND) != 1) {
+			tap_note("%s: vector %u does not fire", facts, v);
+			silent++;
+		}
+	tap_eq(silent, 0, "%s: each vector fires when it is rung", facts);
 	pwrite(fd, &word, sizeof(word), info.size - sizeof(word));
 	pread(fd, &back, sizeof(back), info.size - sizeof(word));
 	tap_ok(back == word, "%s: the last word of the region can be used", facts);
@@ -79,16 +82,16 @@ static void test_late_id(void)
 	file_comes(RIG_DEVICE, true);
 	fd = dev_open();
 	tap_eq(dev_info(fd).id, IVSHMEM_ID_UNKNOWN, "an id of -1 is none");
-	tap_eq(dev_ring_self(fd, 0), -EINVAL, "who has none cannot ring himself");
-	tap_eq(dev_ring(fd, 9, 0), 0, "but others");
-	tap_ok(!strcmp(rig_ask("fake-rings late 9"), "1"), "which arrives");
+	tap_eq(dev_ring_self(fd, 0), -EINVAL, "without an id it cannot ring itself");
+	tap_eq(dev_ring(fd, 9, 0), 0, "but it can ring others");
+	tap_ok(!strcmp(rig_ask("fake-rings late 9"), "1"), "and the ring arrives");
 	rig_ask("fake-fire late 2");
-	tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "and can be rung");
+	tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "and it can be rung");
 	for (int id = 7; id < 9; id++) {
 		rig_ask("fake-id late %d", id);
 		tap_eq(dev_info(fd).id, id, "the id becomes %d", id);
-		tap_eq(dev_ring_self(fd, 3), 0, "then it can ring itself");
-		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "which comes in");
+		tap_eq(dev_ring_self(fd, 3), 0, "id %d: it can ring itself", id);
+		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "id %d: the doorbell fires", id);
 	}
 	rig_ask("fake-id late 65536");
 	tap_eq(dev_info(fd).id, IVSHMEM_ID_UNKNOWN, "an id that is too large is none");
@@ -108,7 +111,7 @@ int main(void)
 		test_odd(odd[i], name);
 	}
 	test_late_id();
-	tap_eq(module_unload(), 0, "the module can go");
+	tap_eq(module_unload(), 0, "the module can be unloaded");
 	tap_ok(nothing_left(), "and leaves nothing behind");
 	return tap_done();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Far more listeners than the interrupt handler notifies by itself. Each is told all the
- * same, once for each ring, and may leave while rings come in.
+ * Far more listeners than the interrupt handler notifies by itself. Each is notified all
+ * the same, once for each doorbell, and may close while doorbells fire.
  */
 /* rig: devices=doorbell vectors=4 size=1M mem=512 over=pci,memory timeout=240 */
 #include <pthread.h>
@@ -37,7 +37,7 @@ static void close_files(void)
 		close(fds[--nr_files]);
 }
 
-/* One doorbell for each open file: they are one peer, or each is one of its own. */
+/* One doorbell for each peer: all open files are one, or each is its own. */
 static void ring_files(uint32_t vector)
 {
 	uint32_t first = dev_info(fds[0]).id;
@@ -52,7 +52,7 @@ static void ring_files(uint32_t vector)
 	}
 }
 
-/* Read an eventfd until it has counted so much; then, or in the end: how much? */
+/* Read an eventfd until its sum is @wanted, or time is up; gives the sum. */
 static long long eventfd_count(int efd, long long wanted)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
@@ -65,7 +65,7 @@ static long long eventfd_count(int efd, long long wanted)
 		else
 			sum += value;
 	}
-	sleep_ms(200);	/* one too many comes late */
+	sleep_ms(200);	/* a signal too many may come late */
 	return eventfd_read(efd, &value) ? sum : sum + (long long)value;
 }
 
@@ -84,22 +84,26 @@ static void test_one_eventfd(void)
 	for (int i = 0; i < FILES; i += 2)
 		dev_eventfd(fds[i], 0, -1);
 	ring_files(0);
-	tap_eq(eventfd_count(efd, FILES / 2), FILES / 2, "and of half of them, half");
+	tap_eq(eventfd_count(efd, FILES / 2), FILES / 2, "of half the files it counts half");
 	close_files();
 	close(efd);
 }
 
-/* How many of @wanted events does each epoll have in time? Gives how many have not all. */
+/* Wait for @wanted events in each epoll; gives the number of epolls that lack some. */
 static int epolls_lack(const int *epolls, int nr, int wanted)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
 	struct epoll_event got[BINDINGS];
-	int lacking = 0;
+	int lacking = 0, n;
 
 	for (int i = 0; i < nr; i++) {
 		while (epoll_wait(epolls[i], got, wanted, 0) < wanted && now_ns() < end)
 			sleep_ms(1);
-		lacking += epoll_wait(epolls[i], got, wanted, 0) != wanted;
+		n = epoll_wait(epolls[i], got, wanted, 0);
+		if (n != wanted) {
+			tap_note("epoll %d has %d events of %d", i, n, wanted);
+			lacking++;
+		}
 	}
 	return lacking;
 }
@@ -122,10 +126,13 @@ static void test_watched_eventfds(void)
 	}
 	tap_eq(failed, 0, "%d epolls watch %d eventfds", WATCHERS, BINDINGS);
 	ring_files(1);
-	tap_eq(epolls_lack(epolls, WATCHERS, BINDINGS), 0, "all are told of each");
+	tap_eq(epolls_lack(epolls, WATCHERS, BINDINGS), 0, "each epoll is notified of each eventfd");
 	for (int i = 0; i < BINDINGS; i++)
-		failed += eventfd_read(efds[i], &value) || value != 1;
-	tap_eq(failed, 0, "and each was signalled once");
+		if (eventfd_read(efds[i], &value) || value != 1) {
+			tap_note("eventfd %d is not signalled once", i);
+			failed++;
+		}
+	tap_eq(failed, 0, "and each eventfd is signalled once");
 	for (int i = 0; i < WATCHERS; i++)
 		close(epolls[i]);
 	for (int i = 0; i < BINDINGS; i++)
@@ -133,7 +140,7 @@ static void test_watched_eventfds(void)
 	close_files();
 }
 
-/* Each waits at its own file; every other one for a set, which is another queue. */
+/* Each sleeps at its own file, every other one for a set, which is another queue. */
 static void test_sleepers(void)
 {
 	int status, woken = 0;
@@ -148,11 +155,11 @@ static void test_sleepers(void)
 		if (!fork())
 			_exit(dev_wait(fds[i], &w) || w.count != 1);
 	}
-	sleep_ms(1000);	/* most of them sleep; for the others it has counted */
+	sleep_ms(1000);	/* by now most sleep; the others find the doorbell counted */
 	ring_files(2);
 	while (wait(&status) > 0)
 		woken += !status;
-	tap_eq(woken, SLEEPERS, "one doorbell wakes %d who sleep", SLEEPERS);
+	tap_eq(woken, SLEEPERS, "one doorbell wakes %d sleepers", SLEEPERS);
 	close_files();
 }
 
@@ -167,12 +174,12 @@ static void test_epolls(void)
 		epoll_ctl(epolls[i], EPOLL_CTL_ADD, fds[0], &event);
 	}
 	for (int round = 1; round <= 2; round++) {
-		int told = 0;
+		int notified = 0;
 
 		ring_files(3);
 		for (int i = 0; i < EPOLLS; i++)
-			told += epoll_wait(epolls[i], &event, 1, PATIENCE * 1000) == 1;
-		tap_eq(told, EPOLLS, "%d epolls of one file are told, ring %d", EPOLLS, round);
+			notified += epoll_wait(epolls[i], &event, 1, PATIENCE * 1000) == 1;
+		tap_eq(notified, EPOLLS, "%d epolls of one file are notified, ring %d", EPOLLS, round);
 	}
 	for (int i = 0; i < EPOLLS; i++)
 		close(epolls[i]);
@@ -182,7 +189,7 @@ static void test_epolls(void)
 static void test_signals(void)
 {
 	const struct timespec patience = { .tv_sec = PATIENCE };
-	int status, told = 0;
+	int status, signalled = 0;
 	pid_t pid, group = 0;
 	sigset_t set;
 
@@ -203,8 +210,8 @@ static void test_signals(void)
 	}
 	ring_files(0);
 	while (wait(&status) > 0)
-		told += !status;
-	tap_eq(told, GROUP, "%d files with O_ASYNC signal a group of %d", ASYNC_FILES, GROUP);
+		signalled += !status;
+	tap_eq(signalled, GROUP, "%d files with O_ASYNC signal a group of %d", ASYNC_FILES, GROUP);
 	close_files();
 }
 
@@ -223,7 +230,7 @@ static void *ring_all_the_time(void *arg)
 	return (void *)rings;
 }
 
-/* Open files with each kind of listener, and close them with rings on the way to them. */
+/* Open files with each kind of listener, and close them while doorbells fire. */
 static int come_and_go(int epoll, int efd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -259,11 +266,11 @@ static void test_leaving(void)
 	tap_eq(failed, 0, "listeners come and go, %d times %d, in %ld rounds of rings",
 	       rounds, ASYNC_FILES, (long)rings);
 	eventfd_read(efd, &value);
-	tap_ok(value > 0, "and were rung meanwhile");
+	tap_ok(value > 0, "doorbells fire meanwhile");
 	open_files(1);
 	dev_ring_self(fds[0], 0);
-	tap_eq(dev_wait_vector(fds[0], 0, PATIENCE * SECOND) > 0, true, "a new file is rung");
-	tap_ok(eventfd_read(efd, &value), "and of the old ones none");
+	tap_eq(dev_wait_vector(fds[0], 0, PATIENCE * SECOND) > 0, true, "a new file gets a doorbell");
+	tap_ok(eventfd_read(efd, &value), "and closed files get none");
 	close_files();
 	close(efd);
 	close(epoll);

@@ -32,7 +32,7 @@ struct program {
 	struct op ops[LENGTH];
 };
 
-/* What the processes tell. */
+/* The processes' results. */
 static struct {
 	unsigned long operations[PROCESSES];
 	unsigned int corpus[PROCESSES];
@@ -62,7 +62,7 @@ static void make_program(struct program *p)
 		op_make(&p->ops[i], op_draw_kind());
 }
 
-/* Change one thing. */
+/* Change one property. */
 static void mutate(struct program *p, const struct program *with)
 {
 	struct op *o = &p->ops[below(p->count)];
@@ -107,7 +107,7 @@ static void run_program(const struct program *p)
 }
 
 /*
- * What is reached
+ * Coverage
  */
 
 /* Add a place to a table; was it new? */
@@ -144,7 +144,7 @@ static unsigned int count_places(void)
 	return count;
 }
 
-/* Where the kernel tells what this thread reaches in the driver, or NULL. */
+/* The kernel's record of the driver's code that this thread reaches, or NULL. */
 static uint64_t *trace_start(void)
 {
 	int fd = open(KCOV, O_RDWR | O_CLOEXEC);
@@ -210,8 +210,9 @@ static void fuzz_process(uint64_t seed)
 	guard();
 	signal(SIGIO, SIG_IGN);
 	ops_begin(process, registers_offset);
-	/* From now on the mappings of the programs are below a page that is not there:
-	 * what the driver is asked to read into one and beyond does not end up in ours.
+	/*
+	 * The guard page here is below all earlier mappings, so a read into a mapping of a
+	 * program that goes beyond its end faults before it reaches memory of this process.
 	 */
 	thread_start(seed + process);
 	if (process && pthread_create(&other, NULL, disturb, (void *)(uintptr_t)~seed))
@@ -235,7 +236,7 @@ static void setup(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* All is as if nothing had happened. */
+/* All devices work. */
 static void check_devices(void)
 {
 	for (int i = 0; i < DEVICES; i++) {
@@ -289,7 +290,7 @@ int main(void)
 	else
 		tap_ok(places > 100, "%u places of the driver reached, %u programs kept",
 		       places, shared->corpus[0] + shared->corpus[1]);
-	/* Who replaced the device may have been ended half way. */
+	/* The process that replaces the device may have exited half way. */
 	file_write(CONFIG "soft/enable", "1");
 	check_devices();
 	leaks_end("fuzz");

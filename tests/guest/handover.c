@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * No wake-up is lost: two guests hand a word over to each other a million
- * times, with no spinning and no timeout. One lost doorbell, and both sleep for
- * ever (that is, until the test's time is up).
+ * No wake-up is lost: two guests hand a word over to each other a million times, without
+ * spinning and without a timeout. After one lost doorbell both would sleep until the
+ * test times out.
  */
 /* rig: guests=2 devices=doorbell vectors=2 size=1M smp=1 timeout=1200 */
 #include "dev.h"
 
 static int fd;
 
-/* Where each guest tells its id; then the word that goes to and fro. */
+/* The guests' ids, and the word that they hand over. */
 struct shared {
 	volatile uint32_t id[2];
 	volatile uint32_t turn __attribute__((aligned(64)));
@@ -55,7 +55,7 @@ int main(void)
 		dev_ring(fd, peer, 1);
 		mine++;
 	}
-	tap_eq(mine, handovers / 2, "every other hand-over was ours");
+	tap_eq(mine, handovers / 2, "every other hand-over is ours");
 	tap_eq(shared->turn, handovers, "%u hand-overs", handovers);
 	return tap_done();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two guests use a channel while a third rewrites the region and rings whom it
- * can. First it spares the channel: the two notice nothing. Then it writes into
- * it: they get errors and nothing worse, and when it stops all is well again.
+ * Two guests use a channel while a third one overwrites the region and rings all peers.
+ * As long as it spares the channel, the two notice nothing. When it overwrites the
+ * channel, they get errors and nothing worse, and a channel created later works.
  */
 /* rig: guests=3 devices=doorbell vectors=4 size=1M smp=1 mem=160 timeout=300 */
 #include <ivshmem.h>
@@ -76,7 +76,7 @@ static int exchange(struct ivshmem_channel *channel, uint64_t count)
 	return error;
 }
 
-/* What the hostile guest does until it is told that it is enough. */
+/* What the hostile guest does until @enough is set. */
 
 static atomic_bool enough;
 static uint64_t deeds;
@@ -112,7 +112,7 @@ static void *write_inside(void *argument)
 	return argument;
 }
 
-/* Until both others have come to that barrier. */
+/* Until both others reach the barrier. */
 static void be_hostile(void *(*how)(void *), const char *barrier)
 {
 	pthread_t thread;
@@ -127,7 +127,7 @@ static void be_hostile(void *(*how)(void *), const char *barrier)
 	tap_ok(deeds, "%s: wrote %llu words", barrier, (unsigned long long)deeds);
 }
 
-/* What the others do meanwhile. */
+/* The other two guests. */
 
 static void test_outside(void)
 {
@@ -140,7 +140,7 @@ static void test_outside(void)
 	error = channel ? exchange(channel, count) : -ENOENT;
 	if (error)
 		tap_note("%s", strerror(-error));
-	tap_ok(!error, "%llu messages there and back beside one who writes all else",
+	tap_ok(!error, "%llu messages there and back while all else is overwritten",
 	       (unsigned long long)count);
 	rig_ask("barrier outside");
 	ivshmem_channel_close(channel);
@@ -148,18 +148,18 @@ static void test_outside(void)
 
 static void test_inside(void)
 {
-	int errors[200] = { 0 }, count = rig_times(40000), n, calls, error, anew = 0;
+	int errors[200] = { 0 }, count = rig_times(40000), n, calls, error, opened = 0;
 	int64_t longest = 0, start, deadline = now_ns() + 60 * SECOND;
 	struct ivshmem_channel *channel = NULL;
 	uint64_t state = me + 1;
 
 	rig_ask("barrier begin-inside");
-	/* And until it was overwritten where that matters. */
-	for (calls = 0; calls < count || (anew < 2 && now_ns() < deadline); calls++) {
+	/* Go on until the overwriting has ended a channel. */
+	for (calls = 0; calls < count || (opened < 2 && now_ns() < deadline); calls++) {
 		start = now_ns();
 		if (!channel) {
 			channel = come(ivshmem_after(20000000));
-			anew++;
+			opened++;
 		} else {
 			error = -hostile_call(channel, pattern_next(&state) >> 8);
 			errors[error]++;
@@ -174,9 +174,9 @@ static void test_inside(void)
 	for (n = 0; n < 200; n++)
 		if (errors[n])
 			tap_note("%5d times: %s", errors[n], strerror(n));
-	tap_ok(anew > 1 && !errors[EFAULT],
-	       "%d calls while it is overwritten, %d anew, the longest took %lld ms",
-	       calls, anew, (long long)longest / 1000000);
+	tap_ok(opened > 1 && !errors[EFAULT],
+	       "%d calls while it is overwritten, opened %d times, the longest took %lld ms",
+	       calls, opened, (long long)longest / 1000000);
 	rig_ask("barrier inside");
 	ivshmem_channel_close(channel);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Somebody who writes nonsense into a channel of others, and the calls of those
- * who meet it. For guests and the host.
+ * Random writes into a channel, and random calls of the peers that use it. For guests
+ * and the host.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -15,7 +15,7 @@
 #define HOSTILE_CONTROL	512	/* where the words of the two ends begin */
 #define HOSTILE_HALF	384	/* bytes of one end's words of one ring */
 
-/* Write something somewhere: mostly where it matters, and what could be right. */
+/* Write a value: mostly to a word that matters, and mostly a plausible one. */
 static inline void hostile_write(volatile uint32_t *channel, uint64_t *state)
 {
 	static const uint16_t places[] = { 128, 132, 136, 256, 256, 256 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every ioctl: its success, and each way in which it refuses. */
+/* Every ioctl: success, and each error. */
 /* rig: devices=doorbell,plain vectors=4 size=16M over=pci,memory */
 #include <sys/eventfd.h>
 
@@ -39,7 +39,7 @@ static void test_ring(int fd, int ro, int plain)
 {
 	tap_eq(dev_ring_self(fd, 0), 0, "RING: oneself");
 	tap_eq(dev_ring(fd, IVSHMEM_MAX_PEER, 255), 0,
-	       "RING: nobody there vanishes silently");
+	       "RING: a peer that does not exist is no error");
 	refused(ring_raw(fd, (struct ivshmem_ring){ .peer = 65536 }), EINVAL,
 		"RING: peer 65536");
 	refused(ring_raw(fd, (struct ivshmem_ring){ .vector = 256 }), EINVAL,
@@ -102,14 +102,14 @@ static void test_wait(int fd, int wo, int plain)
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, 8), EFAULT, "WAIT: bad address");
 
 	/* PREEMPT_RT counts in a thread, which may not have had its turn. */
-	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "WAIT: what RING has rung");
+	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "WAIT: the doorbell of RING");
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, &w), ETIMEDOUT,
-		"WAIT: timeout 0 and nothing there");
+		"WAIT: timeout 0 and nothing fired");
 	dev_ring_self(fd, 0);
 	w = (struct ivshmem_wait){ .timeout_ns = SECOND, .counts = 8, .ncounts = 1 };
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, &w), EFAULT, "WAIT: counts at a bad address");
 	tap_eq(dev_wait_vector(fd, 0, SECOND), 1,
-	       "WAIT: what could not be told is told again");
+	       "WAIT: a result that could not be written is reported again");
 }
 
 static void test_ring_wait(int fd, int ro, int plain)
@@ -142,10 +142,10 @@ static void test_ring_wait(int fd, int ro, int plain)
 	rw.ring.flags = IVSHMEM_RING_DONE;
 	rw.wait = (struct ivshmem_wait){ .vector = 2 };
 	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), ETIMEDOUT,
-		"RING_WAIT: does not ring when that is done");
+		"RING_WAIT: does not ring again with IVSHMEM_RING_DONE");
 	tap_eq(rw.ring.flags, 0, "RING_WAIT: the next one rings again");
 	tap_eq(dev_wait_vector(fd, 2, SECOND / 10), -ETIMEDOUT,
-	       "RING_WAIT: and nothing came");
+	       "RING_WAIT: and nothing fired");
 }
 
 static int eventfd_raw(int fd, struct ivshmem_eventfd e)
@@ -181,7 +181,7 @@ static void test_eventfd(int fd, int plain)
 	dev_ring_self(fd, 1);
 	dev_wait_vector(fd, 1, 5 * SECOND);
 	sleep_ms(20);
-	tap_ok(!eventfd_read(efd, &value) && value == 1, "EVENTFD: was signalled once");
+	tap_ok(!eventfd_read(efd, &value) && value == 1, "EVENTFD: is signalled once");
 	tap_eq(dev_eventfd(fd, 1, -1), 0, "EVENTFD: unbind");
 	dev_ring_self(fd, 1);
 	dev_wait_vector(fd, 1, 5 * SECOND);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one user may take of a device: so many open files, files with O_ASYNC and calls
- * of WAIT asleep, then EUSERS. Others do not feel it, and all of it comes back.
+ * The limits of one user of a device: for open files, files with O_ASYNC and sleepers in
+ * WAIT; beyond them is EUSERS. Other users are not affected, and all of it is given back.
  */
 /* rig: devices=doorbell,doorbell vectors=4 size=1M mem=768 over=pci,memory timeout=180 */
 #include <linux/capability.h>
@@ -25,14 +25,14 @@ enum { ROOT = 0, USER = 1000, OTHER = 1001, CROWD = 2000 };
 
 static int fds[IDS + 1];
 
-/* Be somebody else, and able to come back: root is what is kept in reserve. */
+/* Change the user; the saved id remains root, so that it can be changed back. */
 static void become(uid_t uid)
 {
 	if (setresuid(-1, ROOT, -1) || setresuid(uid, uid, ROOT))
 		tap_bail("become %u: %s", uid, strerror(errno));
 }
 
-/* Open up to @most files into fds[@from] on; gives how many. errno says what ended it. */
+/* Open up to @most files into fds[@from] and on; gives their number, and errno. */
 static int open_files(int from, int most)
 {
 	int n = 0;
@@ -67,22 +67,22 @@ static void test_files(void)
 	tap_eq(open_one(RIG_DEVICE), -EUSERS, "one more gives EUSERS");
 	close(fds[0]);
 	tap_eq(open_files(0, 1), 1, "a file that is closed makes room for one");
-	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and no more");
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "for no more than one");
 	tap_eq(open_one(OTHER_DEVICE), 0, "another device has a count of its own");
 	become(OTHER);
-	tap_eq(open_one(RIG_DEVICE), 0, "so has another user");
+	tap_eq(open_one(RIG_DEVICE), 0, "another user has a count of its own");
 	become(USER);
-	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and what that closes makes no room");
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "a close by another user makes no room");
 	become(ROOT);
 	tap_eq(open_files(FILES, FILES + 1), FILES + 1, "root has no limit");
 	close_files(FILES, FILES + 1);
 	become(USER);
-	tap_eq(open_one(RIG_DEVICE), -EUSERS, "and makes no room by closing");
+	tap_eq(open_one(RIG_DEVICE), -EUSERS, "a close by root makes no room");
 	become(ROOT);
 	close_files(0, FILES);
 }
 
-/* It is a capability, not a number, that lifts the limit. */
+/* A capability lifts the limit, not user id 0. */
 static void test_capability(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -93,22 +93,22 @@ static void test_capability(void)
 	memcpy(less, all, sizeof(less));
 	less[0].effective &= ~(1u << CAP_SYS_RESOURCE);
 	syscall(SYS_capset, &head, less);
-	tap_eq(open_files(0, FILES + 1), FILES, "without CAP_SYS_RESOURCE root has one");
+	tap_eq(open_files(0, FILES + 1), FILES, "without CAP_SYS_RESOURCE root has the limit");
 	syscall(SYS_capset, &head, all);
 	close_files(0, FILES);
 }
 
-/* Files that have come to another user are those of who opened them. */
+/* A file counts for the user who opened it, even when another one has it. */
 static void test_passed(void)
 {
 	become(USER);
 	open_files(0, FILES);
 	become(OTHER);
-	tap_eq(open_one(RIG_DEVICE), 0, "who has got files can open more");
+	tap_eq(open_one(RIG_DEVICE), 0, "files from another user do not count");
 	become(ROOT);
-	close_files(1, FILES - 1);	/* as OTHER closes what it was given */
+	close_files(1, FILES - 1);	/* as OTHER would */
 	become(USER);
-	tap_eq(open_files(1, FILES), FILES - 1, "who opened the one that is left, one less");
+	tap_eq(open_files(1, FILES), FILES - 1, "one that is still open elsewhere counts for its opener");
 	become(ROOT);
 	close_files(0, FILES);
 }
@@ -123,16 +123,16 @@ static void test_async(void)
 		async++;
 	tap_eq(async, ASYNC_FILES, "%d files with O_ASYNC", ASYNC_FILES);
 	refused(fcntl(fds[async], F_SETFL, O_RDWR | O_ASYNC), EUSERS, "one more: EUSERS");
-	tap_ok(!(fcntl(fds[async], F_GETFL) & O_ASYNC), "it has not got the flag");
-	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "who has it may ask again");
+	tap_ok(!(fcntl(fds[async], F_GETFL) & O_ASYNC), "its flag is not set");
+	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "setting it again is allowed");
 	fcntl(fds[0], F_SETFL, O_RDWR);
 	tap_eq(fcntl(fds[async], F_SETFL, O_RDWR | O_ASYNC), 0, "clearing it makes room");
-	refused(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), EUSERS, "for one");
+	refused(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), EUSERS, "for one file");
 	close(fds[1]);
-	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "so does closing");
+	tap_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_ASYNC), 0, "so does closing a file");
 	become(OTHER);
 	fds[1] = dev_open();
-	tap_eq(fcntl(fds[1], F_SETFL, O_RDWR | O_ASYNC), 0, "another user may");
+	tap_eq(fcntl(fds[1], F_SETFL, O_RDWR | O_ASYNC), 0, "another user may set it");
 	become(ROOT);
 	open_files(ASYNC_FILES + 2, ASYNC_FILES + 1);
 	for (async = 0; async < ASYNC_FILES + 1; async++)
@@ -142,7 +142,7 @@ static void test_async(void)
 	close_files(0, 2 * ASYNC_FILES + 3);
 }
 
-/* The result of a WAIT that sleeps a little, once others that are under way are asleep. */
+/* Let a WAIT sleep for a moment until its result is @wanted, or time is up. */
 static int sleep_one(int fd, int wanted)
 {
 	int64_t end = now_ns() + 20 * SECOND;
@@ -154,7 +154,7 @@ static int sleep_one(int fd, int wanted)
 	return ret;
 }
 
-/* Somebody who sleeps in WAIT until a vector rings, as soon as sleep_one() lets him. */
+/* A process that sleeps in WAIT for a vector; it retries while it gets EUSERS. */
 static pid_t sleeper(int fd, uint32_t vector)
 {
 	pid_t pid = fork();
@@ -184,15 +184,15 @@ static void test_sleepers(void)
 	rw.ring = (struct ivshmem_ring){ .peer = IVSHMEM_MAX_PEER, .vector = 3 };
 	for (int i = 0; i < SLEEPERS; i++)
 		pids[i] = sleeper(fd, i == 0);
-	tap_eq(sleep_one(fd, -EUSERS), -EUSERS, "with %d calls asleep WAIT gives EUSERS",
+	tap_eq(sleep_one(fd, -EUSERS), -EUSERS, "with %d sleepers WAIT gives EUSERS",
 	       SLEEPERS);
 	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), EUSERS, "so does RING_WAIT");
-	tap_eq(dev_wait_vector(fd, 0, 0), -ETIMEDOUT, "but one that does not sleep may look");
-	tap_eq(dev_wait_vector(other, 0, SECOND / 100), -ETIMEDOUT, "another user sleeps");
-	tap_eq(dev_wait_vector(root, 0, SECOND / 100), -ETIMEDOUT, "and root");
+	tap_eq(dev_wait_vector(fd, 0, 0), -ETIMEDOUT, "WAIT without a timeout to sleep is allowed");
+	tap_eq(dev_wait_vector(other, 0, SECOND / 100), -ETIMEDOUT, "another user may sleep");
+	tap_eq(dev_wait_vector(root, 0, SECOND / 100), -ETIMEDOUT, "and root may");
 	dev_ring_self(fd, 1);
 	waitpid(pids[0], &status, 0);
-	tap_eq(status, 0, "one is woken");
+	tap_eq(status, 0, "a doorbell wakes one");
 	tap_eq(sleep_one(fd, -ETIMEDOUT), -ETIMEDOUT, "that makes room");
 	for (int i = 1; i < SLEEPERS; i++)
 		kill(pids[i], SIGKILL);
@@ -201,7 +201,7 @@ static void test_sleepers(void)
 	for (int i = 0; i < SLEEPERS - 1; i++)
 		pids[i] = sleeper(fd, 0);
 	sleep_ms(500);
-	tap_eq(dev_wait_vector(fd, 0, SECOND / 100), -ETIMEDOUT, "so do those that were killed");
+	tap_eq(dev_wait_vector(fd, 0, SECOND / 100), -ETIMEDOUT, "so do sleepers that are killed");
 	become(ROOT);
 	for (int i = 0; i < SLEEPERS - 1; i++)
 		kill(pids[i], SIGKILL);
@@ -213,8 +213,8 @@ static void test_sleepers(void)
 }
 
 /*
- * In a child: a user namespace, made by somebody, with ids that root has given it. Runs
- * inside as its root, which has all capabilities there.
+ * Run as the root of a new user namespace that @maker creates and root maps ids into. It
+ * has all capabilities there.
  */
 static int in_namespace(uid_t maker, int (*run)(void))
 {
@@ -252,7 +252,7 @@ static int run_open_as_another(void)
 	return setresuid(5, 5, 5) ? 96 : run_open();
 }
 
-/* One more namespace, made by an id that the first has given. */
+/* In a namespace inside, created by a mapped id. */
 static int run_open_nested(void)
 {
 	if (setresuid(5, 5, 5) || unshare(CLONE_NEWUSER))
@@ -271,16 +271,16 @@ static void test_namespaces(void)
 	open_files(0, FILES);
 	become(ROOT);
 	tap_eq(in_namespace(USER, run_open), EUSERS,
-	       "a namespace of the user's own: its root is the user");
-	tap_eq(in_namespace(USER, run_open_as_another), EUSERS, "and so is each id in it");
-	tap_eq(in_namespace(USER, run_open_nested), EUSERS, "and in namespaces in it");
+	       "the root of a user's namespace counts as the user");
+	tap_eq(in_namespace(USER, run_open_as_another), EUSERS, "so does each other id in it");
+	tap_eq(in_namespace(USER, run_open_nested), EUSERS, "and each in a nested namespace");
 	tap_eq(in_namespace(OTHER, run_open), 0, "another user's namespace is not full");
 	tap_eq(in_namespace(ROOT, run_open_as_another), 0,
-	       "in root's namespace each id is a user");
+	       "in root's namespace each id counts for itself");
 	close_files(0, FILES);
 }
 
-/* Many users together: the last ids are root's. */
+/* Many users together cannot take the last ids: they are root's. */
 static void test_ids(void)
 {
 	int opened = 0;
@@ -290,9 +290,9 @@ static void test_ids(void)
 		opened += open_files(opened, IDS - opened < FILES ? IDS - opened : FILES);
 	}
 	become(ROOT);
-	tap_eq(opened, IDS - ROOT_IDS, "%d users get all ids but root's", IDS / FILES + 1);
+	tap_eq(opened, IDS - ROOT_IDS, "%d users together get all ids but root's", IDS / FILES + 1);
 	tap_eq(open_files(opened, ROOT_IDS), ROOT_IDS, "root can still open");
-	refused(open(RIG_DEVICE, O_RDWR), EBUSY, "until no id is left");
+	refused(open(RIG_DEVICE, O_RDWR), EBUSY, "when no id is left root gets EBUSY");
 	close_files(0, opened + ROOT_IDS);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that begin to answer all reads with ones, fall silent or are torn out, at
- * any moment: while they are used, at each access of probe and of unbind, in a reset.
- * The driver lets go of them all the same, and takes those that come back.
+ * Devices that start to answer all reads with ones, stop answering or are torn out, at
+ * any moment: in use, at each access of probe and unbind, and in a reset. The driver must
+ * release them all the same, and bind those that come back.
  */
 /* rig: newqemu=yes alone=yes devices=none smp=2 timeout=600 */
 /* rig: append="watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" */
@@ -10,15 +10,15 @@
 #include "module.h"
 #include "users.h"
 
-/* All of the guest stands still while QEMU waits for an answer, so it is not long; nor
- * so short that answers come late: QEMU does not survive those. One processor may ask
- * thirty times in a row, with the other one waiting all the while: that is not for the
- * kernel's watchdogs to report.
+/*
+ * The whole guest stops while QEMU waits for an answer, so the timeout is short, but not
+ * so short that an answer comes late: that crashes QEMU. One processor may wait thirty
+ * times in a row while the other one waits for it, hence the watchdogs' long timeouts.
  */
 #define SILENT "patience=1000"
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
 #define RESETS 20
-#define WITHIN 3	/* each so manieth access of a reset */
+#define WITHIN 3	/* of the accesses of a reset, each third */
 
 static int bind_pci(const char *pci)
 {
@@ -30,16 +30,29 @@ static int unbind_pci(const char *pci)
 	return file_write(PCI_DRIVER "unbind", pci);
 }
 
+/* What went wrong at one of many accesses is noted. */
+static int failed_at(const char *what, int access, int result)
+{
+	if (result)
+		tap_note("%s at access %d: %d", what, access, result);
+	return result != 0;
+}
+
+static int left_at(const char *what, int access)
+{
+	return failed_at(what, access, nothing_left() ? 0 : -EBUSY);
+}
+
 static void works(const char *what)
 {
 	int fd = dev_open();
 
 	tap_eq(dev_ring_self(fd, 1), 0, "%s: it can be rung", what);
-	tap_eq(dev_wait_vector(fd, 1, 20 * SECOND) > 0, true, "%s: that comes in", what);
+	tap_eq(dev_wait_vector(fd, 1, 20 * SECOND) > 0, true, "%s: the doorbell fires", what);
 	close(fd);
 }
 
-/* A device goes wrong under its users, and is let go of. */
+/* A device breaks under its users, and is unbound or removed. */
 static void test_used(const char *name, const char *mode, const char *facts)
 {
 	const char *pci = fake_plug(name, facts);
@@ -52,13 +65,13 @@ static void test_used(const char *name, const char *mode, const char *facts)
 	rig_ask("fake-mode %s %s", name, mode);
 	sleep_ms(100);
 	if (gone) {
-		/* What the machine does once it has noticed. */
+		/* What the hotplug controller does when it notices. */
 		snprintf(path, sizeof(path), PCI_DEVICES "%s/remove", pci);
 		tap_eq(file_write(path, "1"), 0, "%s, %s: remove it", mode, facts);
 	} else {
 		tap_eq(unbind_pci(pci), 0, "%s, %s: unbind it", mode, facts);
 	}
-	tap_eq(users_end(&users), 0, "%s, %s: all users saw it go", mode, facts);
+	tap_eq(users_end(&users), 0, "%s, %s: all users see its end", mode, facts);
 	tap_ok(nothing_left(), "%s, %s: nothing is left behind", mode, facts);
 	if (gone)
 		return;
@@ -66,12 +79,12 @@ static void test_used(const char *name, const char *mode, const char *facts)
 	tap_ok(rig_try("expect-log %s: device does not respond", pci),
 	       "%s, %s: the log says why", mode, facts);
 	rig_ask("fake-mode %s good", name);
-	tap_eq(bind_pci(pci), 0, "%s, %s: it can once it is good again", mode, facts);
+	tap_eq(bind_pci(pci), 0, "%s, %s: bind it when it answers again", mode, facts);
 	works(mode);
 	tap_eq(unbind_pci(pci), 0, "%s, %s: it can be unbound", mode, facts);
 }
 
-/* It goes wrong at each of the accesses of probe, then at those of remove. */
+/* It breaks at each access of probe, then at each access of remove. */
 static void test_moments(const char *name, const char *mode, const char *facts,
 			 int step)
 {
@@ -92,28 +105,28 @@ static void test_moments(const char *name, const char *mode, const char *facts,
 		rig_ask("fake-mode %s %s %d", name, mode, n);
 		if (!bind_pci(pci)) {
 			bound++;
-			failed += unbind_pci(pci) != 0;
+			failed += failed_at("unbind after probe", n, unbind_pci(pci));
 		}
-		left += !nothing_left();
+		left += left_at("probe", n);
 		rig_ask("fake-mode %s good", name);
 	}
 	tap_note("%d times it was bound all the same", bound);
 	tap_eq(failed, 0, "%s while it is probed: then it can be unbound", mode);
 	for (int n = 1; n <= unbinding; n += step) {
-		failed += bind_pci(pci) != 0;
+		failed += failed_at("bind", n, bind_pci(pci));
 		rig_ask("fake-mode %s %s %d", name, mode, n);
-		failed += unbind_pci(pci) != 0;
-		left += !nothing_left();
+		failed += failed_at("unbind", n, unbind_pci(pci));
+		left += left_at("unbind", n);
 		rig_ask("fake-mode %s good", name);
 	}
 	tap_eq(failed, 0, "%s while it is unbound: it can be bound again", mode);
 	tap_eq(left, 0, "%s: nothing is ever left behind", mode);
-	tap_eq(bind_pci(pci), 0, "%s: at last it is bound", mode);
+	tap_eq(bind_pci(pci), 0, "%s: then it can be bound", mode);
 	works(mode);
 	unbind_pci(pci);
 }
 
-/* Torn out while it is probed and while it is unbound. None comes back from that. */
+/* Torn out during probe and during unbind. Such a device never comes back. */
 static void test_torn_out(void)
 {
 	const char *pci = fake_plug("torn", "");
@@ -140,9 +153,9 @@ static void test_torn_out(void)
 		tap_note("%s at access %d of %d: %d", probe ? "probe" : "unbind", moment,
 			 accesses, ret);
 		failed += ret != (probe ? -ENODEV : 0);
-		left += !nothing_left();
+		left += left_at(name, moment);
 	}
-	tap_eq(failed, 0, "torn out at probe it is refused, at unbind it goes");
+	tap_eq(failed, 0, "torn out: probe is refused, unbind succeeds");
 	tap_eq(left, 0, "nothing is left behind");
 }
 
@@ -154,7 +167,7 @@ static int reset_pci(const char *pci)
 	return file_write(path, "1");
 }
 
-/* A good one is reset by its function (FLR), and its users go on. */
+/* A sound device gets a function-level reset (FLR), and its users go on. */
 static void test_good(void)
 {
 	const char *pci = fake_plug("well", "");
@@ -170,11 +183,12 @@ static void test_good(void)
 	}
 	tap_eq(failed, 0, "good: all users go on after each of %d resets", RESETS);
 	tap_eq(unbind_pci(pci), 0, "good: it can be unbound");
-	tap_eq(users_end(&users), 0, "good: all users saw it go");
+	tap_eq(users_end(&users), 0, "good: all users see its end");
 }
 
-/* A reset of a device that has gone wrong. It is back after so many accesses, else
- * the kernel waits a minute for it.
+/*
+ * The reset of a broken device. It answers again after @to accesses, as otherwise the
+ * kernel waits a minute for it.
  */
 static void test_reset(const char *name, const char *mode, const char *facts, int to)
 {
@@ -187,7 +201,7 @@ static void test_reset(const char *name, const char *mode, const char *facts, in
 	rig_ask("fake-mode %s good %d", name, to);
 	tap_note("the reset of %s gives %d", name, reset_pci(pci));
 	tap_eq(unbind_pci(pci), 0, "%s: unbind it after the reset", name);
-	tap_eq(users_end(&users), 0, "%s: all users saw it go", name);
+	tap_eq(users_end(&users), 0, "%s: all users see its end", name);
 	tap_ok(nothing_left(), "%s: nothing is left behind", name);
 	rig_ask("fake-mode %s good", name);
 	tap_eq(bind_pci(pci), 0, "%s: bind it again", name);
@@ -195,7 +209,7 @@ static void test_reset(const char *name, const char *mode, const char *facts, in
 	tap_eq(unbind_pci(pci), 0, "%s: it can be unbound", name);
 }
 
-/* One that goes wrong at an access of its reset, under its users. */
+/* A device that breaks at an access of its reset, under its users. */
 static void test_within(void)
 {
 	const char *pci = fake_plug("within", "");
@@ -210,21 +224,22 @@ static void test_within(void)
 		users_start(&users, RIG_DEVICE);
 		rig_ask("fake-mode within ones %d", n);
 		resets += !reset_pci(pci);
-		failed += unbind_pci(pci) != 0;
-		failed += users_end(&users) != 0;
-		left += !nothing_left();
+		failed += failed_at("unbind", n, unbind_pci(pci));
+		failed += failed_at("users", n, users_end(&users));
+		left += left_at("reset", n);
 		rig_ask("fake-mode within good");
-		failed += bind_pci(pci) != 0;
+		failed += failed_at("bind", n, bind_pci(pci));
 	}
 	tap_note("%d accesses, %d resets done all the same", accesses, resets);
-	tap_eq(failed, 0, "within: all users saw it go each time, it could be bound again");
+	tap_eq(failed, 0, "within: all users see its end each time, it could be bound again");
 	tap_eq(left, 0, "within: nothing was ever left behind");
 	works("within");
 	unbind_pci(pci);
 }
 
-/* And one that is torn out then. Its users access it as well, so the moment differs from
- * run to run, and in some the kernel waits a minute for it.
+/*
+ * A device that is torn out in its reset. Users access it too, so the moment varies, and
+ * sometimes the kernel waits a minute for it.
  */
 static void test_vanishes(const char *name, int moment)
 {
@@ -237,10 +252,10 @@ static void test_vanishes(const char *name, int moment)
 	rig_ask("fake-mode %s gone %d", name, moment);
 	reset_pci(pci);
 	tap_eq(atoi(rig_ask("fake-accesses %s", name)), moment,
-	       "vanishes: that was in the reset");
+	       "vanishes at access %d: the reset had begun", moment);
 	snprintf(path, sizeof(path), PCI_DEVICES "%s/remove", pci);
 	tap_eq(file_write(path, "1"), 0, "vanishes at access %d: remove it", moment);
-	tap_eq(users_end(&users), 0, "vanishes at access %d: all users saw it go", moment);
+	tap_eq(users_end(&users), 0, "vanishes at access %d: all users see its end", moment);
 	tap_ok(nothing_left(), "vanishes at access %d: nothing is left behind", moment);
 }
 
@@ -261,6 +276,6 @@ int main(void)
 	test_vanishes("vanish1", 4);
 	test_vanishes("vanish2", 20);
 	test_vanishes("vanish3", 36);
-	tap_eq(module_unload(), 0, "the module can go");
+	tap_eq(module_unload(), 0, "the module can be unloaded");
 	return tap_done();
 }

@@ -128,14 +128,14 @@ static bool process_ended(unsigned int slot, bool killed)
 }
 
 /*
- * What happens to them
+ * Disturbances
  */
 
 static int switch_device(struct device *d)
 {
 	char path[96];
 
-	/* To zero gigabytes takes its time. */
+	/* Zeroing gigabytes takes long. */
 	if (rig_over("memory") && d->size > 64 * MIB && !once_in(16))
 		return 0;
 	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", d->pci);
@@ -147,7 +147,7 @@ static int switch_device(struct device *d)
 	return device_on(d);
 }
 
-/* Until so many operations are done; gives how often something went wrong. */
+/* Go on until @goal operations are done; gives the number of failures. */
 static unsigned int disturb(unsigned long goal)
 {
 	unsigned long last = 0;
@@ -211,10 +211,14 @@ static void check_device(const struct device *d)
 	munmap(p, d->size);
 	p = dev_map(file, d->size);
 	for (uint64_t at = 0; at < d->size; at += step) {
-		wrong += *(volatile uint64_t *)(p + at) != ~at;
-		wrong += pread(file, &word, sizeof(word), at) != sizeof(word) || word != ~at;
+		bool mapped = *(volatile uint64_t *)(p + at) == ~at;
+		bool read = pread(file, &word, sizeof(word), at) == sizeof(word) && word == ~at;
+
+		if ((!mapped || !read) && !wrong++)
+			tap_note("the %s at 0x%llx is wrong", mapped ? "file" : "mapping",
+				 (unsigned long long)at);
 	}
-	tap_eq(wrong, 0, "it can be mapped, and shows what was written");
+	tap_eq(wrong, 0, "the device of %llu MiB shows what was written", d->size / MIB);
 	munmap(p, d->size);
 	close(file);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages that can be checked by whoever gets them: size and contents follow
- * from a number. For guests and the host.
+ * Messages whose receiver can check them: a number determines size and contents. For
+ * guests and the host.
  */
 #ifndef PATTERN_H
 #define PATTERN_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Numbers that look random, one after the other (xorshift64*). */
+/* A sequence of pseudo-random numbers (xorshift64*). */
 static inline uint64_t pattern_next(uint64_t *state)
 {
 	*state ^= *state >> 12;
@@ -25,7 +25,7 @@ static inline uint64_t pattern_seed(uint64_t number)
 	return (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Bytes of that message: mostly few, sometimes up to the most. */
+/* The size of a message: mostly small, sometimes up to @most. */
 static inline size_t pattern_size(uint64_t number, size_t most)
 {
 	uint64_t state = pattern_seed(number);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Everybody who waits for a doorbell gets it: poll, epoll, SIGIO, eventfds,
- * and several processes at once.
- */
+/* All waiters get each doorbell: poll, epoll, SIGIO, eventfds, and many processes. */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <poll.h>
 #include <pthread.h>
@@ -23,7 +20,7 @@ static void on_sigio(int signal)
 	sigios++;
 }
 
-/* What poll gives at once. */
+/* The events of poll without a wait. */
 static int poll_now(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
@@ -32,7 +29,7 @@ static int poll_now(int fd)
 	return p.revents;
 }
 
-/* Does it become readable in time? */
+/* Does the file become readable in time? */
 static bool readable(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -45,14 +42,14 @@ static void test_poll(int fd)
 	int ro = dev_open_at(RIG_DEVICE, O_RDONLY), other = dev_open();
 
 	tap_eq(poll_now(fd), POLLOUT, "nothing rang: writable only");
-	tap_eq(poll_now(ro), 0, "a read-only file is not even that");
+	tap_eq(poll_now(ro), 0, "a read-only file is not writable");
 	tap_ok(!readable(fd, 50), "poll times out");
 	dev_ring_files(fd, 2);
 	tap_ok(readable(fd, 5000), "a doorbell ends poll with POLLIN");
 	tap_ok(readable(other, 5000), "another open file sees it too");
 	tap_eq(dev_wait_vector(fd, 2, 0), 1, "WAIT takes it");
 	tap_eq(poll_now(fd), POLLOUT, "then poll is quiet");
-	tap_ok(readable(other, 0), "the other file's is still there");
+	tap_ok(readable(other, 0), "the other file still has it");
 	close(other);
 	other = dev_open();
 	tap_eq(poll_now(other), POLLOUT, "a new file has not missed anything");
@@ -69,7 +66,7 @@ static void test_epoll(int fd)
 	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "epoll is quiet");
 	dev_ring_self(fd, 0);
 	tap_eq(epoll_wait(ep, &got, 1, 5000), 1, "a doorbell ends epoll_wait");
-	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "edge-triggered: told once");
+	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "edge-triggered: notified once");
 	dev_ring_self(fd, 0);
 	tap_eq(epoll_wait(ep, &got, 1, 5000), 1, "the next doorbell is a new edge");
 	dev_wait_vector(fd, 0, 0);
@@ -86,7 +83,7 @@ static void test_sigio(int fd)
 	dev_ring_self(fd, 1);
 	for (int i = 0; i < 500 && !sigios; i++)
 		sleep_ms(10);
-	tap_eq(sigios, 1, "SIGIO came");
+	tap_eq(sigios, 1, "SIGIO comes");
 	tap_eq(fcntl(fd, F_SETFL, O_RDWR), 0, "O_ASYNC off");
 	dev_wait_vector(fd, 1, SECOND);
 	dev_ring_self(fd, 1);
@@ -109,7 +106,7 @@ static void test_eventfds(int fd)
 	close(other);
 	dev_wait_vector(fd, 3, 0);
 	dev_ring_self(fd, 3);
-	tap_ok(readable(a, 5000), "again, after the other is closed");
+	tap_ok(readable(a, 5000), "it is signalled again after the other file is closed");
 	refused(eventfd_read(b, &value), EAGAIN, "closing unbinds");
 	close(a);
 	dev_ring_self(fd, 3);
@@ -139,7 +136,7 @@ static void test_many(int fd)
 			_exit(dev_wait_vector(own, 1, 20 * SECOND) <= 0);
 		}
 	}
-	/* Whoever was not asleep yet finds the ring counted, or the next one. */
+	/* By now most sleep; the others find the doorbell counted. */
 	sleep_ms(300);
 	dev_ring_files(fd, 1);
 	for (int i = 0; i < WAITERS / 2; i++) {
@@ -149,7 +146,7 @@ static void test_many(int fd)
 	}
 	while (wait(&status) > 0)
 		woken += !status;
-	tap_eq(woken, WAITERS, "one doorbell wakes all who wait for its vector");
+	tap_eq(woken, WAITERS, "one doorbell wakes all waiters of its vector");
 }
 
 int main(void)

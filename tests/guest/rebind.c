@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unbind and bind, load and unload: refused where they must be, right
- * afterwards, and device numbers come back.
+ * Unbind and bind, load and unload: refused where they must be, everything works
+ * afterwards, and device numbers are used again.
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
 #include <signal.h>
@@ -15,7 +15,7 @@
 #define PLAIN "0000:00:11.0"
 #define CROWD 10000
 
-/* Who asks for signals after the device has gone gets that one. */
+/* O_ASYNC on a file whose device is unregistered sends a signal at once. */
 static void test_late_sigio(int stale)
 {
 	const struct timespec patience = { .tv_sec = 20 };
@@ -38,11 +38,11 @@ static void test_rebind(void)
 	tap_eq(dev_number_of(DOORBELL), 0, "the doorbell device is ivshmem0");
 	users_start(&users, RIG_DEVICE);
 	tap_eq(file_write(PCI_DRIVER "unbind", DOORBELL), 0, "unbind it while in use");
-	tap_eq(users_end(&users), 0, "all users saw it go");
+	tap_eq(users_end(&users), 0, "all users see its end");
 	tap_eq(file_write(PCI_DRIVER "bind", DOORBELL), 0, "bind it again");
-	tap_eq(dev_number_of(DOORBELL), 0, "it has its number back, even with a stale file open");
+	tap_eq(dev_number_of(DOORBELL), 0, "it gets the same number, though a stale file is open");
 	refused(ioctl(stale, IVSHMEM_IOC_INFO, &(struct ivshmem_info){}), ENODEV,
-		"the stale file stays dead");
+		"the stale file gives ENODEV");
 	refused(ioctl(stale, IVSHMEM_IOC_RING_WAIT, &interrupted), ENODEV,
 		"a RING_WAIT that was interrupted ends");
 	tap_eq(interrupted.ring.flags, 0, "and would ring the next device again");
@@ -50,8 +50,8 @@ static void test_rebind(void)
 	tap_eq(close(stale), 0, "it can be closed");
 	fd = dev_open();
 	tap_eq(dev_ring_self(fd, 3), 0, "ring after rebinding");
-	if (dev_interrupts(fd, "the doorbell comes in"))
-		tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "the doorbell comes in");
+	if (dev_interrupts(fd, "the doorbell fires"))
+		tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "the doorbell fires");
 	close(fd);
 }
 
@@ -60,10 +60,10 @@ static void test_numbers(void)
 	file_write(PCI_DRIVER "unbind", DOORBELL);
 	file_write(PCI_DRIVER "unbind", PLAIN);
 	tap_ok(access("/dev/ivshmem0", F_OK) && access("/dev/ivshmem1", F_OK),
-	       "both nodes are gone");
+	       "both nodes disappear");
 	file_write(PCI_DRIVER "bind", PLAIN);
 	file_write(PCI_DRIVER "bind", DOORBELL);
-	tap_eq(dev_number_of(PLAIN), 0, "who is bound first gets the lowest number");
+	tap_eq(dev_number_of(PLAIN), 0, "the device bound first gets the lowest number");
 	tap_eq(dev_number_of(DOORBELL), 1, "then the next");
 	file_write(PCI_DRIVER "unbind", PLAIN);
 	file_write(PCI_DRIVER "unbind", DOORBELL);
@@ -83,7 +83,7 @@ static void test_unload(void)
 	close(fd);
 	tap_eq(module_unload(), -EWOULDBLOCK, "nor while a mapping lives");
 	munmap(p, PAGE);
-	tap_eq(module_unload(), 0, "then the module goes");
+	tap_eq(module_unload(), 0, "then it can be unloaded");
 	tap_ok(access("/sys/class/ivshmem", F_OK), "its class goes with it");
 	for (int i = 0; i < 20; i++)
 		if (module_load() || module_unload())
@@ -98,7 +98,7 @@ static void test_unload(void)
 	close(other);
 }
 
-/* A second node for the same device, as containers have: no way round. */
+/* A mapping through a second node of the device, as containers have, is zapped too. */
 static void test_other_node(void)
 {
 	struct stat st;
@@ -111,7 +111,7 @@ static void test_other_node(void)
 	p = dev_map(fd, PAGE);
 	p[0] = 1;
 	file_write(PCI_DRIVER "unbind", DOORBELL);
-	tap_ok(!user_touch(p, PAGE, true), "a mapping through another node goes too");
+	tap_ok(!user_touch(p, PAGE, true), "a mapping through another node is zapped too");
 	file_write(PCI_DRIVER "bind", DOORBELL);
 	munmap((void *)p, PAGE);
 	close(fd);

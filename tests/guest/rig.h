@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What a guest test can ask its host for. The verbs are documented in
- * tests/rig/verbs.py; one request at a time.
- */
+/* Requests to the host, one at a time. tests/rig/verbs.py documents the verbs. */
 #ifndef RIG_H
 #define RIG_H
 
@@ -35,9 +32,7 @@ static inline bool rig_over(const char *transport)
 	return value && !strcmp(value, transport);
 }
 
-/* How often to repeat what is better repeated many times: a twentieth of that if
- * the rig is in a hurry.
- */
+/* The number of repetitions: @times, or a twentieth if RIG_QUICK is set. */
 static inline int rig_times(int times)
 {
 	const char *quick = getenv("RIG_QUICK");
@@ -45,7 +40,7 @@ static inline int rig_times(int times)
 	return quick && *quick ? times / 20 : times;
 }
 
-/* A number that was said to the rig, as NAME=..., or else another. */
+/* A number given to the rig as NAME=..., or a default. */
 static inline long rig_said(const char *name, long otherwise)
 {
 	const char *text = getenv(name);
@@ -53,20 +48,21 @@ static inline long rig_said(const char *name, long otherwise)
 	return text && *text ? strtol(text, NULL, 0) : otherwise;
 }
 
-/* How often devices come and go, usually: CYCLES= of the rig says another number. */
+/* How often devices come and go: @usual, or the rig's CYCLES=. */
 static inline int rig_cycles(int usual)
 {
 	return rig_said("RIG_CYCLES", usual < 100 ? usual : rig_times(usual));
 }
 
-/* Does the machine have S3, from which the host can wake it? */
+/* Does the machine have S3, and resume from it? */
 bool rig_can_sleep(void);
 
-/* Sleep until the host wakes the machine; 0, or what went wrong is noted. */
+/* Sleep until the host wakes the machine; 0, or -1 and a note. */
 int rig_sleep(void);
 
-/* Ask the host; ends the test if it refuses. Gives the result ("" if none),
- * valid until the next request.
+/*
+ * Ask the host; ends the test if it refuses. The result ("" if none) is valid until the
+ * next request.
  */
 __attribute__((format(printf, 1, 2)))
 const char *rig_ask(const char *fmt, ...);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two guests and the host see the same bytes, and each can ring each: by
- * ioctl, and a ring that waits for its answer.
+ * Two guests and the host see the same bytes, and each can ring the others, by RING and
+ * by RING_WAIT.
  */
 /* rig: guests=2 devices=doorbell vectors=4 size=16M */
 #include "dev.h"
@@ -22,13 +22,14 @@ static void test_bytes(unsigned int me, uint32_t *p)
 		p[me * half + i] = pattern(me, i);
 	rig_ask("barrier filled");
 	for (i = 64; i < half; i++)
-		wrong += p[!me * half + i] != pattern(!me, i);
+		if (p[!me * half + i] != pattern(!me, i) && !wrong++)
+			tap_note("word %zu is the first that is wrong", !me * half + i);
 	tap_eq(wrong, 0, "the other guest's bytes are all there");
 	rig_ask("barrier checked");
 	if (me == 0) {
 		rig_ask("memory-write 4096 0badcafe");
 		tap_ok(!memcmp((char *)p + 4096, "\x0b\xad\xca\xfe", 4),
-		       "the host's bytes as well");
+		       "so are the host's");
 	}
 }
 
@@ -37,7 +38,7 @@ static void test_doorbells(unsigned int me, int fd, uint32_t peer)
 	rig_ask("barrier quiet");
 	if (me == 0) {
 		tap_eq(dev_ring(fd, peer, 2), 0, "ring the other guest");
-		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "and be rung back");
+		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "and get a doorbell back");
 		tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "nothing else rang");
 	} else {
 		struct ivshmem_ring_wait rw = {
@@ -45,7 +46,7 @@ static void test_doorbells(unsigned int me, int fd, uint32_t peer)
 			.wait = { .vector = 1, .timeout_ns = 20 * SECOND },
 		};
 
-		tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "be rung");
+		tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "get a doorbell");
 		tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0,
 		       "ring back and wait in one call");
 		tap_eq(rw.wait.count, 1, "the answer came");
@@ -66,7 +67,7 @@ static void test_host(unsigned int me, int fd)
 	rig_ask("peer-ring 0 1");
 	tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), 1, "the host rings a guest");
 	tap_eq(dev_ring(fd, host, 2), 0, "a guest rings the host");
-	tap_eq(atoi(rig_ask("peer-wait 2 20")), 1, "the host is rung");
+	tap_eq(atoi(rig_ask("peer-wait 2 20")), 1, "the host gets the doorbell");
 }
 
 int main(void)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One guest rings all vectors of another without a pause, but one: that one
- * only when the other has slept for it and woken. Meanwhile the other serves:
- * who sleeps gets every ring, programs get on with their work, and the kernel
- * sees no processor stuck. What it costs is told, not judged.
+ * One guest rings all vectors of another one without a pause, except one vector, which it
+ * rings only after the other guest has slept for it and woken. That guest keeps working:
+ * its sleeper gets every doorbell, programs go on, and the kernel reports no stuck
+ * processor. The cost is printed, not judged.
  */
 /* rig: guests=2 devices=doorbell vectors=16 size=1M smp=1 timeout=300 */
 #include <pthread.h>
@@ -57,7 +57,7 @@ static void *do_work(void *argument)
 	return argument;
 }
 
-/* Sleeps for the quiet vector, now and then; counts what it missed. */
+/* Sleeps for the quiet vector again and again; counts wake-ups and lost ones. */
 static void *sleep_often(void *argument)
 {
 	int *result = argument;	/* woken, missed */
@@ -100,7 +100,7 @@ static unsigned long long interrupts(void)
 	return sum;
 }
 
-/* What was worked in that time, per second. */
+/* The amount of work per second. */
 static double work_rate(int seconds)
 {
 	int64_t start = now_ns();
@@ -132,8 +132,8 @@ static void be_stormed(void)
 	pthread_join(sleeper, NULL);
 	pthread_join(worker, NULL);
 	shared->over = 1;
-	tap_eq(result[1], 0, "who sleeps for a quiet vector misses no ring");
-	tap_ok(result[0] > 10, "and got %d", result[0]);
+	tap_eq(result[1], 0, "a sleeper for the quiet vector misses no doorbell");
+	tap_ok(result[0] > 10, "and gets %d", result[0]);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a device and its reset wait for nothing that somebody else controls: not for
- * a thread that never rests, nor for users that are stopped, frozen or out of memory.
+ * Removal and reset of a device must not wait for other processes: not for a thread that
+ * never sleeps, nor for users that are stopped, frozen or out of memory.
  */
 /* rig: bridges=yes devices=doorbell vectors=4 size=16M mem=1024 over=pci,memory timeout=400 */
 #include <signal.h>
@@ -18,8 +18,8 @@
 #define OWN GROUPS "own/"
 #define STRANGER 1000
 #define HOUR_MS 3600000
-#define LONG 20		/* seconds: who has not returned then is waiting */
-#define ROUNDS 5	/* of what depends on the moment */
+#define LONG 20		/* seconds: a call that takes longer is waiting */
+#define ROUNDS 5	/* as timing matters */
 #define HUNGRY 6
 #define GIB (1UL << 30)
 #define PLACES 64
@@ -51,17 +51,17 @@ static void bring_device(void)
 		tap_bail("the device does not come back");
 }
 
-/* What happens to the device, done by a process of its own. */
+/* Removal or reset, in a process of its own. */
 struct deed {
 	const char *name;
 	int (*run)(void);
 	pid_t pid;
 };
 
-static struct deed end = { "the end", end_device, 0 };
-static struct deed reset = { "a reset", reset_device, 0 };
+static struct deed end = { "removal", end_device, 0 };
+static struct deed reset = { "reset", reset_device, 0 };
 
-/* Is it done while nobody else moves? Somebody must call deed_finish() later. */
+/* Does it return while the others stand still? Call deed_finish() later. */
 static bool deed_done(struct deed *deed)
 {
 	int64_t late = now_ns() + LONG * SECOND;
@@ -89,7 +89,7 @@ static void deed_finish(struct deed *deed)
 		bring_device();
 }
 
-/* The users after the deed: they have seen the end, or go on and then come to theirs. */
+/* After a removal users have seen the end; after a reset they go on until killed. */
 static int users_after(struct users *users, struct deed *deed)
 {
 	int failed = 0, fd;
@@ -107,8 +107,8 @@ static int users_after(struct users *users, struct deed *deed)
 }
 
 /*
- * A ring of io_uring whose thread, once it has had something to do, looks for more
- * without a rest for an hour; a negative errno if there is none.
+ * An io_uring whose kernel thread polls for an hour after its first request; a negative
+ * errno if there is none.
  */
 static int polling_ring(void)
 {
@@ -118,7 +118,7 @@ static int polling_ring(void)
 	return ret ? ret : uring_do(&ring, (struct io_uring_sqe){ .opcode = IORING_OP_NOP });
 }
 
-/* Somebody who has such a ring and never opened the device. The error is in *@error. */
+/* A process that has such an io_uring and never opened the device. */
 static pid_t stranger_start(int *error)
 {
 	int said[2];
@@ -131,7 +131,7 @@ static pid_t stranger_start(int *error)
 		if (setresuid(STRANGER, STRANGER, 0))
 			_exit(1);
 		*error = polling_ring();
-		/* Ordinary users may since 5.11. */
+		/* Before 5.11 only root may. */
 		if (*error == -EPERM && !setresuid(0, 0, 0))
 			*error = polling_ring();
 		if (write(said[1], error, sizeof(*error)) == sizeof(*error))
@@ -162,7 +162,7 @@ static void test_poller(struct deed *deed)
 	waitpid(pid, NULL, 0);
 	if (error)
 		return;
-	tap_eq(users_after(&users, deed), 0, "and it is as usual for its users");
+	tap_eq(users_after(&users, deed), 0, "%s: its users see what they should", deed->name);
 	deed_finish(deed);
 }
 
@@ -186,7 +186,7 @@ static void test_stopped(struct deed *deed)
 		deed_finish(deed);
 	}
 	tap_eq(waits, 0, "%s with users that are stopped, %d times", deed->name, ROUNDS);
-	tap_eq(failed, 0, "once they go on it is as usual for them");
+	tap_eq(failed, 0, "%s: once they go on they see what they should", deed->name);
 }
 
 static void test_frozen(struct deed *deed)
@@ -205,10 +205,10 @@ static void test_frozen(struct deed *deed)
 		deed_finish(deed);
 	}
 	tap_eq(waits, 0, "%s with users that are frozen, %d times", deed->name, ROUNDS);
-	tap_eq(failed, 0, "once they thaw it is as usual for them");
+	tap_eq(failed, 0, "%s: once they thaw they see what they should", deed->name);
 }
 
-/* Map the region at ever more places, each of which wants page tables of its own. */
+/* Map the region at more and more places, each of which needs page tables. */
 static void be_hungry(int ready)
 {
 	char *places = mmap(NULL, PLACES * GIB, PROT_NONE,
@@ -231,8 +231,8 @@ static void be_hungry(int ready)
 }
 
 /*
- * @limit: where they have come to, and what it is set to. With memory.high they are held
- * up at each page, with memory.max they are killed, one after the other.
+ * @limit is set to @bytes. With memory.high users are throttled at each page, with
+ * memory.max they are killed, one after the other.
  */
 static void test_hungry(struct deed *deed, const char *limit, const char *bytes)
 {
@@ -262,7 +262,7 @@ static void test_hungry(struct deed *deed, const char *limit, const char *bytes)
 		waitpid(pids[i], &status, 0);
 		failed += status && status != SIGKILL;
 	}
-	tap_eq(failed, 0, "they end as they should");
+	tap_eq(failed, 0, "%s: they end as they should", deed->name);
 	deed_finish(deed);
 	close(ready[0]);
 	close(ready[1]);

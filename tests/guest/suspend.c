@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest sleeps (S3) with a mapping, a poller and sleepers: all go on, and
- * who waits for a doorbell is woken to look, as one may have been missed.
+ * The guest sleeps (S3) with a mapping and a sleeper in WAIT. The mapping stays, and the
+ * sleeper wakes after resume, as a doorbell may have been missed.
  */
 /* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=90 */
 #include <signal.h>
@@ -9,7 +9,7 @@
 
 #include "dev.h"
 
-/* Waits without a timeout; is over when a doorbell may have been missed. */
+/* Waits without a timeout; resume ends that, as a doorbell may have been missed. */
 static pid_t start_waiter(void)
 {
 	pid_t pid = fork();
@@ -46,7 +46,7 @@ int main(void)
 	p[1001] = 1;
 	tap_eq(dev_info(fd).id, id, "the id is the same");
 	tap_eq(waitpid(waiter, &status, 0) == waiter && !status, true,
-	       "a sleeper was woken to look");
+	       "resume wakes a sleeper");
 	dev_wait_vector(fd, 1, 0);
 	tap_eq(dev_ring_self(fd, 1), 0, "ring oneself");
 	tap_eq(dev_wait_vector(fd, 1, 5 * SECOND) > 0, true, "interrupts work");

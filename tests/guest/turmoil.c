@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All that can happen to a device, in an order that chance decides, with every kind
- * of user at it all the time. What it lives through, they live through; after the
- * rest it comes again, and they with it. SEED= repeats an order.
+ * All events in the life of a device, in random order, under every kind of user. Users
+ * survive what the device survives; otherwise device and users start again. SEED= repeats
+ * an order.
  */
 /* rig: alone=yes turns=yes bridges=yes devices=doorbell size=4M timeout=1200 */
 #include <sys/wait.h>
@@ -16,7 +16,7 @@
 static char node[32];
 static struct users users;
 
-/* The device has come, perhaps with another number. */
+/* The device is back, perhaps with another number. */
 static int come(void)
 {
 	int number = dev_number_of(DEVICE);
@@ -28,7 +28,7 @@ static int come(void)
 	return 0;
 }
 
-/* Doorbells reach everybody, and all others do what they do. */
+/* Doorbells reach all waiters, and all other users go on. */
 static int all_well(void)
 {
 	int fd = dev_open_at(node, O_RDWR);
@@ -65,7 +65,7 @@ static int unload_refused(void)
 	return failed + all_well();
 }
 
-/* As soon as the last of those who were just killed lets go. */
+/* As soon as the last killed user has released the device. */
 static int unload(void)
 {
 	int64_t end = now_ns() + USER_SECONDS * SECOND;
@@ -78,7 +78,7 @@ static int unload(void)
 	return failed + come();
 }
 
-/* Who waits must be woken by it, without a doorbell. */
+/* It must wake all waiters, without a doorbell. */
 static int reset(void)
 {
 	int failed;
@@ -116,7 +116,7 @@ static int plug(void)
 	return failed + all_well();
 }
 
-/* Both want the device for themselves. */
+/* Both need the device exclusively. */
 static int unbind_in_resets(void)
 {
 	pid_t pid = fork();
@@ -166,14 +166,14 @@ int main(void)
 	const int rounds = rig_cycles(200);
 	int times[EVENTS] = { 0 }, failed, fd = dev_open();
 
-	/* Doorbells tell whether those who wait are still there. */
+	/* Without doorbells all_well() cannot reach the waiters. */
 	if (!dev_interrupts(fd, "all that can happen"))
 		return tap_done();
 	close(fd);
 	srand(seed);
 	come();
 	for (int i = 0; i < rounds; i++) {
-		/* Each once, then as it comes. */
+		/* Each once, then at random. */
 		int e = i < EVENTS ? i : rand() % EVENTS;
 
 		if (!events[e].possible())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ordinary life of a device on machines that are not ordinary: without MSI-X, with
- * one processor, locked down, with the shorter kind of page tables.
+ * Probe, use and removal on unusual machines: without MSI-X, with one processor, locked
+ * down, and with page tables of four levels.
  */
 /* rig: variants=nomsi,nosmp,lockdown,no5lvl devices=doorbell vectors=4 size=4M insmod=no */
 #include <signal.h>
@@ -24,7 +24,7 @@ static bool variant_is(const char *name)
 	return variant && !strcmp(variant, name);
 }
 
-/* Unsigned, the driver cannot be loaded after this: so it is there before. */
+/* The driver is not signed, so it must be loaded before this. */
 static void lock_down(void)
 {
 	if (!variant_is("lockdown"))
@@ -34,7 +34,7 @@ static void lock_down(void)
 	       "lock the kernel down");
 }
 
-/* Is the machine what it was to be? */
+/* Is the machine as the variant says? */
 static void test_machine(int fd)
 {
 	char *high = mmap(HIGH, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -57,8 +57,8 @@ static void test_memory(int fd)
 	       "both and the mapping are the same memory");
 	munmap(map, SIZE);
 	high = mmap(HIGH, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	tap_ok(high != MAP_FAILED, "map as high as can be");
-	tap_ok(user_touch(high, SIZE, true), "and touch");
+	tap_ok(high != MAP_FAILED, "map at the highest address");
+	tap_ok(user_touch(high, SIZE, true), "touch all pages there");
 	munmap(high, SIZE);
 }
 
@@ -66,10 +66,10 @@ static void test_doorbell(int fd)
 {
 	tap_eq(dev_ring_self(fd, 1), 0, "ring");
 	if (dev_info(fd).vectors)
-		tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), 1, "the doorbell comes in");
+		tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), 1, "the doorbell fires");
 	else
 		tap_eq(dev_wait_vector(fd, 1, 20 * SECOND), -EOPNOTSUPP,
-		       "none can come in, which WAIT says");
+		       "none can fire, and WAIT says so");
 }
 
 static void test_rebind(int fd)
@@ -80,13 +80,13 @@ static void test_rebind(int fd)
 	users_start(&users, RIG_DEVICE);
 	tap_eq(file_write(PCI_DRIVER "unbind", DEVICE), 0, "unbind");
 	tap_ok(!user_touch(map, SIZE, true), "its mapping ends in SIGBUS");
-	tap_eq(users_end(&users), 0, "all users saw it go");
+	tap_eq(users_end(&users), 0, "all users see its end");
 	munmap(map, SIZE);
 	close(fd);
 	tap_eq(file_write(PCI_DRIVER "bind", DEVICE), 0, "bind");
 	fd = dev_open();
 	map = dev_map(fd, SIZE);
-	tap_ok(user_touch(map, SIZE, true), "it is there again");
+	tap_ok(user_touch(map, SIZE, true), "it can be mapped and touched again");
 	test_doorbell(fd);
 	munmap(map, SIZE);
 	close(fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* WAIT: the futex between machines, its timeouts, sets, spinning and signals. */
+/* WAIT, a futex between machines: words, timeouts, sets, spinning and signals. */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <pthread.h>
 #include <sched.h>
@@ -9,7 +9,7 @@
 #include "dev.h"
 
 static int fd;
-static int witness;	/* another open file, which counts for itself */
+static int witness;	/* another open file, with counts of its own */
 static volatile uint32_t *word;
 static volatile sig_atomic_t signals;
 
@@ -20,19 +20,19 @@ static void on_signal(int signal)
 }
 
 /*
- * Ring, and go on when it has arrived: doorbells that meet become one. Where each
- * open file is a peer, it has arrived when the call returns.
+ * Ring and wait until the doorbell has fired, as two in quick succession become one.
+ * Where each open file is a peer, it has fired when the call returns.
  */
 static void ring_apart(uint32_t vector)
 {
-	dev_wait_vector(witness, vector, 0);	/* earlier ones */
+	dev_wait_vector(witness, vector, 0);	/* earlier doorbells */
 	dev_ring_self(fd, vector);
 	if (dev_info(fd).id == dev_info(witness).id &&
 	    dev_wait_vector(witness, vector, 5 * SECOND) != 1)
-		tap_bail("a doorbell is lost");
+		tap_bail("the doorbell of vector %u is lost", vector);
 }
 
-/* Something that a second thread does to the first after a while. */
+/* What a second thread does to the first after a while. */
 struct act {
 	pthread_t thread;
 	void (*what)(struct act *act);
@@ -101,14 +101,14 @@ static void test_events(void)
 	tap_eq(dev_wait(fd, &w), 0, "a doorbell ends the wait");
 	tap_eq(w.count, 1, "it is counted once");
 	tap_eq(w.result, IVSHMEM_RESULT_FIRED, "the result says that it fired");
-	tap_eq(w.fired_vector, 1, "and which");
+	tap_eq(w.fired_vector, 1, "and which vector");
 	tap_eq(w.fired[0], 2, "also as a set");
 	act_end(&act);
 
 	for (int i = 0; i < 3; i++)
 		ring_apart(2);
 	tap_eq(dev_wait_vector(fd, 2, 0), 3, "three spaced rings are counted");
-	tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "and told once");
+	tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "and reported once");
 	dev_ring_self(fd, 3);
 	tap_eq(dev_wait_vector(fd, 2, SECOND / 20), -ETIMEDOUT,
 	       "another vector does not end the wait");
@@ -132,7 +132,7 @@ static void test_set(void)
 	tap_eq(w.set[0], 0xd, "what was asked for is unchanged");
 	tap_ok(counts[0] == 0 && counts[1] == 0 && counts[2] == 1 && counts[3] == 1,
 	       "the counts of each");
-	tap_eq(dev_wait_vector(fd, 1, SECOND), 1, "what was not in the set is left");
+	tap_eq(dev_wait_vector(fd, 1, SECOND), 1, "a vector outside the set is left");
 
 	struct act act;
 
@@ -167,7 +167,7 @@ static void test_word(void)
 	w = word_wait(1, 5 * SECOND);
 	act_after(&act, 50, do_change_and_ring);
 	tap_eq(dev_wait(fd, &w), 0, "change and ring end it");
-	tap_eq(w.result, IVSHMEM_RESULT_FIRED | IVSHMEM_RESULT_CHANGED, "both are told");
+	tap_eq(w.result, IVSHMEM_RESULT_FIRED | IVSHMEM_RESULT_CHANGED, "both are reported");
 	act_end(&act);
 
 	w = word_wait(2, 5 * SECOND);
@@ -234,10 +234,10 @@ static void test_signals(void)
 	act_after(&act, 100, do_signal_then_ring);
 	tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0, "RING_WAIT restarts as well");
 	act_end(&act);
-	tap_eq(dev_wait_vector(fd, 3, 0), 1, "and rings but once");
+	tap_eq(dev_wait_vector(fd, 3, 0), 1, "and rings once");
 }
 
-/* In a container the clock may be another one. */
+/* A container may have a different clock. */
 static void test_other_clock(void)
 {
 	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_ABSTIME };
@@ -262,7 +262,7 @@ static void test_other_clock(void)
 	tap_eq(status, 0, "a time in a time namespace: neither too early nor a day late");
 }
 
-/* A result that the program cannot take is not taken from it: the next call has it. */
+/* If the result cannot be written, nothing is taken: the next call reports it. */
 static void test_read_only(void)
 {
 	const size_t page = getpagesize();
@@ -278,19 +278,19 @@ static void test_read_only(void)
 		.wait = { .vector = 1 },
 	};
 	mprotect(rw, page, PROT_READ);
-	dev_wait_vector(fd, 1, 0);	/* what earlier points left */
+	dev_wait_vector(fd, 1, 0);	/* doorbells of earlier points */
 	ring_apart(1);
 	tap_eq(dev_wait(fd, &rw->wait), -EFAULT, "WAIT with a structure that is read-only");
-	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses no doorbell");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "WAIT loses no doorbell");
 	ring_apart(1);
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT, "so RING_WAIT");
-	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses none");
-	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "it rang, once");
+	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT, "RING_WAIT with a structure that is read-only");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "RING_WAIT loses no doorbell");
+	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "RING_WAIT rang once");
 	ring_apart(1);
 	ring_apart(2);
 	tap_eq(dev_wait(fd, &w), -EFAULT, "a set with counts that are read-only");
-	tap_eq(dev_wait_vector(fd, 1, 0), 1, "loses none of the one vector");
-	tap_eq(dev_wait_vector(fd, 2, 0), 1, "nor of the other");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "it loses no doorbell of the first vector");
+	tap_eq(dev_wait_vector(fd, 2, 0), 1, "and none of the second");
 	munmap(rw, page);
 }
 

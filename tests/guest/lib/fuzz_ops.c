@@ -10,13 +10,13 @@
 
 #define BUFFER (128 << 10)
 
-/* What the threads of a process have in common. */
+/* Shared by the threads of a process. */
 static bool may_replace;
 static int fds[SLOTS], eventfds[4], epoll, own_memory;
 static struct { char *address; size_t length; } maps[SLOTS];
 static uint64_t registers_offset;
 
-static __thread char *buffer;	/* between two pages that are not there */
+static __thread char *buffer;	/* between two guard pages */
 
 /* A number that may be interesting as offset, length or field. */
 uint64_t op_number(void)
@@ -89,7 +89,7 @@ static void op_close(const struct op *o)
 	fds[o->slot] = -1;
 }
 
-/* What is asked of WAIT, made short and its counts put where they do no harm. */
+/* Shorten a WAIT, and point its counts to harmless memory. */
 static void tame_wait(const struct op *o, struct ivshmem_wait *w)
 {
 	if (w->flags & IVSHMEM_WAIT_ABSTIME && w->timeout_ns > SECOND)
@@ -177,7 +177,7 @@ static void op_change(const struct op *o)
 		break;
 	case 2:
 	case 3:
-		/* All but those that poison the memory. */
+		/* Except those that poison the memory. */
 		madvise(p, length, o->bits % 26);
 		break;
 	case 4:
@@ -203,7 +203,7 @@ static void op_move(const struct op *o)
 
 	if (!maps[o->slot].length)
 		return;
-	/* From a length of 0 it makes another one of the same memory. */
+	/* An old length of 0 makes a second mapping of the same memory. */
 	moved = mremap(maps[o->slot].address, o->bits & 1 << 8 ? 0 : maps[o->slot].length,
 		       length, flags);
 	if (moved == MAP_FAILED)
@@ -316,7 +316,7 @@ static void op_eventfd(const struct op *o)
 		eventfd_write(eventfds[o->slot % 4], value);
 }
 
-/* As a debugger does, who may write to anything: not to what follows the mapping. */
+/* As a debugger does. It could write to any memory, so keep within the mapping. */
 static void op_peek(const struct op *o)
 {
 	size_t length = maps[o->slot].length, from, some;
@@ -335,7 +335,7 @@ static void op_peek(const struct op *o)
 		length = pread(own_memory, buffer, some, at);
 }
 
-/* It takes as long as hundreds of others. */
+/* Rarely, as it takes as long as hundreds of other operations. */
 static void op_fork(const struct op *o)
 {
 	pid_t child = once_in(64) ? fork() : -1;
@@ -369,7 +369,7 @@ static void op_attribute(const struct op *o)
 	fd = open(path, (o->place & 1 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 	length = snprintf(text, sizeof(text), o->place & 2 ? "0x%llx%c" : "%lld%c",
 			  (long long)o->offset, o->bits >> 16 & 0x7f);
-	/* What is described there is never made. */
+	/* The device described there is never enabled. */
 	if (o->place & 1 && strcmp(files[which], CONFIG "idle/enable"))
 		length = write(fd, text, length);
 	else if (pread(fd, buffer, o->length % BUFFER, o->offset % 128) > 0)
@@ -377,7 +377,7 @@ static void op_attribute(const struct op *o)
 	close(fd);
 }
 
-/* A device goes away and comes back. */
+/* Disable a device and enable it again. */
 static void op_replace(const struct op *o)
 {
 	(void)o;
@@ -409,7 +409,7 @@ unsigned int op_draw_kind(void)
  * New operations
  */
 
-/* A request that will mostly be served. */
+/* A request that is mostly valid. */
 static void make_wait(struct ivshmem_wait *w)
 {
 	w->flags = below(8);
@@ -461,7 +461,7 @@ void op_make(struct op *o, unsigned int kind)
 	o->offset = op_number();
 	o->length = op_number();
 	make_data(o);
-	/* One that can do something, and a mapping of all of it. */
+	/* Mostly a file that permits everything, and a mapping of the whole region. */
 	if (kinds[kind].run == op_open && below(4))
 		o->bits = O_RDWR;
 	if (kinds[kind].run == op_map && below(4)) {

@@ -15,19 +15,19 @@ void leaks_end(const char *program)
 	int ret;
 
 	if (access(KMEMLEAK, F_OK)) {
-		tap_skip("nothing is lost", "the kernel has no kmemleak");
+		tap_skip("nothing is leaked", "the kernel has no kmemleak");
 		return;
 	}
-	/* It does not look at what is younger, nor believe what it sees once. */
+	/* It skips objects younger than this, and reports only what two scans find. */
 	sleep_ms(6000);
 	ret = file_write(KMEMLEAK, "scan");
 	if (ret == -EPERM) {
-		tap_skip("nothing is lost", "kmemleak is off");
+		tap_skip("nothing is leaked", "kmemleak is off");
 		return;
 	}
 	if (ret || file_write(KMEMLEAK, "scan"))
 		tap_bail("kmemleak: %s", strerror(ret ? -ret : errno));
 	snprintf(comm, sizeof(comm), "comm \"%s\"", program);
 	tap_eq(file_mentions(KMEMLEAK, "ivshmem") + file_mentions(KMEMLEAK, comm), 0,
-	       "nothing is lost");
+	       "nothing is leaked");
 }

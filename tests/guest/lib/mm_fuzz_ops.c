@@ -20,14 +20,14 @@
 
 struct op {
 	char *p, *to;		/* in an area */
-	size_t length;		/* from either does not leave it */
+	size_t length;		/* from p or to, within the area */
 	uint64_t offset;	/* of a page of the region */
 	uint32_t bits;
 };
 
 struct mm_shared *shared;
 
-/* What the threads of a process have in common. */
+/* Shared by the threads of a process. */
 static uint64_t size;		/* of the region */
 static int fd, own_memory, ends[2];
 
@@ -60,7 +60,7 @@ static size_t draw_length(void)
 {
 	switch (below(8)) {
 	case 0:
-		return UINT64_MAX;	/* all that is left */
+		return UINT64_MAX;	/* up to the end */
 	case 1:
 		return GIB;
 	case 2:
@@ -93,7 +93,7 @@ int mm_open_device(uint64_t bytes)
 	return -1;
 }
 
-/* The device that was open may have gone. */
+/* The open device may have been unregistered. */
 static void op_open(const struct op *o)
 {
 	struct ivshmem_info info;
@@ -111,7 +111,7 @@ static void op_map_all(const struct op *o)
 	mmap(AREA(o->bits & 1), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
-/* Something else in the place of a part. */
+/* Replace a part. */
 static void op_map_part(const struct op *o)
 {
 	static const struct {
@@ -128,7 +128,7 @@ static void op_map_part(const struct op *o)
 	unsigned int way = o->bits % 7;
 	size_t length = o->length;
 
-	/* Memory of the guest's own that somebody might populate. */
+	/* The guest's own memory, which may get populated, must stay small. */
 	if (ways[way].flags & MAP_ANONYMOUS)
 		length = smaller(length, 2 * MIB);
 	mmap(o->p, length, ways[way].prot, ways[way].flags | MAP_FIXED, fd, o->offset);
@@ -166,7 +166,7 @@ static void op_move(const struct op *o)
 
 static void op_advise(const struct op *o)
 {
-	/* All but those that poison the memory; the last two make guard pages. */
+	/* Except those that poison the memory; the last two make guard pages. */
 	static const uint8_t advices[] = {
 		0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
 		24, 25, 102, 103,
@@ -220,7 +220,7 @@ static void op_look(const struct op *o)
 		msync(o->p, o->length, o->bits >> 1 & 7);
 }
 
-/* What the kernel shows of all mappings. */
+/* Read what the kernel shows of all mappings. */
 static void op_show(const struct op *o)
 {
 	static const char *const names[] = { "smaps", "smaps_rollup", "numa_maps", "maps" };
@@ -263,7 +263,7 @@ static void op_huge(const struct op *o)
 	prctl(PR_SET_THP_DISABLE, o->bits & 1, 0, 0, 0);
 }
 
-/* Who touches what is registered waits until the file is closed. */
+/* A touch of a registered page waits until the file is closed. */
 static void op_userfault(const struct op *o)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = o->bits & 1 ? 1 << 15 : 0 };
@@ -279,7 +279,7 @@ static void op_userfault(const struct op *o)
 	close(file);
 }
 
-/* As a debugger does, and one process with another. */
+/* As a debugger does, in this process or another. */
 static void op_peek(const struct op *o)
 {
 	size_t length = smaller(o->length, BUFFER);
@@ -335,7 +335,7 @@ static void op_touch(const struct op *o)
 			put(buffer, p, sizeof(o->offset));
 }
 
-/* The child does as its parent would. */
+/* The child goes on with operations of its own. */
 static void op_fork(const struct op *o)
 {
 	pid_t child = fork();

@@ -32,9 +32,9 @@ int module_references(void)
 
 void module_clean(void)
 {
-	tap_eq(module_references(), 0, "nobody holds the module");
-	tap_eq(module_unload(), 0, "it can be unloaded");
-	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed any more");
-	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "nor any interrupt");
-	tap_eq(module_load(), 0, "it can be loaded again");
+	tap_eq(module_references(), 0, "the module has no references");
+	tap_eq(module_unload(), 0, "the module can be unloaded");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "it claims no memory any more");
+	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "it has no interrupt any more");
+	tap_eq(module_load(), 0, "the module can be loaded again");
 }

@@ -11,8 +11,9 @@ int rig_number(const char *name)
 	return atoi(value);
 }
 
-/* One line from the host, a byte at a time: the next line is not ours yet. It
- * sends zeros between lines, to see whether we are there.
+/*
+ * One line from the host, a byte at a time, so that nothing of the next line is taken.
+ * The zeros between lines only keep the serial port going.
  */
 static void rig_read_line(char *line, size_t size)
 {
@@ -43,7 +44,7 @@ static const char *rig_vask(bool must, const char *fmt, va_list args)
 
 bool rig_can_sleep(void)
 {
-	/* With KCSAN, Linux 6.12 does not wake up, with no device at all. */
+	/* With KCSAN, Linux 6.12 does not resume, even without a device. */
 	bool wakes = access("/sys/kernel/debug/kcsan", F_OK);
 	FILE *f = wakes ? fopen("/sys/power/mem_sleep", "r") : NULL;
 	char line[64] = "";
