@@ -16,9 +16,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "failures.h"
 #include "leaks.h"
 
-#define DEBUG "/sys/kernel/debug/"
 #define DEVICE "0000:00:10.0"
 #define CONFIG "/sys/kernel/config/ivshmem/"
 #define CLASS "/sys/class/ivshmem/"
@@ -27,107 +27,8 @@
 #define SIZE (4 << 20)
 #define LAST 100
 
-/*
- * Something that is done with a failure in it. What run() did, if it gave 0,
- * check() looks at and undo() ends. Where the kernel makes many allocations before it
- * comes to the driver, as when it loads a module, only the @last fail. What is @slow is
- * not done once more without a failure each time, as the next failure is beyond this one.
- */
-struct operation {
-	const char *name;
-	int (*run)(void);
-	bool (*check)(void);
-	void (*undo)(void);
-	bool slow;
-	unsigned int last;	/* 0: all fail */
-	int also;		/* an errno that is right beside ENOMEM */
-};
-
-static int fail_nth, fd = -1, made = -1, bind_fd, enable_fd, event_fd;
+static int fd = -1, made = -1, bind_fd, enable_fd, event_fd;
 static void *map;
-
-/* Have the Nth allocation from now on fail; 0 ends that. */
-static void arm(unsigned int nth)
-{
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%u", nth);
-
-	if (pwrite(fail_nth, text, length, 0) != length)
-		tap_bail("fail-nth: %s", strerror(errno));
-}
-
-/* How many were missing to the one that fails? Nothing fails any more. */
-static unsigned int disarm(void)
-{
-	char text[16] = "";
-
-	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
-		tap_bail("fail-nth: %s", strerror(errno));
-	arm(0);
-	return atoi(text);
-}
-
-static bool completes(const struct operation *op)
-{
-	bool good = !op->check || op->check();
-
-	if (op->undo)
-		op->undo();
-	return good;
-}
-
-/* The first allocation that is to fail. */
-static unsigned int first_failure(const struct operation *op)
-{
-	unsigned int many = 1000000, points;
-
-	if (!op->last)
-		return 1;
-	arm(many);
-	if (op->run())
-		tap_bail("%s: it fails without a failure", op->name);
-	points = many - disarm();
-	completes(op);
-	return points > op->last ? points - op->last : 1;
-}
-
-static void fail_each(const struct operation *op)
-{
-	unsigned int nth, failed = 0, survived = 0, wrong = 0;
-	unsigned int first = first_failure(op);
-
-	for (nth = first;; nth++) {
-		bool fired;
-		int ret;
-
-		arm(nth);
-		ret = op->run();
-		fired = !disarm();
-		if (!fired && ret)
-			tap_bail("%s: %s without a failure", op->name, strerror(-ret));
-		if (ret && ret != -ENOMEM && ret != -op->also) {
-			tap_note("%s: failure %u gives %s", op->name, nth, strerror(-ret));
-			wrong++;
-		}
-		if (!ret && !completes(op)) {
-			tap_note("%s: not all is there after failure %u", op->name, nth);
-			wrong++;
-		}
-		if (!fired)
-			break;
-		failed += ret != 0;
-		survived += ret == 0;
-		if (op->slow && nth % 16)
-			continue;
-		ret = op->run();
-		if (ret || !completes(op)) {
-			tap_note("%s: %s after failure %u", op->name, strerror(-ret), nth);
-			wrong++;
-		}
-	}
-	tap_eq(wrong, 0, "%s: %u points, %u failed cleanly, %u survived", op->name,
-	       nth - first, failed, survived);
-}
 
 static int insert(const char *path, const char *parameters)
 {
@@ -506,14 +407,6 @@ static void disable(void)
 		tap_bail("cannot be disabled: %s", strerror(errno));
 }
 
-static void fail_all(const struct operation *ops, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		fail_each(&ops[i]);
-}
-
-#define FAIL_ALL(ops) fail_all(ops, sizeof(ops) / sizeof(*(ops)))
-
 /* The kernel gives EINVAL when it has no memory to link a driver and its module. */
 static const struct operation loading[] = {
 	{ "load ivshmem", core_load, core_check, core_unload, true, LAST, EINVAL },
@@ -637,25 +530,6 @@ static void test_soft(void)
 	forget("window");
 }
 
-/* The kernel's modules beneath do nothing by themselves. */
-static void setup_failures(void)
-{
-	static const char * const settings[][2] = {
-		{ DEBUG "failslab/ignore-gfp-wait", "N" },
-		{ DEBUG "failslab/cache-filter", "N" },
-		{ DEBUG "failslab/verbose", "0" },
-		{ DEBUG "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ DEBUG "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ DEBUG "fail_page_alloc/min-order", "0" },
-		{ DEBUG "fail_page_alloc/verbose", "0" },
-	};
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		if (file_write(settings[i][0], settings[i][1]))
-			tap_bail("%s: %s", settings[i][0], strerror(errno));
-	fail_nth = dev_open_at("/proc/self/fail-nth", O_RDWR);
-}
-
 static int descriptors(void)
 {
 	int open_ones = 0;
@@ -693,11 +567,11 @@ int main(void)
 {
 	int before;
 
-	if (access("/proc/self/fail-nth", F_OK)) {
+	if (access(FAIL_NTH, F_OK)) {
 		tap_skip("allocations that fail", "the kernel cannot inject failures");
 		return tap_done();
 	}
-	setup_failures();
+	failures_begin();
 	before = descriptors();
 	leaks_begin();
 	if (core_load())

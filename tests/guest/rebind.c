@@ -5,6 +5,7 @@
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "module.h"
@@ -12,6 +13,7 @@
 
 #define DOORBELL "0000:00:10.0"
 #define PLAIN "0000:00:11.0"
+#define CROWD 10000
 
 /* Who asks for signals after the device has gone gets that one. */
 static void test_late_sigio(int stale)
@@ -109,7 +111,6 @@ static void test_other_node(void)
 	p = dev_map(fd, PAGE);
 	p[0] = 1;
 	file_write(PCI_DRIVER "unbind", DOORBELL);
-	signal(SIGBUS, user_on_sigbus);
 	tap_ok(!user_touch(p, PAGE, true), "a mapping through another node goes too");
 	file_write(PCI_DRIVER "bind", DOORBELL);
 	munmap((void *)p, PAGE);
@@ -117,12 +118,44 @@ static void test_other_node(void)
 	unlink("/tmp/node");
 }
 
+/* 10,000 users, each with a file and a mapping of its own, are all there for the end. */
+static void test_crowd(void)
+{
+	const struct rlimit many = { CROWD + 100, CROWD + 100 };
+	static volatile char *maps[CROWD];
+	static int fds[CROWD];
+	int mapped = 0, alive = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &many))
+		tap_bail("setrlimit: %s", strerror(errno));
+	for (int i = 0; i < CROWD; i++) {
+		fds[i] = dev_open();
+		maps[i] = dev_map_at(fds[i], i % 1024 * PAGE, PAGE);
+		mapped += user_touch(maps[i], PAGE, true);
+	}
+	tap_eq(mapped, CROWD, "%d files, each with a mapping", CROWD);
+	tap_eq(file_write(PCI_DRIVER "unbind", DOORBELL), 0, "unbind their device");
+	for (int i = 0; i < CROWD; i++) {
+		if (user_touch(maps[i], PAGE, true) || !user_gone(fds[i])) {
+			if (!alive)
+				tap_note("file %d does not see the end", i);
+			alive++;
+		}
+		munmap((void *)maps[i], PAGE);
+		close(fds[i]);
+	}
+	tap_eq(alive, 0, "every file and mapping sees the end");
+	tap_eq(file_write(PCI_DRIVER "bind", DOORBELL), 0, "bind it again");
+}
+
 int main(void)
 {
+	signal(SIGBUS, user_on_sigbus);
 	test_rebind();
 	test_numbers();
 	test_unload();
 	test_other_node();
+	test_crowd();
 	module_clean();
 	return tap_done();
 }

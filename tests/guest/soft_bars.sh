@@ -6,7 +6,7 @@
 . /tests/lib.sh
 
 if [ "$RIG_GUEST" = 1 ]; then
-	tap_ok "the PCI device becomes a window" replace_devices window 4
+	tap_ok "the PCI device becomes a window" replace_devices window 4 "$(cat /sys/class/ivshmem/ivshmem0/size)"
 	tap_eq "which has no interrupts" "$(cat /sys/class/ivshmem/ivshmem0/vectors)" 0
 	tap_ok "write" ivshmemctl write 4096 "from the window"
 	rig_ask barrier ready

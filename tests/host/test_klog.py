@@ -95,7 +95,6 @@ VFS: Busy inodes after unmount of tmpfs (tmpfs)
 VFS: Close: file count is 0
 Trying to free nonexistent resource <00000000f8000000-00000000f8ffffff>
 resource sanity check: requesting [mem 0xf8000000-0xf9ffffff], which spans more than 0000:00:10.0
-genirq: Flags mismatch irq 24. 00000000 (ivshmem0) vs. 00000080 (ttyS1)
 kobject_add_internal failed for ivshmem0 with -EEXIST, don't try to register things with the same
 kobject: '0000000012345678' (0000000012345678): tried to init an initialized object, something is
 sysfs: cannot create duplicate filename '/class/ivshmem/ivshmem0'"""

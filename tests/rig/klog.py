@@ -32,7 +32,7 @@ FAULTS = (
     r"leaked out to the #PF handler", r"Corrupted page table", r"vmalloc error:",
     # Something was registered twice, or given back that was not there
     r"VFS: Busy inodes", r"file count is 0", r"free nonexistent resource",
-    r"resource sanity check", r"genirq: Flags mismatch", r"with -EEXIST, don't try to register",
+    r"resource sanity check", r"with -EEXIST, don't try to register",
     r"kobject: .* tried to init an initialized", r"cannot create duplicate filename")
 REPORTS = re.compile("|".join(FAULTS))
 
