@@ -12,8 +12,7 @@ def names(path: pathlib.Path | str, pattern: str) -> set[str]:
     return set(re.findall(pattern, (TOP / path).read_text(), re.M))
 
 
-PROBES = {f"HAVE_{name}" for name in
-          names("src/Kbuild", r"^probes .*\$\(call probe,.*,(\w+)\)$")}
+PROBES = {f"HAVE_{name}" for name in names("src/Kbuild", r"^probes .*\$\(call probe,.*,(\w+)\)$")}
 
 
 def test_kbuild_has_probes():
@@ -29,6 +28,9 @@ def test_docs_kernels_md_lists_them():
 
 
 def test_no_other_file_knows_of_differences():
-    assert not {f"{path.name}: {word}" for path in (TOP / "src").rglob("*.[ch]")
-                if path.name != "compat.h" for word in
-                names(path, r"\b(HAVE_\w+|LINUX_VERSION_CODE|KERNEL_VERSION)\b")}
+    assert not {
+        f"{path.name}: {word}"
+        for path in (TOP / "src").rglob("*.[ch]")
+        if path.name != "compat.h"
+        for word in names(path, r"\b(HAVE_\w+|LINUX_VERSION_CODE|KERNEL_VERSION)\b")
+    }

@@ -9,8 +9,12 @@ import klog
 
 QUIET = ["ivshmem 0000:00:04.0: ivshmem0: 1 MiB", "clocksource: tsc"]
 END = ["---[ end trace 0000000000000000 ]---"]
-TIMER = ["WARNING: kernel/time/hrtimer.c:1071 at hrtimer_forward+0x78/0xb0, CPU#0: swapper/0",
-         "Modules linked in: ivshmem(OE)", "Call Trace:", " dl_task_timer+0x366/0x8e0"]
+TIMER = [
+    "WARNING: kernel/time/hrtimer.c:1071 at hrtimer_forward+0x78/0xb0, CPU#0: swapper/0",
+    "Modules linked in: ivshmem(OE)",
+    "Call Trace:",
+    " dl_task_timer+0x366/0x8e0",
+]
 OURS = [" ivshmem_interrupt+0x10/0x40 [ivshmem]"]
 LEAK = ["kmemleak: 1 new suspected memory leaks", "unreferenced object 0xff00 (size 64):"]
 # One line for each pattern, as kernels print it, with the time before it as on the console.
@@ -118,8 +122,13 @@ debugfs: debug kernel, CONFIG_DEBUG_BUGVERBOSE=y
 NMI watchdog: Perf NMI watchdog permanently disabled
 swap: bad option
 ivshmem 0000:00:10.0: no interrupts: the device has no MSI-X"""
-RACE = ["=" * 66, "BUG: KCSAN: data-race in {}", "read to 0xff00 of 8 bytes by task 1 on cpu 0:",
-        " {}", "=" * 66]
+RACE = [
+    "=" * 66,
+    "BUG: KCSAN: data-race in {}",
+    "read to 0xff00 of 8 bytes by task 1 on cpu 0:",
+    " {}",
+    "=" * 66,
+]
 
 
 def race(what, caller):
@@ -142,9 +151,11 @@ def test_found(line):
 
 @pytest.mark.parametrize("pattern", klog.FAULTS)
 def test_there_is_a_line_that_only_this_finds(pattern):
-    assert any(re.search(pattern, line) and
-               not any(re.search(other, line) for other in klog.FAULTS if other != pattern)
-               for line in FAULTS.splitlines())
+    assert any(
+        re.search(pattern, line)
+        and not any(re.search(other, line) for other in klog.FAULTS if other != pattern)
+        for line in FAULTS.splitlines()
+    )
 
 
 @pytest.mark.parametrize("line", HARMLESS.splitlines())
@@ -159,7 +170,7 @@ def test_a_report_is_found_unless_it_is_expected():
 
 def test_a_warning_of_the_scheduler_about_its_own_timer_is_passed_over():
     assert found(TIMER + END) is None
-    assert found(TIMER + END + LEAK) == LEAK[1]         # but not what comes after it
+    assert found(TIMER + END + LEAK) == LEAK[1]  # but not what comes after it
 
 
 def test_a_warning_in_which_the_driver_has_a_part_is_found():

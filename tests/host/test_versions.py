@@ -33,7 +33,10 @@ def test_the_changelog_of_the_spec_has_the_version():
 
 
 def test_both_changelogs_have_the_same_date():
-    debian = email.utils.parsedate_to_datetime(
-        found("debian/changelog", r"^ -- .*>  (.*)")).date()
-    assert datetime.datetime.strptime(
-        found(SPEC, r"%changelog\n\* (\w+ \w+ \d+ \d+)"), "%a %b %d %Y").date() == debian
+    debian = email.utils.parsedate_to_datetime(found("debian/changelog", r"^ -- .*>  (.*)")).date()
+    assert (
+        datetime.datetime.strptime(
+            found(SPEC, r"%changelog\n\* (\w+ \w+ \d+ \d+)"), "%a %b %d %Y"
+        ).date()
+        == debian
+    )
