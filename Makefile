@@ -85,7 +85,7 @@ prerequisites-debug:
 		xz-utils
 
 prerequisites-lint:
-	@packaging/prerequisites.sh $(guest-packages) clang pyflakes3 shellcheck sparse
+	@packaging/prerequisites.sh $(guest-packages) black clang mypy pyflakes3 shellcheck sparse
 
 prerequisites-bench:
 	@packaging/prerequisites.sh $(guest-packages) gnuplot-nox iproute2

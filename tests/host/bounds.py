@@ -39,8 +39,10 @@ ROOMS = {"ivshmem": ("core", "pci"), "ivshmem_soft": ("soft",)}
 # Floating point and vectors, as objdump writes them: registers, and the
 # instructions that name none.
 FLOAT = {
-    "amd64": re.compile(r"%([xyz]?mm\d|st\b|k[0-7]\b)|"
-                        r"^(\w+ )*(f(?!s )\w+|emms|vzero\w+|v?(ld|st)mxcsr|xrstor\w*|xsave\w*)\b"),
+    "amd64": re.compile(
+        r"%([xyz]?mm\d|st\b|k[0-7]\b)|"
+        r"^(\w+ )*(f(?!s )\w+|emms|vzero\w+|v?(ld|st)mxcsr|xrstor\w*|xsave\w*)\b"
+    ),
     "arm64": re.compile(r"\b([bhsdqvz]([12]?\d|3[01])|p(\d|1[0-5]))\b"),
 }
 
@@ -84,8 +86,12 @@ def check(name, problems):
 
 def tool(arch, name, *arguments):
     """What a program of the binutils or the compiler prints."""
-    return subprocess.run([f"{arches.ALL[arch].triplet}-{name}", *arguments],
-                          text=True, check=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run(
+        [f"{arches.ALL[arch].triplet}-{name}", *arguments],
+        text=True,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
 
 
 def stack_files(path):
@@ -96,15 +102,20 @@ def stack_files(path):
 def frames(paths):
     """Stack that each function uses, the largest first."""
     rows = (line.split("\t") for path in paths for line in path.read_text().splitlines())
-    return sorted((Frame(int(size), place.rpartition(":")[2], kind)
-                   for place, size, kind in rows), reverse=True)
+    return sorted(
+        (Frame(int(size), place.rpartition(":")[2], kind) for place, size, kind in rows),
+        reverse=True,
+    )
 
 
 def stack_problems(found):
     if not found:
         return ["there is no function"]
-    return [f"{frame.function}() uses {frame.bytes} bytes, {frame.kind}" for frame in found
-            if frame.bytes > build.STACK_LIMIT or frame.kind == "dynamic"]
+    return [
+        f"{frame.function}() uses {frame.bytes} bytes, {frame.kind}"
+        for frame in found
+        if frame.bytes > build.STACK_LIMIT or frame.kind == "dynamic"
+    ]
 
 
 def sizes(arch, path):
@@ -114,9 +125,11 @@ def sizes(arch, path):
 
 
 def size_problems(measured, limits):
-    return [f"{size} bytes of {name}, at most {limit} are allowed"
-            for name, size, limit in zip(("text", "data"), measured, limits)
-            if not 0 < size <= limit]
+    return [
+        f"{size} bytes of {name}, at most {limit} are allowed"
+        for name, size, limit in zip(("text", "data"), measured, limits)
+        if not 0 < size <= limit
+    ]
 
 
 def float_problems(arch, path):
@@ -133,21 +146,27 @@ def float_problems(arch, path):
 def exports(lines):
     """{symbol: (module, kind, namespace)} of Module.symvers."""
     rows = (line.split("\t") for line in lines)
-    return {symbol: (module.rpartition("/")[2], kind, namespace)
-            for _, symbol, module, kind, namespace in rows}
+    return {
+        symbol: (module.rpartition("/")[2], kind, namespace)
+        for _, symbol, module, kind, namespace in rows
+    }
 
 
 def export_problems(found):
     if not found:
         return ["nothing is exported"]
-    return [f"{symbol}: {' '.join(row)}" for symbol, row in found.items()
-            if row != ("ivshmem", "EXPORT_SYMBOL_GPL", "IVSHMEM") or
-            not symbol.startswith("ivshmem_")]
+    return [
+        f"{symbol}: {' '.join(row)}"
+        for symbol, row in found.items()
+        if row != ("ivshmem", "EXPORT_SYMBOL_GPL", "IVSHMEM") or not symbol.startswith("ivshmem_")
+    ]
 
 
 def differences(wanted, found):
-    return [*(f"{name} is missing" for name in sorted(wanted - found)),
-            *(f"{name} is not expected" for name in sorted(found - wanted))]
+    return [
+        *(f"{name} is missing" for name in sorted(wanted - found)),
+        *(f"{name} is not expected" for name in sorted(found - wanted)),
+    ]
 
 
 def declared():
@@ -167,30 +186,34 @@ def check_code(kernel, modules):
     for path in modules:
         found = frames(stack_files(path))
         if found:
-            print(f"# {path.stem}, {kernel.arch}: {found[0].function}() has the largest "
-                  f"frame, {found[0].bytes} bytes")
-        check(f"{path.stem}, {kernel.arch}: no frame is larger than {build.STACK_LIMIT}",
-              stack_problems(found))
-        check(f"{path.stem}, {kernel.arch}: no floating point",
-              float_problems(kernel.arch, path))
+            print(
+                f"# {path.stem}, {kernel.arch}: {found[0].function}() has the largest "
+                f"frame, {found[0].bytes} bytes"
+            )
+        check(
+            f"{path.stem}, {kernel.arch}: no frame is larger than {build.STACK_LIMIT}",
+            stack_problems(found),
+        )
+        check(f"{path.stem}, {kernel.arch}: no floating point", float_problems(kernel.arch, path))
 
 
 def check_sizes(kernel, modules):
     for path in modules:
         text, data = measured = sizes(kernel.arch, path)
         print(f"# {path.stem}: {text} bytes of text, {data} of data")
-        check(f"{path.stem}: text and data stay small",
-              size_problems(measured, LIMITS[path.stem]))
+        check(f"{path.stem}: text and data stay small", size_problems(measured, LIMITS[path.stem]))
 
 
 def check_exports(kernel, modules):
     core, soft = modules
     found = exports(core.with_name("Module.symvers").read_text().splitlines())
-    check("what is exported is ivshmem's, GPL-only, in the namespace IVSHMEM",
-          export_problems(found))
+    check(
+        "what is exported is ivshmem's, GPL-only, in the namespace IVSHMEM", export_problems(found)
+    )
     check("it is what transport.h declares", differences(declared(), set(found)))
-    check("all of it is used by ivshmem_soft",
-          differences(set(found), imported(kernel.arch, soft)))
+    check(
+        "all of it is used by ivshmem_soft", differences(set(found), imported(kernel.arch, soft))
+    )
 
 
 def arm64_kernel():
@@ -198,7 +221,7 @@ def arm64_kernel():
     if not shutil.which(f"{arches.ARM64.triplet}-gcc"):
         return None
     for path in sorted((cache.directory() / "kernels").glob("*-arm64/kernel.json")):
-        line = path.parent.name[:-len("-arm64")]
+        line = path.parent.name[: -len("-arm64")]
         if re.fullmatch(r"\d+\.\d+", line):
             kernel = kernels.find(line, "arm64")
             if kernel.toolchain is None:
@@ -222,42 +245,61 @@ def check_bad_code(arch, directory):
     source.write_text(BAD_CODE)
     tool(arch, "gcc", "-O2", "-fstack-usage", "-c", "-o", output, source)
     found = stack_problems(frames([output.with_suffix(".su")]))
-    check(f"{arch}: a frame of 1 KiB is found",
-          [] if [text for text in found if text.startswith("scalar()")] else found or ["none"])
+    check(
+        f"{arch}: a frame of 1 KiB is found",
+        [] if [text for text in found if text.startswith("scalar()")] else found or ["none"],
+    )
     found = float_problems(arch, output)
     wanted = {"amd64": ("mulsd|addsd", "^fadd|^fld"), "arm64": ("^fmadd|^fmul", r"\bd\d")}
-    check(f"{arch}: floating point is found",
-          [f"no {pattern}" for pattern in wanted[arch]
-           if not any(re.search(pattern, code) for code in found)])
+    check(
+        f"{arch}: floating point is found",
+        [
+            f"no {pattern}"
+            for pattern in wanted[arch]
+            if not any(re.search(pattern, code) for code in found)
+        ],
+    )
     text, data = sizes(arch, output)
-    check(f"{arch}: what is too large is found",
-          [] if len(size_problems((text, data + 2), Limits(text - 1, 1))) == 2 else
-          ["it is not"])
+    check(
+        f"{arch}: what is too large is found",
+        [] if len(size_problems((text, data + 2), Limits(text - 1, 1))) == 2 else ["it is not"],
+    )
     source.write_text("")
     tool(arch, "gcc", "-fstack-usage", "-c", "-o", output, source)
-    check(f"{arch}: it is found that there is nothing",
-          [] if stack_problems(frames([output.with_suffix(".su")])) and
-          float_problems(arch, output) and
-          size_problems(sizes(arch, output), Limits(1, 1)) else ["it is not"])
+    check(
+        f"{arch}: it is found that there is nothing",
+        []
+        if stack_problems(frames([output.with_suffix(".su")]))
+        and float_problems(arch, output)
+        and size_problems(sizes(arch, output), Limits(1, 1))
+        else ["it is not"],
+    )
 
 
 def check_bad_exports():
     good = "0x0\tivshmem_a\tbuild/ivshmem\tEXPORT_SYMBOL_GPL\tIVSHMEM"
-    check("each bad export is found",
-          [name for name, line in BAD_EXPORTS.items() if not export_problems(exports([line]))] +
-          export_problems(exports([good])) +
-          ([] if export_problems({}) else ["none at all"]))
-    check("what is missing and what is too much is found",
-          [] if differences({"a"}, {"b"}) == ["a is missing", "b is not expected"] else
-          ["it is not"])
+    check(
+        "each bad export is found",
+        [name for name, line in BAD_EXPORTS.items() if not export_problems(exports([line]))]
+        + export_problems(exports([good]))
+        + ([] if export_problems({}) else ["none at all"]),
+    )
+    check(
+        "what is missing and what is too much is found",
+        []
+        if differences({"a"}, {"b"}) == ["a is missing", "b is not expected"]
+        else ["it is not"],
+    )
 
 
 def main():
     try:
         kernel = kernels.find(kernels.DEFAULT)
         modules = build.module(kernel)
-        check("the modules are those that have limits",
-              differences(set(LIMITS), {path.stem for path in modules}))
+        check(
+            "the modules are those that have limits",
+            differences(set(LIMITS), {path.stem for path in modules}),
+        )
         check_code(kernel, modules)
         check_sizes(kernel, modules)
         check_exports(kernel, modules)

@@ -31,20 +31,34 @@ def command(path):
         variant = "tsan" if path.stem.endswith("_race") else "san"
         return [TOP / "build" / variant / "tests" / path.stem]
     if path.name.startswith("test_"):
-        return ["pytest-3", "--import-mode=importlib", "-p", "no:cacheprovider",
-                "-p", "no:terminal", "-p", "pytest_tap", path]
+        return [
+            "pytest-3",
+            "--import-mode=importlib",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:terminal",
+            "-p",
+            "pytest_tap",
+            path,
+        ]
     return [path]
 
 
 def run_test(name, words, writer):
     """Run one test from the top of the tree."""
     reader = tap.Reader()
-    with subprocess.Popen(words, cwd=TOP, text=True, errors="replace",
-                          env={**os.environ, "PYTHONPATH": MODULES,
-                               "PYTHONDONTWRITEBYTECODE": "1"},
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT,
-                          start_new_session=True) as process:
+    with subprocess.Popen(
+        words,
+        cwd=TOP,
+        text=True,
+        errors="replace",
+        env={**os.environ, "PYTHONPATH": MODULES, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
         # Its children as well: they hold the pipe that is read here.
         timer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()

@@ -33,18 +33,27 @@ def module(version="0.2.0"):
     text = "\\0".join(fields)
     with tempfile.TemporaryDirectory() as directory:
         built = pathlib.Path(directory) / "module.o"
-        subprocess.run(["gcc", "-c", "-x", "c", "-", "-o", built], check=True, text=True,
-                       input=f'static const char info[] '
-                             f'__attribute__((section(".modinfo"), used)) = "{text}";')
+        subprocess.run(
+            ["gcc", "-c", "-x", "c", "-", "-o", built],
+            check=True,
+            text=True,
+            input=f"static const char info[] "
+            f'__attribute__((section(".modinfo"), used)) = "{text}";',
+        )
         return built.read_bytes()
 
 
 def signed(content):
     """With a signature of the form that the kernel's scripts/sign-file appends."""
     signer, key, signature = b"somebody", b"1234", bytes(256)
-    return content + signer + key + signature + struct.pack(
-        ">BBBBB3xI", 1, 4, 1, len(signer), len(key), len(signature)) + \
-        b"~Module signature appended~\n"
+    return (
+        content
+        + signer
+        + key
+        + signature
+        + struct.pack(">BBBBB3xI", 1, 4, 1, len(signer), len(key), len(signature))
+        + b"~Module signature appended~\n"
+    )
 
 
 class Machine:
@@ -80,9 +89,11 @@ class Machine:
         """A module's file, and the line by which modprobe finds it."""
         self.write(name, content)
         top = pathlib.PurePath(*pathlib.PurePath(name).parts[:3])
-        self.write(f"{top}/modules.dep",
-                   f"kernel/not/ivshmem.ko.txt/other.ko:\n{pathlib.PurePath(name).relative_to(top)}:"
-                   " kernel/other.ko\n")
+        self.write(
+            f"{top}/modules.dep",
+            f"kernel/not/ivshmem.ko.txt/other.ko:\n{pathlib.PurePath(name).relative_to(top)}:"
+            " kernel/other.ko\n",
+        )
 
     def remove(self, *names):
         for name in names:
@@ -121,13 +132,22 @@ class Machine:
         lines = text.out.decode().splitlines()
         found = json.loads(report.out)
         code = FAILED if problems else OK
-        passed = [one["name"] for one in found["problems"]] == problems and \
-            found["well"] == (not problems) and \
-            (lines == [one["text"] for one in found["problems"]] or not problems) and \
-            text.process.returncode == report.process.returncode == code and \
-            len(lines) == max(len(problems), 1) and all(word in lines[0] for word in words)
-        check(passed, name, text.report(), text.out.decode(), report.out.decode(),
-              f"expected: {problems} {words}")
+        passed = (
+            [one["name"] for one in found["problems"]] == problems
+            and found["well"] == (not problems)
+            and (lines == [one["text"] for one in found["problems"]] or not problems)
+            and text.process.returncode == report.process.returncode == code
+            and len(lines) == max(len(problems), 1)
+            and all(word in lines[0] for word in words)
+        )
+        check(
+            passed,
+            name,
+            text.report(),
+            text.out.decode(),
+            report.out.decode(),
+            f"expected: {problems} {words}",
+        )
         return found
 
 
@@ -161,8 +181,14 @@ def test_device():
         with machine() as fake:
             fake.remove("sys/class/ivshmem", "dev/ivshmem0")
             fake.bind(driver)
-            fake.verdict(f"claimed by {driver}", ["other-driver"], f"driver {driver} has", PCI,
-                         f"drivers/{driver}/unbind", "drivers_probe")
+            fake.verdict(
+                f"claimed by {driver}",
+                ["other-driver"],
+                f"driver {driver} has",
+                PCI,
+                f"drivers/{driver}/unbind",
+                "drivers_probe",
+            )
     with machine() as fake:
         fake.bind(None)
         fake.verdict("not taken", ["not-taken"], PCI, "dmesg")
@@ -170,23 +196,32 @@ def test_device():
 
 def test_host():
     def sockets(fake, *lines):
-        fake.write("proc/net/unix", "Num RefCount Protocol Flags Type St Inode Path\n" + "".join(
-            f"0000000000000000: 00000002 00000000 {line}\n" for line in lines))
+        fake.write(
+            "proc/net/unix",
+            "Num RefCount Protocol Flags Type St Inode Path\n"
+            + "".join(f"0000000000000000: 00000002 00000000 {line}\n" for line in lines),
+        )
 
     socket = "/run/ivshmem-server/a b/socket"
     with machine() as fake:
         fake.unload()
         fake.remove(f"sys/bus/pci/devices/{PCI}", "usr", "lib", "etc/group")
-        sockets(fake, f"00000000 0001 03 123 {socket}", "00010000 0001 01 124 /run/other",
-                "00010000 0001 01 125 @/tmp/ivshmem_socket", "00010000 0001 01 126")
+        sockets(
+            fake,
+            f"00000000 0001 03 123 {socket}",
+            "00010000 0001 01 124 /run/other",
+            "00010000 0001 01 125 @/tmp/ivshmem_socket",
+            "00010000 0001 01 126",
+        )
         fake.verdict("no server listens", ["device-absent"], "ivshmem-server")
         sockets(fake, f"00010000 0001 01 123 {socket}")
         fake.write(socket[1:], "").chmod(0o660)
         found = fake.verdict("a host with a server", [], f"you can use {socket}")
         check(found["usable"] == [socket], "the JSON says which", found)
         if as_somebody(fake):
-            fake.verdict("which others may not use", ["not-in-group"], socket, "usermod",
-                         prefix=SOMEBODY)
+            fake.verdict(
+                "which others may not use", ["not-in-group"], socket, "usermod", prefix=SOMEBODY
+            )
 
 
 def test_loading():
@@ -197,11 +232,18 @@ def test_loading():
         fake.verdict("which is only natural without a device", ["device-absent"])
     with machine() as fake:
         fake.write("sys/module/ivshmem/version", "0.1.0\n")
-        fake.verdict("an old version is loaded", ["old-module"], "version 0.1.0", "version 0.2.0",
-                     "modprobe -r ivshmem")
+        fake.verdict(
+            "an old version is loaded",
+            ["old-module"],
+            "version 0.1.0",
+            "version 0.2.0",
+            "modprobe -r ivshmem",
+        )
         fake.write("sys/module/ivshmem/version", "0.2.0\n")
         fake.write("sys/module/ivshmem/srcversion", "OTHER\n")
-        fake.verdict("another build of the same version is", ["old-module"], "another build of version")
+        fake.verdict(
+            "another build of the same version is", ["old-module"], "another build of version"
+        )
         fake.remove(MODULE)
         fake.verdict("one that was loaded by hand is fine", [])
     with machine() as fake:
@@ -221,18 +263,28 @@ def test_building():
         again = f"sudo dkms install ivshmem/0.2.0 -k {KERNEL}"
         fake.verdict("not built", ["not-built"], KERNEL, again)
         fake.install("lib/modules/4.2-other/extra/ivshmem.ko", b"")
-        fake.verdict("built for another kernel", ["wrong-kernel"], "built for 4.2-other",
-                     f"running kernel {KERNEL}", again)
+        fake.verdict(
+            "built for another kernel",
+            ["wrong-kernel"],
+            "built for 4.2-other",
+            f"running kernel {KERNEL}",
+            again,
+        )
         fake.write(LOG, "DKMS make.log for ivshmem-0.2.0 for kernel 4.2-other (x86_64)\n")
         fake.verdict("and a build for yet another failed", ["wrong-kernel"])
         fake.write(LOG, f"DKMS make.log for ivshmem-0.2.0 for kernel {KERNEL} (x86_64)\n")
         fake.verdict("the build failed", ["build-failed"], LOG, again)
         fake.remove(f"lib/modules/{KERNEL}/build")
-        fake.verdict("no headers", ["headers-missing"], "no headers",
-                     f"sudo apt install linux-headers-{KERNEL}")
+        fake.verdict(
+            "no headers",
+            ["headers-missing"],
+            "no headers",
+            f"sudo apt install linux-headers-{KERNEL}",
+        )
         fake.write("etc/os-release", 'ID="rocky"\nID_LIKE="rhel centos fedora"\n')
-        fake.verdict("the same on Fedora's", ["headers-missing"],
-                     f"sudo dnf install kernel-devel-{KERNEL}")
+        fake.verdict(
+            "the same on Fedora's", ["headers-missing"], f"sudo dnf install kernel-devel-{KERNEL}"
+        )
         fake.write("etc/os-release", "ID=arch\n")
         fake.verdict("and elsewhere", ["headers-missing"], "install the headers of kernel")
         fake.write("usr/src/ivshmem-0.2.0/dkms.conf", 'BUILD_EXCLUSIVE_KERNEL_MIN="99.10"\n')
@@ -250,15 +302,21 @@ def test_building():
 def test_blacklist():
     with machine() as fake:
         fake.unload()
-        for name, line in (("etc/modprobe.d/a.conf", "  blacklist  ivshmem # no\n"),
-                           ("usr/lib/modprobe.d/b.conf", "install ivshmem /bin/false\n"),
-                           ("run/modprobe.d/c.conf", "#\nblacklist ivshmem"),
-                           ("lib/modprobe.d/d.conf", "install ivshmem /usr/bin/true\n")):
+        for name, line in (
+            ("etc/modprobe.d/a.conf", "  blacklist  ivshmem # no\n"),
+            ("usr/lib/modprobe.d/b.conf", "install ivshmem /bin/false\n"),
+            ("run/modprobe.d/c.conf", "#\nblacklist ivshmem"),
+            ("lib/modprobe.d/d.conf", "install ivshmem /usr/bin/true\n"),
+        ):
             fake.write(name, line)
-            fake.verdict(f"blacklisted in {name}", ["blacklisted"], name, "ivshmem",
-                         "remove that line")
-            fake.write(name, "#blacklist ivshmem\nblacklist ivshmem_net\noptions ivshmem cache=wc\n"
-                             "install ivshmem /sbin/modprobe --ignore-install ivshmem\n")
+            fake.verdict(
+                f"blacklisted in {name}", ["blacklisted"], name, "ivshmem", "remove that line"
+            )
+            fake.write(
+                name,
+                "#blacklist ivshmem\nblacklist ivshmem_net\noptions ivshmem cache=wc\n"
+                "install ivshmem /sbin/modprobe --ignore-install ivshmem\n",
+            )
         fake.write("etc/modprobe.d/e.conf.old", "blacklist ivshmem\n")
         fake.verdict("other lines and files do not matter", ["not-loaded"])
         for option in ("module_blacklist", "modprobe.blacklist"):
@@ -294,24 +352,38 @@ def test_key():
         fake.enforce("db")
         fake.verdict("or has it in its own list", ["not-loaded"])
         fake.remove(f"{EFIVARS}/db-{GUID}")
-        fake.verdict("it does not", ["key-unknown"], "(lockdown)",
-                     "sudo mokutil --import /var/lib/dkms/mok.pub", "reboot")
+        fake.verdict(
+            "it does not",
+            ["key-unknown"],
+            "(lockdown)",
+            "sudo mokutil --import /var/lib/dkms/mok.pub",
+            "reboot",
+        )
         fake.write("var/lib/shim-signed/mok/MOK.der", KEY)
-        fake.verdict("the same on Ubuntu", ["key-unknown"], "update-secureboot-policy --enroll-key")
+        fake.verdict(
+            "the same on Ubuntu", ["key-unknown"], "update-secureboot-policy --enroll-key"
+        )
         fake.enforce("MokNew")
         fake.verdict("not yet", ["key-waiting"], "reboot", "Enroll MOK")
         fake.remove("sys/firmware")
-        fake.verdict("there is no firmware to know it", ["key-unknown"],
-                     "boot without module.sig_enforce")
+        fake.verdict(
+            "there is no firmware to know it", ["key-unknown"], "boot without module.sig_enforce"
+        )
         fake.remove("var/lib/shim-signed", "var/lib/dkms/mok.pub")
         fake.verdict("of a key from elsewhere nothing is said", ["not-loaded"])
 
 
 def as_somebody(fake):
     """Whether somebody else may run the program on a made-up machine."""
-    allowed = os.getuid() == 0 and subprocess.run(
-        [*SOMEBODY, CTL, "doctor", "--root", fake.root / "none"], capture_output=True,
-        check=False).returncode == FAILED
+    allowed = (
+        os.getuid() == 0
+        and subprocess.run(
+            [*SOMEBODY, CTL, "doctor", "--root", fake.root / "none"],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == FAILED
+    )
     if not allowed:
         skip("other users", "needs root, and a build that other users can run")
     return allowed
@@ -322,22 +394,42 @@ def test_access():
         fake.write("etc/group", "root:x:0:\nivshmem2:x:5:\n")
         fake.verdict("no group", ["group-missing"], "groupadd --system ivshmem", "udevadm trigger")
         fake.write("etc/group", f"ivshmem:x:{os.getgid() + 1}:\n")
-        fake.verdict("another group", ["node-rights"], "/dev/ivshmem0", f"group {os.getgid()} ",
-                     "udevadm trigger")
+        fake.verdict(
+            "another group",
+            ["node-rights"],
+            "/dev/ivshmem0",
+            f"group {os.getgid()} ",
+            "udevadm trigger",
+        )
     with machine() as fake:
         (fake.root / "dev/ivshmem0").chmod(0o600)
         fake.verdict("another mode", ["node-rights"], "mode 0600")
         fake.remove("dev/ivshmem0")
-        fake.verdict("no node", ["node-missing"], "/dev/ivshmem0", "mknod /dev/ivshmem0 c 244 0",
-                     "container")
+        fake.verdict(
+            "no node",
+            ["node-missing"],
+            "/dev/ivshmem0",
+            "mknod /dev/ivshmem0 c 244 0",
+            "container",
+        )
     with machine() as fake:
         if not as_somebody(fake):
             return
-        fake.verdict("somebody else", ["not-in-group"], "usermod -aG ivshmem $USER",
-                     "log in again", prefix=SOMEBODY)
+        fake.verdict(
+            "somebody else",
+            ["not-in-group"],
+            "usermod -aG ivshmem $USER",
+            "log in again",
+            prefix=SOMEBODY,
+        )
         fake.write("etc/group", f"ivshmem:x:{os.getgid()}:you,me\n")
-        fake.verdict("a new member", ["not-in-group"], "yet", "log in again",
-                     prefix=("env", "USER=me", *SOMEBODY))
+        fake.verdict(
+            "a new member",
+            ["not-in-group"],
+            "yet",
+            "log in again",
+            prefix=("env", "USER=me", *SOMEBODY),
+        )
         (fake.root / "dev/ivshmem0").chmod(0o666)
         fake.verdict("all may use it", [], prefix=SOMEBODY)
 
@@ -351,8 +443,18 @@ def test_several():
 
 
 def main():
-    for test in (test_well, test_device, test_host, test_loading, test_building, test_blacklist,
-                 test_signature, test_key, test_access, test_several):
+    for test in (
+        test_well,
+        test_device,
+        test_host,
+        test_loading,
+        test_building,
+        test_blacklist,
+        test_signature,
+        test_key,
+        test_access,
+        test_several,
+    ):
         test()
     done()
 

@@ -16,16 +16,42 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-from ctl import (CORRUPTED, CTL, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program, check,  # noqa: E402
-                 check_exit, done, environment, plain_server, run, server, wait_until)
+from ctl import (
+    CORRUPTED,
+    CTL,
+    FAILED,
+    NO_DEVICE,
+    OK,
+    TIMEOUT,
+    USAGE,
+    Program,
+    check,  # noqa: E402
+    check_exit,
+    done,
+    environment,
+    plain_server,
+    run,
+    server,
+    wait_until,
+)
 
 SIZE = 1 << 20
 DATA = 4096
 SENDER, RECEIVER = 0, 128
 # Words of a block: offset and format, as tools/ctl/stream.h has them.
-WORDS = {"hello": (0, "<Q"), "echo": (8, "<Q"), "format": (16, "<I"), "id": (20, "<I"),
-         "window": (24, "<Q"), "total": (32, "<Q"), "changes": (64, "<I"), "waiting": (68, "<I"),
-         "state": (72, "<I"), "position": (80, "<Q"), "checksum": (88, "<Q")}
+WORDS = {
+    "hello": (0, "<Q"),
+    "echo": (8, "<Q"),
+    "format": (16, "<I"),
+    "id": (20, "<I"),
+    "window": (24, "<Q"),
+    "total": (32, "<Q"),
+    "changes": (64, "<I"),
+    "waiting": (68, "<I"),
+    "state": (72, "<I"),
+    "position": (80, "<Q"),
+    "checksum": (88, "<Q"),
+}
 
 
 class Region:
@@ -47,9 +73,10 @@ class Region:
         self.memory[:] = data
 
     def have_met(self):
-        return all(self.get(mine, "hello") != 0 and
-                   self.get(mine, "hello") == self.get(other, "echo")
-                   for mine, other in ((SENDER, RECEIVER), (RECEIVER, SENDER)))
+        return all(
+            self.get(mine, "hello") != 0 and self.get(mine, "hello") == self.get(other, "echo")
+            for mine, other in ((SENDER, RECEIVER), (RECEIVER, SENDER))
+        )
 
 
 class Pair:
@@ -99,17 +126,24 @@ def check_transfer(device, directory, data, receiver_first, name, *options):
     if not good:
         return
     results = [json.loads(program.out) for program in (first, second)]
-    check(all(result["bytes"] == len(data) for result in results) and
-          results[0]["xxh64"] == results[1]["xxh64"] and results[0]["seconds"] >= 0,
-          f"{name}: both report the same", results)
+    check(
+        all(result["bytes"] == len(data) for result in results)
+        and results[0]["xxh64"] == results[1]["xxh64"]
+        and results[0]["seconds"] >= 0,
+        f"{name}: both report the same",
+        results,
+    )
 
 
 def test_sizes(device, directory, kind):
-    orders = itertools.cycle([(False, "sender first"), (True, "receiver first"), (None, "at once")])
+    orders = itertools.cycle(
+        [(False, "sender first"), (True, "receiver first"), (None, "at once")]
+    )
     for size in (0, 1, 4095, 65537, SIZE - DATA, SIZE, 5 * SIZE + 7):
         receiver_first, order = next(orders)
-        check_transfer(device, directory, os.urandom(size), receiver_first,
-                       f"{kind}: {size} bytes, {order}")
+        check_transfer(
+            device, directory, os.urandom(size), receiver_first, f"{kind}: {size} bytes, {order}"
+        )
 
 
 def test_known_checksum(device, directory):
@@ -135,10 +169,17 @@ def test_pipes(device):
     sender.end()
     os.waitpid(writer, 0)
     command.wait()
-    check(receiver.out == data and receiver.process.returncode == OK, "from stdin to stdout",
-          receiver.report(), sender.report())
-    check(json.loads(receiver.err)["bytes"] == len(data), "the JSON is not amid the data",
-          receiver.err)
+    check(
+        receiver.out == data and receiver.process.returncode == OK,
+        "from stdin to stdout",
+        receiver.report(),
+        sender.report(),
+    )
+    check(
+        json.loads(receiver.err)["bytes"] == len(data),
+        "the JSON is not amid the data",
+        receiver.err,
+    )
     check("sent 3145729 bytes" in sender.err, "the sender says what it sent", sender.err)
 
 
@@ -149,20 +190,31 @@ def test_one_after_another(device, directory):
 
     def loop(verb, prefix):
         script = " && ".join(f'"$0" {verb} {directory}/{prefix}{number}' for number in range(5))
-        return subprocess.Popen(["sh", "-c", script, CTL], stderr=subprocess.PIPE,
-                                env=environment(IVSHMEM_DEVICE=str(device)))
+        return subprocess.Popen(
+            ["sh", "-c", script, CTL],
+            stderr=subprocess.PIPE,
+            env=environment(IVSHMEM_DEVICE=str(device)),
+        )
 
     sides = [loop("send", "in"), loop("recv", "out")]
     errors = [side.communicate(timeout=60)[1].decode() for side in sides]
     check([side.returncode for side in sides] == [OK, OK], "five transfers in a row", *errors)
-    check(all((directory / f"in{number}").read_bytes() == (directory / f"out{number}").read_bytes()
-              for number in range(5)), "each of them arrived")
+    check(
+        all(
+            (directory / f"in{number}").read_bytes() == (directory / f"out{number}").read_bytes()
+            for number in range(5)
+        ),
+        "each of them arrived",
+    )
 
 
 def test_stale_contents(device, region, directory):
     data = os.urandom(2 * SIZE)
-    for fill, name in ((os.urandom(SIZE), "random bytes"), (b"\xff" * SIZE, "ones"),
-                       (bytes(SIZE), "zeroes")):
+    for fill, name in (
+        (os.urandom(SIZE), "random bytes"),
+        (b"\xff" * SIZE, "ones"),
+        (bytes(SIZE), "zeroes"),
+    ):
         region.fill(fill)
         check_transfer(device, directory, data, True, f"over {name}, receiver first")
         region.fill(fill)
@@ -177,8 +229,12 @@ def test_dead_before(device, region, directory):
         wait_until(lambda block=block: region.get(block, "hello"))
         dead.signal(signal.SIGKILL)
         dead.end()
-        other = Program("recv" if verb == "send" else "send", "/dev/null", "-t", "1", device=device)
-        check(other.end() == TIMEOUT, f"a dead '{verb}' is not taken for a live one", other.report())
+        other = Program(
+            "recv" if verb == "send" else "send", "/dev/null", "-t", "1", device=device
+        )
+        check(
+            other.end() == TIMEOUT, f"a dead '{verb}' is not taken for a live one", other.report()
+        )
         check_transfer(device, directory, b"data" * 99, verb == "send", f"after a dead '{verb}'")
 
 
@@ -228,16 +284,23 @@ def test_giving_up(device, region, directory):
     check_exit(alone if alone.end() else alone, TIMEOUT, "no sender", "no activity of the sender")
     check((directory / "kept").read_text() == "kept", "then the output file stays as it was")
     check_exit(run("send", directory / "none", device=device), FAILED, "no input file", "none")
-    check_exit(run("send", directory, device=device), FAILED, "a directory as input", str(directory))
+    check_exit(
+        run("send", directory, device=device), FAILED, "a directory as input", str(directory)
+    )
 
 
 def test_windows(device, region, directory):
     region.fill(b"\xaa" * SIZE)
     window = ("--offset", "64K", "--size", "0x10000")
     check_transfer(device, directory, os.urandom(SIZE), None, "part of the region", *window)
-    check(region.memory[:1 << 16] == b"\xaa" * (1 << 16) and
-          region.memory[2 << 16:] == b"\xaa" * (SIZE - (2 << 16)), "the rest is left alone")
-    check_transfer(device, directory, os.urandom(SIZE // 4), None, "the smallest part", "--size", "8K")
+    check(
+        region.memory[: 1 << 16] == b"\xaa" * (1 << 16)
+        and region.memory[2 << 16 :] == b"\xaa" * (SIZE - (2 << 16)),
+        "the rest is left alone",
+    )
+    check_transfer(
+        device, directory, os.urandom(SIZE // 4), None, "the smallest part", "--size", "8K"
+    )
 
     sender = Program("send", "/dev/null", "--size", "64K", device=device)
     receiver = Program("recv", "/dev/null", "--size", "128K", device=device)
@@ -245,17 +308,25 @@ def test_windows(device, region, directory):
     receiver.end()
     check_exit(sender, FAILED, "different sizes: the sender", "same --offset and --size")
     check_exit(receiver, FAILED, "different sizes: the receiver")
-    for options, word in ((("--offset", "1"), "multiple"), (("--offset", "1M"), "beyond the end"),
-                          (("--size", "2M"), "does not fit"), (("--size", "8191"), "minimum is 8192"),
-                          (("--offset", "4K", "--size", "1M"), "does not fit")):
+    for options, word in (
+        (("--offset", "1"), "multiple"),
+        (("--offset", "1M"), "beyond the end"),
+        (("--size", "2M"), "does not fit"),
+        (("--size", "8191"), "minimum is 8192"),
+        (("--offset", "4K", "--size", "1M"), "does not fit"),
+    ):
         check_exit(run("send", *options, device=device), USAGE, f"send {' '.join(options)}", word)
 
 
 def test_intruders(device, region, directory):
     pair = Pair(device, region, directory / "out")
     second = Program("recv", "/dev/null", device=device)
-    check_exit(pair.receiver if pair.receiver.end() else pair.receiver, FAILED, "a second receiver",
-               "another receiver or sender")
+    check_exit(
+        pair.receiver if pair.receiver.end() else pair.receiver,
+        FAILED,
+        "a second receiver",
+        "another receiver or sender",
+    )
     second.signal(signal.SIGINT)
     second.end()
     pair.sender.end()
@@ -294,7 +365,7 @@ def test_hostile_words(device, region, directory):
             # It must not put its word right again.
             pair.receiver.signal(signal.SIGSTOP)
         region.put(block, word, value)
-        region.put(block, "changes", region.get(block, "changes") + 1000 & 0xffffffff)
+        region.put(block, "changes", region.get(block, "changes") + 1000 & 0xFFFFFFFF)
         if side == "sender":
             pair.feed(b"more")
         victim = getattr(pair, side)
@@ -308,14 +379,27 @@ def test_hostile_words(device, region, directory):
 def fuzz_once(device, region, source, chance):
     """Two transfers' words are changed at random while they run."""
     window = ("--offset", "64K", "--size", "64K", "-t", "1")
-    programs = [Program(verb, path, *window, device=device)
-                for verb, path in (("send", source), ("recv", "/dev/null"))]
+    programs = [
+        Program(verb, path, *window, device=device)
+        for verb, path in (("send", source), ("recv", "/dev/null"))
+    ]
     end = time.monotonic() + 2
     while any(program.is_running() for program in programs) and time.monotonic() < end:
         word = chance.choice(list(WORDS))
         bits = 8 * struct.calcsize(WORDS[word][1])
-        value = chance.choice((0, 1, 5, 6, 1 << 16, (1 << bits) - 1, 1 << (bits - 1),
-                               chance.getrandbits(bits), chance.getrandbits(16)))
+        value = chance.choice(
+            (
+                0,
+                1,
+                5,
+                6,
+                1 << 16,
+                (1 << bits) - 1,
+                1 << (bits - 1),
+                chance.getrandbits(bits),
+                chance.getrandbits(16),
+            )
+        )
         region.put((1 << 16) + chance.choice((SENDER, RECEIVER)), word, value)
         # Now and then is worse than all the time: the transfer gets further.
         time.sleep(chance.choice((0, 0, 0.001, 0.01)))
@@ -338,14 +422,21 @@ def test_fuzz(device, region, directory):
     for number in range(12):
         programs, ended = fuzz_once(device, region, source, chance)
         codes = [program.process.poll() for program in programs]
-        if not check(ended and set(codes) <= allowed, f"hostile words, round {number}",
-                     f"SEED={seed}", f"exit codes {codes}",
-                     *[program.report() for program in programs if hasattr(program, "err")]):
+        if not check(
+            ended and set(codes) <= allowed,
+            f"hostile words, round {number}",
+            f"SEED={seed}",
+            f"exit codes {codes}",
+            *[program.report() for program in programs if hasattr(program, "err")],
+        ):
             for program in programs:
                 program.signal(signal.SIGKILL)
                 program.end()
-    check(region.memory[:1 << 16] == outside[:1 << 16] and
-          region.memory[2 << 16:] == outside[2 << 16:], "nothing outside is written")
+    check(
+        region.memory[: 1 << 16] == outside[: 1 << 16]
+        and region.memory[2 << 16 :] == outside[2 << 16 :],
+        "nothing outside is written",
+    )
 
 
 def test_server_gone(directory):

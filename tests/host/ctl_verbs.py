@@ -15,14 +15,44 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-from ctl import (CTL, DENIED, FAILED, NO_DEVICE, OK, TIMEOUT, USAGE, Program,  # noqa: E402
-                 check, check_exit, done, join, peers, plain_server, run, server, skip)
+from ctl import (
+    CTL,
+    DENIED,
+    FAILED,
+    NO_DEVICE,
+    OK,
+    TIMEOUT,
+    USAGE,
+    Program,  # noqa: E402
+    check,
+    check_exit,
+    done,
+    join,
+    peers,
+    plain_server,
+    run,
+    server,
+    skip,
+)
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
 CLOSED = ("sh", "-c", 'exec "$@" >&-', "sh")
-VERBS = ["list", "info", "read", "write", "ring", "wait", "ping", "send", "recv", "add", "remove",
-         "trace", "doctor"]
+VERBS = [
+    "list",
+    "info",
+    "read",
+    "write",
+    "ring",
+    "wait",
+    "ping",
+    "send",
+    "recv",
+    "add",
+    "remove",
+    "trace",
+    "doctor",
+]
 
 
 def test_help():
@@ -32,9 +62,13 @@ def test_help():
     check(run("help").out == program.out == run("-h").out, "so do help and -h")
     for verb in VERBS:
         program = run(verb, "--help")
-        check(program.process.returncode == OK and
-              f"Usage: ivshmemctl {verb}" in program.out.decode(), f"{verb} --help",
-              program.report(), program.out)
+        check(
+            program.process.returncode == OK
+            and f"Usage: ivshmemctl {verb}" in program.out.decode(),
+            f"{verb} --help",
+            program.report(),
+            program.out,
+        )
         check(run(verb, "-h").out == program.out, f"{verb} -h")
         check_exit(run(verb, "--nonsense"), USAGE, f"{verb} refuses an unknown option")
     check(run("--version").out.startswith(b"ivshmemctl "), "--version")
@@ -56,8 +90,12 @@ def test_usage():
     check_exit(run("add", "a/b"), USAGE, "a name that is a path", "invalid name")
     check_exit(run("add", "cam0"), USAGE, "add without a size", "--size")
     check_exit(run("add", "cam0", "--size", "x"), USAGE, "a size is a number", "not a number")
-    check_exit(run("add", "cam0", "--size", "4K", "--vectors", "257"), USAGE,
-               "add: too many vectors", "maximum is 256")
+    check_exit(
+        run("add", "cam0", "--size", "4K", "--vectors", "257"),
+        USAGE,
+        "add: too many vectors",
+        "maximum is 256",
+    )
     check_exit(run("remove"), USAGE, "remove without a name", "missing operand NAME")
     check_exit(run("send", "-t", "0.5"), USAGE, "send's timeout has a minimum", "at least 1")
     check_exit(run("write", "0", "a", "-i", "b"), USAGE, "TEXT or a file", "excludes --input")
@@ -70,11 +108,20 @@ def test_no_device(directory):
     plain.write_text("")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(dead))
-    check_exit(run("info", "-d", nothing), NO_DEVICE, "no such socket",
-               f"ivshmem-server -S {nothing}")
-    check_exit(run("info", "-d", "/dev/ivshmem99"), NO_DEVICE, "no such node", "ivshmem99", "doctor")
-    check_exit(run("info", "-d", "ivshmem99"), NO_DEVICE, "no such name", "ivshmem99", "doctor",
-               "on the host")
+    check_exit(
+        run("info", "-d", nothing), NO_DEVICE, "no such socket", f"ivshmem-server -S {nothing}"
+    )
+    check_exit(
+        run("info", "-d", "/dev/ivshmem99"), NO_DEVICE, "no such node", "ivshmem99", "doctor"
+    )
+    check_exit(
+        run("info", "-d", "ivshmem99"),
+        NO_DEVICE,
+        "no such name",
+        "ivshmem99",
+        "doctor",
+        "on the host",
+    )
     check_exit(run("info", "-d", plain), NO_DEVICE, "a file is no device", "neither")
     check_exit(run("info", "-d", "/dev/null"), NO_DEVICE, "nor is another driver's", "neither")
     check_exit(run("info", "-d", dead), NO_DEVICE, "a socket without a server", "ivshmem-server")
@@ -91,17 +138,32 @@ def test_denied(directory):
     closed.mkdir(mode=0o700)
     # Where it was built is perhaps in root's home.
     copy = shutil.copy(CTL, directory)
-    prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-              "sh", "-c", f'shift; exec {copy} "$@"', "sh")
-    check_exit(run("info", "-d", closed / "socket", prefix=prefix), DENIED,
-               "no permission", "ls -l")
+    prefix = (
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "sh",
+        "-c",
+        f'shift; exec {copy} "$@"',
+        "sh",
+    )
+    check_exit(
+        run("info", "-d", closed / "socket", prefix=prefix), DENIED, "no permission", "ls -l"
+    )
     check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
 def in_fake_sysfs(directory, *arguments):
     """ivshmemctl where /sys/class is @directory, or None where that can't be done."""
-    prefix = ("unshare", "--mount", "sh", "-c",
-              f'mount --bind {directory} /sys/class && exec "$@"', "sh")
+    prefix = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount --bind {directory} /sys/class && exec "$@"',
+        "sh",
+    )
     if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
         return None
     return run(*arguments, prefix=prefix)
@@ -126,30 +188,74 @@ def test_list(directory):
         return
     check_exit(program, OK, "list without devices", "note: ", "ivshmemctl doctor")
     check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [], "the same in JSON")
-    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose",
-               "ivshmemctl doctor")
+    check_exit(
+        in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose", "ivshmemctl doctor"
+    )
 
     fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
-    check_exit(in_fake_sysfs(classes, "info"), NO_DEVICE, "the only device is chosen", "no device ivshmem10")
+    check_exit(
+        in_fake_sysfs(classes, "info"),
+        NO_DEVICE,
+        "the only device is chosen",
+        "no device ivshmem10",
+    )
     fake_device(classes, "ivshmem9", [3, 4], size=64 << 20, id=2, cache="wb")
     check_exit(in_fake_sysfs(classes, "info"), USAGE, "several devices", "ivshmem9, ivshmem10")
     lines = in_fake_sysfs(classes, "list").out.decode().splitlines()
-    check([line.split() for line in lines[1:]] ==
-          [["ivshmem9", "64", "MiB", "2", "2", "wb", "7", "0000:00:05.0"],
-           ["ivshmem10", "4", "KiB", "unknown", "0", "uc", "0", "0000:00:05.0"]],
-          "list shows a table, sorted", "\n".join(lines))
-    check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [
-        {"name": "ivshmem9", "size": 64 << 20, "id": 2, "vectors": 2, "cache": "wb",
-         "pci": "0000:00:05.0", "label": None, "interrupts": 7},
-        {"name": "ivshmem10", "size": 4096, "id": None, "vectors": 0, "cache": "uc",
-         "pci": "0000:00:05.0", "label": None, "interrupts": 0}], "list --json")
+    check(
+        [line.split() for line in lines[1:]]
+        == [
+            ["ivshmem9", "64", "MiB", "2", "2", "wb", "7", "0000:00:05.0"],
+            ["ivshmem10", "4", "KiB", "unknown", "0", "uc", "0", "0000:00:05.0"],
+        ],
+        "list shows a table, sorted",
+        "\n".join(lines),
+    )
+    check(
+        json.loads(in_fake_sysfs(classes, "list", "--json").out)
+        == [
+            {
+                "name": "ivshmem9",
+                "size": 64 << 20,
+                "id": 2,
+                "vectors": 2,
+                "cache": "wb",
+                "pci": "0000:00:05.0",
+                "label": None,
+                "interrupts": 7,
+            },
+            {
+                "name": "ivshmem10",
+                "size": 4096,
+                "id": None,
+                "vectors": 0,
+                "cache": "uc",
+                "pci": "0000:00:05.0",
+                "label": None,
+                "interrupts": 0,
+            },
+        ],
+        "list --json",
+    )
 
 
 def test_info(device):
     info = json.loads(run("info", "--json", device=device).out)
-    check(info == {"device": str(device), "transport": "server", "size": 1 << 20, "id": 0,
-                   "vectors": 4, "cache": "wb", "mapped_registers": False, "peers": []},
-          "info --json", info)
+    check(
+        info
+        == {
+            "device": str(device),
+            "transport": "server",
+            "size": 1 << 20,
+            "id": 0,
+            "vectors": 4,
+            "cache": "wb",
+            "mapped_registers": False,
+            "peers": [],
+        },
+        "info --json",
+        info,
+    )
     text = run("info", device=device).out.decode()
     check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
 
@@ -162,31 +268,58 @@ def test_read_write(device, region, directory):
     check_exit(run("write", "1K", device=device, data=data), OK, "write from a pipe")
     check(run("read", "1K", "300001", device=device).out == data, "read into a pipe")
     (directory / "in").write_bytes(data)
-    check_exit(run("write", "700001", "-i", directory / "in", device=device), OK,
-               "write a file to an odd offset")
+    check_exit(
+        run("write", "700001", "-i", directory / "in", device=device),
+        OK,
+        "write a file to an odd offset",
+    )
     (directory / "out").write_bytes(bytes(1 << 20))
-    check_exit(run("read", "700001", "300001", "-o", directory / "out", device=device), OK,
-               "read into a file that was longer")
+    check_exit(
+        run("read", "700001", "300001", "-o", directory / "out", device=device),
+        OK,
+        "read into a file that was longer",
+    )
     check((directory / "out").read_bytes() == data, "it has the bytes and no others")
     whole = run("read", device=device).out
     check(whole == region.read_bytes(), "read without arguments gives the whole region")
     check(run("read", "1M", device=device).out == b"", "at the end there is nothing")
-    check(json.loads(run("read", "15", "7", "--json", device=device).out) ==
-          {"offset": 15, "length": 7, "hex": "00" + b"hello".hex() + "00"}, "read --json")
-    check(json.loads(run("read", "--json", device=device).out)["hex"] == whole[:256].hex(),
-          "which is of 256 bytes by default")
+    check(
+        json.loads(run("read", "15", "7", "--json", device=device).out)
+        == {"offset": 15, "length": 7, "hex": "00" + b"hello".hex() + "00"},
+        "read --json",
+    )
+    check(
+        json.loads(run("read", "--json", device=device).out)["hex"] == whole[:256].hex(),
+        "which is of 256 bytes by default",
+    )
 
-    check_exit(run("read", "1M", "1", device=device), USAGE, "read over the end", "0 of them after")
+    check_exit(
+        run("read", "1M", "1", device=device), USAGE, "read over the end", "0 of them after"
+    )
     check_exit(run("read", "1048577", device=device), USAGE, "read from beyond", "beyond the end")
-    check_exit(run("write", "1048575", "ab", device=device), USAGE, "write over the end", "do not fit")
+    check_exit(
+        run("write", "1048575", "ab", device=device), USAGE, "write over the end", "do not fit"
+    )
     check(run("read", device=device).out == whole, "which wrote nothing")
-    check_exit(run("write", "1000000", "-i", directory / "in", device=device), USAGE,
-               "write too long a file", "do not fit")
-    check_exit(run("write", "1048572", device=device, data=b"12345"), FAILED,
-               "write too much from a pipe", "longer than the 4 bytes")
+    check_exit(
+        run("write", "1000000", "-i", directory / "in", device=device),
+        USAGE,
+        "write too long a file",
+        "do not fit",
+    )
+    check_exit(
+        run("write", "1048572", device=device, data=b"12345"),
+        FAILED,
+        "write too much from a pipe",
+        "longer than the 4 bytes",
+    )
     check(run("read", "1048572", device=device).out == b"1234", "which wrote what fits")
-    check_exit(run("write", "-i", directory / "none", device=device), FAILED, "no input file", "none")
-    check_exit(run("read", "-o", directory, device=device), FAILED, "no output file", str(directory))
+    check_exit(
+        run("write", "-i", directory / "none", device=device), FAILED, "no input file", "none"
+    )
+    check_exit(
+        run("read", "-o", directory, device=device), FAILED, "no output file", str(directory)
+    )
 
 
 @contextlib.contextmanager
@@ -197,8 +330,11 @@ def huge_pages(number):
         try:
             if int(reserve.read_text()):
                 raise OSError("huge pages are in use")
-            subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", directory],
-                           stderr=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                ["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", directory],
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
             undo.callback(subprocess.run, ["umount", directory], check=True)
             undo.callback(reserve.write_text, "0")
             reserve.write_text(str(number))
@@ -217,29 +353,46 @@ def test_huge_pages():
             return
         with server("4M", memory=("-m", directory)) as (device, _):
             for offset in ("0x1234", "2M", "0x2ffff0"):
-                check_exit(run("write", offset, "over a page's end", device=device), OK,
-                           f"write to {offset} in huge pages")
-                check(run("read", offset, "17", device=device).out == b"over a page's end",
-                      "read it back")
+                check_exit(
+                    run("write", offset, "over a page's end", device=device),
+                    OK,
+                    f"write to {offset} in huge pages",
+                )
+                check(
+                    run("read", offset, "17", device=device).out == b"over a page's end",
+                    "read it back",
+                )
 
 
 def test_terminal(device):
     """Under script(1) stdout is a terminal."""
-    if subprocess.run(["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL,
-                      check=False).returncode:
+    if subprocess.run(
+        ["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL, check=False
+    ).returncode:
         skip("hexadecimal dump", "script is not installed")
         return
     run("write", "0", "0123456789abcdef" * 4 + "\n\x7fend", device=device)
 
     def on_terminal(arguments):
         command = f"{CTL} read {arguments} -d {device}"
-        return subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, check=True).stdout.decode().replace("\r", "")
+        return (
+            subprocess.run(
+                ["script", "-qec", command, "/dev/null"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            .stdout.decode()
+            .replace("\r", "")
+        )
 
     line = "  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n"
-    check(on_terminal("0 69") == f"00000000{line}*\n"
-          "00000040  0a 7f 65 6e 64                                    |..end|\n00000045\n",
-          "a terminal gets a hexadecimal dump", on_terminal("0 69"))
+    check(
+        on_terminal("0 69") == f"00000000{line}*\n"
+        "00000040  0a 7f 65 6e 64                                    |..end|\n00000045\n",
+        "a terminal gets a hexadecimal dump",
+        on_terminal("0 69"),
+    )
     check(on_terminal("").endswith("\n00000100\n"), "of 256 bytes by default")
     check(on_terminal("--raw 0 8") == "01234567", "or the bytes with --raw")
 
@@ -255,8 +408,11 @@ def test_ring_wait(device):
     for line in lines[:-1]:
         counts[line["vector"]] = counts.get(line["vector"], 0) + line["count"]
     check(counts == {3: 1, 0: 2}, "wait --json says which vectors fired", waiter.out)
-    check(lines[-1]["total"] == 3 and lines[-1]["vectors"] == {"0": 2, "3": 1},
-          "and sums them up", waiter.out)
+    check(
+        lines[-1]["total"] == 3 and lines[-1]["vectors"] == {"0": 2, "3": 1},
+        "and sums them up",
+        waiter.out,
+    )
 
     waiter = join("wait", "1", "2", device=device)
     peer = peers(device)[0]
@@ -264,15 +420,27 @@ def test_ring_wait(device):
         run("ring", peer, vector, device=device)
     check(waiter.line() == b"vector 1: 1\n", "wait for chosen vectors")
     waiter.signal(signal.SIGINT)
-    check(waiter.end() == OK and b"1 interrupts in" in waiter.out, "SIGINT ends wait with a summary",
-          waiter.report(), waiter.out)
+    check(
+        waiter.end() == OK and b"1 interrupts in" in waiter.out,
+        "SIGINT ends wait with a summary",
+        waiter.report(),
+        waiter.out,
+    )
 
     check_exit(run("wait", "--timeout", "0.1", device=device), TIMEOUT, "wait runs out of time")
     for output in ("--json", "-t0.1"):
-        check_exit(run("wait", "-t", "0.1", output, device=device, prefix=FULL), FAILED,
-                   f"wait {output} cannot write", "cannot write")
-    check_exit(run("info", device=device, prefix=CLOSED), FAILED,
-               "info without an output does not write to the device", "cannot write")
+        check_exit(
+            run("wait", "-t", "0.1", output, device=device, prefix=FULL),
+            FAILED,
+            f"wait {output} cannot write",
+            "cannot write",
+        )
+    check_exit(
+        run("info", device=device, prefix=CLOSED),
+        FAILED,
+        "info without an output does not write to the device",
+        "cannot write",
+    )
     check_exit(run("wait", "4", device=device), USAGE, "wait for no own vector", "0 to 3")
     check_exit(run("ring", "9", device=device), FAILED, "ring an unknown peer", "peer 9")
 
@@ -289,34 +457,62 @@ def test_ping(device):
     pinger = run("ping", "0", "-c", "50", "--json", device=device)
     result = json.loads(pinger.out)
     times = result.get("round_trip_us", {})
-    check(pinger.process.returncode == OK and result["sent"] == 50 and
-          result["answered"] == 50 and result["lost"] == 0, "ping counts answers", result)
-    check(0 < times["min"] <= times["median"] <= times["p99"] <= times["max"],
-          "ping measures round trips", times)
+    check(
+        pinger.process.returncode == OK
+        and result["sent"] == 50
+        and result["answered"] == 50
+        and result["lost"] == 0,
+        "ping counts answers",
+        result,
+    )
+    check(
+        0 < times["min"] <= times["median"] <= times["p99"] <= times["max"],
+        "ping measures round trips",
+        times,
+    )
     pinger = run("ping", "0", "-c", "5", "-i", "0.01", "--spin", "100000", device=device)
-    check(b"5 rings, 5 answers, 0 lost" in pinger.out and b"median" in pinger.out, "ping in words",
-          pinger.out)
+    check(
+        b"5 rings, 5 answers, 0 lost" in pinger.out and b"median" in pinger.out,
+        "ping in words",
+        pinger.out,
+    )
 
     answerer.signal(signal.SIGSTOP)
     pinger = run("ping", "0", "-c", "2", "-t", "0.05", "--json", device=device)
     check_exit(pinger, TIMEOUT, "ping without any answer", "--answer 1")
-    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 0, "answered": 0, "lost": 0,
-                                     "late": 0}, "rings before the first answer do not count",
-          pinger.out)
+    check(
+        json.loads(pinger.out)
+        == {"peer": 0, "vector": 0, "sent": 0, "answered": 0, "lost": 0, "late": 0},
+        "rings before the first answer do not count",
+        pinger.out,
+    )
     answerer.signal(signal.SIGCONT)
 
     pinger = join("ping", "0", "-c", "0", "-i", "0.01", device=device)
-    time.sleep(1)       # it ends otherwise before its first answer
+    time.sleep(1)  # it ends otherwise before its first answer
     pinger.signal(signal.SIGINT)
-    check(pinger.end() == OK and b"answers, 0 lost" in pinger.out, "SIGINT ends ping with a summary",
-          pinger.report(), pinger.out)
+    check(
+        pinger.end() == OK and b"answers, 0 lost" in pinger.out,
+        "SIGINT ends ping with a summary",
+        pinger.report(),
+        pinger.out,
+    )
     answerer.signal(signal.SIGTERM)
-    check(answerer.end() == OK and json.loads(answerer.out)["answered"] >= 55,
-          "SIGTERM ends --answer with a summary", answerer.report(), answerer.out)
-    check_exit(run("ping", "--answer", "1", "-t", "0.1", device=device), TIMEOUT,
-               "--answer runs out of time")
+    check(
+        answerer.end() == OK and json.loads(answerer.out)["answered"] >= 55,
+        "SIGTERM ends --answer with a summary",
+        answerer.report(),
+        answerer.out,
+    )
+    check_exit(
+        run("ping", "--answer", "1", "-t", "0.1", device=device),
+        TIMEOUT,
+        "--answer runs out of time",
+    )
     check_exit(run("ping", "7", device=device), FAILED, "ping an unknown peer", "peer 7")
-    check_exit(run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3")
+    check_exit(
+        run("ping", "7", "-v", "4", device=device), USAGE, "ping on no own vector", "0 to 3"
+    )
 
 
 def test_handshake(device):
@@ -326,19 +522,31 @@ def test_handshake(device):
     for _ in range(2):
         answerer.line()
     run("ring", "1", device=device)
-    check(pinger.end() == OK and json.loads(pinger.out)["sent"] == 1, "ping waits for an answer",
-          pinger.report(), pinger.out)
+    check(
+        pinger.end() == OK and json.loads(pinger.out)["sent"] == 1,
+        "ping waits for an answer",
+        pinger.report(),
+        pinger.out,
+    )
     answerer.signal(signal.SIGINT)
     answerer.end()
 
     answerer = join("ping", "--answer", "1", "-c", "50", "--json", device=device)
     check_exit(run("ping", "0", "-c", "50", device=device), OK, "ping --count")
-    check(answerer.end() == OK and json.loads(answerer.out)["answered"] == 50,
-          "ends both sides alike", answerer.report(), answerer.out)
+    check(
+        answerer.end() == OK and json.loads(answerer.out)["answered"] == 50,
+        "ends both sides alike",
+        answerer.report(),
+        answerer.out,
+    )
     answerer = join("ping", "--answer", "1", "-c", "50", "-t", "2", device=device)
     check_exit(run("ping", "0", "-c", "5", device=device), OK, "ping less")
-    check(answerer.end() == OK and b" 5 rings answered" in answerer.out, "or the timeout ends it",
-          answerer.report(), answerer.out)
+    check(
+        answerer.end() == OK and b" 5 rings answered" in answerer.out,
+        "or the timeout ends it",
+        answerer.report(),
+        answerer.out,
+    )
 
     myself = run("ping", "0", "-c", "3", device=device)
     check_exit(myself, OK, "ping oneself", "this device itself")
@@ -353,8 +561,12 @@ def test_late_answers(device):
     time.sleep(4.5)
     run("ring", "1", device=device)
     pinger.end()
-    check(json.loads(pinger.out) == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2,
-                                     "late": 1}, "late answers are not mistaken", pinger.out)
+    check(
+        json.loads(pinger.out)
+        == {"peer": 0, "vector": 0, "sent": 2, "answered": 0, "lost": 2, "late": 1},
+        "late answers are not mistaken",
+        pinger.out,
+    )
     answerer.end()
 
 
@@ -363,7 +575,9 @@ def test_descriptors(device):
     waiters = [join("wait", device=device) for _ in range(4)]
 
     def limited(which):
-        return run("info", device=device, prefix=("sh", "-c", f'ulimit {which} 16; exec "$@"', "sh"))
+        return run(
+            "info", device=device, prefix=("sh", "-c", f'ulimit {which} 16; exec "$@"', "sh")
+        )
 
     check_exit(limited("-Sn"), OK, "a soft limit does not matter")
     check_exit(limited("-n"), FAILED, "a hard one does", "ulimit -Hn")
@@ -374,11 +588,17 @@ def test_descriptors(device):
 
 def test_plain():
     with plain_server(1 << 20) as device:
-        check(json.loads(run("info", "--json", device=device).out)["vectors"] == 0,
-              "a device without doorbells has no vectors")
+        check(
+            json.loads(run("info", "--json", device=device).out)["vectors"] == 0,
+            "a device without doorbells has no vectors",
+        )
         for arguments in (["ring", "0"], ["wait"], ["ping", "0"]):
-            check_exit(run(*arguments, device=device), FAILED, f"{arguments[0]} without doorbells",
-                       "no doorbells")
+            check_exit(
+                run(*arguments, device=device),
+                FAILED,
+                f"{arguments[0]} without doorbells",
+                "no doorbells",
+            )
 
 
 def main():

@@ -18,7 +18,7 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SAN = TOP / "build" / "san"
 TEXT = "Hello from guest 1"
-NOTE = 251              # characters that fit into the note of the first program
+NOTE = 251  # characters that fit into the note of the first program
 LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
@@ -38,21 +38,30 @@ def check(passed: bool, name: str, *details: object) -> None:
 
 def shown() -> dict[str, str]:
     """The programs in the documents, by their names."""
-    return {name: text
-            for document in (TOP / "README.md", *(TOP / "docs").glob("*.md"))
-            for name, text in re.findall(r"<!-- examples/(\S+) -->\n```\w+\n(.*?)```",
-                                         document.read_text(), re.S)}
+    return {
+        name: text
+        for document in (TOP / "README.md", *(TOP / "docs").glob("*.md"))
+        for name, text in re.findall(
+            r"<!-- examples/(\S+) -->\n```\w+\n(.*?)```", document.read_text(), re.S
+        )
+    }
 
 
 def check_documents() -> None:
     """Each example is shown once, and each program shown is an example."""
-    files = {path.name: path.read_text().partition("\n")[2]
-             for path in (TOP / "examples").iterdir()}
+    files = {
+        path.name: path.read_text().partition("\n")[2] for path in (TOP / "examples").iterdir()
+    }
     documents = shown()
     for name in sorted(files.keys() | documents.keys()):
-        check(files.get(name) == documents.get(name),
-              f"examples/{name} is what the documents show",
-              "file", files.get(name), "shown", documents.get(name))
+        check(
+            files.get(name) == documents.get(name),
+            f"examples/{name} is what the documents show",
+            "file",
+            files.get(name),
+            "shown",
+            documents.get(name),
+        )
 
 
 def command(name: str) -> list[str]:
@@ -66,8 +75,9 @@ def converse(listener, speaker, server, join):
     """Start the listener; when it has joined, run the speaker. Return what the
     listener printed and its exit status."""
     env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
-    with subprocess.Popen(listener, text=True, stdin=subprocess.DEVNULL, env=env,
-                          stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        listener, text=True, stdin=subprocess.DEVNULL, env=env, stdout=subprocess.PIPE
+    ) as process:
         try:
             for line in server.stderr:
                 if join in line:
@@ -88,20 +98,29 @@ def greet(socket, server):
     reader = subprocess.run(hello, text=True, timeout=SECONDS, stdout=subprocess.PIPE)
     heard = writer, reader.returncode, reader.stdout.strip()
     check(heard == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", heard)
-    early = f"{SAN}/ivshmemctl ring --device {socket} 0 0 && exec \"$@\""
-    heard = converse(hello, ["sh", "-c", early, "sh", *hello, "0", TEXT],
-                     server, "event=join peer=0")
+    early = f'{SAN}/ivshmemctl ring --device {socket} 0 0 && exec "$@"'
+    heard = converse(
+        hello, ["sh", "-c", early, "sh", *hello, "0", TEXT], server, "event=join peer=0"
+    )
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
 
 
 def run_all(socket, server):
     greet(socket, server)
     for name in ("receiver", "event_loop", "receiver.py"):
-        heard = converse([*command(name), socket], [*command("sender"), socket, *WORDS],
-                         server, "event=join peer=0")
+        heard = converse(
+            [*command(name), socket],
+            [*command("sender"), socket, *WORDS],
+            server,
+            "event=join peer=0",
+        )
         check(heard == ("\n".join(WORDS), 0), f"{name}: gets all messages and the end", heard)
-    counts = [subprocess.run([*command("counter"), socket], text=True, timeout=SECONDS,
-                             stdout=subprocess.PIPE).stdout.strip() for _ in range(3)]
+    counts = [
+        subprocess.run(
+            [*command("counter"), socket], text=True, timeout=SECONDS, stdout=subprocess.PIPE
+        ).stdout.strip()
+        for _ in range(3)
+    ]
     first = int(counts[0] or 0)
     check(counts == [str(first + n) for n in range(3)], "counter: counts", counts)
 
@@ -110,9 +129,11 @@ def main():
     check_documents()
     with tempfile.TemporaryDirectory() as directory:
         socket = pathlib.Path(directory) / "socket"
-        with subprocess.Popen([SAN / "ivshmem-server", "-v", "-F", "-S", socket,
-                               "--memfd", "-l", "1M", "-n", "2"], text=True,
-                              stderr=subprocess.PIPE) as server:
+        with subprocess.Popen(
+            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "1M", "-n", "2"],
+            text=True,
+            stderr=subprocess.PIPE,
+        ) as server:
             try:
                 # The first line says that the server listens.
                 server.stderr.readline()

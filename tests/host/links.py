@@ -32,10 +32,18 @@ call[code](no.md);
 ```
 """
 OTHER = "# Again\n# Again\n[back](../good.md#a-heading-of-2)\n"
-BAD = ("[file](no.md)", "[heading](#no)", "[heading](sub/b.md#again-2)", "[root](/no.md)",
-       "[heading of a source](sub/a.c#there)", "[`sub/a.c`: `lost()`](sub/a.c)",
-       "[`sub/a.c`: `ther`](sub/a.c)", "[`sub/a.c`: `there`, `lost`](sub/a.c)",
-       "[`sub/a.c`: nothing](sub/a.c)", "[`sub/c.c`: `there`](sub/a.c)")
+BAD = (
+    "[file](no.md)",
+    "[heading](#no)",
+    "[heading](sub/b.md#again-2)",
+    "[root](/no.md)",
+    "[heading of a source](sub/a.c#there)",
+    "[`sub/a.c`: `lost()`](sub/a.c)",
+    "[`sub/a.c`: `ther`](sub/a.c)",
+    "[`sub/a.c`: `there`, `lost`](sub/a.c)",
+    "[`sub/a.c`: nothing](sub/a.c)",
+    "[`sub/c.c`: `there`](sub/a.c)",
+)
 
 
 def prose(text):
@@ -49,8 +57,9 @@ def anchors(path):
     found = set()
     for heading in re.findall(r"^#+ +(.+?) *$", prose(path.read_text()), re.M):
         plain = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        count = sum(re.fullmatch(re.escape(plain) + r"(-\d+)?", name) is not None
-                    for name in found)
+        count = sum(
+            re.fullmatch(re.escape(plain) + r"(-\d+)?", name) is not None for name in found
+        )
         found.add(f"{plain}-{count}" if count else plain)
     return found
 
@@ -74,8 +83,11 @@ def symbol_problem(text, path, top):
     if not symbols:
         return "names no symbol"
     source = code(path)
-    lost = [symbol for symbol in symbols
-            if not re.search(rf"(?<![\w-]){re.escape(symbol)}(?![\w-])", source)]
+    lost = [
+        symbol
+        for symbol in symbols
+        if not re.search(rf"(?<![\w-]){re.escape(symbol)}(?![\w-])", source)
+    ]
     return f"{', '.join(lost)} is not there" if lost else None
 
 
@@ -106,8 +118,11 @@ def find_bad(top):
     (top / "sub" / "c.c").write_text(SOURCE)
     (top / "sub" / "b.md").write_text(OTHER)
     (top / "good.md").write_text(GOOD)
-    yield from (f"refused: {found}" for name in ("good.md", "sub/b.md")
-                for found in check_document(top / name, top)[1])
+    yield from (
+        f"refused: {found}"
+        for name in ("good.md", "sub/b.md")
+        for found in check_document(top / name, top)[1]
+    )
     if check_document(top / "good.md", top)[0] != 5:
         yield "not all links were seen"
     for text in BAD:
@@ -118,14 +133,21 @@ def find_bad(top):
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        results = [("bad links are found, good ones are not",
-                    list(find_bad(pathlib.Path(name).resolve())))]
+        results = [
+            (
+                "bad links are found, good ones are not",
+                list(find_bad(pathlib.Path(name).resolve())),
+            )
+        ]
     for document in [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]:
         count, wrong = check_document(document, TOP)
         results.append((f"{document.relative_to(TOP)}: {count} links", wrong))
     for number, (name, wrong) in enumerate(results, 1):
-        print(*(f"# {line}" for line in wrong), f"{'not ' if wrong else ''}ok {number} - {name}",
-              sep="\n")
+        print(
+            *(f"# {line}" for line in wrong),
+            f"{'not ' if wrong else ''}ok {number} - {name}",
+            sep="\n",
+        )
     print(f"1..{len(results)}")
     return any(wrong for _, wrong in results)
 

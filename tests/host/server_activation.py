@@ -15,8 +15,18 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-from ctl import (LIMIT, OK, SERVER, check, check_exit, done, environment, run, skip,  # noqa: E402
-                 wait_until)
+from ctl import (
+    LIMIT,
+    OK,
+    SERVER,
+    check,
+    check_exit,
+    done,
+    environment,
+    run,
+    skip,  # noqa: E402
+    wait_until,
+)
 
 FIRST_FD = 3
 # The process id is that of the program which the shell becomes.
@@ -33,17 +43,22 @@ class Server:
             if extra.pop("journal", False):
                 extra["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
             self.process = subprocess.Popen(
-                [*prefix, SERVER, *options, "--memfd"], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=environment(**{"LISTEN_FDS": "1", **extra}),
+                [*prefix, SERVER, *options, "--memfd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(**{"LISTEN_FDS": "1", **extra}),
                 pass_fds=[FIRST_FD] if file else [],
-                preexec_fn=lambda: os.dup2(file.fileno(), FIRST_FD) if file else None)
+                preexec_fn=lambda: os.dup2(file.fileno(), FIRST_FD) if file else None,
+            )
 
     def said(self):
         return self.log.read_text()
 
     def listens(self):
-        return wait_until(lambda: "event=listen" in self.said() or self.ended()) and \
-            not self.ended()
+        return (
+            wait_until(lambda: "event=listen" in self.said() or self.ended()) and not self.ended()
+        )
 
     def ended(self):
         return self.process.poll() is not None
@@ -73,14 +88,25 @@ def test_inherited(directory):
     with listening(path) as listener:
         for options in ([], ["-S", path]):
             server = Server(directory, "-F", *options, file=listener)
-            check(server.listens() and f"socket={path} " in server.said(),
-                  f"it takes an inherited socket, options {options}", server.said())
+            check(
+                server.listens() and f"socket={path} " in server.said(),
+                f"it takes an inherited socket, options {options}",
+                server.said(),
+            )
             check_exit(run("info", device=path), OK, "peers join by it")
             check(server.stop() == 0, "it ends well", server.said())
-            check(path.exists() and not path.with_name("socket.lock").exists(),
-                  "the socket's path is left to its owner")
-        check_refused(directory, "another path", "change ListenStream=",
-                      "-S", directory / "other", file=listener)
+            check(
+                path.exists() and not path.with_name("socket.lock").exists(),
+                "the socket's path is left to its owner",
+            )
+        check_refused(
+            directory,
+            "another path",
+            "change ListenStream=",
+            "-S",
+            directory / "other",
+            file=listener,
+        )
         check_refused(directory, "a mode", "SocketMode=", "--mode", "0660", file=listener)
     path.unlink()
 
@@ -89,8 +115,11 @@ def test_abstract(directory):
     name = f"ivshmem-test-{os.getpid()}"
     with listening("\0" + name) as listener:
         server = Server(directory, "-F", file=listener)
-        check(server.listens() and f"socket=@{name} " in server.said(), "an abstract name",
-              server.said())
+        check(
+            server.listens() and f"socket=@{name} " in server.said(),
+            "an abstract name",
+            server.said(),
+        )
         server.stop()
 
 
@@ -121,8 +150,7 @@ def test_other_kinds(directory):
         check_refused(directory, "a file", words, file=file)
     check_refused(directory, "nothing", words)
     with listening(directory / "one") as listener:
-        check_refused(directory, "two sockets", "passed 2 sockets", file=listener,
-                      LISTEN_FDS="2")
+        check_refused(directory, "two sockets", "passed 2 sockets", file=listener, LISTEN_FDS="2")
 
 
 def test_stale(directory):
@@ -130,36 +158,49 @@ def test_stale(directory):
     path = directory / "own"
     with listening(directory / "foreign") as listener:
         server = Server(directory, "-F", "-S", path, file=listener, prefix=(), LISTEN_PID="1")
-        check(server.listens() and f"socket={path} " in server.said(),
-              "another process's socket is left alone", server.said())
+        check(
+            server.listens() and f"socket={path} " in server.said(),
+            "another process's socket is left alone",
+            server.said(),
+        )
         check(server.stop() == 0 and not path.exists(), "its own goes with it")
 
 
 def test_ready(directory):
     path = directory / "notify"
-    for address, name in ((str(path), str(path)),
-                          (f"\0{path}", f"@{path}")):
+    for address, name in ((str(path), str(path)), (f"\0{path}", f"@{path}")):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(address)
             manager.settimeout(LIMIT)
-            server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET=name, prefix=())
+            server = Server(
+                directory, "-F", "-S", directory / "own", NOTIFY_SOCKET=name, prefix=()
+            )
             check(manager.recv(100) == b"READY=1", f"it says on {name} that it is up")
             check_exit(run("info", device=directory / "own"), OK, "and is")
             server.stop()
     server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET="/nowhere", prefix=())
-    check(server.listens() and wait_until(lambda: "cannot notify" in server.said()),
-          "a missing service manager is no reason to stop", server.said())
+    check(
+        server.listens() and wait_until(lambda: "cannot notify" in server.said()),
+        "a missing service manager is no reason to stop",
+        server.said(),
+    )
     server.stop()
 
 
 def test_journal(directory):
     server = Server(directory, "-F", "-S", directory / "own", journal=True, prefix=())
-    check(server.listens() and server.said().startswith("<5>event=listen"),
-          "the journal learns the severity", server.said())
+    check(
+        server.listens() and server.said().startswith("<5>event=listen"),
+        "the journal learns the severity",
+        server.said(),
+    )
     server.stop()
     server = Server(directory, "-F", "-S", directory / "own", prefix=(), JOURNAL_STREAM="1:2")
-    check(server.listens() and server.said().startswith("level=notice event=listen"),
-          "and nothing else does", server.said())
+    check(
+        server.listens() and server.said().startswith("level=notice event=listen"),
+        "and nothing else does",
+        server.said(),
+    )
     server.stop()
 
 
@@ -174,16 +215,31 @@ def test_real(directory):
     wait_until(lambda: path.exists() or server.ended())
     check("event=listen" not in server.said(), "no peer, no server", server.said())
     info = run("info", "--json", device=path)
-    check(info.process.returncode == OK and json.loads(info.out)["id"] == 0,
-          "the first peer starts it", info.report(), server.said())
-    check(run("info", device=path).process.returncode == OK and not server.ended(),
-          "which goes on when the last one left", server.said())
+    check(
+        info.process.returncode == OK and json.loads(info.out)["id"] == 0,
+        "the first peer starts it",
+        info.report(),
+        server.said(),
+    )
+    check(
+        run("info", device=path).process.returncode == OK and not server.ended(),
+        "which goes on when the last one left",
+        server.said(),
+    )
     check(server.stop() == 0, "it ends well", server.said())
 
 
 def main():
-    for test in (test_inherited, test_abstract, test_background, test_other_kinds, test_stale,
-                 test_ready, test_journal, test_real):
+    for test in (
+        test_inherited,
+        test_abstract,
+        test_background,
+        test_other_kinds,
+        test_stale,
+        test_ready,
+        test_journal,
+        test_real,
+    ):
         with tempfile.TemporaryDirectory() as directory:
             test(pathlib.Path(directory))
     done()

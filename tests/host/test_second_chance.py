@@ -51,10 +51,16 @@ def fixture_suite(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(boot, "start", lambda *_: FakeGuests(script, started))
         writer = tap.Writer()
         chances = second_chance.SecondChances(writer, tmp_path / "flaky")
-        run.run_group(types.SimpleNamespace(kernel=kernel), None,
-                      [TEST(name) for name in script], writer, chances)
+        run.run_group(
+            types.SimpleNamespace(kernel=kernel),
+            None,
+            [TEST(name) for name in script],
+            writer,
+            chances,
+        )
         chances.finish()
         return writer.finish(), capsys.readouterr().out, [each.tests for each in started]
+
     return suite
 
 

@@ -9,8 +9,10 @@ import pathlib
 import re
 import sys
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent / "common"),
-                str(pathlib.Path(__file__).parents[1] / "rig")]
+sys.path[:0] = [
+    str(pathlib.Path(__file__).parent / "common"),
+    str(pathlib.Path(__file__).parents[1] / "rig"),
+]
 import trace_scenarios  # noqa: E402
 from ctl import ROOT, check, done, run  # noqa: E402
 
@@ -37,14 +39,19 @@ def places():
 
 
 def test_table(steps, known):
-    check({step["event"] for step in steps} == tracepoints(),
-          "the table has all tracepoints, and no others",
-          {step["event"] for step in steps} ^ tracepoints())
+    check(
+        {step["event"] for step in steps} == tracepoints(),
+        "the table has all tracepoints, and no others",
+        {step["event"] for step in steps} ^ tracepoints(),
+    )
     named = {(step["event"], step["file"], step["function"]) for step in steps}
     check(len(named) == len(steps), "no row is there twice")
     for place in sorted(named | set(known)):
-        check(place in named and place in known, f"{place[0]} is in {place[1]}: {place[2]}()",
-              "it is in the table only" if place in named else "it is in src/ only")
+        check(
+            place in named and place in known,
+            f"{place[0]} is in {place[1]}: {place[2]}()",
+            "it is in the table only" if place in named else "it is in src/ only",
+        )
 
 
 def test_document(known):
@@ -58,13 +65,19 @@ def test_document(known):
             continue
         body = text[start:stop]
         rows = re.findall(r"`(ivshmem_\w+)`.*\| `(src/\w+/\w+\.c)`: `(\w+)\(\)`", body)
-        check(rows and set(rows) <= set(known), f"{scenario}: each row of its table is in src/",
-              f"{trace_scenarios.COMMAND}: {set(rows) - set(known)}")
+        check(
+            rows and set(rows) <= set(known),
+            f"{scenario}: each row of its table is in src/",
+            f"{trace_scenarios.COMMAND}: {set(rows) - set(known)}",
+        )
         picture = trace_scenarios.picture(scenario)
         check(f"]({picture.name})" in body and picture.exists(), f"{scenario}: it has a diagram")
         drawn = re.findall(r"(src/\w+/\w+\.c) (\w+)\(\)", picture.read_text())
-        check(drawn and set(drawn) <= functions, f"{scenario}: the diagram is of src/",
-              f"{trace_scenarios.COMMAND}: {set(drawn) - functions}")
+        check(
+            drawn and set(drawn) <= functions,
+            f"{scenario}: the diagram is of src/",
+            f"{trace_scenarios.COMMAND}: {set(drawn) - functions}",
+        )
 
 
 def main():

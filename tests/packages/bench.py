@@ -40,8 +40,10 @@ def compare(tree):
     for _ in range(ROUNDS):
         for module in modules:
             results[module].append(measure(tree, kernel, module))
-    rows = [(f"{module} for {kernel}", *map(statistics.median, zip(*results[module])))
-            for module in modules]
+    rows = [
+        (f"{module} for {kernel}", *map(statistics.median, zip(*results[module])))
+        for module in modules
+    ]
     (_, *ours), (_, *other) = rows
     return [*rows, ("ratio", *(one / two for one, two in zip(ours, other)))]
 
@@ -52,12 +54,14 @@ def main():
         packages = built_packages.make("deb", built_packages.version())
         with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
             for release in RELEASES:
-                tree = debian_roots.Tree(debian_roots.base(release, PACKAGES),
-                                  pathlib.Path(directory) / release)
+                tree = debian_roots.Tree(
+                    debian_roots.base(release, PACKAGES), pathlib.Path(directory) / release
+                )
                 tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
                 rows += compare(tree)
-        text = record.table(HEADINGS, ((name, *(f"{cell:.2f}" for cell in cells))
-                                       for name, *cells in rows))
+        text = record.table(
+            HEADINGS, ((name, *(f"{cell:.2f}" for cell in cells)) for name, *cells in rows)
+        )
         record.write("dkms", [dict(zip(HEADINGS, row)) for row in rows], text)
         print(text)
     except (archive.ArchiveError, debian_roots.RootError) as error:

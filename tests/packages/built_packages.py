@@ -36,15 +36,21 @@ def _edit(path, pattern, text):
 
 def _renumber(tree, number, release):
     """Make a copy of the sources another version, or another release of it."""
-    _edit(tree / "dkms.conf", r'^PACKAGE_VERSION=.*', f'PACKAGE_VERSION="{number}"')
+    _edit(tree / "dkms.conf", r"^PACKAGE_VERSION=.*", f'PACKAGE_VERSION="{number}"')
     _edit(tree / "rpm/ivshmem.spec", r"^(Version: +).*", rf"\g<1>{number}")
     _edit(tree / "rpm/ivshmem.spec", r"^(Release: +)\d+", rf"\g<1>{release}")
-    _edit(tree / "rpm/ivshmem.spec", r"^%changelog$",
-          f"%changelog\n{STAR} - {number}-{release}\n- Next.\n")
+    _edit(
+        tree / "rpm/ivshmem.spec",
+        r"^%changelog$",
+        f"%changelog\n{STAR} - {number}-{release}\n- Next.\n",
+    )
     if number != version():
-        _edit(tree / "debian/changelog", r"\A",
-              f"ivshmem ({number}) unstable; urgency=medium\n\n  * Next.\n\n"
-              f" -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n")
+        _edit(
+            tree / "debian/changelog",
+            r"\A",
+            f"ivshmem ({number}) unstable; urgency=medium\n\n  * Next.\n\n"
+            f" -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n",
+        )
 
 
 def directory(kind, number, release=1, place=""):
@@ -59,20 +65,30 @@ def make(kind, number, release=1, place=""):
     tree = dist.parent
     tree.mkdir(parents=True)
     # What git knows, as it is in the tree now, is all that make deb looks at.
-    debian_roots.run(["sh", "-c", f"cd {build.TOP} && git ls-files -z | "
-               f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}"],
-              "cannot copy the sources")
+    debian_roots.run(
+        [
+            "sh",
+            "-c",
+            f"cd {build.TOP} && git ls-files -z | "
+            f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}",
+        ],
+        "cannot copy the sources",
+    )
     if (number, release) != (version(), 1):
         _renumber(tree, number, release)
     debian_roots.run(["git", "-C", tree, "init", "-q"], "no git")
     debian_roots.run(["git", "-C", tree, "add", "-A"], "no git")
     print(f"# building {kind} packages of {number}-{release}", file=sys.stderr)
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS"))
+    }
     changes = {}
     if place == "elsewhere":
         environment.update(TZ="Pacific/Kiritimati", LC_ALL="C", HOME=str(tree))
         changes["umask"] = 0o077
-    debian_roots.run(["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment,
-              **changes)
+    debian_roots.run(
+        ["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment, **changes
+    )
     return dist

@@ -29,8 +29,14 @@ import settings
 import tap
 import topology
 
-ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError,
-          qmp.QmpError, debian_roots.RootError)
+ERRORS = (
+    archive.ArchiveError,
+    build.BuildError,
+    devices.DeviceError,
+    qemu.GuestError,
+    qmp.QmpError,
+    debian_roots.RootError,
+)
 TOPOLOGY = {**topology.DEFAULTS, "devices": "doorbell,plain", "names": "front,"}
 
 # The longest first. Each takes (directory, checks, devices).
@@ -56,17 +62,18 @@ class Checks:
         self.writer = writer
 
     def ok(self, what, passed, details=""):
-        self.writer.point(self.name, tap.Point(passed, what, None,
-                                               details.splitlines()[-40:]))
+        self.writer.point(self.name, tap.Point(passed, what, None, details.splitlines()[-40:]))
 
 
 def hardware(directory):
     """Devices for the guests of one test: what other guests do must not touch them."""
     own = directory / "devices"
     own.mkdir()
-    return devices.Devices(own, topology.Topology(**{
-        key: TOPOLOGY[key] for key in topology.Topology._fields}),
-        build.BUILD / "ivshmem-server")
+    return devices.Devices(
+        own,
+        topology.Topology(**{key: TOPOLOGY[key] for key in topology.Topology._fields}),
+        build.BUILD / "ivshmem-server",
+    )
 
 
 def perform(name, writer, top, again=True):
@@ -85,7 +92,7 @@ def perform(name, writer, top, again=True):
             perform(name, writer, top, again=False)
         else:
             writer.fail(name, str(error))
-    except Exception:       # whatever it is, it is no pass
+    except Exception:  # whatever it is, it is no pass
         writer.fail(name, traceback.format_exc())
     finally:
         if own:

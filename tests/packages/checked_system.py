@@ -13,8 +13,9 @@ class CheckedSystem:
         """Check which lines a command prints."""
         _, output = self.run(command)
         found = output.strip().splitlines()
-        self.checks.ok(name, found == list(lines),
-                       "\n".join(["found:", *found, "wanted:", *lines]))
+        self.checks.ok(
+            name, found == list(lines), "\n".join(["found:", *found, "wanted:", *lines])
+        )
 
     def holds(self, name, command):
         """Check that a command succeeds; what it printed."""

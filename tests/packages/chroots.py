@@ -12,8 +12,10 @@ PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: ins
 INSTALL = "apt-get -q -y install --no-install-recommends"
 OURS = "/repository"
 # The dkms.conf of somebody else's module.
-BROKEN = ("PACKAGE_NAME=broken\\nPACKAGE_VERSION=1\\nMAKE=false\\nBUILT_MODULE_NAME=broken\\n"
-          "DEST_MODULE_LOCATION=/updates/dkms\\nAUTOINSTALL=yes\\n")
+BROKEN = (
+    "PACKAGE_NAME=broken\\nPACKAGE_VERSION=1\\nMAKE=false\\nBUILT_MODULE_NAME=broken\\n"
+    "DEST_MODULE_LOCATION=/updates/dkms\\nAUTOINSTALL=yes\\n"
+)
 
 
 class Chroot(CheckedSystem):
@@ -26,8 +28,10 @@ class Chroot(CheckedSystem):
         super().__init__(checks, self.tree.run)
         self.tree.copy_in([*store.glob("*.deb"), *deb_files()], "repository")
         upgrades.index(self.tree.upper / "repository")
-        self.tree.must("rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] "
-                       "file:/repository ./' > /etc/apt/sources.list; apt-get -q update")
+        self.tree.must(
+            "rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] "
+            "file:/repository ./' > /etc/apt/sources.list; apt-get -q update"
+        )
         self.kernel = self.tree.must("ls /lib/modules").strip()
 
     def says(self, name, output, *wanted):
@@ -37,8 +41,10 @@ class Chroot(CheckedSystem):
 
     def built(self, name, kernel, wanted=True):
         """Check that DKMS has installed the module for a kernel."""
-        self.holds(name, f"{'' if wanted else '! '}dkms status -k {kernel} | "
-                         "grep '^ivshmem.*: installed'")
+        self.holds(
+            name,
+            f"{'' if wanted else '! '}dkms status -k {kernel} | " "grep '^ivshmem.*: installed'",
+        )
 
 
 def deb_files():
@@ -50,10 +56,14 @@ def headers(directory, checks, _devices):
     come later bring the module."""
     chroot = Chroot(directory, checks)
     chroot.tree.must("apt-get -q -y purge 'linux-headers-*'")
-    output = chroot.holds("no headers: apt install succeeds",
-                         f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
-    chroot.says("no headers: which command brings them", output,
-               f"apt install linux-headers-{chroot.kernel}")
+    output = chroot.holds(
+        "no headers: apt install succeeds", f"{INSTALL} {OURS}/ivshmem-dkms_*.deb"
+    )
+    chroot.says(
+        "no headers: which command brings them",
+        output,
+        f"apt install linux-headers-{chroot.kernel}",
+    )
     chroot.holds("no headers: dpkg is at peace", PEACE)
     chroot.holds("another kernel comes without headers", f"{INSTALL} {upgrades.KERNEL[0]}")
     new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
@@ -70,29 +80,41 @@ def failing_build(directory, checks, _devices):
 
 
 def _failing_build(chroot):
-    chroot.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
-                    "dpkg-divert --quiet --local --rename $gcc; "
-                    "printf '#!/bin/sh\\nexit 1\\n' > $gcc; chmod +x $gcc; done")
-    output = chroot.holds("a failing build: apt install succeeds",
-                         f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    chroot.tree.must(
+        "for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
+        "dpkg-divert --quiet --local --rename $gcc; "
+        "printf '#!/bin/sh\\nexit 1\\n' > $gcc; chmod +x $gcc; done"
+    )
+    output = chroot.holds(
+        "a failing build: apt install succeeds", f"{INSTALL} {OURS}/ivshmem-dkms_*.deb"
+    )
     log = f"/var/lib/dkms/ivshmem/{built_packages.version()}/build/make.log"
     chroot.says("a failing build: where its log is", output, log, chroot.kernel)
     chroot.holds("a failing build: the log is there", f"test -s {log}")
     chroot.holds("a failing build: dpkg is at peace", PEACE)
-    output = chroot.holds("a failing build: another kernel can come",
-                         f"{INSTALL} {' '.join(upgrades.KERNEL)}")
+    output = chroot.holds(
+        "a failing build: another kernel can come", f"{INSTALL} {' '.join(upgrades.KERNEL)}"
+    )
     new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
     chroot.says("a failing build: and where its log is", output, log, new)
     chroot.holds("a failing build: dpkg is at peace again", PEACE)
-    chroot.tree.must("for gcc in /usr/bin/*-gnu-gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
-                    "dpkg-divert --quiet --local --rename --remove ${gcc%.distrib}; done")
-    chroot.holds("repaired: the command that was said builds it",
-                f"dkms install ivshmem/{built_packages.version()} -k {chroot.kernel}")
+    chroot.tree.must(
+        "for gcc in /usr/bin/*-gnu-gcc-[0-9]*.distrib; do rm ${gcc%.distrib}; "
+        "dpkg-divert --quiet --local --rename --remove ${gcc%.distrib}; done"
+    )
+    chroot.holds(
+        "repaired: the command that was said builds it",
+        f"dkms install ivshmem/{built_packages.version()} -k {chroot.kernel}",
+    )
     chroot.built("repaired: the module is there", chroot.kernel)
-    chroot.tree.must(f"mkdir /usr/src/broken-1 && printf '{BROKEN}' > /usr/src/broken-1/dkms.conf"
-                    " && dkms add broken/1")
-    chroot.holds("another module that fails: DKMS's hook does",
-                f"! {INSTALL} --reinstall linux-headers-{new}")
+    chroot.tree.must(
+        f"mkdir /usr/src/broken-1 && printf '{BROKEN}' > /usr/src/broken-1/dkms.conf"
+        " && dkms add broken/1"
+    )
+    chroot.holds(
+        "another module that fails: DKMS's hook does",
+        f"! {INSTALL} --reinstall linux-headers-{new}",
+    )
     chroot.built("another module that fails: ours is there", new)
     chroot.tree.must("dkms remove broken/1 --all && dpkg --configure -a")
     chroot.tree.must("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/dkms")
@@ -104,8 +126,9 @@ def signing(directory, checks, _devices):
     chroot = Chroot(directory, checks)
     chroot.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
     key = "openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -subject"
-    signer = chroot.holds("the module is signed",
-                         f"modinfo -k {chroot.kernel} -F signer ivshmem | grep .").strip()
+    signer = chroot.holds(
+        "the module is signed", f"modinfo -k {chroot.kernel} -F signer ivshmem | grep ."
+    ).strip()
     chroot.says("with the key of DKMS", chroot.holds("which has a certificate", key), signer)
 
 
@@ -116,7 +139,10 @@ def autopkgtests(directory, checks, _devices):
     chroot.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
     chroot.tree.copy_in([build.TOP / "debian/control"], "source/debian")
     chroot.holds("the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb gcc libc6-dev pkgconf")
-    chroot.holds("library", "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t "
-                           "sh debian/tests/library")
-    chroot.holds("autopkgtest-pkg-dkms",
-                "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms")
+    chroot.holds(
+        "library",
+        "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t " "sh debian/tests/library",
+    )
+    chroot.holds(
+        "autopkgtest-pkg-dkms", "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms"
+    )

@@ -42,60 +42,84 @@ class Life(CheckedSystem):
 
     def settings(self):
         """What the owner wants: an option, and two users."""
-        self.machine.must(f"mkdir -p /etc/modprobe.d; echo 'options ivshmem cache=wc' > {OPTION};"
-                          "useradd member && useradd stranger && "
-                          "rm -f /etc/apt/sources.list.d/* && "
-                          "echo 'deb [trusted=yes] file:/media/repository ./' "
-                          "> /etc/apt/sources.list && apt-get -q update")
+        self.machine.must(
+            f"mkdir -p /etc/modprobe.d; echo 'options ivshmem cache=wc' > {OPTION};"
+            "useradd member && useradd stranger && "
+            "rm -f /etc/apt/sources.list.d/* && "
+            "echo 'deb [trusted=yes] file:/media/repository ./' "
+            "> /etc/apt/sources.list && apt-get -q update"
+        )
 
     def install(self, number):
         """apt install ./*.deb, all but the development package."""
         self.version = number
-        return self.holds(f"apt install of {number}",
-                          f"cd /media/{number} && apt-get -q -y install --no-install-recommends "
-                          "./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb")
+        return self.holds(
+            f"apt install of {number}",
+            f"cd /media/{number} && apt-get -q -y install --no-install-recommends "
+            "./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb",
+        )
 
     def present(self, when):
         """The node is there as it should be."""
         self.machine.run("udevadm settle")
         for index in (0, 1):
-            self.equal(f"{when}: group and mode of /dev/ivshmem{index}",
-                       f"stat -c '%U:%G %a' /dev/ivshmem{index}", GROUP_AND_MODE)
+            self.equal(
+                f"{when}: group and mode of /dev/ivshmem{index}",
+                f"stat -c '%U:%G %a' /dev/ivshmem{index}",
+                GROUP_AND_MODE,
+            )
         self.equal(f"{when}: link by path", f"readlink -f {BY_PATH}", "/dev/ivshmem0")
-        self.equal(f"{when}: link by name", "readlink -f /dev/ivshmem/by-name/front",
-                   "/dev/ivshmem0")
-        self.equal(f"{when}: the option is in effect",
-                   "cat /sys/class/ivshmem/ivshmem0/cache", "wc")
+        self.equal(
+            f"{when}: link by name", "readlink -f /dev/ivshmem/by-name/front", "/dev/ivshmem0"
+        )
+        self.equal(
+            f"{when}: the option is in effect", "cat /sys/class/ivshmem/ivshmem0/cache", "wc"
+        )
 
     def built(self, when, count):
         """Every kernel has this version's module and no other, in DKMS's tree
         and where modules are loaded from."""
-        self.equal(f"{when}: DKMS has it for {count} kernels",
-                   "dkms status 2>/dev/null | "
-                   "sed -n 's/^ivshmem.\\([^,]*\\),.*: installed.*/\\1/p'",
-                   *[self.version] * count)
-        self.equal(f"{when}: one module for each kernel, of this version",
-                   "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done; "
-                   "find /lib/modules/ -name 'ivshmem.ko*' | wc -l",
-                   *[self.version] * count, str(count))
-        self.equal(f"{when}: DKMS keeps no other version",
-                   "find /var/lib/dkms/ivshmem -maxdepth 1 -name '[0-9]*' -printf '%f\\n'",
-                   self.version)
+        self.equal(
+            f"{when}: DKMS has it for {count} kernels",
+            "dkms status 2>/dev/null | " "sed -n 's/^ivshmem.\\([^,]*\\),.*: installed.*/\\1/p'",
+            *[self.version] * count,
+        )
+        self.equal(
+            f"{when}: one module for each kernel, of this version",
+            "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done; "
+            "find /lib/modules/ -name 'ivshmem.ko*' | wc -l",
+            *[self.version] * count,
+            str(count),
+        )
+        self.equal(
+            f"{when}: DKMS keeps no other version",
+            "find /var/lib/dkms/ivshmem -maxdepth 1 -name '[0-9]*' -printf '%f\\n'",
+            self.version,
+        )
 
     def usable(self):
         """By members of the group, and by them only."""
-        self.holds("list sees the devices", "ivshmemctl list | grep ivshmem0 && "
-                   "ivshmemctl list | grep ivshmem1")
+        self.holds(
+            "list sees the devices",
+            "ivshmemctl list | grep ivshmem0 && " "ivshmemctl list | grep ivshmem1",
+        )
         self.machine.must("usermod -aG ivshmem member")
-        self.holds("a member of the group writes and reads",
-                   "runuser -u member -- ivshmemctl write -d ivshmem0 0 hello && "
-                   "runuser -u member -- ivshmemctl read -d ivshmem0 --raw 0 5 | grep hello")
-        self.holds("another user is refused, and told about the group",
-                   "! runuser -u stranger -- ivshmemctl read -d ivshmem0 0 5 2>/tmp/told && "
-                   "grep 'group ivshmem' /tmp/told")
+        self.holds(
+            "a member of the group writes and reads",
+            "runuser -u member -- ivshmemctl write -d ivshmem0 0 hello && "
+            "runuser -u member -- ivshmemctl read -d ivshmem0 --raw 0 5 | grep hello",
+        )
+        self.holds(
+            "another user is refused, and told about the group",
+            "! runuser -u stranger -- ivshmemctl read -d ivshmem0 0 5 2>/tmp/told && "
+            "grep 'group ivshmem' /tmp/told",
+        )
         self.holds("doctor finds nothing wrong", "ivshmemctl doctor")
-        self.finds("doctor tells the other user the command",
-                   "runuser -u stranger -- ivshmemctl doctor", "sudo usermod -aG ivshmem")
+        self.finds(
+            "doctor tells the other user the command",
+            "runuser -u stranger -- ivshmemctl doctor",
+            "sudo usermod -aG ivshmem",
+        )
 
     def finds(self, name, doctor, text):
         """The doctor finds something wrong, and says a text."""
@@ -105,14 +129,19 @@ class Life(CheckedSystem):
         """The service, under a real systemd."""
         self.machine.must("echo 'OPTIONS=--memfd --size=1M' > /etc/ivshmem-server/front.conf")
         self.holds("the socket listens", "systemctl start ivshmem-server@front.socket")
-        self.holds("a member of the group joins, which starts the service",
-                   f"runuser -u member -- ivshmemctl info -d {SERVER} && "
-                   "systemctl is-active ivshmem-server@front || "
-                   "{ journalctl -n 30 -u ivshmem-server@front; false; }")
-        self.holds("another user does not",
-                   f"! runuser -u stranger -- ivshmemctl info -d {SERVER}")
-        self.holds("systemd-analyze finds it well confined",
-                   "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front")
+        self.holds(
+            "a member of the group joins, which starts the service",
+            f"runuser -u member -- ivshmemctl info -d {SERVER} && "
+            "systemctl is-active ivshmem-server@front || "
+            "{ journalctl -n 30 -u ivshmem-server@front; false; }",
+        )
+        self.holds(
+            "another user does not", f"! runuser -u stranger -- ivshmemctl info -d {SERVER}"
+        )
+        self.holds(
+            "systemd-analyze finds it well confined",
+            "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front",
+        )
 
     def upgrade_kernel(self, count):
         """Through apt; DKMS has to notice by itself."""
@@ -140,28 +169,35 @@ class Life(CheckedSystem):
             "rm -rf /tmp/i; for image in /boot/initrd.img-*; do mkdir -p /tmp/i; "
             "unmkinitramfs $image /tmp/i; find /tmp/i -name 'ivshmem.ko*' "
             "-exec modinfo -F version {} +; rm -rf /tmp/i; done | sort -u",
-            self.version)
+            self.version,
+        )
 
     def upgrade_idle(self):
         """Nobody uses the module: the new one takes over at once."""
         self.install(built_packages.next_version())
-        self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
-                   self.version)
+        self.equal(
+            "upgraded: the new module runs", "cat /sys/module/ivshmem/version", self.version
+        )
 
     def upgrade_used(self):
         """A program holds the device: it stays, and apt says what to do."""
         old = self.version
         self.machine.must("setsid sleep 9999 </dev/ivshmem0 >/dev/null 2>&1 & echo $! >/tmp/pid")
         output = self.install(built_packages.next_version())
-        self.checks.ok("upgraded: the user is told that the old module stays",
-                       "the old one stays loaded until the next boot" in output, output)
+        self.checks.ok(
+            "upgraded: the user is told that the old module stays",
+            "the old one stays loaded until the next boot" in output,
+            output,
+        )
         self.equal("upgraded: it does", "cat /sys/module/ivshmem/version", old)
-        self.finds("upgraded: doctor says so", "ivshmemctl doctor",
-                   f"version {old} is loaded")
-        self.holds("upgraded: what was said helps",
-                   "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem && modprobe ivshmem")
-        self.equal("upgraded: the new module runs", "cat /sys/module/ivshmem/version",
-                   self.version)
+        self.finds("upgraded: doctor says so", "ivshmemctl doctor", f"version {old} is loaded")
+        self.holds(
+            "upgraded: what was said helps",
+            "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem && modprobe ivshmem",
+        )
+        self.equal(
+            "upgraded: the new module runs", "cat /sys/module/ivshmem/version", self.version
+        )
 
     def purge(self):
         """Nothing of ours is left; the group is."""
@@ -170,32 +206,43 @@ class Life(CheckedSystem):
         self.equal("purged: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
     def gone(self):
-        self.equal("purged: no file is left",
-                   f"find / -xdev -iname '*ivshmem*' | {OTHERS}; ls -d /dev/ivshmem* /run/ivshmem* "
-                   "2>/dev/null")
+        self.equal(
+            "purged: no file is left",
+            f"find / -xdev -iname '*ivshmem*' | {OTHERS}; ls -d /dev/ivshmem* /run/ivshmem* "
+            "2>/dev/null",
+        )
         self.equal("purged: no module is loaded", "lsmod | grep ivshmem")
         self.equal("purged: DKMS knows nothing", "dkms status 2>/dev/null | grep ivshmem")
-        self.equal("purged: no unit is left",
-                   "systemctl list-units --all --no-legend '*ivshmem*'; "
-                   "systemctl list-unit-files --no-legend '*ivshmem*'")
-        self.equal("purged: no initramfs has anything of it",
-                   "for image in /boot/initrd.img-*; do lsinitramfs $image; done | "
-                   "grep ivshmem")
+        self.equal(
+            "purged: no unit is left",
+            "systemctl list-units --all --no-legend '*ivshmem*'; "
+            "systemctl list-unit-files --no-legend '*ivshmem*'",
+        )
+        self.equal(
+            "purged: no initramfs has anything of it",
+            "for image in /boot/initrd.img-*; do lsinitramfs $image; done | " "grep ivshmem",
+        )
 
 
 def boots(release):
     """A test: installed in a chroot, the driver is there at the first boot of a
     release's own kernel."""
+
     def test(directory, checks, devices):
         source = archive.Archive(release, "amd64")
-        own = min(kernels.offers(source), key=kernels.age)      # newer ones are backports
+        own = min(kernels.offers(source), key=kernels.age)  # newer ones are backports
         kernel = kernels.newest(source, own)["cloud-amd64"]
-        tree = debian_roots.Tree(debian_roots.base(release, [f"linux-image-{kernel}",
-                                               f"linux-headers-{kernel}"]), directory / "tree")
-        tree.copy_in(built_packages.directory("deb", built_packages.version()).glob(
-            "ivshmem-dkms_*.deb"), "packages")
-        status, output = tree.run(f"echo 'options ivshmem cache=wc' > {OPTION}; "
-                                  "apt-get -q -y install /packages/*.deb")
+        tree = debian_roots.Tree(
+            debian_roots.base(release, [f"linux-image-{kernel}", f"linux-headers-{kernel}"]),
+            directory / "tree",
+        )
+        tree.copy_in(
+            built_packages.directory("deb", built_packages.version()).glob("ivshmem-dkms_*.deb"),
+            "packages",
+        )
+        status, output = tree.run(
+            f"echo 'options ivshmem cache=wc' > {OPTION}; " "apt-get -q -y install /packages/*.deb"
+        )
         checks.ok(f"apt install in a chroot, for {kernel}", status == 0, output)
         tree.disk(directory / "disk")
         machine = Machine(directory, directory / "disk", None, devices)
@@ -208,11 +255,13 @@ def boots(release):
             owner.complaints()
         finally:
             machine.kill()
+
     return test
 
 
 def life(release, used):
     """A test: used says whether a program holds the device during the upgrade."""
+
     def test(directory, checks, devices):
         tree = debian_roots.Tree(debian_roots.base(release, upgrades.KERNEL), directory / "tree")
         store = upgrades.fetch(tree.lower, directory / "fetch", release)
@@ -224,6 +273,7 @@ def life(release, used):
             _steps(Life(machine, checks, built_packages.version()), used)
         finally:
             machine.kill()
+
     return test
 
 

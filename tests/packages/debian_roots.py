@@ -15,8 +15,21 @@ import archive
 import cache
 
 # What a machine has that runs a distribution's kernel and can build modules.
-SYSTEM = ["dbus", "debian-archive-keyring", "dkms", "gcc", "initramfs-tools", "kmod",
-          "lz4", "make", "openssl", "passwd", "systemd", "systemd-sysv", "udev"]
+SYSTEM = [
+    "dbus",
+    "debian-archive-keyring",
+    "dkms",
+    "gcc",
+    "initramfs-tools",
+    "kmod",
+    "lz4",
+    "make",
+    "openssl",
+    "passwd",
+    "systemd",
+    "systemd-sysv",
+    "udev",
+]
 DISK_SIZE = "6G"
 AGENT = pathlib.Path(__file__).with_name("agent.sh")
 UNIT = """[Unit]
@@ -37,9 +50,16 @@ FILES = {
     "etc/initramfs-tools/conf.d/rig": "COMPRESS=lz4\nMODULES=list\n",
     "etc/initramfs-tools/modules": "ext4\ncrc32c\nvirtio_blk\nvirtio_pci\n",
 }
-MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_all.timer",
-          "dpkg-db-backup.timer", "fstrim.timer", "serial-getty@ttyS0.service",
-          "getty@tty1.service")
+MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "man-db.timer",
+    "e2scrub_all.timer",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "serial-getty@ttyS0.service",
+    "getty@tty1.service",
+)
 
 
 class RootError(Exception):
@@ -48,9 +68,16 @@ class RootError(Exception):
 
 def outcome(command, directory=None, **changes):
     """Run a command, perhaps elsewhere or otherwise: (exit status, output)."""
-    done = subprocess.run([str(word) for word in command], cwd=directory,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", **changes)
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        **changes,
+    )
     return done.returncode, done.stdout
 
 
@@ -75,8 +102,13 @@ def base(release, packages):
 
     def make(work):
         archive.Archive(release, "amd64").bootstrap(
-            packages, work, "--mode=root", "--variant=apt", "--format=directory",
-            "--dpkgopt=force-unsafe-io")
+            packages,
+            work,
+            "--mode=root",
+            "--variant=apt",
+            "--format=directory",
+            "--dpkgopt=force-unsafe-io",
+        )
         _furnish(work)
 
     return cache.made(root, make)
@@ -92,8 +124,16 @@ def _furnish(root):
     (units / "default.target.wants/rig-agent.service").symlink_to("../rig-agent.service")
     for name in MASKED:
         (units / name).symlink_to("/dev/null")
-    run(["unshare", "--mount", "sh", "-c", f"mount --bind /proc {root}/proc && "
-         f"chroot {root} update-initramfs -u -k all"], "no initramfs")
+    run(
+        [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            f"mount --bind /proc {root}/proc && " f"chroot {root} update-initramfs -u -k all",
+        ],
+        "no initramfs",
+    )
 
 
 class Tree:
@@ -103,10 +143,13 @@ class Tree:
         self.lower = lower
         self.upper = directory / "upper"
         self.merged = directory / "merged"
-        self.mount = (f"mount -t overlay tree -o lowerdir={lower},upperdir={self.upper},"
-                      f"workdir={directory / 'work'} {self.merged}")
-        self.binds = [f"mount --rbind /{name} {self.merged}/{name}"
-                      for name in ("proc", "sys", "dev")]
+        self.mount = (
+            f"mount -t overlay tree -o lowerdir={lower},upperdir={self.upper},"
+            f"workdir={directory / 'work'} {self.merged}"
+        )
+        self.binds = [
+            f"mount --rbind /{name} {self.merged}/{name}" for name in ("proc", "sys", "dev")
+        ]
         for path in (self.upper, directory / "work", self.merged):
             path.mkdir(parents=True)
 
@@ -114,9 +157,14 @@ class Tree:
         """Run shell commands beside the tree, which is mounted at merged where
         nobody else sees it: (exit status, output)."""
         script = " && ".join([self.mount, *commands])
-        done = subprocess.run(["unshare", "--mount", "sh", "-c", script], text=True,
-                              errors="replace", stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script],
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return done.returncode, done.stdout
 
     def run(self, command):
@@ -141,15 +189,18 @@ class Tree:
     def disk(self, path):
         """Make a disk image of the tree."""
         status, output = self.around(
-            f"mke2fs -q -t ext4 -d {self.merged} {shlex.quote(str(path))} {DISK_SIZE}")
+            f"mke2fs -q -t ext4 -d {self.merged} {shlex.quote(str(path))} {DISK_SIZE}"
+        )
         if status:
             raise RootError(f"no disk:\n{output}")
 
 
 def media(path, directory):
     """Make a disk image labelled media of a directory."""
-    run(["mke2fs", "-q", "-t", "ext4", "-L", "media", "-d", directory, path, "1G"],
-        "no disk of packages")
+    run(
+        ["mke2fs", "-q", "-t", "ext4", "-L", "media", "-d", directory, path, "1G"],
+        "no disk of packages",
+    )
 
 
 def file_of(disk, name):
@@ -163,7 +214,6 @@ def file_of(disk, name):
 
 def extract(disk, name, target):
     """Copy a file out of a disk that no guest uses."""
-    run(["debugfs", "-R", f"dump {file_of(disk, name)} {target}", disk],
-        f"cannot read {disk}")
+    run(["debugfs", "-R", f"dump {file_of(disk, name)} {target}", disk], f"cannot read {disk}")
     if not pathlib.Path(target).stat().st_size:
         raise RootError(f"{disk} has no {name}")

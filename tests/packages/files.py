@@ -15,13 +15,19 @@ def contents(dist):
 
 def check(_directory, checks, _devices):
     for kind, checker in (("deb", LINTIAN), ("rpm", RPMLINT)):
-        dist, copy = (built_packages.make(kind, built_packages.version(), place=place)
-                      for place in ("here", "elsewhere"))
+        dist, copy = (
+            built_packages.make(kind, built_packages.version(), place=place)
+            for place in ("here", "elsewhere")
+        )
         one, other = contents(dist), contents(copy)
-        differ = sorted(name for name in one.keys() | other.keys()
-                        if one.get(name) != other.get(name))
-        checks.ok(f"{kind}: made elsewhere they are the same {len(one)} files",
-                  one and not differ, "\n".join(differ))
+        differ = sorted(
+            name for name in one.keys() | other.keys() if one.get(name) != other.get(name)
+        )
+        checks.ok(
+            f"{kind}: made elsewhere they are the same {len(one)} files",
+            one and not differ,
+            "\n".join(differ),
+        )
         packages = sorted(path for path in dist.iterdir() if path.suffix != ".xz")
         status, output = debian_roots.outcome([*checker, *packages], dist.parent)
         checks.ok(f"{kind}: {checker[0]} is content", status == 0, output)

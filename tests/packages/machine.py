@@ -42,10 +42,17 @@ class Machine:
         plain = directory / "plain.cpio"
         initramfs.write(plain, {})
         kernel = Kernel(image, "amd64")
-        self.guest = qemu.Guest(directory, "guest", kernel, initrd,
-                                qemu.accelerator(kernel, plain),
-                                [*self.devices.arguments(), *self.drives], self.append,
-                                mem=MEMORY, smp="1")
+        self.guest = qemu.Guest(
+            directory,
+            "guest",
+            kernel,
+            initrd,
+            qemu.accelerator(kernel, plain),
+            [*self.devices.arguments(), *self.drives],
+            self.append,
+            mem=MEMORY,
+            smp="1",
+        )
         try:
             self.guest.start()
             self.guest.wait_ready(BOOT_SECONDS)

@@ -37,12 +37,24 @@ def repository(directory, versions):
             if not path.name.endswith(".src.rpm"):
                 shutil.copy(path, directory)
     text = debian_roots.run(["sh", "-c", f"rpm -qp --requires {directory}/*.rpm"], "rpm")
-    required.update(line for line in text.splitlines()
-                    if not line.startswith(("rpmlib(", "(", "libivshmem")))
+    required.update(
+        line for line in text.splitlines() if not line.startswith(("rpmlib(", "(", "libivshmem"))
+    )
     spec = directory / "stand-in.spec"
     spec.write_text("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN)
-    debian_roots.run(["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {directory / 'build'}",
-               "--define", f"_rpmdir {directory}", spec], "no stand-in")
+    debian_roots.run(
+        [
+            "rpmbuild",
+            "--quiet",
+            "-bb",
+            "--define",
+            f"_topdir {directory / 'build'}",
+            "--define",
+            f"_rpmdir {directory}",
+            spec,
+        ],
+        "no stand-in",
+    )
     debian_roots.run(["createrepo_c", "-q", directory], "no repository")
     return directory
 
@@ -55,11 +67,21 @@ class Dnf(chroots.Chroot):
 
     def dnf(self, *arguments):
         """Run dnf on the tree: (exit status, output)."""
-        command = ["dnf", "-q", "-y", f"--installroot={self.tree.merged}", "--releasever=1",
-                   "--disablerepo='*'", f"--repofrompath=ours,file://{self.repository}",
-                   "--enablerepo=ours", "--nogpgcheck", "--setopt=reposdir=/dev/null",
-                   "--setopt=cachedir=/var/cache/dnf", "--setopt=install_weak_deps=False",
-                   *arguments]
+        command = [
+            "dnf",
+            "-q",
+            "-y",
+            f"--installroot={self.tree.merged}",
+            "--releasever=1",
+            "--disablerepo='*'",
+            f"--repofrompath=ours,file://{self.repository}",
+            "--enablerepo=ours",
+            "--nogpgcheck",
+            "--setopt=reposdir=/dev/null",
+            "--setopt=cachedir=/var/cache/dnf",
+            "--setopt=install_weak_deps=False",
+            *arguments,
+        ]
         return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
 
     def step(self, name, *arguments):
@@ -72,19 +94,27 @@ class Dnf(chroots.Chroot):
     def all_built(self, name, version):
         """Exactly this version's module is there, for every kernel."""
         count = len(self.kernels)
-        self.equal(f"{name}: each kernel has this version's module",
-                   "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done",
-                   *[version] * count)
-        self.equal(f"{name}: and no other", "find /lib/modules/ -name 'ivshmem.ko*' | wc -l",
-                   str(count))
-        self.equal(f"{name}: DKMS has nothing else",
-                   "dkms status ivshmem 2>/dev/null | sed 's/,.*: /:/'; ls /usr/src | grep ivshmem",
-                   *[f"ivshmem/{version}:installed"] * count, f"ivshmem-{version}")
+        self.equal(
+            f"{name}: each kernel has this version's module",
+            "for k in /lib/modules/*; do modinfo -k ${k##*/} -F version ivshmem; done",
+            *[version] * count,
+        )
+        self.equal(
+            f"{name}: and no other", "find /lib/modules/ -name 'ivshmem.ko*' | wc -l", str(count)
+        )
+        self.equal(
+            f"{name}: DKMS has nothing else",
+            "dkms status ivshmem 2>/dev/null | sed 's/,.*: /:/'; ls /usr/src | grep ivshmem",
+            *[f"ivshmem/{version}:installed"] * count,
+            f"ivshmem-{version}",
+        )
 
     def gone(self):
         """Nothing of ours is left, but the group."""
-        self.equal("erased: no file is left",
-                   f"find / -xdev -iname '*ivshmem*' | grep -v '^{chroots.OURS}/'")
+        self.equal(
+            "erased: no file is left",
+            f"find / -xdev -iname '*ivshmem*' | grep -v '^{chroots.OURS}/'",
+        )
         self.equal("erased: DKMS knows nothing", "dkms status 2>/dev/null | grep ivshmem")
         self.equal("erased: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
@@ -97,13 +127,16 @@ def versions_built():
 
 def another_kernel(dnf):
     """A kernel and its headers come later."""
-    dnf.tree.must("cd /etc/kernel && mv header_postinst.d/dkms header && mv postinst.d/dkms . && "
-                  f"{chroots.INSTALL} {' '.join(upgrades.KERNEL)} && "
-                  "mv header header_postinst.d/dkms && mv dkms postinst.d")
+    dnf.tree.must(
+        "cd /etc/kernel && mv header_postinst.d/dkms header && mv postinst.d/dkms . && "
+        f"{chroots.INSTALL} {' '.join(upgrades.KERNEL)} && "
+        "mv header header_postinst.d/dkms && mv dkms postinst.d"
+    )
     new = set(dnf.tree.must("ls /lib/modules").split()) - set(dnf.kernels)
     dnf.kernels += sorted(new)
-    dnf.holds("kernel-install's plugin builds for another kernel",
-              f"{PLUGIN} add {' '.join(new)} /boot")
+    dnf.holds(
+        "kernel-install's plugin builds for another kernel", f"{PLUGIN} add {' '.join(new)} /boot"
+    )
 
 
 def life(directory, checks, _devices):
@@ -118,10 +151,11 @@ def life(directory, checks, _devices):
     another_kernel(dnf)
     dnf.all_built("another kernel", old)
     for name, version, arguments in (
-            ("higher release", old, ["upgrade", *(f"{name}-{old}-2" for name in NAMES)]),
-            ("higher version", new, ["upgrade", *NAMES]),
-            ("reinstalled", new, ["reinstall", *NAMES]),
-            ("downgraded", old, ["downgrade", *(f"{name}-{old}-1" for name in NAMES)])):
+        ("higher release", old, ["upgrade", *(f"{name}-{old}-2" for name in NAMES)]),
+        ("higher version", new, ["upgrade", *NAMES]),
+        ("reinstalled", new, ["reinstall", *NAMES]),
+        ("downgraded", old, ["downgrade", *(f"{name}-{old}-1" for name in NAMES)]),
+    ):
         dnf.step(f"dnf {arguments[0]}: {name}", *arguments)
         dnf.all_built(name, version)
     dnf.holds("a server is enabled", "systemctl enable ivshmem-server@vm.socket")

@@ -21,16 +21,22 @@ def fetch(lower, directory, release):
     with cache.locked(store):
         if not (store / "Packages").exists():
             print(f"# fetching what {suite} has for {lower.name}", flush=True)
-            line = next(line for line in archive.Archive(release, "amd64").sources() if f" {suite} " in line)
+            line = next(
+                line
+                for line in archive.Archive(release, "amd64").sources()
+                if f" {suite} " in line
+            )
             _fetch(debian_roots.Tree(lower, directory), suite, line, store)
             shutil.rmtree(directory)
     return store
 
 
 def _fetch(tree, suite, line, store):
-    tree.must(f"echo '{line}' > /etc/apt/sources.list.d/backports.list && "
-              "apt-get -q update && apt-get -q -y --download-only install "
-              f"--no-install-recommends -t {suite} {' '.join(KERNEL + LIBRARIES)}")
+    tree.must(
+        f"echo '{line}' > /etc/apt/sources.list.d/backports.list && "
+        "apt-get -q update && apt-get -q -y --download-only install "
+        f"--no-install-recommends -t {suite} {' '.join(KERNEL + LIBRARIES)}"
+    )
     shutil.rmtree(store, ignore_errors=True)
     shutil.copytree(tree.upper / "var/cache/apt/archives", store)
     index(store)
@@ -38,6 +44,8 @@ def _fetch(tree, suite, line, store):
 
 def index(directory):
     """Make a directory of packages a repository."""
-    text = debian_roots.run(["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],
-                     "no index of packages")
+    text = debian_roots.run(
+        ["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],
+        "no index of packages",
+    )
     (directory / "Packages").write_text(text)

@@ -10,20 +10,38 @@ import settings
 # accelerator; port is the line to the guest's init, port_device what QEMU
 # needs to have it; machine takes the place of pc and q35.
 Arch = collections.namedtuple(
-    "Arch", "name kernel triplet qemu package cpu console port port_device machine")
+    "Arch", "name kernel triplet qemu package cpu console port port_device machine"
+)
 
 # What TCG emulates badly is left out of "max": with cx16 guests with an IOMMU
 # hang, with erms every copy is slow, with fsrm kernels before 6.12 hang at boot.
-AMD64 = Arch("amd64", "x86_64", "x86_64-linux-gnu", "qemu-system-x86_64",
-             "qemu-system-x86", {"kvm": "host", "tcg": "max,-cx16,-erms,-fsrm"},
-             "ttyS0", "ttyS1", ["-serial", "chardev:control"], None)
+AMD64 = Arch(
+    "amd64",
+    "x86_64",
+    "x86_64-linux-gnu",
+    "qemu-system-x86_64",
+    "qemu-system-x86",
+    {"kvm": "host", "tcg": "max,-cx16,-erms,-fsrm"},
+    "ttyS0",
+    "ttyS1",
+    ["-serial", "chardev:control"],
+    None,
+)
 
 # The machine has one serial port; the second is a PCI device. Only version 3 of
 # the interrupt controller has more message interrupts than a handful.
-ARM64 = Arch("arm64", "arm64", "aarch64-linux-gnu", "qemu-system-aarch64",
-             "qemu-system-arm", {"kvm": "host", "tcg": "neoverse-n1"},
-             "ttyAMA0", "ttyS0", ["-device", "pci-serial,chardev=control"],
-             "virt,gic-version=3")
+ARM64 = Arch(
+    "arm64",
+    "arm64",
+    "aarch64-linux-gnu",
+    "qemu-system-aarch64",
+    "qemu-system-arm",
+    {"kvm": "host", "tcg": "neoverse-n1"},
+    "ttyAMA0",
+    "ttyS0",
+    ["-device", "pci-serial,chardev=control"],
+    "virt,gic-version=3",
+)
 
 ALL = {arch.name: arch for arch in (AMD64, ARM64)}
 HOST = {"aarch64": "arm64"}.get(platform.machine(), "amd64")

@@ -106,10 +106,15 @@ class Archive:
 
     def _run(self, *command, cwd=None):
         program, *arguments = command
-        done = subprocess.run([program, *self.options, *arguments], cwd=cwd,
-                              stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            [program, *self.options, *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
         return done.returncode, done.stdout
 
     def _write_sources(self):
@@ -118,10 +123,8 @@ class Archive:
         lines = [f"deb [signed-by={keys}] {main} {self.release} main"]
         if self.release != "sid":
             for pocket in ("updates", "backports"):
-                lines.append(f"deb [signed-by={keys}] {main} "
-                             f"{self.release}-{pocket} main")
-            lines.append(f"deb [signed-by={keys}] {security} "
-                         f"{self.release}-security main")
+                lines.append(f"deb [signed-by={keys}] {main} " f"{self.release}-{pocket} main")
+            lines.append(f"deb [signed-by={keys}] {security} " f"{self.release}-security main")
         (self.root / "archives/partial").mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
         (self.root / "sources.list").write_text("\n".join(lines) + "\n")
@@ -133,7 +136,7 @@ class Archive:
         fresh = pathlib.Path(tempfile.mkdtemp(prefix="indexes-", dir=self.root))
         old = self.indexes.resolve() if self.indexes.exists() else None
         if old:
-            shutil.copytree(old, fresh, dirs_exist_ok=True)     # apt fetches what differs
+            shutil.copytree(old, fresh, dirs_exist_ok=True)  # apt fetches what differs
         (fresh / "partial").mkdir(exist_ok=True)
         where = f"-oDir::State::lists={fresh}"
         _, output = self._run("apt-get", where, "update")
@@ -166,8 +169,7 @@ class Archive:
         with cache.locked(self.root):
             _, output = self._run("apt-cache", "show", "--no-all-versions", package)
         found = re.search(r"^Depends: (.*)", output, re.M)
-        return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)",
-                          found.group(1)) if found else []
+        return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)", found.group(1)) if found else []
 
     def with_libraries(self, packages):
         """The packages, NAME or NAME/SUITE, and all libraries they depend on."""
@@ -176,8 +178,7 @@ class Archive:
             package = pending.pop()
             if package not in found and package.partition("/")[0] in self.names():
                 found.append(package)
-                pending += [name for name in self.depends(package)
-                            if name.startswith("lib")]
+                pending += [name for name in self.depends(package) if name.startswith("lib")]
         return found
 
     def serves(self, package):
@@ -193,7 +194,7 @@ class Archive:
             except urllib.error.HTTPError as error:
                 return error.code != 404
             except OSError:
-                pass            # apt may know another way, or say what is wrong
+                pass  # apt may know another way, or say what is wrong
         return found is not None
 
     def unpack(self, packages, root):
@@ -203,7 +204,7 @@ class Archive:
             command = ["apt-get", "download", *packages]
             status, output = self._run(*command, cwd=store)
             if status:
-                self._update()      # the indexes may be older than the mirror
+                self._update()  # the indexes may be older than the mirror
                 status, output = self._run(*command, cwd=store)
             if status:
                 raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
@@ -212,7 +213,7 @@ class Archive:
 
     def sources(self):
         """The lines of sources.list."""
-        self.names()            # writes them
+        self.names()  # writes them
         return (self.root / "sources.list").read_text().splitlines()
 
     def bootstrap(self, packages, root, *options):
@@ -223,11 +224,23 @@ class Archive:
         # One that is killed leaves no mounts in what it made.
         private = ["unshare", "--mount"] if os.geteuid() == 0 else []
         done = subprocess.run(
-            [*private, "mmdebstrap", f"--include={','.join(packages)}",
-             "--aptopt=Acquire::Check-Valid-Until \"false\"", *options,
-             f"--architectures={self.arch}", self.release, root, *sources],
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, errors="replace")
+            [
+                *private,
+                "mmdebstrap",
+                f"--include={','.join(packages)}",
+                '--aptopt=Acquire::Check-Valid-Until "false"',
+                *options,
+                f"--architectures={self.arch}",
+                self.release,
+                root,
+                *sources,
+            ],
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",
+        )
         if done.returncode:
             raise ArchiveError(f"no root of {self.release}:\n{done.stdout[-3000:]}")
 

@@ -32,9 +32,9 @@ class Setup:
 
     def __init__(self, kernel, modules, programs, others=()):
         self.kernel = kernel
-        self.modules = modules          # of the driver
-        self.programs = programs        # {name in the guest: path}
-        self.others = others            # setups of other architectures
+        self.modules = modules  # of the driver
+        self.programs = programs  # {name in the guest: path}
+        self.others = others  # setups of other architectures
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-rig-"))
         plain = self.directory / "plain.cpio"
         initramfs.write(plain, {}, kernel.arch)
@@ -42,23 +42,24 @@ class Setup:
 
     def of(self, arch):
         """The setup of an architecture."""
-        return next(setup for setup in (self, *self.others)
-                    if setup.kernel.arch == arch)
+        return next(setup for setup in (self, *self.others) if setup.kernel.arch == arch)
 
     def arches(self, topology):
         """The architecture of each guest of a topology."""
-        return topology.arches.split(",") if topology.arches else \
-            [self.kernel.arch] * int(topology.guests)
+        return (
+            topology.arches.split(",")
+            if topology.arches
+            else [self.kernel.arch] * int(topology.guests)
+        )
 
     def image(self, topology, tests, path):
         """Write the initramfs of a topology's guests with some tests in it. Return
         the names of the kernel's modules to load, in order."""
         arch = self.kernel.arch
-        modules = [*topology.modules.split(","),
-                   "" if topology.over == "pci" else "configfs"]
+        modules = [*topology.modules.split(","), "" if topology.over == "pci" else "configfs"]
         extra = build.kernel_modules(
-            self.kernel, filter(None, modules),
-            path.with_suffix(".modules"))
+            self.kernel, filter(None, modules), path.with_suffix(".modules")
+        )
         files = dict(self.programs)
         for name in filter(None, topology.programs.split(",")):
             files.update(guest_programs.program(name, arch))
@@ -100,7 +101,7 @@ class Boot:
         self.topology = topology
         self.count = 0
         self.guests = []
-        self.modules = []       # of the kernel, in each guest
+        self.modules = []  # of the kernel, in each guest
         self.devices = None
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
         try:
@@ -114,22 +115,32 @@ class Boot:
         arches = setup.arches(topology)
         mapped = sum(map(topo.bar_size, topo.sizes(topology)))
         images = {arch: self.directory / f"{arch}.cpio" for arch in arches}
-        modules = {arch: setup.of(arch).image(topology, tests, path)
-                   for arch, path in images.items()}
-        self.devices = devices.Devices(self.directory, topology,
-                                       build.BUILD / "ivshmem-server")
+        modules = {
+            arch: setup.of(arch).image(topology, tests, path) for arch, path in images.items()
+        }
+        self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
         for index, arch in enumerate(arches):
             own = setup.of(arch)
-            hardware = [*self.devices.arguments(), *self._hardware(index),
-                        *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch),
-                                            self.directory)]
+            hardware = [
+                *self.devices.arguments(),
+                *self._hardware(index),
+                *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch), self.directory),
+            ]
             program = emulator.command(arch) if topology.newqemu else None
-            guest = qemu.Guest(self.directory, f"guest{index}", own.kernel,
-                               images[arch], own.accel, hardware,
-                               f"{topology.append} {settings.get('APPEND')}",
-                               topology.machine,
-                               own.kernel.memory(topology.mem, mapped),
-                               topology.smp, topology.turns, program)
+            guest = qemu.Guest(
+                self.directory,
+                f"guest{index}",
+                own.kernel,
+                images[arch],
+                own.accel,
+                hardware,
+                f"{topology.append} {settings.get('APPEND')}",
+                topology.machine,
+                own.kernel.memory(topology.mem, mapped),
+                topology.smp,
+                topology.turns,
+                program,
+            )
             self.guests.append(guest)
             guest.start()
         for guest, arch in zip(self.guests, arches):
@@ -143,8 +154,11 @@ class Boot:
         if topology.insmod == "yes":
             commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
         if topology.over != "pci":
-            sizes = [str(size) for kind, size in zip(topo.devices(topology), topo.sizes(topology))
-                     if kind != "server"]
+            sizes = [
+                str(size)
+                for kind, size in zip(topo.devices(topology), topo.sizes(topology))
+                if kind != "server"
+            ]
             commands.append(" ".join(["replace_devices", topology.over, topology.vectors, *sizes]))
         failure = NoBoot
         try:
@@ -165,10 +179,15 @@ class Boot:
         """What the topology wants of QEMU for one guest: {guest} and {other} are the
         numbers of the two; guest 0 listens to the other, with {server} for netdevs
         and {listen} for chardevs."""
-        return shlex.split(self.topology.qemu.format(
-            guest=index, other=1 - index, directory=self.directory,
-            server="off" if index else "on",
-            listen="server=off" if index else "server=on,wait=off"))
+        return shlex.split(
+            self.topology.qemu.format(
+                guest=index,
+                other=1 - index,
+                directory=self.directory,
+                server="off" if index else "on",
+                listen="server=off" if index else "server=on,wait=off",
+            )
+        )
 
     @staticmethod
     def _commands(guest, commands):
@@ -193,16 +212,18 @@ class Boot:
             except Exception as error:  # whatever it is, it is no pass
                 writer.fail(self._name(index, test), repr(error))
 
-        threads = [threading.Thread(target=work, args=(index,))
-                   for index in range(len(self.guests))]
+        threads = [
+            threading.Thread(target=work, args=(index,)) for index in range(len(self.guests))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         healthy = all(results)
         for index, start in enumerate(starts):
-            healthy = self._judge_log(index, test, start, requests,
-                                      results[index], writer) and healthy
+            healthy = (
+                self._judge_log(index, test, start, requests, results[index], writer) and healthy
+            )
         try:
             requests.close()
         except qmp.QmpError as error:
@@ -216,8 +237,10 @@ class Boot:
     @staticmethod
     def _settings():
         """What was said to the rig that tests want to know, as RIG_NAME."""
-        return "".join(f"export RIG_{name}={shlex.quote(settings.get(name))}; "
-                       for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED"))
+        return "".join(
+            f"export RIG_{name}={shlex.quote(settings.get(name))}; "
+            for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED")
+        )
 
     def _mark(self, guest, word):
         """Put a mark into the kernel log; the place right after it."""
@@ -235,14 +258,16 @@ class Boot:
 
         def on_line(line):
             if line.startswith("@rig "):
-                return requests.answer(index, line[len("@rig "):])
+                return requests.answer(index, line[len("@rig ") :])
             writer.take(name, reader, line)
             return None
 
-        command = (f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
-                   f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
-                   f"{self._settings()}"
-                   f"exec /tests/{test.name}")
+        command = (
+            f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
+            f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
+            f"{self._settings()}"
+            f"exec /tests/{test.name}"
+        )
         try:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:
@@ -261,14 +286,16 @@ class Boot:
         lines = klog.between(guest.console, start or 0, end)
         found = klog.reports(lines, requests.expected[index])
         if found:
-            writer.fail(self._name(index, test),
-                        "\n".join(["the kernel complained", *found]))
+            writer.fail(self._name(index, test), "\n".join(["the kernel complained", *found]))
         return not found
 
     def log(self):
         """What the guests' kernels have said."""
-        return [line for guest in self.guests for line in
-                [f"{guest.name}:", *klog.between(guest.console, 0, None)]]
+        return [
+            line
+            for guest in self.guests
+            for line in [f"{guest.name}:", *klog.between(guest.console, 0, None)]
+        ]
 
     def finish(self, name, writer):
         """After the last test of healthy guests: what a kernel that watches has to

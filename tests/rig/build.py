@@ -18,18 +18,27 @@ import toolchain
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
-STACK_LIMIT = 512       # bytes a function of the driver may use
+STACK_LIMIT = 512  # bytes a function of the driver may use
 
 # What clang lacks of the configuration that gcc left in the headers.
 CLANG_HEADER = pathlib.Path(__file__).with_name("clang.h")
-CLANG = ["CC=clang", *kernels.OLDER_COMPILER, "CONFIG_CC_IS_GCC=", "CONFIG_CC_IS_CLANG=y",
-         "CONFIG_MITIGATION_RETHUNK=", "CONFIG_MITIGATION_SLS=",
-         "CONFIG_RETHUNK=", "CONFIG_SLS=",
-         "CONFIG_UBSAN_BOUNDS_STRICT=", "CONFIG_STACKPROTECTOR_PER_TASK=",
-         "CONFIG_FTRACE_MCOUNT_USE_CC=", "CONFIG_INIT_STACK_ALL_ZERO=",
-         "KCFLAGS=-Wno-unknown-warning-option -Wno-unused-command-line-argument "
-         "-Wno-duplicate-decl-specifier -fno-stack-protector "
-         f"-include {CLANG_HEADER}"]
+CLANG = [
+    "CC=clang",
+    *kernels.OLDER_COMPILER,
+    "CONFIG_CC_IS_GCC=",
+    "CONFIG_CC_IS_CLANG=y",
+    "CONFIG_MITIGATION_RETHUNK=",
+    "CONFIG_MITIGATION_SLS=",
+    "CONFIG_RETHUNK=",
+    "CONFIG_SLS=",
+    "CONFIG_UBSAN_BOUNDS_STRICT=",
+    "CONFIG_STACKPROTECTOR_PER_TASK=",
+    "CONFIG_FTRACE_MCOUNT_USE_CC=",
+    "CONFIG_INIT_STACK_ALL_ZERO=",
+    "KCFLAGS=-Wno-unknown-warning-option -Wno-unused-command-line-argument "
+    "-Wno-duplicate-decl-specifier -fno-stack-protector "
+    f"-include {CLANG_HEADER}",
+]
 
 
 class BuildError(Exception):
@@ -37,9 +46,14 @@ class BuildError(Exception):
 
 
 def _run(command):
-    done = subprocess.run([str(word) for word in command], text=True, cwd=TOP,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [str(word) for word in command],
+        text=True,
+        cwd=TOP,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if done.returncode:
         raise BuildError(done.stdout)
 
@@ -67,7 +81,7 @@ def link_sources(directory):
                 link.symlink_to(path)
             status = path.stat()
             identity.append((str(link), status.st_mtime_ns, status.st_size))
-    version = directory.parent / "dkms.conf"        # Kbuild reads it there
+    version = directory.parent / "dkms.conf"  # Kbuild reads it there
     if not version.is_symlink():
         version.symlink_to(TOP / "dkms.conf")
     for path in directory.rglob("*"):
@@ -109,14 +123,13 @@ def broken_module(kernel, name, changes):
     try:
         _compile(kernel, directory, kernels.make_arguments(kernel))
     finally:
-        for file in texts:      # the next one starts from what is whole
+        for file in texts:  # the next one starts from what is whole
             (directory / file).unlink()
     return sorted(directory.glob("*.ko"))
 
 
 def _compile(kernel, directory, arguments):
-    _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments, f"M={directory}",
-                      "modules"])
+    _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments, f"M={directory}", "modules"])
     strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     for built in directory.glob("*.ko"):
         subprocess.run([strip, "--strip-debug", built], check=True)
@@ -126,8 +139,11 @@ def warnings(lines, headers):
     """The lines of a compiler's output that complain of our own sources and not of
     a kernel's headers."""
     foreign = (str(headers.parent), "./include/", "./arch/", "warning: pahole")
-    return [text for text in lines if re.search(r"\b(warning|error):", text)
-            and not text.startswith(foreign)]
+    return [
+        text
+        for text in lines
+        if re.search(r"\b(warning|error):", text) and not text.startswith(foreign)
+    ]
 
 
 def targets(names):
@@ -157,8 +173,9 @@ def kernel_modules(kernel, names, directory):
     for line in (kernel.modules / "modules.dep").read_text().splitlines():
         path, _, needs = line.partition(":")
         index[_module_name(path)] = (path, needs.split())
-    builtin = {_module_name(path) for path in
-               (kernel.modules / "modules.builtin").read_text().split()}
+    builtin = {
+        _module_name(path) for path in (kernel.modules / "modules.builtin").read_text().split()
+    }
     order = []
     for name in (name.replace("-", "_") for name in names):
         if name in index:

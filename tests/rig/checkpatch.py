@@ -27,15 +27,15 @@ def _fetch(directory):
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent) as name:
         root = pathlib.Path(name)
-        source = next(found for found in archive.releases("amd64")
-                      if package in found.names())
+        source = next(found for found in archive.releases("amd64") if package in found.names())
         print(f"# fetching {package} for checkpatch.pl", flush=True)
         source.unpack([package], root)
         taken = root / "taken"
         taken.mkdir()
         missing = set(FILES)
-        with lzma.open(next(root.glob("usr/src/*.tar.xz"))) as packed, \
-                tarfile.open(fileobj=packed, mode="r|") as tree:
+        with lzma.open(next(root.glob("usr/src/*.tar.xz"))) as packed, tarfile.open(
+            fileobj=packed, mode="r|"
+        ) as tree:
             for member in tree:
                 base = pathlib.PurePath(member.name)
                 if base.name in missing and base.parent.name == "scripts":

@@ -7,11 +7,13 @@ import sys
 import termios
 import tty
 
-SWITCH = b"\x1d"        # Ctrl-]
-END = b"@rig-exit"      # what the guest's init says when the shell is over
+SWITCH = b"\x1d"  # Ctrl-]
+END = b"@rig-exit"  # what the guest's init says when the shell is over
 # The rig's line is the shell's terminal from now on.
-SHELL = ("stty sane <&3; echo; PS1='guest {index} # ' exec setsid -c sh -i "
-         "</dev/$rig_port >/dev/$rig_port 2>&1")
+SHELL = (
+    "stty sane <&3; echo; PS1='guest {index} # ' exec setsid -c sh -i "
+    "</dev/$rig_port >/dev/$rig_port 2>&1"
+)
 HELP = """
 You are root in guest 0. Ctrl-] goes to the other guest and back; exit in both
 ends the demo. Try: ivshmemctl list; ivshmemctl wait here, ivshmemctl ring 0 1
@@ -58,7 +60,7 @@ def _relay(guests, keyboard):
                 data = key.fileobj.recv(65536)
             except OSError:
                 data = b""
-            tail[key.data] = tail[key.data][-len(END):] + data
+            tail[key.data] = tail[key.data][-len(END) :] + data
             if not data or END in tail[key.data]:
                 selector.unregister(key.fileobj)
                 del alive[key.data]

@@ -35,8 +35,9 @@ def rows(total):
         run = len(lines) - len(missed)
         everything += len(lines)
         covered += run
-        yield f"`src/{name}`", len(lines), f"{100 * run / len(lines):.0f} %", \
-            " ".join(map(str, missed))
+        yield f"`src/{name}`", len(lines), f"{100 * run / len(lines):.0f} %", " ".join(
+            map(str, missed)
+        )
     yield "**all**", everything, f"**{100 * covered / everything:.1f} %**", ""
 
 

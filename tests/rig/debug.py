@@ -64,8 +64,7 @@ def try_mutant(mutant, test, writer):
     finally:
         setup.close()
     found = [line for line in [*listener.lines, *log] if re.search(mutant.report, line)]
-    writer.point(mutant.detector, tap.Point(bool(found), mutant.slip, None,
-                                            listener.lines[-40:]))
+    writer.point(mutant.detector, tap.Point(bool(found), mutant.slip, None, listener.lines[-40:]))
     if found:
         print(f"# {found[0].strip()}", flush=True)
 

@@ -19,7 +19,7 @@ CONFIGS = pathlib.Path(__file__).with_name("debug")
 COMMON = CONFIGS / "guest.config"
 NAMES = sorted({path.stem for path in CONFIGS.glob("*.config")} - {COMMON.stem})
 ARCH = "amd64"
-MEMORY = 256            # MiB that a guest has more
+MEMORY = 256  # MiB that a guest has more
 IMAGE = "arch/x86/boot/bzImage"
 
 # The driver tells kcov and gcov, where the kernel has them, what of it was run.
@@ -42,8 +42,9 @@ def release(tree):
 
 def _build(name, line, tree):
     stamp = tree / "stamp"
-    compiler = subprocess.run(["gcc", "-dumpfullversion"], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
+    compiler = subprocess.run(
+        ["gcc", "-dumpfullversion"], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
     fragments = [COMMON, CONFIGS / f"{name}.config"]
     identity = json.dumps([line, compiler, *(path.read_text() for path in fragments)])
     digest = hashlib.sha256(identity.encode()).hexdigest()
@@ -67,8 +68,7 @@ def _source(line, root):
     package = f"linux-source-{line}"
     source = root / package
     if not source.exists():
-        offers = [release for release in archive.releases(ARCH)
-                  if package in release.names()]
+        offers = [release for release in archive.releases(ARCH) if package in release.names()]
         if not offers:
             raise archive.ArchiveError(f"no release of Debian has {package}")
         print(f"# fetching {package}", flush=True)
@@ -82,8 +82,12 @@ def _source(line, root):
 def _check(config, fragments):
     """What a fragment asks for must not be dropped for want of something else."""
     have = config.read_text().splitlines()
-    missing = [line for path in fragments for line in path.read_text().splitlines()
-               if line.startswith("CONFIG_") and line not in have]
+    missing = [
+        line
+        for path in fragments
+        for line in path.read_text().splitlines()
+        if line.startswith("CONFIG_") and line not in have
+    ]
     if missing:
         raise archive.ArchiveError(f"this kernel cannot have {', '.join(missing)}")
 
@@ -93,8 +97,14 @@ def _make(source, tree, *words):
 
 
 def _run(command, directory):
-    done = subprocess.run([str(word) for word in command], cwd=directory, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, errors="replace")
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=directory,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        errors="replace",
+    )
     if done.returncode:
         raise archive.ArchiveError(f"{command[0]} failed:\n{done.stdout[-3000:]}")

@@ -24,12 +24,11 @@ import topology
 
 FILE_MIB = 64
 PINGS = 2000
-SECONDS = 60            # for any one command
-TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="64M", vectors="4", mem="512",
-                smp="1")
+SECONDS = 60  # for any one command
+TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="64M", vectors="4", mem="512", smp="1")
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError)
 
-COLORS = ("36", "33")   # cyan and yellow, one per guest
+COLORS = ("36", "33")  # cyan and yellow, one per guest
 TERMINAL = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -54,8 +53,7 @@ class Screen:
     def say(cls, index, text):
         with cls.lock:
             for line in text.splitlines():
-                print(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line,
-                      flush=True)
+                print(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line, flush=True)
 
 
 class Demo:
@@ -88,8 +86,7 @@ class Demo:
             except (DemoError, qemu.GuestError) as error:
                 results[index] = error
 
-        threads = [threading.Thread(target=work, args=item)
-                   for item in enumerate((zero, one))]
+        threads = [threading.Thread(target=work, args=item) for item in enumerate((zero, one))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -107,8 +104,10 @@ class Demo:
 
     def messages(self):
         heading("Messages, both ways: text into the memory, a doorbell to say so")
-        texts = ("Hello from guest 0. Can you read this?",
-                 "Guest 1 here: every byte. This came the same way.")
+        texts = (
+            "Hello from guest 0. Can you read this?",
+            "Guest 1 here: every byte. This came the same way.",
+        )
         for sender, text in enumerate(texts):
             other = 1 - sender
             offset = 4096 * sender
@@ -138,27 +137,34 @@ class Demo:
     def file(self):
         heading(f"A file of {FILE_MIB} MiB from guest 0 to guest 1")
         self.quiet(0, f"dd if=/dev/urandom of=/tmp/original bs=1M count={FILE_MIB}")
-        sent, _ = self.both(lambda: self.show(0, "ivshmemctl send --json /tmp/original"),
-                            lambda: self.show(1, "ivshmemctl recv --json /tmp/copy"))
-        sums = self.both(lambda: self.show(0, "sha256sum /tmp/original"),
-                         lambda: self.show(1, "sha256sum /tmp/copy"))
+        sent, _ = self.both(
+            lambda: self.show(0, "ivshmemctl send --json /tmp/original"),
+            lambda: self.show(1, "ivshmemctl recv --json /tmp/copy"),
+        )
+        sums = self.both(
+            lambda: self.show(0, "sha256sum /tmp/original"),
+            lambda: self.show(1, "sha256sum /tmp/copy"),
+        )
         if sums[0].split()[0] != sums[1].split()[0]:
             raise DemoError("the SHA-256 sums differ")
         result = json.loads(sent)
         rate = result["bytes"] / result["seconds"] / (1 << 20)
-        self.summary += [f"file of {FILE_MIB} MiB       arrived, SHA-256 equal",
-                         f"throughput           {rate:.0f} MiB/s, file to file"]
+        self.summary += [
+            f"file of {FILE_MIB} MiB       arrived, SHA-256 equal",
+            f"throughput           {rate:.0f} MiB/s, file to file",
+        ]
 
     def doorbells(self):
         heading(f"Doorbell round trips: {PINGS} times there and back")
         output, _ = self.both(
             lambda: self.show(0, f"ivshmemctl ping --json --count {PINGS} 1"),
-            lambda: self.quiet(1, "ivshmemctl ping --answer --timeout 5 "
-                                  f"--count {PINGS} 0"))
+            lambda: self.quiet(1, "ivshmemctl ping --answer --timeout 5 " f"--count {PINGS} 0"),
+        )
         result = json.loads(output)
         self.summary.append(
             "doorbell round trip  min {min:.0f} µs, median {median:.0f} µs, "
-            "p99 {p99:.0f} µs".format(**result["round_trip_us"]))
+            "p99 {p99:.0f} µs".format(**result["round_trip_us"])
+        )
 
     def run(self):
         self.devices()
@@ -171,15 +177,22 @@ def start():
     """Build what is needed and boot; the machines and what they were built for."""
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server"])
-    setup = boot.Setup(kernel, build.module(kernel), {
-        "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl"})
+    setup = boot.Setup(
+        kernel, build.module(kernel), {"bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl"}
+    )
     heading("Starting")
-    print(f"host    | ivshmem-server with a region of {TOPOLOGY['size']}, "
-          f"{TOPOLOGY['vectors']} vectors per peer")
-    print(f"host    | two guests, Linux {kernel.release}, QEMU with {setup.accel.upper()}, "
-          f"{TOPOLOGY['mem']} MiB each", flush=True)
-    machines = boot.start(setup, topology.Topology(**{
-        key: TOPOLOGY[key] for key in topology.Topology._fields}), [])
+    print(
+        f"host    | ivshmem-server with a region of {TOPOLOGY['size']}, "
+        f"{TOPOLOGY['vectors']} vectors per peer"
+    )
+    print(
+        f"host    | two guests, Linux {kernel.release}, QEMU with {setup.accel.upper()}, "
+        f"{TOPOLOGY['mem']} MiB each",
+        flush=True,
+    )
+    machines = boot.start(
+        setup, topology.Topology(**{key: TOPOLOGY[key] for key in topology.Topology._fields}), []
+    )
     return setup, machines
 
 
@@ -189,8 +202,9 @@ def main():
     setup = machines = None
     try:
         setup, machines = start()
-        print(f"host    | both are up, the driver is loaded "
-              f"({time.monotonic() - begin:.0f} s)")
+        print(
+            f"host    | both are up, the driver is loaded " f"({time.monotonic() - begin:.0f} s)"
+        )
         if settings.get("INTERACTIVE") not in ("", "0"):
             console.attach(machines.guests)
             return 0

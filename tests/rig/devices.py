@@ -13,7 +13,7 @@ import topology as topo
 
 SHM = pathlib.Path("/dev/shm")
 NUMBERS = itertools.count()
-BRIDGE_CHASSIS = 100    # and on; root ports have the numbers from 1
+BRIDGE_CHASSIS = 100  # and on; root ports have the numbers from 1
 
 
 class DeviceError(Exception):
@@ -31,11 +31,14 @@ class Devices:
         self.socket = self.directory / "server"
         self.server = None
         self.program = server
-        self.kinds = [(kind, topo.bar_size(size)) for kind, size in
-                      zip(topo.devices(topology), topo.sizes(topology))]
+        self.kinds = [
+            (kind, topo.bar_size(size))
+            for kind, size in zip(topo.devices(topology), topo.sizes(topology))
+        ]
         # In memory: on a disk a large file with many holes takes minutes.
-        self.plain = {size: os.memfd_create(self.name) for kind, size in self.kinds
-                      if kind == "plain"}
+        self.plain = {
+            size: os.memfd_create(self.name) for kind, size in self.kinds if kind == "plain"
+        }
         for size, file in self.plain.items():
             os.truncate(file, size)
         served = [size for kind, size in self.kinds if kind != "plain"]
@@ -50,12 +53,26 @@ class Devices:
         return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.plain[size]}")
 
     def _start_server(self, size):
-        command = [self.program, "-F", "-S", self.socket, "-M", self.name,
-                   "-l", str(size), "-n", self.topology.vectors, "--fresh-ids"]
+        command = [
+            self.program,
+            "-F",
+            "-S",
+            self.socket,
+            "-M",
+            self.name,
+            "-l",
+            str(size),
+            "-n",
+            self.topology.vectors,
+            "--fresh-ids",
+        ]
         with (self.directory / "server.log").open("wb") as log:
             self.server = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         deadline = time.monotonic() + 10
         while not self._listening():
             if self.server.poll() is not None or time.monotonic() > deadline:
@@ -68,8 +85,9 @@ class Devices:
         """Connecting would make us a peer, so ask the kernel instead: flag
         0x10000 marks a socket that accepts connections."""
         sockets = pathlib.Path("/proc/net/unix").read_text()
-        return re.search(rf" 00010000 .* {re.escape(str(self.socket))}$", sockets,
-                         re.M) is not None
+        return (
+            re.search(rf" 00010000 .* {re.escape(str(self.socket))}$", sockets, re.M) is not None
+        )
 
     def arguments(self):
         """QEMU's arguments for the devices of one guest, in fixed slots."""
@@ -80,23 +98,36 @@ class Devices:
                 continue
             place = f"addr={qemu.FIRST_SLOT + index:#x}"
             if self.topology.bridges:
-                result += ["-device", f"pci-bridge,id=bridge{index},"
-                           f"chassis_nr={BRIDGE_CHASSIS + index},{place}"]
+                result += [
+                    "-device",
+                    f"pci-bridge,id=bridge{index}," f"chassis_nr={BRIDGE_CHASSIS + index},{place}",
+                ]
                 place = f"bus=bridge{index},addr=1"
             if name.isdigit():
                 place += f",acpi-index={name}"
             elif name:
                 place += f",id=named{index}"
-                result += ["-smbios", f"type=41,designation={name},kind=other,instance={index},"
-                           f"pcidev=named{index}"]
+                result += [
+                    "-smbios",
+                    f"type=41,designation={name},kind=other,instance={index},"
+                    f"pcidev=named{index}",
+                ]
             if kind == "plain":
-                result += ["-object", f"memory-backend-file,id=region{index},share=on,"
-                           f"mem-path={self._path(size)},size={size}",
-                           "-device", f"ivshmem-plain,memdev=region{index},{place}"]
+                result += [
+                    "-object",
+                    f"memory-backend-file,id=region{index},share=on,"
+                    f"mem-path={self._path(size)},size={size}",
+                    "-device",
+                    f"ivshmem-plain,memdev=region{index},{place}",
+                ]
             else:
-                result += ["-chardev", f"socket,id=server{index},path={self.socket}",
-                           "-device", f"ivshmem-doorbell,chardev=server{index},"
-                           f"vectors={self.topology.vectors},{place}"]
+                result += [
+                    "-chardev",
+                    f"socket,id=server{index},path={self.socket}",
+                    "-device",
+                    f"ivshmem-doorbell,chardev=server{index},"
+                    f"vectors={self.topology.vectors},{place}",
+                ]
         return result
 
     def clear(self):

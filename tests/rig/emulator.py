@@ -42,6 +42,20 @@ def command(arch):
     root = cache.made(cache.directory() / f"{package}-{SUITE}", fetch)
     libraries = root / "usr/lib" / arches.ALL[arches.HOST].triplet
     loader = next(libraries.glob("ld-linux-*.so.*"))
-    return ["env", f"QEMU_MODULE_DIR={libraries / 'qemu'}", *map(str, (
-        loader, "--library-path", libraries, root / "usr/bin" / arches.ALL[arch].qemu,
-        "-L", root / "usr/share/qemu", "-L", root / "usr/share/seabios"))]
+    return [
+        "env",
+        f"QEMU_MODULE_DIR={libraries / 'qemu'}",
+        *map(
+            str,
+            (
+                loader,
+                "--library-path",
+                libraries,
+                root / "usr/bin" / arches.ALL[arch].qemu,
+                "-L",
+                root / "usr/share/qemu",
+                "-L",
+                root / "usr/share/seabios",
+            ),
+        ),
+    ]

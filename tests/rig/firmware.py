@@ -22,9 +22,13 @@ def programs(name):
 
 
 def _run(*command):
-    done = subprocess.run([str(word) for word in command], text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [str(word) for word in command],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if done.returncode:
         raise FirmwareError(f"{command[0]}: {done.stdout[-2000:]}")
 
@@ -39,10 +43,20 @@ def arguments(topology, arch, qemu, directory):
         _run("iasl", "-p", target, source)
         return ["-acpitable", f"file={target}.aml"]
     machine = arches.ALL[arch]
-    own, overlay, merged = (target.with_suffix(suffix)
-                            for suffix in (".own", ".dtbo", ".dtb"))
-    _run(qemu, "-machine", f"{machine.machine},dumpdtb={own}", "-cpu",
-         machine.cpu["tcg"], "-smp", topology.smp, "-m", topology.mem, "-display", "none")
+    own, overlay, merged = (target.with_suffix(suffix) for suffix in (".own", ".dtbo", ".dtb"))
+    _run(
+        qemu,
+        "-machine",
+        f"{machine.machine},dumpdtb={own}",
+        "-cpu",
+        machine.cpu["tcg"],
+        "-smp",
+        topology.smp,
+        "-m",
+        topology.mem,
+        "-display",
+        "none",
+    )
     _run("dtc", "-q", "-O", "dtb", "-o", overlay, source)
     _run("fdtoverlay", "-i", own, "-o", merged, overlay)
     return ["-dtb", str(merged)]

@@ -42,10 +42,12 @@ def program(name, arch):
     """A program and all that it is linked with, as {name in the guest: path}."""
     top = root(arch)
     triplet = arches.ALL[arch].triplet
-    directories = [f"{base}/{sub}" for base in ("lib", "usr/lib")
-                   for sub in (triplet, f"{triplet}/systemd", "systemd", "")]
-    path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin", f"usr/lib/{triplet}/qemu"),
-                 name)
+    directories = [
+        f"{base}/{sub}"
+        for base in ("lib", "usr/lib")
+        for sub in (triplet, f"{triplet}/systemd", "systemd", "")
+    ]
+    path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin", f"usr/lib/{triplet}/qemu"), name)
     files = {f"bin/{name}": path}
     pending = [path]
     while pending:
@@ -70,8 +72,8 @@ def _find(top, directories, name):
 
 def _needs(path):
     """The program that loads a binary, if it names one, and its libraries."""
-    text = subprocess.run(["readelf", "-W", "-l", "-d", path], text=True,
-                          capture_output=True, check=True).stdout
+    text = subprocess.run(
+        ["readelf", "-W", "-l", "-d", path], text=True, capture_output=True, check=True
+    ).stdout
     loader = re.search(r"program interpreter: (.*)\]", text)
-    return (loader.group(1) if loader else None,
-            re.findall(r"\(NEEDED\).*\[(.*)\]", text))
+    return (loader.group(1) if loader else None, re.findall(r"\(NEEDED\).*\[(.*)\]", text))

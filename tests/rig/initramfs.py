@@ -19,8 +19,7 @@ class Archive:
     def add(self, name, mode, content=b"", device=(0, 0)):
         self.inode += 1
         name = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device,
-                  len(name), 0)
+        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0)
         header = b"070701" + b"".join(b"%08X" % field for field in fields) + name
         for part in (header, content):
             self.parts.append(part + bytes(-len(part) % 4))
@@ -35,8 +34,9 @@ def write(path, files, arch=arches.HOST):
     {name in the guest: path on the host}; all of them can be executed."""
     archive = Archive()
     contents = {"init": INIT, "bin/busybox": guest_programs.busybox(arch), **files}
-    parents = {str(parent) for name in contents
-               for parent in pathlib.PurePath(name).parents} - {"."}
+    parents = {str(parent) for name in contents for parent in pathlib.PurePath(name).parents} - {
+        "."
+    }
     for name in sorted(parents.union(DIRECTORIES)):
         archive.add(name, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))

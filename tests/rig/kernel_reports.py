@@ -22,7 +22,7 @@ SCRIPT = pathlib.Path(__file__).with_name("kernel_reports.sh")
 
 def take(guest, name, writer, seconds):
     """Ask a guest after its last test, which is named."""
-    found = {"leak": [], "file": []}    # what lines begin with: paragraphs
+    found = {"leak": [], "file": []}  # what lines begin with: paragraphs
     paragraph = []
 
     def on_line(line):
@@ -44,7 +44,7 @@ def take(guest, name, writer, seconds):
         try:
             data = base64.b64decode("".join(text), validate=True)
         except binascii.Error:
-            continue            # a line was lost on the way
+            continue  # a line was lost on the way
         _count(pathlib.Path(first.split()[1]), data, counts)
     if counts:
         _keep(counts)
@@ -57,9 +57,14 @@ def _count(path, data, counts):
         target = pathlib.Path(directory) / path.name
         target.write_bytes(data)
         target.with_suffix(".gcno").symlink_to(path.with_suffix(".gcno"))
-        done = subprocess.run(["gcov", "--json-format", "--stdout", target.name],
-                              cwd=directory, text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["gcov", "--json-format", "--stdout", target.name],
+            cwd=directory,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
             name = "/".join(pathlib.Path(file["file"]).parts[-2:])

@@ -35,9 +35,13 @@ OVERRIDES = ["CONFIG_DEBUG_INFO_BTF_MODULES="]
 OLDER_COMPILER = ["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
 
 
-class Kernel(collections.namedtuple(
-        "Kernel", "line arch release image modules headers toolchain instruments",
-        defaults=[None, ()])):
+class Kernel(
+    collections.namedtuple(
+        "Kernel",
+        "line arch release image modules headers toolchain instruments",
+        defaults=[None, ()],
+    )
+):
     """toolchain is None, or (release of Debian, gcc) that modules are built with;
     instruments are more arguments for make, for a kernel that watches."""
 
@@ -52,9 +56,14 @@ class Kernel(collections.namedtuple(
 def make_arguments(kernel):
     """Arguments for make that build modules for a kernel."""
     _, gcc = kernel.toolchain or (None, "gcc")
-    return ["-C", str(kernel.headers), *OVERRIDES,
-            *([] if kernel.toolchain else OLDER_COMPILER),
-            *gcc_arguments(kernel.arch, gcc), *kernel.instruments]
+    return [
+        "-C",
+        str(kernel.headers),
+        *OVERRIDES,
+        *([] if kernel.toolchain else OLDER_COMPILER),
+        *gcc_arguments(kernel.arch, gcc),
+        *kernel.instruments,
+    ]
 
 
 def gcc_arguments(arch, gcc):
@@ -67,8 +76,9 @@ def gcc_arguments(arch, gcc):
 def offers(source):
     """The kernels that an archive lists headers of, as {line: {flavour: releases}},
     the newest first; flavours as Debian names them: amd64, cloud-amd64, rt-amd64."""
-    pattern = re.compile(r"linux-headers-((\d+\.\d+)\.\d\S*?"
-                         rf"-((?:[a-z]+-)?{source.arch}(?:-\w+)?))")
+    pattern = re.compile(
+        r"linux-headers-((\d+\.\d+)\.\d\S*?" rf"-((?:[a-z]+-)?{source.arch}(?:-\w+)?))"
+    )
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for match in filter(None, map(pattern.fullmatch, source.names())):
         release, line, flavour = match.groups()
@@ -80,16 +90,20 @@ def offers(source):
 def is_served(source, release):
     """Are headers and image on the mirror? The image is signed, which takes some days
     longer, and since 7.x it is a package of another name."""
-    images = [name for name in (f"linux-binary-{release}", f"linux-image-{release}")
-              if name in source.names()]
+    images = [
+        name
+        for name in (f"linux-binary-{release}", f"linux-image-{release}")
+        if name in source.names()
+    ]
     return bool(images) and all(map(source.serves, [f"linux-headers-{release}", images[0]]))
 
 
 def newest(source, line):
     """The newest kernels of a line that a mirror serves: {flavour: release}."""
-    found = {flavour: next((release for release in releases if is_served(source, release)),
-                           None)
-             for flavour, releases in sorted(offers(source)[line].items())}
+    found = {
+        flavour: next((release for release in releases if is_served(source, release)), None)
+        for flavour, releases in sorted(offers(source)[line].items())
+    }
     return {flavour: release for flavour, release in found.items() if release}
 
 
@@ -102,29 +116,40 @@ def find(name, arch="amd64"):
     """The kernel of a line such as "6.12", fetched if it is not cached."""
     if name in debugkernel.NAMES and arch == debugkernel.ARCH:
         tree = debugkernel.find(name, DEFAULT)
-        return Kernel(DEFAULT, arch, debugkernel.release(tree), tree / debugkernel.IMAGE,
-                      tree, tree, None, debugkernel.INSTRUMENTS)
+        return Kernel(
+            DEFAULT,
+            arch,
+            debugkernel.release(tree),
+            tree / debugkernel.IMAGE,
+            tree,
+            tree,
+            None,
+            debugkernel.INSTRUMENTS,
+        )
     wanted = re.fullmatch(rf"(\d+\.\d+)(?:-({'|'.join(FLAVOURS)}))?(?:/(\w+))?", name)
     if not wanted:
         raise archive.ArchiveError(
             f"KERNEL={name}: give a line such as {DEFAULT}, or {DEFAULT}/trixie, "
             f"a flavour of it such as {' or '.join(f'{DEFAULT}-{one}' for one in FLAVOURS)}, "
-            f"or for amd64 {' or '.join(debugkernel.NAMES)}")
+            f"or for amd64 {' or '.join(debugkernel.NAMES)}"
+        )
     line, flavour, codename = wanted.groups()
     root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
     with cache.locked(root):
         if not (root / "kernel.json").exists():
-            sources = [archive.Archive(codename, arch)] if codename else \
-                archive.releases(arch)
+            sources = [archive.Archive(codename, arch)] if codename else archive.releases(arch)
             names = [FLAVOURS[flavour]] if flavour else USUAL
             _fetch(*_search(line, [name.format(arch=arch) for name in names], sources), root)
     facts = json.loads((root / "kernel.json").read_text())
-    if not codename and arch != arches.HOST and \
-       facts["origin"] != archive.host_release():
+    if not codename and arch != arches.HOST and facts["origin"] != archive.host_release():
         codename = facts["origin"]
-    return Kernel(line, arch, facts["release"],
-                  *(root / facts[name] for name in ("image", "modules", "headers")),
-                  (codename, facts["gcc"]) if codename else None)
+    return Kernel(
+        line,
+        arch,
+        facts["release"],
+        *(root / facts[name] for name in ("image", "modules", "headers")),
+        (codename, facts["gcc"]) if codename else None,
+    )
 
 
 def named(flavours, arch):
@@ -148,7 +173,8 @@ def _search(line, flavours, sources):
                 return source, found[flavour]
     raise archive.ArchiveError(
         f"no Debian release carries a {line} kernel of flavour {' or '.join(flavours)} "
-        f"(tried {', '.join(archive.RELEASES)})")
+        f"(tried {', '.join(archive.RELEASES)})"
+    )
 
 
 def header_packages(source, release):
@@ -156,15 +182,16 @@ def header_packages(source, release):
     this machine's, whose programs run here)."""
     headers = f"linux-headers-{release}"
     needs = source.depends(headers)
-    return ([headers, *(name for name in needs if name.startswith("linux-headers-"))],
-            [name for name in needs if name.startswith("linux-kbuild-")])
+    return (
+        [headers, *(name for name in needs if name.startswith("linux-headers-"))],
+        [name for name in needs if name.startswith("linux-kbuild-")],
+    )
 
 
 def _unpack(source, release, root):
     """7.x splits the image."""
     headers, build = header_packages(source, release)
-    image = [f"linux-{part}-{release}" for part in
-             ("image", "binary", "modules", "base")]
+    image = [f"linux-{part}-{release}" for part in ("image", "binary", "modules", "base")]
     source.unpack([*headers, *(name for name in image if name in source.names())], root)
     archive.Archive(source.release, arches.HOST).unpack(build, root)
 
@@ -182,8 +209,9 @@ def _fetch(source, release, root):
         work.rename(root)
         _fix_makefile(root, release)
         _fix_programs(root, archive.Archive(source.release, arches.HOST))
-        subprocess.run(["depmod", "-b", root / facts["modules"].split("lib/")[0],
-                        release], check=True)
+        subprocess.run(
+            ["depmod", "-b", root / facts["modules"].split("lib/")[0], release], check=True
+        )
         facts.update(origin=source.release, gcc=compiler(source, release))
         (root / "kernel.json").write_text(json.dumps(facts))
     finally:
@@ -208,30 +236,36 @@ def headers(source, line):
         root.mkdir(parents=True)
         wanted = [header_packages(source, release) for release in found.values()]
         for archives, names in (
-                (source, {name for own, _ in wanted for name in own}),
-                (archive.Archive(source.release, arches.HOST),
-                 {name for _, build in wanted for name in build})):
+            (source, {name for own, _ in wanted for name in own}),
+            (
+                archive.Archive(source.release, arches.HOST),
+                {name for _, build in wanted for name in build},
+            ),
+        ):
             archives.unpack(sorted(names), root)
         for release in found.values():
             _fix_makefile(root, release)
         stamp.write_text(json.dumps(found))
-    return {flavour: root / f"usr/src/linux-headers-{release}"
-            for flavour, release in found.items()}
+    return {
+        flavour: root / f"usr/src/linux-headers-{release}" for flavour, release in found.items()
+    }
 
 
 def _layout(root, release):
     """Where the parts are, relative to the root."""
+
     def first(*names):
         for name in names:
             if (root / name).exists():
                 return name
         raise archive.ArchiveError(f"kernel {release} has none of {names}")
+
     return {
         "release": release,
-        "image": first(f"boot/vmlinuz-{release}",
-                       f"usr/lib/modules/{release}/vmlinuz"),
-        "modules": first(f"lib/modules/{release}/kernel",
-                         f"usr/lib/modules/{release}/kernel")[:-len("/kernel")],
+        "image": first(f"boot/vmlinuz-{release}", f"usr/lib/modules/{release}/vmlinuz"),
+        "modules": first(f"lib/modules/{release}/kernel", f"usr/lib/modules/{release}/kernel")[
+            : -len("/kernel")
+        ],
         "headers": first(f"usr/src/linux-headers-{release}"),
     }
 
@@ -251,14 +285,15 @@ def _fix_programs(root, source):
             continue
         if not libraries.exists():
             names = ("libc6", "libelf1t64", "libelf1", "zlib1g", "libzstd1")
-            source.unpack([name for name in names if name in source.names()],
-                          libraries)
+            source.unpack([name for name in names if name in source.names()], libraries)
         loader = next(libraries.glob("**/ld-linux-*.so.*"))
         real = path.with_name(f"{path.name}.elf")
         path.rename(real)
-        path.write_text(f'#!/bin/sh\nexec "{loader}" --library-path "{loader.parent}'
-                        f':{libraries}/usr/lib/{loader.parent.name}:{libraries}/lib/'
-                        f'{loader.parent.name}" --argv0 "$0" "{real}" "$@"\n')
+        path.write_text(
+            f'#!/bin/sh\nexec "{loader}" --library-path "{loader.parent}'
+            f":{libraries}/usr/lib/{loader.parent.name}:{libraries}/lib/"
+            f'{loader.parent.name}" --argv0 "$0" "{real}" "$@"\n'
+        )
         path.chmod(0o755)
 
 
@@ -267,8 +302,13 @@ def _needs_library(path):
         if file.read(4) != b"\x7fELF":
             return False
     # The loader complains before the program sees that it has no arguments.
-    done = subprocess.run([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, timeout=10)
+    done = subprocess.run(
+        [path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=10,
+    )
     return b"GLIBC_" in done.stderr or b"shared libraries" in done.stderr
 
 

@@ -15,25 +15,55 @@ import time
 # Work that is short earns them on an emulated processor that waits for its turn. Nor is
 # the fault of a program: tests cause those.
 FAULTS = (
-    r"\bBUG\b", r"\bWARNING:", r"\[#\d+\]", r"Kernel panic", r"Call [Tt]race",
-    r"[Uu]nable to handle", r"general protection fault", r"double fault", r"Bad pagetable",
-    r"Insufficient stack space", r"Bad mode in", r"SError Interrupt",
+    r"\bBUG\b",
+    r"\bWARNING:",
+    r"\[#\d+\]",
+    r"Kernel panic",
+    r"Call [Tt]race",
+    r"[Uu]nable to handle",
+    r"general protection fault",
+    r"double fault",
+    r"Bad pagetable",
+    r"Insufficient stack space",
+    r"Bad mode in",
+    r"SError Interrupt",
     # The sanitizers, and what looks after objects, locks and counts
-    r"\bKASAN\b", r"\bUBSAN\b", r"unreferenced object", r"refcount_t:",
-    r"list_(add|del) corruption", r"INFO: trying to register non-static key",
-    r"exited with (preempt_count|irqs disabled)", r"huh, entered softirq",
+    r"\bKASAN\b",
+    r"\bUBSAN\b",
+    r"unreferenced object",
+    r"refcount_t:",
+    r"list_(add|del) corruption",
+    r"INFO: trying to register non-static key",
+    r"exited with (preempt_count|irqs disabled)",
+    r"huh, entered softirq",
     r"bad: scheduling from the idle thread",
     # Somebody does not come on
-    r"INFO: task .* blocked", r"INFO: rcu", r"rcu: .*detected stall", r"self-detected stall",
-    r"kthread starved", r"hard LOCKUP", r"non-responsive CSD lock", r"NETDEV WATCHDOG",
-    r"unregister_netdevice: waiting", r"irq .*nobody cared",
+    r"INFO: task .* blocked",
+    r"INFO: rcu",
+    r"rcu: .*detected stall",
+    r"self-detected stall",
+    r"kthread starved",
+    r"hard LOCKUP",
+    r"non-responsive CSD lock",
+    r"NETDEV WATCHDOG",
+    r"unregister_netdevice: waiting",
+    r"irq .*nobody cared",
     # Pages and page tables
-    r"\bbad (pgd|p4d|pud|pmd|pte)\b", r"page dumped because", r"[Bb]ad swap (file|offset) entry",
-    r"leaked out to the #PF handler", r"Corrupted page table", r"vmalloc error:",
+    r"\bbad (pgd|p4d|pud|pmd|pte)\b",
+    r"page dumped because",
+    r"[Bb]ad swap (file|offset) entry",
+    r"leaked out to the #PF handler",
+    r"Corrupted page table",
+    r"vmalloc error:",
     # Something was registered twice, or given back that was not there
-    r"VFS: Busy inodes", r"file count is 0", r"free nonexistent resource",
-    r"resource sanity check", r"with -EEXIST, don't try to register",
-    r"kobject: .* tried to init an initialized", r"cannot create duplicate filename")
+    r"VFS: Busy inodes",
+    r"file count is 0",
+    r"free nonexistent resource",
+    r"resource sanity check",
+    r"with -EEXIST, don't try to register",
+    r"kobject: .* tried to init an initialized",
+    r"cannot create duplicate filename",
+)
 REPORTS = re.compile("|".join(FAULTS))
 
 # KCSAN sees the races of the whole kernel. Those that it has without us are known to
@@ -41,8 +71,9 @@ REPORTS = re.compile("|".join(FAULTS))
 # where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and
 # yet what these two race about is on the sleeper's own stack.
 RACE = re.compile(r"BUG: KCSAN")
-KERNELS_RACE = re.compile(r"hrtimer_wakeup / schedule_hrtimeout_range|"
-                          r"poll_schedule_timeout\S* / pollwake")
+KERNELS_RACE = re.compile(
+    r"hrtimer_wakeup / schedule_hrtimeout_range|" r"poll_schedule_timeout\S* / pollwake"
+)
 RACE_END = re.compile(r"={60}")
 STACK = re.compile(r"(read|write)\b.* (to|from) 0x\w+ of \d+ bytes by ")
 INTERRUPTED = re.compile(r"\basm_\w+\+")
@@ -95,8 +126,11 @@ def is_ours(report):
 def is_kernels(lines):
     """Does the report that begins with the first of these have nothing to do with us?"""
     report = list(itertools.takewhile(lambda line: not TRACE_END.search(line), lines))
-    return bool(KERNELS_WARNING.search(lines[0])) and \
-        any(map(KERNELS_CALLER.search, report)) and not any(map(OURS.search, report))
+    return (
+        bool(KERNELS_WARNING.search(lines[0]))
+        and any(map(KERNELS_CALLER.search, report))
+        and not any(map(OURS.search, report))
+    )
 
 
 def reports(lines, expected=()):
@@ -110,8 +144,9 @@ def reports(lines, expected=()):
         inside = inside and not TRACE_END.search(line)
         if inside or not REPORTS.search(line):
             continue
-        if not any(re.search(pattern, line) for pattern in expected) and \
-           not is_kernels(lines[index:]):
-            return lines[index:index + EXCERPT_LINES]
+        if not any(re.search(pattern, line) for pattern in expected) and not is_kernels(
+            lines[index:]
+        ):
+            return lines[index : index + EXCERPT_LINES]
         inside = True
     return []

@@ -16,14 +16,20 @@ import kernels
 import settings
 import tap
 
+BLACK = ("tests/rig", "tests/packages", "tests/host")
 # The driver compiles for all of these without a warning.
 LINES = ("5.10", "6.1", "6.12", "7.3")
 
 
 def output_of(*command):
-    done = subprocess.run([str(word) for word in command], text=True, cwd=build.TOP,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [str(word) for word in command],
+        text=True,
+        cwd=build.TOP,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     return done.returncode, done.stdout.splitlines()
 
 
@@ -39,17 +45,24 @@ def compile_module(line, name, *arguments):
     directory = build.BUILD / "lint" / f"{name}-{line}"
     shutil.rmtree(directory, ignore_errors=True)
     build.link_sources(directory)
-    status, lines = output_of("make", f"-j{os.cpu_count()}",
-                              *kernels.make_arguments(kernel), *arguments,
-                              "W=1", f"M={directory}", "modules")
+    status, lines = output_of(
+        "make",
+        f"-j{os.cpu_count()}",
+        *kernels.make_arguments(kernel),
+        *arguments,
+        "W=1",
+        f"M={directory}",
+        "modules",
+    )
     return build.warnings(lines, kernel.headers) or (lines[-20:] if status else [])
 
 
 def check_module():
     for line in LINES:
-        yield (f"module for {line}, gcc W=1",
-               compile_module(line, "gcc",
-                              f"KCFLAGS=-Wframe-larger-than={build.STACK_LIMIT}"))
+        yield (
+            f"module for {line}, gcc W=1",
+            compile_module(line, "gcc", f"KCFLAGS=-Wframe-larger-than={build.STACK_LIMIT}"),
+        )
     yield "module, sparse", compile_module(kernels.DEFAULT, "sparse", "C=2")
     yield "module, clang", compile_module(kernels.DEFAULT, "clang", *build.CLANG)
 
@@ -57,31 +70,54 @@ def check_module():
 def check_style():
     program = checkpatch.program()
     for path in sorted(build.SOURCE.rglob("*.[ch]")):
-        yield (f"checkpatch --strict {path.relative_to(build.TOP)}",
-               failing("perl", program, "--no-tree", "--strict", "--terse",
-                       "--no-summary", "--file", path))
+        yield (
+            f"checkpatch --strict {path.relative_to(build.TOP)}",
+            failing(
+                "perl", program, "--no-tree", "--strict", "--terse", "--no-summary", "--file", path
+            ),
+        )
 
 
 def make_variable(name):
-    _, lines = output_of("make", "-s", "--no-print-directory",
-                         f"--eval=show:;@:$(info $({name}))", "show")
+    _, lines = output_of(
+        "make", "-s", "--no-print-directory", f"--eval=show:;@:$(info $({name}))", "show"
+    )
     return shlex.split(lines[-1])
 
 
 def check_user_space():
-    tops = {"lib": "user-flags", "examples": "user-flags", "tools": "user-flags",
-            "tests/host": "user-flags",
-            "tests/guest": "GUEST_CFLAGS", "tests/bench": "BENCH_CFLAGS",
-            "tests/soak": "SOAK_CFLAGS"}
+    tops = {
+        "lib": "user-flags",
+        "examples": "user-flags",
+        "tools": "user-flags",
+        "tests/host": "user-flags",
+        "tests/guest": "GUEST_CFLAGS",
+        "tests/bench": "BENCH_CFLAGS",
+        "tests/soak": "SOAK_CFLAGS",
+    }
     for compiler in ("gcc", "clang"):
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = [pool.submit(failing, compiler, *flags, "-Werror", "-c",
-                                "-MMD", "-MF", "/dev/null", "-o", "/dev/null", path)
-                    for top, flags in ((top, make_variable(name))
-                                       for top, name in tops.items())
-                    for path in sorted((build.TOP / top).rglob("*.c"))]
-            yield (f"user space and tests, {compiler}",
-                   [line for job in jobs for line in job.result()])
+            jobs = [
+                pool.submit(
+                    failing,
+                    compiler,
+                    *flags,
+                    "-Werror",
+                    "-c",
+                    "-MMD",
+                    "-MF",
+                    "/dev/null",
+                    "-o",
+                    "/dev/null",
+                    path,
+                )
+                for top, flags in ((top, make_variable(name)) for top, name in tops.items())
+                for path in sorted((build.TOP / top).rglob("*.c"))
+            ]
+            yield (
+                f"user space and tests, {compiler}",
+                [line for job in jobs for line in job.result()],
+            )
 
 
 def sources():
@@ -94,15 +130,18 @@ def sources():
 
 def is_shell(path):
     with path.open("rb") as file:
-        return path.suffix == ".sh" or \
-            re.match(rb"#!.*\b(ba|da)?sh\b", file.readline()) is not None
+        return (
+            path.suffix == ".sh" or re.match(rb"#!.*\b(ba|da)?sh\b", file.readline()) is not None
+        )
 
 
 def check_scripts():
     # SC1091: scripts for guests source files that are there only.
     yield "shellcheck", failing("shellcheck", "--exclude=SC1091", *filter(is_shell, sources()))
-    yield "pyflakes", failing(
-        "pyflakes3", *(path for path in sources() if path.suffix == ".py"))
+    yield "pyflakes", failing("pyflakes3", *(path for path in sources() if path.suffix == ".py"))
+    # Debian's, whatever else is called so: pyproject.toml says what they check.
+    yield "mypy", failing("/usr/bin/mypy", "--cache-dir=/dev/null")
+    yield "black", failing("/usr/bin/black", "--check", "--quiet", "--diff", *BLACK)
 
 
 def main():

@@ -29,8 +29,19 @@ ENVIRONMENT = {"QUICK": "1", "SLOW": "5"}
 
 # What runs on the other flavours of a line: what depends on the size of a page, and on
 # interrupts that are threads. These are parts of names: race takes trace and ctl_trace, too.
-FLAVOUR_TESTS = ("boot", "file", "ioctl", "mmap", "poll", "race", "rebind", "registers",
-                 "reset", "vectors", "wait")
+FLAVOUR_TESTS = (
+    "boot",
+    "file",
+    "ioctl",
+    "mmap",
+    "poll",
+    "race",
+    "rebind",
+    "registers",
+    "reset",
+    "vectors",
+    "wait",
+)
 
 # One row builds at a time, as rows share toolchains, kernels and programs.
 BUILDING = threading.Lock()
@@ -57,13 +68,16 @@ def wanted():
     names = settings.get("KERNEL").split(",")
     archs = settings.get("ARCH") or ",".join(arches.ALL)
     every = lines()
-    chosen = {key: source for key, source in every.items()
-              if key[1] in archs.split(",") and (names == [""] or key[0] in names)}
+    chosen = {
+        key: source
+        for key, source in every.items()
+        if key[1] in archs.split(",") and (names == [""] or key[0] in names)
+    }
     if not chosen:
-        raise archive.ArchiveError("Debian has " + ", ".join(
-            f"{line} for {arch}" for line, arch in sorted(every)))
-    return dict(sorted(chosen.items(), key=lambda item: kernels.age(item[0][0]),
-                       reverse=True))
+        raise archive.ArchiveError(
+            "Debian has " + ", ".join(f"{line} for {arch}" for line, arch in sorted(every))
+        )
+    return dict(sorted(chosen.items(), key=lambda item: kernels.age(item[0][0]), reverse=True))
 
 
 class Line:
@@ -73,7 +87,7 @@ class Line:
         self.name = f"{line} {source.arch}"
         self.line, self.source, self.writer = line, source, writer
         self.row = results.Row(line, source.arch, source.release)
-        self.flavours = []      # that KERNEL= can add to the line
+        self.flavours = []  # that KERNEL= can add to the line
 
     def run(self):
         try:
@@ -90,19 +104,29 @@ class Line:
         """Build for every flavour, by both compilers."""
         headers = kernels.headers(self.source, self.line)
         self.flavours = kernels.named(headers, self.source.arch)
-        release = next(iter(headers.values())).name[len("linux-headers-"):]
+        release = next(iter(headers.values())).name[len("linux-headers-") :]
         gcc = kernels.compiler(self.source, release)
         tools = toolchain.Toolchain(self.source.release, gcc)
         self.row.gcc, self.row.clang = tools.version(gcc), tools.version("clang")
         for flavour, directory in headers.items():
             for name, arguments in (("gcc", []), ("clang", build.CLANG)):
                 problems = self._compile(
-                    tools, directory, f"{flavour}-{name}",
-                    *kernels.gcc_arguments(self.source.arch, gcc), *arguments)
+                    tools,
+                    directory,
+                    f"{flavour}-{name}",
+                    *kernels.gcc_arguments(self.source.arch, gcc),
+                    *arguments,
+                )
                 self.row.built(flavour, name, not problems)
-                self.writer.point(f"{self.line} {flavour}", tap.Point(
-                    not problems, f"built by {name} {getattr(self.row, name)}, "
-                    "no warnings", None, problems))
+                self.writer.point(
+                    f"{self.line} {flavour}",
+                    tap.Point(
+                        not problems,
+                        f"built by {name} {getattr(self.row, name)}, " "no warnings",
+                        None,
+                        problems,
+                    ),
+                )
 
     def _compile(self, tools, headers, name, *arguments):
         """What make complains of."""
@@ -110,8 +134,15 @@ class Line:
         shutil.rmtree(directory, ignore_errors=True)
         build.link_sources(directory)
         status, output = tools.run(
-            "make", "-C", headers, *kernels.OVERRIDES, *arguments, "W=1",
-            f"M={directory}", "modules")
+            "make",
+            "-C",
+            headers,
+            *kernels.OVERRIDES,
+            *arguments,
+            "W=1",
+            f"M={directory}",
+            "modules",
+        )
         found = output.splitlines()
         return build.warnings(found, headers) or (found[-20:] if status else [])
 
@@ -134,8 +165,13 @@ class Line:
             self._run_suite(flavour, tests or ",".join(FLAVOUR_TESTS))
 
     def _run_suite(self, flavour, tests):
-        environment = {**ENVIRONMENT, **os.environ, "ARCH": self.source.arch,
-                       "KERNEL": self._kernel(flavour), "TESTS": tests}
+        environment = {
+            **ENVIRONMENT,
+            **os.environ,
+            "ARCH": self.source.arch,
+            "KERNEL": self._kernel(flavour),
+            "TESTS": tests,
+        }
         reader = suite.run(f"{self.name} {flavour}".strip(), environment, self.writer)
         self.row.ran(flavour, reader)
 
@@ -143,8 +179,10 @@ class Line:
 def prepare():
     """Build the programs that all rows share."""
     build.targets(["build/ivshmem-server"])
-    names = ["static/ivshmemctl", *{f"guest/{test.path.stem}" for test in run.guest_tests()
-                                    if test.compiled}]
+    names = [
+        "static/ivshmemctl",
+        *{f"guest/{test.path.stem}" for test in run.guest_tests() if test.compiled},
+    ]
     for arch in arches.ALL:
         build.programs(names, arch)
 
@@ -163,7 +201,7 @@ def main():
         for row in rows:
             if row.source.arch == arch:
                 row.run()
-                if not settings.get("TESTS"):     # a part is no result
+                if not settings.get("TESTS"):  # a part is no result
                     results.write(row.row)
 
     threads = [threading.Thread(target=work, args=(arch,)) for arch in arches.ALL]

@@ -11,54 +11,126 @@ import collections
 # changes is {(file, text that is there once): what to put there}; report is what the
 # kernel has to say when the test has run; append is for its command line.
 Mutant = collections.namedtuple(
-    "Mutant", "detector slip kernel test changes report append", defaults=[""])
+    "Mutant", "detector slip kernel test changes report append", defaults=[""]
+)
 
 ALL = (
-    Mutant("PROVE_LOCKING", "interrupts are let in while a lock of their handler is held",
-           "kasan", "poll", {
-               ("core/event.c", "	spin_lock_irqsave(&vec->lock, flags);\n	if (old &&"):
-                   "	flags = 0;\n	spin_lock(&vec->lock);\n	if (old &&",
-               ("core/event.c", "	spin_unlock_irqrestore(&vec->lock, flags);\n	smp_mb();"):
-                   "	spin_unlock(&vec->lock);\n	smp_mb();",
-           }, r"WARNING: inconsistent lock state"),
-    Mutant("DEBUG_ATOMIC_SLEEP", "a mutex is taken, and waited for, with a spinlock held",
-           "kasan", "poll", {
-               ("core/eventfd.c", "	mutex_lock(&file->lock);\n"):
-                   "	spin_lock_irq(&file->peer->any.lock);\n	mutex_lock(&file->lock);\n"
-                   "	spin_unlock_irq(&file->peer->any.lock);\n",
-           }, r"BUG: sleeping function called from invalid context"),
-    Mutant("KASAN", "an eventfd that is given back stays in the list of its vector",
-           "kasan", "poll", {
-               ("core/eventfd.c", "		ivshmem_listen(&file->peer->vectors[vector], "
-                "&b->listener, NULL);\n"): "",
-           }, r"BUG: KASAN: slab-use-after-free"),
-    Mutant("DEBUG_KMEMLEAK", "closing a file forgets to free it",
-           "kasan", "poll", {
-               ("core/file.c", "	file_put(&file->listener);\n	put_device(&idev->dev);"):
-                   "	put_device(&idev->dev);",
-           }, r"unreferenced object"),
-    Mutant("UBSAN", "a loop over an array takes one step too many",
-           "kasan", "wait", {
-               ("core/wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
-           }, r"UBSAN: array-index-out-of-bounds"),
-    Mutant("DEBUG_OBJECTS", "a peer is handed to RCU for freeing twice",
-           "kasan", "poll-memory", {
-               ("core/peer.c", "	kvfree_rcu(file->peer, rcu);"):
-                   "	kvfree_rcu(file->peer, rcu);\n	kvfree_rcu(file->peer, rcu);",
-           }, r"Double-freed call|ODEBUG"),
-    Mutant("DMA_API_DEBUG", "a mapping for DMA is not undone when the device goes",
-           "kasan", "rebind", {
-               ("pci/pci.c", "	pci_set_drvdata(pdev, ip);\n	ret ="):
-                   "	dma_map_single(&pdev->dev, ip, sizeof(*ip), DMA_TO_DEVICE);\n"
-                   "	pci_set_drvdata(pdev, ip);\n	ret =",
-           }, r"DMA-API: .*device driver has pending DMA allocations"),
-    Mutant("FAULT_INJECTION", "nobody looks whether there was memory for an eventfd",
-           "kasan", "faults", {
-               ("core/eventfd.c", "	if (!b)\n		return ERR_PTR(-ENOMEM);\n	ret ="): "	ret =",
-           }, r"KASAN: null-ptr-deref|NULL pointer dereference"),
-    Mutant("KCSAN", "a count is read as if no interrupt could change it",
-           "kcsan", "race", {
-               ("core/event.c", "	return atomic64_read(&file->peer->vectors[vector].count) - seen;"):
-                   "	return file->peer->vectors[vector].count.counter - seen;",
-           }, r"BUG: KCSAN: data-race in .*ivshmem_", "kcsan.skip_watch=200"),
+    Mutant(
+        "PROVE_LOCKING",
+        "interrupts are let in while a lock of their handler is held",
+        "kasan",
+        "poll",
+        {
+            (
+                "core/event.c",
+                "	spin_lock_irqsave(&vec->lock, flags);\n	if (old &&",
+            ): "	flags = 0;\n	spin_lock(&vec->lock);\n	if (old &&",
+            (
+                "core/event.c",
+                "	spin_unlock_irqrestore(&vec->lock, flags);\n	smp_mb();",
+            ): "	spin_unlock(&vec->lock);\n	smp_mb();",
+        },
+        r"WARNING: inconsistent lock state",
+    ),
+    Mutant(
+        "DEBUG_ATOMIC_SLEEP",
+        "a mutex is taken, and waited for, with a spinlock held",
+        "kasan",
+        "poll",
+        {
+            (
+                "core/eventfd.c",
+                "	mutex_lock(&file->lock);\n",
+            ): "	spin_lock_irq(&file->peer->any.lock);\n	mutex_lock(&file->lock);\n"
+            "	spin_unlock_irq(&file->peer->any.lock);\n",
+        },
+        r"BUG: sleeping function called from invalid context",
+    ),
+    Mutant(
+        "KASAN",
+        "an eventfd that is given back stays in the list of its vector",
+        "kasan",
+        "poll",
+        {
+            (
+                "core/eventfd.c",
+                "		ivshmem_listen(&file->peer->vectors[vector], " "&b->listener, NULL);\n",
+            ): "",
+        },
+        r"BUG: KASAN: slab-use-after-free",
+    ),
+    Mutant(
+        "DEBUG_KMEMLEAK",
+        "closing a file forgets to free it",
+        "kasan",
+        "poll",
+        {
+            (
+                "core/file.c",
+                "	file_put(&file->listener);\n	put_device(&idev->dev);",
+            ): "	put_device(&idev->dev);",
+        },
+        r"unreferenced object",
+    ),
+    Mutant(
+        "UBSAN",
+        "a loop over an array takes one step too many",
+        "kasan",
+        "wait",
+        {
+            ("core/wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
+        },
+        r"UBSAN: array-index-out-of-bounds",
+    ),
+    Mutant(
+        "DEBUG_OBJECTS",
+        "a peer is handed to RCU for freeing twice",
+        "kasan",
+        "poll-memory",
+        {
+            (
+                "core/peer.c",
+                "	kvfree_rcu(file->peer, rcu);",
+            ): "	kvfree_rcu(file->peer, rcu);\n	kvfree_rcu(file->peer, rcu);",
+        },
+        r"Double-freed call|ODEBUG",
+    ),
+    Mutant(
+        "DMA_API_DEBUG",
+        "a mapping for DMA is not undone when the device goes",
+        "kasan",
+        "rebind",
+        {
+            (
+                "pci/pci.c",
+                "	pci_set_drvdata(pdev, ip);\n	ret =",
+            ): "	dma_map_single(&pdev->dev, ip, sizeof(*ip), DMA_TO_DEVICE);\n"
+            "	pci_set_drvdata(pdev, ip);\n	ret =",
+        },
+        r"DMA-API: .*device driver has pending DMA allocations",
+    ),
+    Mutant(
+        "FAULT_INJECTION",
+        "nobody looks whether there was memory for an eventfd",
+        "kasan",
+        "faults",
+        {
+            ("core/eventfd.c", "	if (!b)\n		return ERR_PTR(-ENOMEM);\n	ret ="): "	ret =",
+        },
+        r"KASAN: null-ptr-deref|NULL pointer dereference",
+    ),
+    Mutant(
+        "KCSAN",
+        "a count is read as if no interrupt could change it",
+        "kcsan",
+        "race",
+        {
+            (
+                "core/event.c",
+                "	return atomic64_read(&file->peer->vectors[vector].count) - seen;",
+            ): "	return file->peer->vectors[vector].count.counter - seen;",
+        },
+        r"BUG: KCSAN: data-race in .*ivshmem_",
+        "kcsan.skip_watch=200",
+    ),
 )

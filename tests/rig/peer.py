@@ -60,9 +60,10 @@ class Peer:
         try:
             descriptor = self.vectors[peer][vector]
         except (KeyError, IndexError):
-            raise PeerError(f"no peer {peer} with a vector {vector}; there are "
-                            f"{ {p: len(v) for p, v in self.vectors.items()} }"
-                            ) from None
+            raise PeerError(
+                f"no peer {peer} with a vector {vector}; there are "
+                f"{ {p: len(v) for p, v in self.vectors.items()} }"
+            ) from None
         for _ in range(times):
             os.write(descriptor, struct.pack("=Q", 1))
 

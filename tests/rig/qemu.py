@@ -16,7 +16,7 @@ import settings
 BOOT_SECONDS = 40
 PROBE_SECONDS = 15
 POKE_SECONDS = 5
-FIRST_SLOT = 0x10       # ivshmem devices are at 00:10.0, 00:11.0 and so on
+FIRST_SLOT = 0x10  # ivshmem devices are at 00:10.0, 00:11.0 and so on
 FIRST_PORT_SLOT = 0x18  # all but pc: root ports for what is plugged in later
 PORTS = 4
 
@@ -25,8 +25,10 @@ PORTS = 4
 # where a busy host brings the two out of step, unless told not to: no_timer_check.
 # An empty port that sleeps, as kernel 7.3 lets it on arm64, does not notice what QEMU
 # plugs into it.
-APPEND = ("console={arch.console} rig_port={arch.port} quiet panic=-1 no_timer_check "
-          "printk.devkmsg=on pcie_port_pm=off rcupdate.rcu_cpu_stall_timeout=60 ")
+APPEND = (
+    "console={arch.console} rig_port={arch.port} quiet panic=-1 no_timer_check "
+    "printk.devkmsg=on pcie_port_pm=off rcupdate.rcu_cpu_stall_timeout=60 "
+)
 
 
 def patience(seconds):
@@ -51,7 +53,7 @@ def binary(name):
 
 
 def accelerator(kernel, initramfs):
-    """"kvm" if a guest really boots with it, else "tcg". On some hosts
+    """ "kvm" if a guest really boots with it, else "tcg". On some hosts
     /dev/kvm opens and guests hang, so one is booted once per boot of the host."""
     if kernel.arch != arches.HOST or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
@@ -78,8 +80,21 @@ def accelerator(kernel, initramfs):
 class Guest:
     """One machine. directory holds its sockets and its console log."""
 
-    def __init__(self, directory, name, kernel, initramfs, accel, devices, append,
-                 machine="pc", mem="256", smp="2", turns="", program=None):
+    def __init__(
+        self,
+        directory,
+        name,
+        kernel,
+        initramfs,
+        accel,
+        devices,
+        append,
+        machine="pc",
+        mem="256",
+        smp="2",
+        turns="",
+        program=None,
+    ):
         self.name = name
         self.arch = arches.ALL[kernel.arch]
         self.watches = bool(kernel.instruments)
@@ -93,29 +108,54 @@ class Guest:
         self.buffer = b""
         self.listeners = {}
         self.arguments = [
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", self.arch.machine or machine, "-cpu", self.arch.cpu[accel],
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-machine",
+            self.arch.machine or machine,
+            "-cpu",
+            self.arch.cpu[accel],
             # While a BAR moves, emulated processors that run at once can lose an
             # access to any device, such as the one that sets the next timer; and
             # while the kernel's text changes, one can meet the int3 of a step before.
-            "-accel", "tcg,thread=single" if turns and accel == "tcg" else accel,
-            "-smp", smp, "-m", mem,
-            "-kernel", str(kernel.image), "-initrd", str(initramfs),
-            "-append", APPEND.format(arch=self.arch) + append,
-            "-chardev", f"file,id=console,path={self.console}",
-            "-serial", "chardev:console",
-            "-chardev", f"socket,id=control,path={self._path('control')}",
+            "-accel",
+            "tcg,thread=single" if turns and accel == "tcg" else accel,
+            "-smp",
+            smp,
+            "-m",
+            mem,
+            "-kernel",
+            str(kernel.image),
+            "-initrd",
+            str(initramfs),
+            "-append",
+            APPEND.format(arch=self.arch) + append,
+            "-chardev",
+            f"file,id=console,path={self.console}",
+            "-serial",
+            "chardev:console",
+            "-chardev",
+            f"socket,id=control,path={self._path('control')}",
             *self.arch.port_device,
-            "-chardev", f"socket,id=monitor,path={self._path('monitor')}",
-            "-mon", "chardev=monitor,mode=control", *devices]
+            "-chardev",
+            f"socket,id=monitor,path={self._path('monitor')}",
+            "-mon",
+            "chardev=monitor,mode=control",
+            *devices,
+        ]
         self.ports = []
         if self.arch.machine or machine != "pc":
             self.ports = [f"port{index}" for index in range(PORTS)]
             for index, port in enumerate(self.ports):
-                self.arguments += ["-device", f"pcie-root-port,id={port},"
-                                   f"chassis={index + 1},slot={index + 1},"
-                                   f"addr={FIRST_PORT_SLOT + index:#x},"
-                                   "pref64-reserve=64M"]
+                self.arguments += [
+                    "-device",
+                    f"pcie-root-port,id={port},"
+                    f"chassis={index + 1},slot={index + 1},"
+                    f"addr={FIRST_PORT_SLOT + index:#x},"
+                    "pref64-reserve=64M",
+                ]
 
     def _path(self, purpose):
         return self.directory / f"{self.name}.{purpose}"
@@ -137,7 +177,10 @@ class Guest:
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.program, *self.arguments],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
         try:
             self.control, _ = self.listeners["control"].accept()
             self.qmp = qmp.Qmp(self.listeners["monitor"].accept()[0])

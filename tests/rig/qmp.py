@@ -14,7 +14,7 @@ class Qmp:
         self.connection = connection
         self.buffer = b""
         self.events = []
-        self._receive(time.monotonic() + 10)        # the greeting
+        self._receive(time.monotonic() + 10)  # the greeting
         self.command("qmp_capabilities")
 
     def command(self, name, arguments=None, timeout=20):
@@ -41,8 +41,7 @@ class Qmp:
         deadline = time.monotonic() + timeout
         while True:
             for event in self.events:
-                if event["event"] == name and \
-                   data.items() <= event.get("data", {}).items():
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
                     self.events.remove(event)
                     return event
             message = self._receive(deadline)

@@ -13,8 +13,9 @@ DIRECTORY = build.BUILD / "figures"
 def table(headings: typing.Sequence[str], rows: typing.Iterable[typing.Sequence]) -> str:
     """Rows as a table of Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
-    return "".join("| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |\n"
-                   for line in lines)
+    return "".join(
+        "| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |\n" for line in lines
+    )
 
 
 def write(name: str, data, text: str) -> None:

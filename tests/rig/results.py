@@ -11,10 +11,22 @@ import record
 NAME = "kernels"
 LOCK = threading.Lock()
 FLAVOURS = ("plain", "cloud", "rt", "16k")
-HEADINGS = ("kernel", "arch", "from", "compilers", *FLAVOURS, "guests ran", "passed",
-            "failed", "skipped", "run")
-BUILT = ("A cell names the compilers that built the module for that flavour without a "
-         "warning; `-` stands where Debian has no such flavour.\n\n")
+HEADINGS = (
+    "kernel",
+    "arch",
+    "from",
+    "compilers",
+    *FLAVOURS,
+    "guests ran",
+    "passed",
+    "failed",
+    "skipped",
+    "run",
+)
+BUILT = (
+    "A cell names the compilers that built the module for that flavour without a "
+    "warning; `-` stands where Debian has no such flavour.\n\n"
+)
 NOTES = "\nSkipped or failed:\n\n"
 
 
@@ -24,19 +36,20 @@ class Row:
     def __init__(self, line, arch, release):
         self.line, self.arch, self.origin = line, arch, release
         self.gcc = self.clang = "?"
-        self.builds = {}        # {flavour: [what each compiler did]}
-        self.releases = []      # of the kernels that guests ran
-        self.guests = None      # why none ran
+        self.builds = {}  # {flavour: [what each compiler did]}
+        self.releases = []  # of the kernels that guests ran
+        self.guests = None  # why none ran
         self.points = []
 
     def built(self, flavour, compiler, well):
-        self.builds.setdefault(flavour, []).append(
-            compiler if well else f"{compiler} FAILED")
+        self.builds.setdefault(flavour, []).append(compiler if well else f"{compiler} FAILED")
 
     def ran(self, flavour, reader):
         """Guests ran the suite, and a suite.Counter saw it."""
-        self.points += [point._replace(name=f"{flavour}: {point.name}") if flavour else point
-                        for point in reader.points]
+        self.points += [
+            point._replace(name=f"{flavour}: {point.name}") if flavour else point
+            for point in reader.points
+        ]
         if reader.release:
             self.releases.append(reader.release)
 
@@ -46,15 +59,25 @@ class Row:
         failed = sum(not point.passed for point in self.points)
         flavours = (self.arch, f"cloud-{self.arch}", f"rt-{self.arch}", f"{self.arch}-16k")
         return {
-            "kernel": self.line, "arch": self.arch, "from": self.origin,
+            "kernel": self.line,
+            "arch": self.arch,
+            "from": self.origin,
             "compilers": f"gcc {self.gcc}, clang {self.clang}",
-            **{name: ", ".join(self.builds.get(flavour, ["-"]))
-               for name, flavour in zip(FLAVOURS, flavours)},
+            **{
+                name: ", ".join(self.builds.get(flavour, ["-"]))
+                for name, flavour in zip(FLAVOURS, flavours)
+            },
             "guests ran": ", ".join(self.releases) or f"none: {self.guests}",
-            "passed": len(self.points) - failed - skipped, "failed": failed,
-            "skipped": skipped, "run": datetime.date.today().isoformat(),
-            "notes": [(point.name, point.skip if point.passed else "FAILED")
-                      for point in self.points if point.skip is not None or not point.passed]}
+            "passed": len(self.points) - failed - skipped,
+            "failed": failed,
+            "skipped": skipped,
+            "run": datetime.date.today().isoformat(),
+            "notes": [
+                (point.name, point.skip if point.passed else "FAILED")
+                for point in self.points
+                if point.skip is not None or not point.passed
+            ],
+        }
 
 
 def _key(row):
@@ -64,9 +87,15 @@ def _key(row):
 def table(rows):
     """The tables of some rows, as they are kept."""
     rows = sorted(rows, key=_key)
-    return BUILT + record.table(HEADINGS, ([row[name] for name in HEADINGS] for row in rows)) + \
-        NOTES + record.table(("kernel", "arch", "result", "reason"), (
-            [row["kernel"], row["arch"], *note] for row in rows for note in row["notes"]))
+    return (
+        BUILT
+        + record.table(HEADINGS, ([row[name] for name in HEADINGS] for row in rows))
+        + NOTES
+        + record.table(
+            ("kernel", "arch", "result", "reason"),
+            ([row["kernel"], row["arch"], *note] for row in rows for note in row["notes"]),
+        )
+    )
 
 
 def write(row):

@@ -30,10 +30,16 @@ import topology
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
-SOAK_SECONDS = "60"     # instead of an hour
-ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          firmware.FirmwareError, guest_programs.ProgramError, qemu.GuestError,
-          topology.TopologyError)
+SOAK_SECONDS = "60"  # instead of an hour
+ERRORS = (
+    archive.ArchiveError,
+    build.BuildError,
+    devices.DeviceError,
+    firmware.FirmwareError,
+    guest_programs.ProgramError,
+    qemu.GuestError,
+    topology.TopologyError,
+)
 
 
 class Test(collections.namedtuple("Test", "path topology timeout kernel")):
@@ -57,8 +63,8 @@ def selected(name):
     """Do the tests that were asked for (globs or parts of names) include this one?"""
     wanted = settings.get("TESTS")
     return not wanted or any(
-        pattern in name or fnmatch.fnmatch(name, pattern)
-        for pattern in wanted.split(","))
+        pattern in name or fnmatch.fnmatch(name, pattern) for pattern in wanted.split(",")
+    )
 
 
 def guest_tests():
@@ -75,8 +81,12 @@ def host_tests():
     """The chosen tests of user space: programs in C, test_NAME.py for pytest, and
     whatever is executable."""
     for path in sorted(HOST_TESTS.iterdir()):
-        runs = path.suffix == ".c" or path.name.startswith("test_") or \
-            path.is_file() and os.access(path, os.X_OK)
+        runs = (
+            path.suffix == ".c"
+            or path.name.startswith("test_")
+            or path.is_file()
+            and os.access(path, os.X_OK)
+        )
         if runs and path.name != "check.py" and selected(path.stem):
             yield path
 
@@ -85,10 +95,15 @@ def run_make(writer, target, **environment):
     """Run what prints TAP itself."""
     print(f"# {target}", flush=True)
     reader = tap.Relay()
-    with subprocess.Popen(["make", "-s", "--no-print-directory", target],
-                          cwd=build.TOP, stdin=subprocess.DEVNULL, text=True,
-                          env={**os.environ, **environment},
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(
+        ["make", "-s", "--no-print-directory", target],
+        cwd=build.TOP,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
         for line in process.stdout:
             writer.take(target, reader, line.rstrip("\n"))
     writer.judge(target, reader, process.returncode)
@@ -120,13 +135,15 @@ def run_alone(setup, wanted, test, attempt):
 
 def run_group(setup, wanted, tests, writer, chances):
     """Tests of one topology: in one boot, or a fresh one after a guest broke."""
+
     def judge(test, attempt):
         # What a kernel that watches finds only now and then is a fault all the same.
         if setup.kernel.instruments:
             attempt.replay(writer)
         else:
-            chances.judge(test.name, attempt,
-                          lambda second: run_alone(setup, wanted, test, second))
+            chances.judge(
+                test.name, attempt, lambda second: run_alone(setup, wanted, test, second)
+            )
 
     pending = list(tests)
     while pending:
@@ -165,8 +182,10 @@ def obstacle(test, kernel):
         if name != kernel.arch and kernel.instruments:
             return f"this kernel is not for {name}"
         if name != arches.HOST and not (
-                shutil.which(arch.qemu) and shutil.which(f"{arch.triplet}-gcc") and
-                os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")):
+            shutil.which(arch.qemu)
+            and shutil.which(f"{arch.triplet}-gcc")
+            and os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")
+        ):
             return f"needs a compiler and QEMU for {name}: make check-kernels has them"
     reason = emulator.obstacle(kernel.arch) if test.topology.newqemu else None
     if reason:
@@ -180,15 +199,26 @@ def obstacle(test, kernel):
 def setup_for(kernel, tests, others=()):
     """Build everything that guests of a kernel's architecture run."""
     arch = kernel.arch
-    build.programs(["static/ivshmemctl", *{f"guest/{test.path.stem}" for test in tests
-                                           if test.compiled}], arch)
-    return boot.Setup(kernel, build.module(kernel), {
-        "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
-        "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
-        "bin/kernel_reports": kernel_reports.SCRIPT,
-        "tests/lib.sh": GUEST_TESTS / "lib.sh",
-        **{str(path.relative_to(build.TOP)): path
-           for path in (build.TOP / "conf").rglob("*") if path.is_file()}}, others)
+    build.programs(
+        ["static/ivshmemctl", *{f"guest/{test.path.stem}" for test in tests if test.compiled}],
+        arch,
+    )
+    return boot.Setup(
+        kernel,
+        build.module(kernel),
+        {
+            "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
+            "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
+            "bin/kernel_reports": kernel_reports.SCRIPT,
+            "tests/lib.sh": GUEST_TESTS / "lib.sh",
+            **{
+                str(path.relative_to(build.TOP)): path
+                for path in (build.TOP / "conf").rglob("*")
+                if path.is_file()
+            },
+        },
+        others,
+    )
 
 
 def run_guest_tests(writer):
@@ -206,9 +236,14 @@ def run_guest_tests(writer):
             groups[test.topology].append(test)
     build.targets(["build/ivshmem-server"])
     foreign = {arch for topo in groups for arch in topo.arches.split(",")}
-    setup = setup_for(kernel, tests, [
-        setup_for(kernels.find(kernels.plain(name), arch), tests)
-        for arch in sorted(foreign - {"", kernel.arch})])
+    setup = setup_for(
+        kernel,
+        tests,
+        [
+            setup_for(kernels.find(kernels.plain(name), arch), tests)
+            for arch in sorted(foreign - {"", kernel.arch})
+        ],
+    )
     print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
     chances = second_chance.SecondChances(writer, build.BUILD / "flaky" / kernel.release)
     try:

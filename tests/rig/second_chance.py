@@ -16,7 +16,7 @@ class Attempt(tap.Sink):
 
     def __init__(self) -> None:
         self.points: list[tuple[str, tap.Point]] = []
-        self.log: list[str] = []        # of the guests' kernels
+        self.log: list[str] = []  # of the guests' kernels
 
     def point(self, test: str, point: tap.Point) -> None:
         self.points.append((test, point))
@@ -48,12 +48,11 @@ class Attempt(tap.Sink):
 class SecondChances:
     def __init__(self, writer: tap.Sink, directory: pathlib.Path) -> None:
         self.writer = writer
-        self.directory = directory      # where the logs of flaky tests are kept
+        self.directory = directory  # where the logs of flaky tests are kept
         self.flaky: list[tuple[str, str]] = []
         shutil.rmtree(directory, ignore_errors=True)
 
-    def judge(self, name: str, first: Attempt,
-              again: typing.Callable[[Attempt], None]) -> None:
+    def judge(self, name: str, first: Attempt, again: typing.Callable[[Attempt], None]) -> None:
         """Write the points of a test; again runs it once more."""
         if not first.failures:
             first.replay(self.writer)

@@ -9,15 +9,26 @@ import html
 Step = collections.namedtuple("Step", "when source target name where how tone")
 
 # Each context has a colour of its own. All on white, whatever is around it.
-TONES = {"process": "#1f5fa8", "workqueue": "#2e7d32", "interrupt": "#b3261e",
-         "outside": "#555555"}
-LEGEND = {"process": "in a process", "workqueue": "in a workqueue or thread of the kernel",
-          "interrupt": "in an interrupt handler", "outside": "a mark of who ran this"}
+TONES = {
+    "process": "#1f5fa8",
+    "workqueue": "#2e7d32",
+    "interrupt": "#b3261e",
+    "outside": "#555555",
+}
+LEGEND = {
+    "process": "in a process",
+    "workqueue": "in a workqueue or thread of the kernel",
+    "interrupt": "in an interrupt handler",
+    "outside": "a mark of who ran this",
+}
 INK, FAINT = "#1a1a1a", "#b0b0b0"
 TIME, LANE, ROW, HEAD = 96, 176, 42, 64
-STYLE = """text { font: 13px sans-serif; fill: %s }
+STYLE = (
+    """text { font: 13px sans-serif; fill: %s }
 .m { font: 12px monospace } .s { font-size: 11px; fill: #555 } .b { font-weight: bold }
-.t { font: 12px monospace; text-anchor: end } .c { text-anchor: middle }""" % INK
+.t { font: 12px monospace; text-anchor: end } .c { text-anchor: middle }"""
+    % INK
+)
 
 
 class Drawing:
@@ -26,19 +37,25 @@ class Drawing:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}">',
             f"<style>{STYLE}</style>",
-            f'<rect width="{width}" height="{height}" fill="#fff"/>']
+            f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        ]
 
     def line(self, x1, y1, x2, y2, color, more=""):
-        self.parts.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" '
-                          f'stroke="{color}" {more}/>')
+        self.parts.append(
+            f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" ' f'stroke="{color}" {more}/>'
+        )
 
     def box(self, x, y, width, height, color, fill="#fff"):
-        self.parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" '
-                          f'rx="4" fill="{fill}" stroke="{color}" stroke-width="1.5"/>')
+        self.parts.append(
+            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" '
+            f'rx="4" fill="{fill}" stroke="{color}" stroke-width="1.5"/>'
+        )
 
     def text(self, x, y, text, kind="", more=""):
-        self.parts.append(f'<text class="{kind}" x="{x}" y="{y}" {more}>'
-                          f'{html.escape(text, quote=False)}</text>')
+        self.parts.append(
+            f'<text class="{kind}" x="{x}" y="{y}" {more}>'
+            f"{html.escape(text, quote=False)}</text>"
+        )
 
     def arrow(self, x1, x2, y, color):
         """With a white halo: it may cross other lanes."""
@@ -49,8 +66,10 @@ class Drawing:
     def label(self, x, y, text, color):
         """A name in the middle of something, readable over a line."""
         width = 7.3 * len(text) + 6
-        self.parts.append(f'<rect x="{x - width / 2:.0f}" y="{y - 11}" '
-                          f'width="{width:.0f}" height="14" fill="#fff"/>')
+        self.parts.append(
+            f'<rect x="{x - width / 2:.0f}" y="{y - 11}" '
+            f'width="{width:.0f}" height="14" fill="#fff"/>'
+        )
         self.text(x, y, text, "m b c", f'style="fill:{color}"')
 
     def finish(self):

@@ -11,7 +11,7 @@ import typing
 
 
 class Setting(typing.NamedTuple):
-    metavar: str                # empty: a switch
+    metavar: str  # empty: a switch
     check: typing.Callable[[str], object]
     help: str
 
@@ -46,24 +46,32 @@ def get(name: str) -> str:
     return os.environ.get(name, "")
 
 
-def parse(description: str | None, names: typing.Iterable[str],
-          parts: typing.Sequence[str] = ()) -> str:
+def parse(
+    description: str | None, names: typing.Iterable[str], parts: typing.Sequence[str] = ()
+) -> str:
     """Take the program's arguments; which of its parts to run, the first by default. An
     unknown argument ends the program."""
     parser = argparse.ArgumentParser(
-        description=description, allow_abbrev=False,
+        description=description,
+        allow_abbrev=False,
         epilog="An environment variable with an option's name in capitals is its default.",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     if parts:
-        parser.add_argument("part", nargs="?", choices=parts, default=parts[0],
-                            help="what to run (%(default)s)")
+        parser.add_argument(
+            "part", nargs="?", choices=parts, default=parts[0], help="what to run (%(default)s)"
+        )
     for name in names:
         setting = ALL[name]
-        words: dict = {"action": "store_const", "const": "1"} if not setting.metavar else \
-            {"metavar": setting.metavar, "type": setting.check}
+        words: dict = (
+            {"action": "store_const", "const": "1"}
+            if not setting.metavar
+            else {"metavar": setting.metavar, "type": setting.check}
+        )
         option = name.removeprefix("IVSHMEM_").lower().replace("_", "-")
-        parser.add_argument(f"--{option}", dest=name, help=setting.help,
-                            default=get(name) or None, **words)
+        parser.add_argument(
+            f"--{option}", dest=name, help=setting.help, default=get(name) or None, **words
+        )
     arguments = vars(parser.parse_args())
     part = arguments.pop("part", "")
     for name, value in arguments.items():

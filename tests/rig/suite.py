@@ -30,8 +30,14 @@ def run(name, environment, writer):
     the Counter that saw them."""
     reader = Counter()
     command = ["nice", sys.executable, "-B", build.TOP / "tests/rig/run.py", "guests"]
-    with subprocess.Popen(command, text=True, env=environment, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(
+        command,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
         for line in process.stdout:
             writer.take(name, reader, line.rstrip("\n"))
     writer.judge(name, reader, process.returncode)

@@ -19,7 +19,7 @@ class Reader:
     def __init__(self):
         self.count = self.failures = 0
         self.plan = None
-        self.notes = []         # lines since the last point, which explain the next
+        self.notes = []  # lines since the last point, which explain the next
         self.bail = None
 
     def feed(self, line):
@@ -56,8 +56,7 @@ class Reader:
         if not self.count:
             return "the test checked nothing"
         if status and not self.failures:
-            return "\n".join([f"exit status {status} though no point failed",
-                              *self.notes[-20:]])
+            return "\n".join([f"exit status {status} though no point failed", *self.notes[-20:]])
         return None
 
 

@@ -34,28 +34,39 @@ class Toolchain:
 
     def __init__(self, release, gcc):
         self.release = release
-        self.gcc = gcc                  # gcc-14
+        self.gcc = gcc  # gcc-14
         self.root = cache.made(cache.directory() / f"toolchain-{release}-{gcc}", self._create)
 
     def _create(self, root):
         source = archive.Archive(self.release, arches.HOST)
         packages = [name for name in (self.gcc, *PACKAGES) if name in source.names()]
-        packages += [f"{self.gcc}-{arch.triplet}" for arch in arches.ALL.values()
-                     if arch.name != arches.HOST]
-        source.bootstrap(packages, root, "--variant=minbase",
-                         "--dpkgopt=path-exclude=/usr/share/doc/*",
-                         "--dpkgopt=path-exclude=/usr/share/locale/*")
+        packages += [
+            f"{self.gcc}-{arch.triplet}"
+            for arch in arches.ALL.values()
+            if arch.name != arches.HOST
+        ]
+        source.bootstrap(
+            packages,
+            root,
+            "--variant=minbase",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+        )
 
     def run(self, *command):
         """Run a command in the root: (exit status, output)."""
-        script = SCRIPT.format(root=shlex.quote(str(self.root)),
-                               shared=shlex.join([str(TOP), str(cache.directory())]))
+        script = SCRIPT.format(
+            root=shlex.quote(str(self.root)), shared=shlex.join([str(TOP), str(cache.directory())])
+        )
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         done = subprocess.run(
-            ["unshare", "--mount", *user, "sh", "-c", script, "sh",
-             *map(str, command)],
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"})
+            ["unshare", "--mount", *user, "sh", "-c", script, "sh", *map(str, command)],
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
         return done.returncode, done.stdout
 
     def version(self, compiler):

@@ -9,6 +9,7 @@ Tests with equal topologies share one boot.
 import collections
 import re
 import shlex
+import typing
 
 import arches
 import qemu
@@ -17,32 +18,34 @@ TRANSPORTS = ("pci", "window", "memory")
 # Machines that are not the usual one, by what the kernel is told. What locks a kernel
 # down would keep the driver out as well, so that the test does it.
 VARIANTS = {"": "", "nomsi": "pci=nomsi", "nosmp": "nosmp", "lockdown": "", "no5lvl": "no5lvl"}
-DEFAULTS = {
-    "guests": "1",          # how many machines run the test at once
-    "devices": "doorbell",  # comma list of plain, doorbell; server (no device); or none
-    "vectors": "4",         # of each doorbell device
-    "names": "",            # comma list: the firmware's name or number of each device
-    "bridges": "",          # yes: each device is behind one, which can reset it
-    "size": "16M",          # comma list: of each shared region, the last for the rest
-    "mem": "256",           # MiB of each guest
-    "smp": "2",             # processors of each guest
-    "arches": "",           # comma list, one per guest; otherwise that of the run
-    "machine": "pc",        # pc or q35; elsewhere than on x86 it is virt
-    "turns": "",            # yes: emulated processors run in turns, not at once
-    "modargs": "",          # parameters of ivshmem.ko
-    "append": "",           # more kernel command line
-    "modules": "",          # comma list of the kernel's modules to load before
-    "programs": "",         # comma list of the host's programs to have in the guest
-    "newqemu": "",          # yes: QEMU 11, see emulator.py; there "fake" works, too
-    "qemu": "",             # more arguments for QEMU, see Boot._hardware()
-    "firmware": "",         # an overlay or table in tests/guest, see firmware.py
-    "insmod": "yes",        # no: the test loads ivshmem.ko itself
-    "alone": "",            # yes: a boot of its own, as QEMU may not survive more
-    "over": "pci",          # comma list of transports, one run each: see replace_devices.sh
-    "variants": "",         # comma list of machines, one run each: see VARIANTS
-}
 
-Topology = collections.namedtuple("Topology", DEFAULTS)
+
+class Topology(typing.NamedTuple):
+    guests: str = "1"  # how many machines run the test at once
+    devices: str = "doorbell"  # comma list of plain, doorbell; server (no device); or none
+    vectors: str = "4"  # of each doorbell device
+    names: str = ""  # comma list: the firmware's name or number of each device
+    bridges: str = ""  # yes: each device is behind one, which can reset it
+    size: str = "16M"  # comma list: of each shared region, the last for the rest
+    mem: str = "256"  # MiB of each guest
+    smp: str = "2"  # processors of each guest
+    arches: str = ""  # comma list, one per guest; otherwise that of the run
+    machine: str = "pc"  # pc or q35; elsewhere than on x86 it is virt
+    turns: str = ""  # yes: emulated processors run in turns, not at once
+    modargs: str = ""  # parameters of ivshmem.ko
+    append: str = ""  # more kernel command line
+    modules: str = ""  # comma list of the kernel's modules to load before
+    programs: str = ""  # comma list of the host's programs to have in the guest
+    newqemu: str = ""  # yes: QEMU 11, see emulator.py; there "fake" works, too
+    qemu: str = ""  # more arguments for QEMU, see Boot._hardware()
+    firmware: str = ""  # an overlay or table in tests/guest, see firmware.py
+    insmod: str = "yes"  # no: the test loads ivshmem.ko itself
+    alone: str = ""  # yes: a boot of its own, as QEMU may not survive more
+    over: str = "pci"  # comma list of transports, one run each: see replace_devices.sh
+    variants: str = ""  # comma list of machines, one run each: see VARIANTS
+
+
+DEFAULTS = Topology()._asdict()
 Wants = collections.namedtuple("Wants", "topology timeout kernel")
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -73,10 +76,19 @@ def parse(path):
         words["alone"] = path.stem
     topology = Topology(**words)
     _check(path, topology)
-    return [Wants(topology._replace(over=over, variants=variant,
-                                    append=f"{topology.append} {VARIANTS[variant]}".strip()),
-                  timeout, kernel)
-            for over in topology.over.split(",") for variant in topology.variants.split(",")]
+    return [
+        Wants(
+            topology._replace(
+                over=over,
+                variants=variant,
+                append=f"{topology.append} {VARIANTS[variant]}".strip(),
+            ),
+            timeout,
+            kernel,
+        )
+        for over in topology.over.split(",")
+        for variant in topology.variants.split(",")
+    ]
 
 
 def _check(path, topology):
@@ -85,8 +97,9 @@ def _check(path, topology):
             raise TopologyError(f"{path}: {name} must be a number")
     names = list(filter(None, topology.arches.split(",")))
     if set(names) - set(arches.ALL) or len(names) not in (0, int(topology.guests)):
-        raise TopologyError(f"{path}: arches are {' and '.join(arches.ALL)}, "
-                            "one for each guest")
+        raise TopologyError(
+            f"{path}: arches are {' and '.join(arches.ALL)}, " "one for each guest"
+        )
     if set(topology.over.split(",")) - set(TRANSPORTS):
         raise TopologyError(f"{path}: over is a list of {', '.join(TRANSPORTS)}")
     if set(topology.variants.split(",")) - set(VARIANTS):

@@ -14,28 +14,44 @@ class Exchange:
 
     def slept(self, zero, one):
         """Did both sides sleep until they were woken?"""
-        return any(event.name == "wake" and self.ring.clock < event.clock <
-                   self.end.clock + 0.01 for event in zero) and \
-            any(event.name == "wake" and self.heard.clock < event.clock <
-                self.answer.clock for event in one)
+        return any(
+            event.name == "wake" and self.ring.clock < event.clock < self.end.clock + 0.01
+            for event in zero
+        ) and any(
+            event.name == "wake" and self.heard.clock < event.clock < self.answer.clock
+            for event in one
+        )
 
 
 def exchanges(zero, one):
     """Those of a trace, counted from its end: in the beginning one may ring before
     the other listens."""
+
     def named(events, name):
         return reversed([event for event in events if event.name == name])
 
-    return [Exchange(*events) for events in reversed(list(zip(
-        named(zero, "ring"), named(one, "interrupt"), named(one, "ring"),
-        named(zero, "interrupt"))))]
+    return [
+        Exchange(*events)
+        for events in reversed(
+            list(
+                zip(
+                    named(zero, "ring"),
+                    named(one, "interrupt"),
+                    named(one, "ring"),
+                    named(zero, "interrupt"),
+                )
+            )
+        )
+    ]
 
 
 def ahead(near):
     """By how much guest 1's clock is ahead of guest 0's, at least and at most: no
     doorbell comes in before it was rung."""
-    return (max(each.answer.clock - each.end.clock for each in near),
-            min(each.heard.clock - each.ring.clock for each in near))
+    return (
+        max(each.answer.clock - each.end.clock for each in near),
+        min(each.heard.clock - each.ring.clock for each in near),
+    )
 
 
 def between(events, start, end):

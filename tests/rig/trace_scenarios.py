@@ -32,20 +32,35 @@ SCRIPT = build.TOP / "tests" / "rig" / "trace_scenarios.sh"
 COMMAND = "make what-is-called-when"
 SECONDS = 120
 PINGS = 40
-NEAR = 5                # pings on each side of one, which tell its clocks' difference
+NEAR = 5  # pings on each side of one, which tell its clocks' difference
 # Rings through a mapped register are not seen. While a device is plugged in, emulated
 # processors have to run in turns: see docs/testing.md.
-TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="1M", turns="yes",
-                modargs="map_registers=0")
-ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError,
-          qmp.QmpError)
+TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="1M", turns="yes", modargs="map_registers=0")
+ERRORS = (
+    archive.ArchiveError,
+    build.BuildError,
+    devices.DeviceError,
+    qemu.GuestError,
+    qmp.QmpError,
+)
 
 # Where an event goes: into the driver, on in it, back to a program, out to the
 # hypervisor or in from there.
 CALL, INNER, BACK, OUT, IN = range(5)
-KINDS = {"region_map": INNER, "register": INNER, "probe": INNER, "unregister": INNER,
-         "region_unmap": INNER, "free": INNER, "ring": OUT, "interrupt": IN,
-         "wake": BACK, "wake_any": BACK, "eventfd": BACK, "wait_end": BACK}
+KINDS = {
+    "region_map": INNER,
+    "register": INNER,
+    "probe": INNER,
+    "unregister": INNER,
+    "region_unmap": INNER,
+    "free": INNER,
+    "ring": OUT,
+    "interrupt": IN,
+    "wake": BACK,
+    "wake_any": BACK,
+    "eventfd": BACK,
+    "wait_end": BACK,
+}
 LANES = ("host", "QEMU", "kernel", "driver", "program", "shell")
 
 
@@ -58,7 +73,7 @@ class Event:
 
     def __init__(self, line, guest):
         self.guest = guest
-        self.clock = line["monotonic"]          # in seconds
+        self.clock = line["monotonic"]  # in seconds
         self.is_mark = line["event"] == "mark"
         self.name = line["event"].replace("ivshmem_", "", 1)
         self.line = line
@@ -82,25 +97,34 @@ class Event:
             return "outside"
         if self.context == "process":
             return "process"
-        return "workqueue" if self.context in ("workqueue", "interrupt thread") else \
-            "interrupt"
+        return "workqueue" if self.context in ("workqueue", "interrupt thread") else "interrupt"
 
     def _ends(self):
         if self.is_mark:
             return self.text.partition(":")[0].split(" > ")
         kind = KINDS.get(self.name, CALL)
         caller = "kernel" if self.tone == "workqueue" else "program"
-        return {CALL: (caller, "driver"), INNER: ("driver", "driver"),
-                BACK: ("driver", "program"), OUT: ("driver", "QEMU"),
-                IN: ("QEMU", "driver")}[kind]
+        return {
+            CALL: (caller, "driver"),
+            INNER: ("driver", "driver"),
+            BACK: ("driver", "program"),
+            OUT: ("driver", "QEMU"),
+            IN: ("QEMU", "driver"),
+        }[kind]
 
     def step(self, zero, lane):
         """As a step of a diagram, in lanes that lane() names."""
         source, target = (lane(self, end) for end in self._ends())
         words = self.text.partition(": ")[2] if self.is_mark else self.meaning
-        return sequence_diagram.Step(f"{(self.clock - zero) * 1000:.3f}", source, target,
-                             words if self.is_mark else self.name, self.where,
-                             "" if self.is_mark else f"{self.runs}: {words}", self.tone)
+        return sequence_diagram.Step(
+            f"{(self.clock - zero) * 1000:.3f}",
+            source,
+            target,
+            words if self.is_mark else self.name,
+            self.where,
+            "" if self.is_mark else f"{self.runs}: {words}",
+            self.tone,
+        )
 
     def row(self, zero, with_guest):
         """As a row of a table."""
@@ -109,30 +133,49 @@ class Event:
         if self.is_mark:
             cells += ["", "", self.text.replace(" > ", " → ", 1), "", ""]
         else:
-            cells += [self.runs, f"`{self.task}-{self.pid}`",
-                      f"`{self.event}` {self.text}: *{self.meaning}*",
-                      f"`{self.file}`: `{self.function}()`", self.held]
+            cells += [
+                self.runs,
+                f"`{self.task}-{self.pid}`",
+                f"`{self.event}` {self.text}: *{self.meaning}*",
+                f"`{self.file}`: `{self.function}()`",
+                self.held,
+            ]
         return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def table(events, zero, with_guest=False):
     guest = "guest | " if with_guest else ""
     bar = "---|" if with_guest else ""
-    return "\n".join([
-        f"| ms | {guest}runs in | task | event | where | held |",
-        f"|---:|{bar}---|---|---|---|---|",
-        *(event.row(zero, with_guest) for event in events)])
+    return "\n".join(
+        [
+            f"| ms | {guest}runs in | task | event | where | held |",
+            f"|---:|{bar}---|---|---|---|---|",
+            *(event.row(zero, with_guest) for event in events),
+        ]
+    )
 
 
 def graph(calls, zero):
     """The calls of functions, to be unfolded."""
     if not calls:
         return "This kernel shows no calls of functions in an instance of its tracing."
-    rows = [f"{(line['monotonic'] - zero) * 1000:10.3f}  {line['duration']:>12}  {line['call']}"
-            for line in calls]
-    return "\n".join(["<details><summary>The driver's functions in that time, and how "
-                      "long each took</summary>", "", "```",
-                      f"{'ms':>10}  {'duration':>12}", *rows, "```", "", "</details>"])
+    rows = [
+        f"{(line['monotonic'] - zero) * 1000:10.3f}  {line['duration']:>12}  {line['call']}"
+        for line in calls
+    ]
+    return "\n".join(
+        [
+            "<details><summary>The driver's functions in that time, and how "
+            "long each took</summary>",
+            "",
+            "```",
+            f"{'ms':>10}  {'duration':>12}",
+            *rows,
+            "```",
+            "",
+            "</details>",
+        ]
+    )
 
 
 def picture(name):
@@ -147,8 +190,9 @@ def title(name):
 class Scenarios:
     def __init__(self, machines):
         self.guests = machines.guests
-        self.requests = verbs.Verbs(machines.guests, machines.devices,
-                                    [0] * len(machines.guests), SECONDS)
+        self.requests = verbs.Verbs(
+            machines.guests, machines.devices, [0] * len(machines.guests), SECONDS
+        )
 
     def run(self, index, command):
         """Run something in a guest, answer what it asks the host; what it printed."""
@@ -156,7 +200,7 @@ class Scenarios:
 
         def on_line(line):
             if line.startswith("@rig "):
-                return self.requests.answer(index, line[len("@rig "):])
+                return self.requests.answer(index, line[len("@rig ") :])
             lines.append(line)
             return None
 
@@ -167,18 +211,22 @@ class Scenarios:
     def trace(self, index, arguments):
         """What a guest saw of a scenario: its events, and calls of functions."""
         self.run(index, f"/tests/trace_scenarios.sh {arguments} 2>&1")
-        lines = [json.loads(line) for line in self.run(index, "cat /tmp/trace")
-                 if line.startswith("{")]
-        return ([Event(line, index) for line in lines if "event" in line],
-                [line for line in lines if "call" in line])
+        lines = [
+            json.loads(line) for line in self.run(index, "cat /tmp/trace") if line.startswith("{")
+        ]
+        return (
+            [Event(line, index) for line in lines if "event" in line],
+            [line for line in lines if "call" in line],
+        )
 
     def alone(self, name):
         """A scenario of one guest."""
         events, calls = self.trace(0, name)
         zero = events[0].clock
         steps = [event.step(zero, lambda _, end: end) for event in events]
-        lanes = [lane for lane in LANES
-                 if any(lane in (step.source, step.target) for step in steps)]
+        lanes = [
+            lane for lane in LANES if any(lane in (step.source, step.target) for step in steps)
+        ]
         draw(name, lanes, steps)
         write(name, "\n\n".join([title(name), table(events, zero), graph(calls, zero)]))
 
@@ -213,35 +261,61 @@ def write_ring(zero, one):
     low, high = ahead(every, best)
     events = merge(zero, one, best, (low + high) / 2)
     begin = best.ring.clock
-    lanes = ["program in guest 0", "driver in guest 0", "QEMU", "driver in guest 1",
-             "program in guest 1"]
-    draw("ring", lanes, [
-        event.step(begin, lambda event, end: end if end == "QEMU" else
-                   f"{end} in guest {event.guest}") for event in events])
-    write("ring", "\n\n".join([
-        title("ring"),
-        f"This is the fastest of {len(chosen)} such exchanges. Guest 1's clock was "
-        f"{trace_clocks.difference(low, high)}; the middle of that is taken, so its times "
-        f"are right to {(high - low) * 500:.3f} ms.", table(events, begin, True)]))
+    lanes = [
+        "program in guest 0",
+        "driver in guest 0",
+        "QEMU",
+        "driver in guest 1",
+        "program in guest 1",
+    ]
+    draw(
+        "ring",
+        lanes,
+        [
+            event.step(
+                begin, lambda event, end: end if end == "QEMU" else f"{end} in guest {event.guest}"
+            )
+            for event in events
+        ],
+    )
+    write(
+        "ring",
+        "\n\n".join(
+            [
+                title("ring"),
+                f"This is the fastest of {len(chosen)} such exchanges. Guest 1's clock was "
+                f"{trace_clocks.difference(low, high)}; the middle of that is taken, so its times "
+                f"are right to {(high - low) * 500:.3f} ms.",
+                table(events, begin, True),
+            ]
+        ),
+    )
 
 
 def ahead(every, best):
     """By how much guest 1's clock is ahead around one exchange, at least and at most."""
     index = every.index(best)
-    low, high = trace_clocks.ahead(every[max(index - NEAR, 0):index + NEAR + 1])
+    low, high = trace_clocks.ahead(every[max(index - NEAR, 0) : index + NEAR + 1])
     if low > high:
-        raise ScenarioError("the clocks of the guests run apart: "
-                            f"{low:.6f} to {high:.6f} seconds")
+        raise ScenarioError(
+            "the clocks of the guests run apart: " f"{low:.6f} to {high:.6f} seconds"
+        )
     return low, high
 
 
 def merge(zero, one, exchange, lead):
     """All events of an exchange, by guest 0's clock: from where guest 1 falls asleep to
     where guest 0 is awake again."""
-    asleep = max(event.clock for event in one if event.name == "wait_begin" and
-                 event.clock < exchange.heard.clock)
-    awake = min(event.clock for event in zero if event.name == "wait_end" and
-                event.clock > exchange.end.clock)
+    asleep = max(
+        event.clock
+        for event in one
+        if event.name == "wait_begin" and event.clock < exchange.heard.clock
+    )
+    awake = min(
+        event.clock
+        for event in zero
+        if event.name == "wait_end" and event.clock > exchange.end.clock
+    )
     events = trace_clocks.between(zero, exchange.ring.clock, awake)
     there = trace_clocks.between(one, asleep, exchange.answer.clock)
     for event in there:
@@ -264,8 +338,9 @@ def write(name, text):
     """Put a generated text into the document, in place of the one that is there."""
     begin, end = map(re.escape, marks(name))
     old = DOCUMENT.read_text()
-    new, count = re.subn(f"(?s)({begin}\n).*?({end})",
-                         lambda found: f"{found[1]}\n{text}\n\n{found[2]}", old)
+    new, count = re.subn(
+        f"(?s)({begin}\n).*?({end})", lambda found: f"{found[1]}\n{text}\n\n{found[2]}", old
+    )
     if count != 1:
         raise ScenarioError(f"{DOCUMENT.name} has no marks for {name}")
     DOCUMENT.write_text(new)
@@ -291,9 +366,12 @@ def main():
     try:
         setup, machines = start()
         scenarios = Scenarios(machines)
-        write("machine", f"Traced on {datetime.date.today().isoformat()} in guests with "
-              f"Linux {setup.kernel.release}, {emulator(machines)} with "
-              f"{setup.accel.upper()}.")
+        write(
+            "machine",
+            f"Traced on {datetime.date.today().isoformat()} in guests with "
+            f"Linux {setup.kernel.release}, {emulator(machines)} with "
+            f"{setup.accel.upper()}.",
+        )
         scenarios.ring()
         for name in ("probe", "open", "unplug"):
             scenarios.alone(name)

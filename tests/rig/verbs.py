@@ -29,7 +29,7 @@ class Verbs:
         self.marks = marks
         self.timeout = timeout
         self.expected = [[] for _ in guests]
-        self.arrivals = collections.Counter()   # at each barrier
+        self.arrivals = collections.Counter()  # at each barrier
         self.left = False
         self.changed = threading.Condition()
         self.plugged = {}
@@ -39,7 +39,7 @@ class Verbs:
 
     def answer(self, index, request):
         """Carry out one request of a guest and return the line to send back."""
-        verb, *arguments = request.split() or ['']
+        verb, *arguments = request.split() or [""]
         method = getattr(self, "do_" + verb.replace("-", "_"), None)
         try:
             if method is None:
@@ -75,8 +75,7 @@ class Verbs:
             self.arrivals[name] += 1
             needed = -(-self.arrivals[name] // everybody) * everybody
             self.changed.notify_all()
-            self.changed.wait_for(
-                lambda: self.left or self.arrivals[name] >= needed, self.timeout)
+            self.changed.wait_for(lambda: self.left or self.arrivals[name] >= needed, self.timeout)
             if self.arrivals[name] < needed:
                 raise ValueError(f"barrier {name}: the other guest is not coming")
 
@@ -86,21 +85,35 @@ class Verbs:
         guest = self.guests[index]
         if kind == "plain":
             path = self.devices.directory / f"plugged-{index}-{name}"
-            guest.qmp.command("object-add", {
-                "qom-type": "memory-backend-file", "id": f"{name}-memory",
-                "share": True, "mem-path": str(path), "size": topo.parse_size(size)})
+            guest.qmp.command(
+                "object-add",
+                {
+                    "qom-type": "memory-backend-file",
+                    "id": f"{name}-memory",
+                    "share": True,
+                    "mem-path": str(path),
+                    "size": topo.parse_size(size),
+                },
+            )
             options = {"driver": "ivshmem-plain", "memdev": f"{name}-memory"}
         elif kind == "doorbell":
             address = {"type": "unix", "data": {"path": str(self.devices.socket)}}
-            guest.qmp.command("chardev-add", {"id": f"{name}-server", "backend": {
-                "type": "socket", "data": {"addr": address, "server": False}}})
-            options = {"driver": "ivshmem-doorbell", "chardev": f"{name}-server",
-                       "vectors": int(size)}
+            guest.qmp.command(
+                "chardev-add",
+                {
+                    "id": f"{name}-server",
+                    "backend": {"type": "socket", "data": {"addr": address, "server": False}},
+                },
+            )
+            options = {
+                "driver": "ivshmem-doorbell",
+                "chardev": f"{name}-server",
+                "vectors": int(size),
+            }
         else:
             raise ValueError(f"plug plain or doorbell, not {kind}")
         port = guest.ports.pop() if guest.ports else None
-        guest.qmp.command("device_add", {
-            **options, "id": name, **({"bus": port} if port else {})})
+        guest.qmp.command("device_add", {**options, "id": name, **({"bus": port} if port else {})})
         self.plugged[index, name] = (kind, port)
 
     def do_unplug(self, index, name):
@@ -124,16 +137,22 @@ class Verbs:
         """fake NAME FACT=NUMBER...: plug a device of vfio_user.py into a guest with
         newqemu=yes; gives its PCI address. QEMU gives up waiting for an answer after
         patience= milliseconds. It can't be unplugged, as QEMU does not survive that."""
-        facts = {fact: int(value, 0) for fact, _, value in
-                 (word.partition("=") for word in facts)}
+        facts = {fact: int(value, 0) for fact, _, value in (word.partition("=") for word in facts)}
         patience = facts.pop("patience", 60000)
         path = self.devices.directory / f"fake-{name}"
         slot = FIRST_FAKE_SLOT + len(self.fakes)
         self.fakes[name] = vfio_user.Fake(path, **facts)
-        self.guests[index].qmp.command("device_add", {
-            "driver": "vfio-user-pci", "id": name, "x-msg-timeout": patience,
-            "x-no-posted-writes": True, "addr": f"{slot:#x}",
-            "socket": {"type": "unix", "path": str(path)}})
+        self.guests[index].qmp.command(
+            "device_add",
+            {
+                "driver": "vfio-user-pci",
+                "id": name,
+                "x-msg-timeout": patience,
+                "x-no-posted-writes": True,
+                "addr": f"{slot:#x}",
+                "socket": {"type": "unix", "path": str(path)},
+            },
+        )
         return f"0000:00:{slot:02x}.0"
 
     def do_fake_mode(self, _index, name, mode, after="0"):
@@ -167,8 +186,7 @@ class Verbs:
         guest.qmp.wait_event("SUSPEND", self.timeout)
         guest.qmp.command("system_wakeup")
         # Before this the port loses what we send.
-        if klog.wait_match(guest.console, start, "PM: suspend exit",
-                           qemu.patience(30)) is None:
+        if klog.wait_match(guest.console, start, "PM: suspend exit", qemu.patience(30)) is None:
             raise ValueError("the machine did not resume")
 
     def do_qmp(self, index, *words):
@@ -222,7 +240,6 @@ class Verbs:
         """expect-log REGEX: this must appear in the kernel log within 5 s (since the
         last console-mark, or the test's start), and is no failure."""
         pattern = " ".join(words)
-        if klog.wait_match(self.guests[index].console, self.marks[index],
-                           pattern) is None:
+        if klog.wait_match(self.guests[index].console, self.marks[index], pattern) is None:
             raise ValueError(f"not in the kernel log: {pattern}")
         self.expected[index].append(pattern)

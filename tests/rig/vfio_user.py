@@ -30,16 +30,15 @@ REGION_READ, REGION_WRITE, REGION_MAP = 1, 2, 4
 IRQS, MSIX = 5, 2
 IRQ_EVENTFD, IRQ_NORESIZE = 1, 8
 DATA_EVENTFD = 4
-ACCESS = struct.Struct("<QII")              # offset, region, length
+ACCESS = struct.Struct("<QII")  # offset, region, length
 
 IVPOSITION, DOORBELL = 8, 12
-CAP_MSIX, CAP_FEATURES = 0x40, 0x50         # where the capabilities are
-RESET_CONTROL = CAP_FEATURES + 4            # bit 0: reset the function
-COMMAND_WRITABLE = 0x0407                   # memory, I/O, bus master, no INTx
+CAP_MSIX, CAP_FEATURES = 0x40, 0x50  # where the capabilities are
+RESET_CONTROL = CAP_FEATURES + 4  # bit 0: reset the function
+COMMAND_WRITABLE = 0x0407  # memory, I/O, bus master, no INTx
 
 MODES = ("good", "slow", "ones", "silent", "gone")
-FACTS = {"revision": 1, "bar0": 256, "bar2": 1 << 20, "vectors": 4, "id": 0,
-         "mapped": 1}
+FACTS = {"revision": 1, "bar0": 256, "bar2": 1 << 20, "vectors": 4, "id": 0, "mapped": 1}
 
 
 class FakeError(Exception):
@@ -55,13 +54,17 @@ class Fake:
             raise FakeError(f"{', '.join(facts)}: there are {', '.join(FACTS)}")
         self.facts = {**FACTS, **facts}
         self.mode = "good"
-        self.later = None                   # (accesses left, mode)
-        self.accesses = 0                   # of the guest, since the last change of mode
+        self.later = None  # (accesses left, mode)
+        self.accesses = 0  # of the guest, since the last change of mode
         self.rings = collections.Counter()  # of others than this device
         self.eventfds = {}
-        self.lock = threading.Lock()        # protects all of these
-        self.sizes = {0: self.facts["bar0"], 1: 4096 if self.facts["vectors"] else 0,
-                      2: self.facts["bar2"], CONFIG: 256}
+        self.lock = threading.Lock()  # protects all of these
+        self.sizes = {
+            0: self.facts["bar0"],
+            1: 4096 if self.facts["vectors"] else 0,
+            2: self.facts["bar2"],
+            CONFIG: 256,
+        }
         self.config = bytearray(256)
         self._write_config()
         self.memory = os.memfd_create("fake")
@@ -76,15 +79,15 @@ class Fake:
     def _write_config(self):
         def put(form, offset, *values):
             struct.pack_into("<" + form, self.config, offset, *values)
-        put("HHHH", 0, 0x1af4, 0x1110, 0, 0x10)         # has capabilities
+
+        put("HHHH", 0, 0x1AF4, 0x1110, 0, 0x10)  # has capabilities
         put("BBBB", 8, self.facts["revision"], 0, 0, 5)  # class: RAM
-        put("III", 0x10, 0, 0, 0xc)                     # BAR2: 64 bits, prefetchable
-        put("HH", 0x2c, 0x1af4, 0x1100)
+        put("III", 0x10, 0, 0, 0xC)  # BAR2: 64 bits, prefetchable
+        put("HH", 0x2C, 0x1AF4, 0x1100)
         put("B", 0x34, CAP_MSIX if self.facts["vectors"] else CAP_FEATURES)
-        if self.facts["vectors"]:                       # table and bits are in BAR1
-            put("BBHII", CAP_MSIX, 0x11, CAP_FEATURES, self.facts["vectors"] - 1,
-                1, 0x800 | 1)
-        put("BBBB", CAP_FEATURES, 0x13, 0, 6, 3)        # can be reset by itself
+        if self.facts["vectors"]:  # table and bits are in BAR1
+            put("BBHII", CAP_MSIX, 0x11, CAP_FEATURES, self.facts["vectors"] - 1, 1, 0x800 | 1)
+        put("BBBB", CAP_FEATURES, 0x13, 0, 6, 3)  # can be reset by itself
 
     def set_mode(self, mode, after=0):
         """Be good, be good until the next reset and then answer with ones (it takes as
@@ -103,7 +106,7 @@ class Fake:
         self.mode = mode
         if mode == "gone" and self.connection:
             # What has been asked is answered, as QEMU would wait for it in vain.
-            with contextlib.suppress(OSError):              # it is closed already
+            with contextlib.suppress(OSError):  # it is closed already
                 self.connection.shutdown(socket.SHUT_RD)
 
     def fire(self, vector):
@@ -156,18 +159,18 @@ class Fake:
         if command == VERSION:
             return body[:4] + b'{"capabilities":{"max_msg_fds":16}}\0', []
         if command == DEVICE_INFO:
-            return struct.pack("<IIII", 16, 3, REGIONS, IRQS), []   # PCI, can be reset
+            return struct.pack("<IIII", 16, 3, REGIONS, IRQS), []  # PCI, can be reset
         if command == REGION_INFO:
             return self._region_info(struct.unpack_from("<III", body)[2])
         if command == IRQ_INFO:
-            index, = struct.unpack_from("<8xI", body)
+            (index,) = struct.unpack_from("<8xI", body)
             count = self.facts["vectors"] if index == MSIX else 0
             return struct.pack("<IIII", 16, IRQ_EVENTFD | IRQ_NORESIZE, index, count), []
         if command == SET_IRQS:
             return self._set_irqs(body, fds), []
         if command in (READ, WRITE):
             return self._access(command, body), []
-        for fd in fds:                      # the guest's memory, which we leave alone
+        for fd in fds:  # the guest's memory, which we leave alone
             os.close(fd)
         return body[:24] if command in (DMA_MAP, DMA_UNMAP, RESET) else None, []
 
@@ -207,15 +210,18 @@ class Fake:
                 mode, self.later = self.later[1], None
                 self._enter(mode)
         if command == WRITE:
-            self._write(region, offset, body[ACCESS.size:])
-            return body[:ACCESS.size]
-        data = self._read(region, offset, length) if self.mode in ("good", "slow") \
+            self._write(region, offset, body[ACCESS.size :])
+            return body[: ACCESS.size]
+        data = (
+            self._read(region, offset, length)
+            if self.mode in ("good", "slow")
             else b"\xff" * length
-        return body[:ACCESS.size] + data
+        )
+        return body[: ACCESS.size] + data
 
     def _read(self, region, offset, length):
         if region == CONFIG:
-            return bytes(self.config[offset:offset + length])
+            return bytes(self.config[offset : offset + length])
         if region == 2:
             return os.pread(self.memory, length, offset)
         if region == 0 and offset == IVPOSITION:
@@ -224,7 +230,7 @@ class Fake:
 
     def _write(self, region, offset, data):
         if region == CONFIG and offset == 4:
-            command, = struct.unpack("<H", data[:2])
+            (command,) = struct.unpack("<H", data[:2])
             struct.pack_into("<H", self.config, 4, command & COMMAND_WRITABLE)
         elif region == CONFIG and offset == RESET_CONTROL and self.mode == "slow":
             self._enter("ones")

@@ -19,9 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "san"))
 CTL = BUILD / "ivshmemctl"
 SERVER = BUILD / "ivshmem-server"
-LIMIT = 60          # seconds that no step may exceed
+LIMIT = 60  # seconds that no step may exceed
 REGION = f"ivshmem-test-{os.getpid()}"
-CRASHED = 99        # what the sanitizers make of a program they stop
+CRASHED = 99  # what the sanitizers make of a program they stop
 
 OK, FAILED, USAGE, NO_DEVICE, DENIED, TIMEOUT, CORRUPTED = range(7)
 
@@ -66,8 +66,13 @@ class Program:
     def __init__(self, *arguments, device=None, stdin=subprocess.DEVNULL, prefix=()):
         env = environment(**({"IVSHMEM_DEVICE": str(device)} if device else {}))
         self.arguments = [str(argument) for argument in arguments]
-        self.process = subprocess.Popen([*prefix, CTL, *self.arguments], stdin=stdin,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+        self.process = subprocess.Popen(
+            [*prefix, CTL, *self.arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+        )
 
     def end(self, data=None):
         """The exit code, once it has ended by itself; then out and err are there."""
@@ -112,8 +117,12 @@ def run(*arguments, device=None, data=None, prefix=()):
 def check_exit(program, code, name, *words):
     """The program ended with @code, and said all of @words on stderr."""
     missing = [word for word in words if word not in program.err]
-    return check(program.process.returncode == code and not missing, name, program.report(),
-                 f"expected: exit code {code} and {list(words)}")
+    return check(
+        program.process.returncode == code and not missing,
+        name,
+        program.report(),
+        f"expected: exit code {code} and {list(words)}",
+    )
 
 
 def wait_until(condition, limit=LIMIT):
@@ -145,8 +154,11 @@ def server(size="1M", vectors=4, memory=("-M", REGION)):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "socket"
         log = (pathlib.Path(directory) / "log").open("wb")
-        process = subprocess.Popen([SERVER, "-F", "-S", path, *memory, "-l", size,
-                                    "-n", str(vectors)], stderr=log, env=environment())
+        process = subprocess.Popen(
+            [SERVER, "-F", "-S", path, *memory, "-l", size, "-n", str(vectors)],
+            stderr=log,
+            env=environment(),
+        )
         try:
             if not wait_until(path.exists, 10):
                 print("Bail out! ivshmem-server does not start")
@@ -170,8 +182,10 @@ def plain_server(size):
             while True:
                 connection, _ = listener.accept()
                 connection.sendall(struct.pack("<qq", 0, len(connections)))
-                connection.sendmsg([struct.pack("<q", -1)], [(
-                    socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+                connection.sendmsg(
+                    [struct.pack("<q", -1)],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))],
+                )
                 connections.append(connection)
 
     with tempfile.TemporaryDirectory() as directory:

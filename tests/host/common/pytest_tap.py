@@ -6,14 +6,19 @@ import pytest
 COUNT = 0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Failed assertions ask for this, which is pytest's terminal's."""
+    parser.addoption("--verbose", type=int, default=0)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     global COUNT
     if report.when != "call" and report.passed:
         return
     COUNT += 1
-    name = report.nodeid.partition("::")[2].removeprefix("test_").replace("_", " ")
     # A # would begin a directive.
-    name = name.replace("#", "")
+    name = report.nodeid.partition("::")[2].removeprefix("test_").replace("#", "")
+    name = name.replace("_", " ")
     if report.failed:
         print(report.longreprtext)
     skip = f" # SKIP {report.longrepr[2]}" if report.skipped else ""
