@@ -7,7 +7,7 @@
  * eight bytes. The header is the only thing that tells of a message: 0 where
  * none is yet. So the producer writes the message and a 0 where the next header
  * will be, and then, last, the header. The consumer tells by a position how far
- * the room is free again. Positions count bytes from the begin of a session and
+ * the room is free again. Positions count bytes from the start of a session and
  * never wrap.
  *
  * Whatever the other side writes is read once, and checked.

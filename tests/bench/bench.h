@@ -11,7 +11,7 @@
 
 #include "dev.h"
 
-/* Two guests meet here: the memory before is used by whoever needs it. */
+/* Words of the two guests for each other; the data comes after them. */
 #define CONTROL_OFFSET	0
 #define DATA_OFFSET	(1 << 20)
 

@@ -170,7 +170,7 @@ static void close_made(void)
 	close(made);
 }
 
-/* Map and touch both ends; a page table that cannot be had is asked for again. */
+/* Map and touch both ends; the kernel faults again if it finds no page table. */
 static int map_at(off_t offset, size_t length)
 {
 	volatile char *p;

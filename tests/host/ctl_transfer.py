@@ -403,7 +403,7 @@ def fuzz_once(device, region, source, chance):
         region.put((1 << 16) + chance.choice((SENDER, RECEIVER)), word, value)
         # Now and then is worse than all the time: the transfer gets further.
         time.sleep(chance.choice((0, 0, 0.001, 0.01)))
-    # Whoever came to wait for a partner that is gone by now waits for ever.
+    # A program whose partner has ended by now would wait for ever.
     for program in programs:
         if not wait_until(lambda program=program: not program.is_running(), 10):
             return programs, False

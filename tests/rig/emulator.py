@@ -19,7 +19,7 @@ FIRMWARE = ("qemu-system-data", "seabios")
 
 @functools.cache
 def obstacle(arch):
-    """Why the new QEMU cannot be had for guests of an architecture, or None."""
+    """Why there is no new QEMU for guests of an architecture, or None."""
     if arch != arches.AMD64.name:
         return "the machine has too few ports to plug that many devices into"
     try:

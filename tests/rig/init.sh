@@ -33,9 +33,9 @@ echo "@rig-ready" >&3
 while read -r command <&3; do
 	sh -c "$command" <&3 >&3 2>&3
 	status=$?
-	# What a test left running must not meet the next one, nor what it held; and
-	# who dies while read has half a line makes it begin anew, without that half.
-	# Beside the dead and what is the kernel's, only we are to be left.
+	# Processes that a test left must not meet the next one. And if one dies while
+	# read has half a line, read starts again without that half. So wait until only
+	# this process, zombies and threads of the kernel are left.
 	kill -9 -1 2>/dev/null
 	tries=0
 	until awk '{ sub(/.*\) /, "") } $1 !~ /[XZ]/ && $2 != 0 && $2 != 2 { count++ }

@@ -170,7 +170,7 @@ class Guest:
         self.listeners[purpose] = listener
 
     def start(self):
-        """Start QEMU, also anew after kill(). It dies with the thread that calls this."""
+        """Start QEMU, also again after kill(). It dies with the thread that calls this."""
         self.buffer = b""
         for purpose in ("control", "monitor"):
             self._listen(purpose)

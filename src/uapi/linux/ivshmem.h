@@ -175,8 +175,8 @@ struct ivshmem_ring {
  * of its word.
  *
  * After a signal the call restarts (SA_RESTART) or fails with EINTR. The kernel
- * then puts what is left of a relative timeout into @timeout_ns, so give it
- * anew with each call. No other field above @count is ever changed.
+ * then stores what remains of a relative timeout in @timeout_ns, so set it again
+ * for each call. No other field above @count is ever changed.
  *
  * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading
  * EINTR       a signal came

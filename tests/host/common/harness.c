@@ -108,7 +108,7 @@ static void run_child(char **arguments)
 		prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE);
 		prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN);
 	}
-	/* Whoever runs the tests in the background has them ignored, and so would it. */
+	/* A background job ignores these signals, and its children inherit that. */
 	signal(SIGINT, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
 	dup2(log, STDOUT_FILENO);
