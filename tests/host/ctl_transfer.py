@@ -240,7 +240,8 @@ def test_dead_before(device, region, directory):
 
 def test_killed(device, region, directory):
     for victim, survivor in (("sender", "receiver"), ("receiver", "sender")):
-        pair = Pair(device, region, directory / "out", "-t", "1")
+        # Long enough for both to start on a machine that has other work.
+        pair = Pair(device, region, directory / "out", "-t", "5")
         pair.feed(b"x" * 1000)
         wait_until(lambda: region.get(RECEIVER, "position") == 1000)
         getattr(pair, victim).signal(signal.SIGKILL)
