@@ -32,8 +32,8 @@ static bool is_unregistered(const struct ivshmem_file *file)
 /*
  * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
  * meanwhile, so the lock is dropped now and then. The bookmark keeps the place in the
- * queue, and the end is where it was at the begin: those who come later look for
- * themselves.
+ * queue. The walk ends where the queue ended at its start: later pollers have seen the
+ * new counts.
  */
 static void wake_pollers(struct wait_queue_head *queue, __poll_t events)
 {
