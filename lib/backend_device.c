@@ -21,6 +21,7 @@ struct device {
 	struct ivshmem base;
 	void *registers;		/* NULL: ring by ioctl */
 	size_t registers_size;
+	uint32_t cache;			/* IVSHMEM_CACHE_* */
 };
 
 static struct device *to_device(struct ivshmem *handle)
@@ -47,83 +48,108 @@ static void device_close(struct ivshmem *handle)
 static int device_properties(struct ivshmem *handle,
 			     struct ivshmem_properties *out)
 {
-	struct ivshmem_info info;
+	struct ivshmem_info info = { 0 };
 	int error = device_ioctl(handle, IVSHMEM_IOC_INFO, &info);
 
 	if (error)
 		return error;
 	*out = (struct ivshmem_properties){
-		.size = info.size,
+		.size = handle->size,
 		.id = info.id,
 		.vectors = info.vectors,
 		.transport = IVSHMEM_TRANSPORT_DEVICE,
-		.cache = info.cache,
+		.cache = to_device(handle)->cache,
 		.page_size = handle->page,
-		.can_ring = !!(info.flags & IVSHMEM_INFO_DOORBELL),
+		.can_ring = !!(info.features & IVSHMEM_FEATURE_DOORBELL),
 		.mapped_registers = to_device(handle)->registers != NULL,
 	};
 	return 0;
 }
 
+/* Order earlier stores to the region before one to a register: see <linux/ivshmem.h>. */
+static void order_before_register(uint32_t cache)
+{
+#if defined(__x86_64__)
+	if (cache == IVSHMEM_CACHE_WC)
+		__builtin_ia32_sfence();
+	atomic_signal_fence(memory_order_seq_cst);
+#elif defined(__aarch64__)
+	(void)cache;
+	__asm__ volatile("dmb oshst" ::: "memory");
+#else
+#error "which barrier orders stores before those to a device?"
+#endif
+}
+
 static int device_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 {
 	struct ivshmem_ring ring = { .peer = peer, .vector = vector };
-	char *registers = to_device(handle)->registers;
+	struct device *device = to_device(handle);
+	char *registers = device->registers;
 
 	if (!registers)
 		return device_ioctl(handle, IVSHMEM_IOC_RING, &ring);
-	/* What was written to the region must be there before the peer looks. */
-	atomic_thread_fence(memory_order_seq_cst);
+	order_before_register(device->cache);
 	*(volatile uint32_t *)(registers + IVSHMEM_REG_DOORBELL) =
 		htole32(IVSHMEM_DOORBELL(peer, vector));
 	return 0;
 }
 
-static struct ivshmem_wait
-wait_to_kernel(const struct ivshmem_wait_options *options)
+static void wait_to_kernel(const struct ivshmem_wait_options *options,
+			   struct ivshmem_wait_result *result, struct ivshmem_wait *wait)
 {
-	struct ivshmem_wait wait = {
-		.flags = options->flags,
-		.timeout_ns = options->timeout_ns,
-		.spin_ns = options->spin_ns,
-	};
-
-	if (options->flags & IVSHMEM_WAIT_SET)
-		memcpy(wait.set, options->set, sizeof(wait.set));
-	else
-		wait.vector = options->vector;
-	if (options->flags & IVSHMEM_WAIT_WORD) {
-		wait.offset = options->offset;
-		wait.expected = options->expected;
+	wait->flags |= options->flags;
+	wait->timeout_ns = options->timeout_ns;
+	wait->spin_ns = options->spin_ns;
+	if (options->flags & IVSHMEM_WAIT_SET) {
+		wait->set = (uintptr_t)options->set;
+		wait->signalled_set = (uintptr_t)result->set;
+		wait->nbits = IVSHMEM_MAX_VECTORS;
+	} else {
+		wait->vector = options->vector;
 	}
-	return wait;
+	if (options->flags & IVSHMEM_WAIT_WORD) {
+		wait->offset = options->offset;
+		wait->expected = options->expected;
+	}
 }
 
 static void wait_from_kernel(const struct ivshmem_wait *wait,
 			     struct ivshmem_wait_result *result)
 {
+	uint32_t vector = wait->signalled_vector;
+
 	result->changed = !!(wait->result & IVSHMEM_RESULT_CHANGED);
-	if (!(wait->result & IVSHMEM_RESULT_FIRED))
+	if (!(wait->result & IVSHMEM_RESULT_SIGNALLED))
 		return;
-	result->vector = wait->fired_vector;
+	result->vector = vector;
 	result->count = wait->count;
-	memcpy(result->set, wait->fired, sizeof(result->set));
+	result->set[vector / 64] |= UINT64_C(1) << vector % 64;
+}
+
+/* WAIT with what @wait contains already and @options. */
+static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
+			  const struct ivshmem_wait_options *options,
+			  struct ivshmem_wait_result *result)
+{
+	int error = ivshmem_check_wait(handle, options);
+
+	if (error)
+		return error;
+	wait_to_kernel(options, result, wait);
+	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, wait);
+	if (!error)
+		wait_from_kernel(wait, result);
+	return error;
 }
 
 static int device_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options,
 		       struct ivshmem_wait_result *result)
 {
-	int error = ivshmem_check_wait(handle, options);
-	struct ivshmem_wait wait;
+	struct ivshmem_wait wait = { 0 };
 
-	if (error)
-		return error;
-	wait = wait_to_kernel(options);
-	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, &wait);
-	if (!error)
-		wait_from_kernel(&wait, result);
-	return error;
+	return device_do_wait(handle, &wait, options, result);
 }
 
 static int device_ring_wait(struct ivshmem *handle, uint32_t peer,
@@ -131,19 +157,13 @@ static int device_ring_wait(struct ivshmem *handle, uint32_t peer,
 			    const struct ivshmem_wait_options *options,
 			    struct ivshmem_wait_result *result)
 {
-	int error = ivshmem_check_wait(handle, options);
-	struct ivshmem_ring_wait both;
-
-	if (error)
-		return error;
-	both = (struct ivshmem_ring_wait){
-		.ring = { .peer = peer, .vector = vector },
-		.wait = wait_to_kernel(options),
+	struct ivshmem_wait wait = {
+		.flags = IVSHMEM_WAIT_RING,
+		.ring_peer = peer,
+		.ring_vector = vector,
 	};
-	error = device_ioctl(handle, IVSHMEM_IOC_RING_WAIT, &both);
-	if (!error)
-		wait_from_kernel(&both.wait, result);
-	return error;
+
+	return device_do_wait(handle, &wait, options, result);
 }
 
 static int device_eventfd(struct ivshmem *handle, uint32_t vector)
@@ -192,29 +212,40 @@ static const struct ivshmem_ops device_ops = {
 	.wake_all = device_wake_all,
 };
 
-/* What the driver says of itself, or that this is no device of ours. */
-static int device_identify(struct device *device)
+/* Map the register page. Without it, rings go through the driver. */
+static void device_map_registers(struct device *device)
 {
-	struct ivshmem_info info = { 0 };
-	int error = device_ioctl(&device->base, IVSHMEM_IOC_INFO, &info);
-	uint32_t wanted = IVSHMEM_INFO_DOORBELL | IVSHMEM_INFO_REGISTERS;
+	struct ivshmem_region region = { .index = IVSHMEM_REGION_REGISTERS };
 	void *registers;
 
+	if (device->base.read_only ||
+	    device_ioctl(&device->base, IVSHMEM_IOC_REGION, &region) ||
+	    !(region.flags & IVSHMEM_REGION_WRITE))
+		return;
+	registers = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 device->base.memory, region.offset);
+	if (registers == MAP_FAILED)
+		return;
+	device->registers = registers;
+	device->registers_size = region.size;
+}
+
+/* Ask the driver what the device is. -ENOTTY: not an ivshmem device. */
+static int device_identify(struct device *device)
+{
+	struct ivshmem_region region = { .index = IVSHMEM_REGION_MEMORY };
+	struct ivshmem_info info = { 0 };
+	int error = device_ioctl(&device->base, IVSHMEM_IOC_INFO, &info);
+
+	if (!error)
+		error = device_ioctl(&device->base, IVSHMEM_IOC_REGION, &region);
 	if (error)
 		return error == -EINVAL ? -ENOTTY : error;
-	if (info.abi != IVSHMEM_ABI_VERSION)
-		return -EPROTONOSUPPORT;
-	device->base.size = info.size;
+	device->base.size = region.size;
 	device->base.vectors = info.vectors;
-	if (device->base.read_only || (info.flags & wanted) != wanted)
-		return 0;
-	registers = mmap(NULL, info.registers_size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED, device->base.memory,
-			 info.registers_offset);
-	if (registers == MAP_FAILED)
-		return 0;
-	device->registers = registers;
-	device->registers_size = info.registers_size;
+	device->cache = region.cache;
+	if (info.features & IVSHMEM_FEATURE_REGISTERS)
+		device_map_registers(device);
 	return 0;
 }
 

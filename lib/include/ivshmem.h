@@ -14,7 +14,7 @@
  * (struct ivshmem_properties.mapped_registers).
  *
  * <linux/ivshmem.h>, the driver's interface, defines the constants IVSHMEM_WAIT_*,
- * IVSHMEM_CACHE_*, IVSHMEM_ID_UNKNOWN, IVSHMEM_MAX_PEER and IVSHMEM_MAX_VECTORS.
+ * IVSHMEM_CACHE_* and IVSHMEM_ID_UNKNOWN. IVSHMEM_WAIT_RING is ivshmem_ring_wait().
  *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
  * descriptors, and one per vector of each peer.
@@ -29,6 +29,12 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Peers are numbered from 0 to this. */
+#define IVSHMEM_MAX_PEER	65535
+
+/* A peer has at most this many vectors, numbered from 0. */
+#define IVSHMEM_MAX_VECTORS	256
 
 /* An open device, or a connection to a server. */
 struct ivshmem;
@@ -70,7 +76,6 @@ struct ivshmem_properties {
  *
  * -ENOENT: no such path; -EACCES: no permission; -EINVAL: unknown flag;
  * -ENODEV: the device is gone; -ENOTTY: neither a socket nor an ivshmem device;
- * -EPROTONOSUPPORT: the driver's interface has another version;
  * -ENAMETOOLONG: path too long for a socket; -ECONNREFUSED: no server is listening;
  * -ECONNRESET: the server closed the connection; -EPROTO: not version 0 of QEMU's
  * protocol; -ETIMEDOUT: no accept within 5 seconds, no first message within 30 (a
@@ -124,9 +129,9 @@ struct ivshmem_wait_options {
 
 struct ivshmem_wait_result {
 	int changed;		/* the word differs from @expected */
-	uint32_t vector;	/* lowest vector that fired, if count > 0 */
+	uint32_t vector;	/* lowest vector that was signalled, if count > 0 */
 	uint64_t count;		/* its interrupts since the last report */
-	uint64_t set[4];	/* all vectors that fired */
+	uint64_t set[4];	/* all vectors that were signalled */
 };
 
 /*
@@ -151,7 +156,7 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 		      struct ivshmem_wait_result *result);
 
 /*
- * ivshmem_eventfd - a descriptor that becomes readable when @vector fires
+ * ivshmem_eventfd - a descriptor that becomes readable when @vector is signalled
  *
  * Returns a new descriptor, non-blocking and close-on-exec, which the caller closes. On
  * a guest there is one per vector and handle: a new one replaces the old. On the host

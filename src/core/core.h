@@ -216,6 +216,7 @@ extern const struct dev_pm_ops ivshmem_pm_ops;
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
 void ivshmem_device_reset_done(struct ivshmem_device *idev);
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
+int ivshmem_access_file(struct file *filp, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 
@@ -260,8 +261,10 @@ static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
 /* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
-int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w);
-int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
+int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector);
+int ivshmem_ring(struct file *filp, u32 peer, u32 vector);
+int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w);
+int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);

@@ -269,7 +269,7 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
  * ivshmem_device_reset_done() - allow access again after a reset
  * @idev: registered; the caller holds the transport's lock
  *
- * The reset may have lost doorbells, so every vector fires once and programs look
+ * The reset may have lost doorbells, so every vector is signalled once and programs look
  * at the memory again.
  */
 void ivshmem_device_reset_done(struct ivshmem_device *idev)
@@ -282,7 +282,7 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 
 /*
  * The machine resumes from sleep; the transport has resumed already. Doorbells were
- * lost meanwhile, so every vector fires once and programs look at the memory again.
+ * lost meanwhile, so every vector is signalled once and programs look at the memory again.
  */
 static int __maybe_unused ivshmem_device_resume(struct device *dev)
 {
@@ -354,6 +354,21 @@ int ivshmem_access_begin(struct ivshmem_device *idev, int *idx)
 					READ_ONCE(idev->state) != IVSHMEM_RESETTING))
 			return -EINTR;
 	return ret;
+}
+
+/**
+ * ivshmem_access_file() - enter a device on behalf of an open file
+ * @filp: the file
+ * @idx: for ivshmem_access_end()
+ *
+ * Return: as ivshmem_access_try() with O_NONBLOCK, else as ivshmem_access_begin()
+ */
+int ivshmem_access_file(struct file *filp, int *idx)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return filp->f_flags & O_NONBLOCK ? ivshmem_access_try(file->idev, idx) :
+					    ivshmem_access_begin(file->idev, idx);
 }
 
 /**

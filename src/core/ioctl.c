@@ -3,7 +3,9 @@
  * The ioctls: everything but the memory itself
  *
  * Each handler copies its structure in once, checks all of it, then acts. The
- * fields are documented in uapi/linux/ivshmem.h.
+ * number of an ioctl contains the size of the program's structure, which may be
+ * shorter or longer than the one known here. The fields are documented in
+ * uapi/linux/ivshmem.h.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -11,135 +13,176 @@
 #include "core.h"
 #include "trace.h"
 
-static_assert(sizeof(struct ivshmem_info) == 64);
+static_assert(sizeof(struct ivshmem_info) == 32);
+static_assert(sizeof(struct ivshmem_region) == 40);
 static_assert(sizeof(struct ivshmem_ring) == 16);
-static_assert(sizeof(struct ivshmem_wait) == 144);
-static_assert(sizeof(struct ivshmem_ring_wait) == 160);
+static_assert(sizeof(struct ivshmem_wait) == 88);
 static_assert(sizeof(struct ivshmem_eventfd) == 16);
 
-static long ioctl_info(struct ivshmem_file *file, void __user *arg)
+/* The ioctl without the size of its structure. */
+#define COMMAND(ioctl)	((ioctl) & ~IOCSIZE_MASK)
+
+/* Copy in a structure of @usize bytes, of which those up to @last are required. */
+#define copy_in(to, arg, usize, last) \
+	((usize) < offsetofend(typeof(*(to)), last) ? -EINVAL : \
+	 copy_struct_from_user(to, sizeof(*(to)), arg, usize))
+
+/* The program's bytes beyond what is known here are zero already. */
+#define copy_out(arg, from, usize) \
+	(copy_to_user(arg, from, min(sizeof(*(from)), usize)) ? -EFAULT : 0)
+
+static bool may_map_registers(const struct ivshmem_file *file)
 {
-	struct ivshmem_device *idev = file->idev;
-	struct ivshmem_info info = {
-		.abi = IVSHMEM_ABI_VERSION,
-		.flags = idev->can_ring ? IVSHMEM_INFO_DOORBELL : 0,
-		.size = idev->size,
-		.vectors = idev->nr_vectors,
-		.cache = idev->cache,
-	};
+	return file->idev->registers_phys && file->mode & FMODE_WRITE;
+}
+
+static u64 file_features(const struct ivshmem_file *file)
+{
+	const struct ivshmem_device *idev = file->idev;
+	u64 features = idev->transport->features;
+
+	if (idev->can_ring)
+		features |= IVSHMEM_FEATURE_DOORBELL;
+	if (idev->nr_vectors)
+		features |= IVSHMEM_FEATURE_INTERRUPTS;
+	if (may_map_registers(file))
+		features |= IVSHMEM_FEATURE_REGISTERS;
+	return features;
+}
+
+static long ioctl_info(struct file *filp, void __user *arg, size_t size)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_info info;
 	int idx, ret;
 
-	ret = ivshmem_access_begin(idev, &idx);
+	ret = copy_in(&info, arg, size, vectors);
+	if (ret)
+		return ret;
+	info = (struct ivshmem_info) {
+		.features = file_features(file),
+		.vectors = file->idev->nr_vectors,
+		.regions = IVSHMEM_REGION_REGISTERS + 1,
+		.max_peer = IVSHMEM_MAX_PEER,
+		.max_vector = U16_MAX,
+	};
+	ret = ivshmem_access_file(filp, &idx);
 	if (ret)
 		return ret;
 	info.id = ivshmem_peer_id(file->peer);
-	ivshmem_access_end(idev, idx);
-
-	if (idev->registers_phys && file->mode & FMODE_WRITE) {
-		info.flags |= IVSHMEM_INFO_REGISTERS;
-		info.registers_offset = IVSHMEM_REGISTERS_OFFSET;
-		info.registers_size = PAGE_SIZE;
-	}
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+	ivshmem_access_end(file->idev, idx);
+	return copy_out(arg, &info, size);
 }
 
-static int ring_check(struct ivshmem_file *file, const struct ivshmem_ring *r,
-		      u32 known_flags)
+static long ioctl_region(struct file *filp, void __user *arg, size_t size)
+{
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_region region;
+	int ret;
+
+	ret = copy_in(&region, arg, size, size);
+	if (ret)
+		return ret;
+	region = (struct ivshmem_region) {
+		.index = region.index,
+		.page_sizes = PAGE_SIZE,
+	};
+	switch (region.index) {
+	case IVSHMEM_REGION_MEMORY:
+		if (file->mode & FMODE_READ)
+			region.flags = IVSHMEM_REGION_READ;
+		/* A file that is open for writing only cannot be mapped. */
+		if (region.flags && file->mode & FMODE_WRITE)
+			region.flags |= IVSHMEM_REGION_WRITE;
+		region.size = file->idev->size;
+		region.cache = file->idev->cache;
+		break;
+	case IVSHMEM_REGION_REGISTERS:
+		if (may_map_registers(file) && file->mode & FMODE_READ)
+			region.flags = IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE;
+		region.offset = IVSHMEM_REGISTERS_OFFSET;
+		region.size = file->idev->registers_phys ? PAGE_SIZE : 0;
+		region.cache = IVSHMEM_CACHE_UC;
+		break;
+	default:
+		return -EINVAL;
+	}
+	return copy_out(arg, &region, size);
+}
+
+/**
+ * ivshmem_ring_check() - check the arguments of RING
+ * @file: the open file
+ * @peer: whom to ring
+ * @vector: which vector
+ *
+ * Return: 0, -EACCES, -EINVAL or -EOPNOTSUPP
+ */
+int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector)
 {
 	if (!(file->mode & FMODE_WRITE))
 		return -EACCES;
-	if (r->flags & ~known_flags || r->reserved ||
-	    r->peer > IVSHMEM_MAX_PEER || r->vector >= IVSHMEM_MAX_VECTORS)
+	if (peer > IVSHMEM_MAX_PEER || vector > U16_MAX)
 		return -EINVAL;
 	return file->idev->can_ring ? 0 : -EOPNOTSUPP;
 }
 
-static int ioctl_do_ring(struct ivshmem_file *file, const struct ivshmem_ring *r)
+/**
+ * ivshmem_ring() - ring a peer
+ * @filp: the open file
+ * @peer: whom to ring; ivshmem_ring_check() accepts it
+ * @vector: which vector, likewise
+ *
+ * Return: 0 or an error of ivshmem_access_file()
+ */
+int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
 {
+	struct ivshmem_file *file = filp->private_data;
 	struct ivshmem_device *idev = file->idev;
-	int idx, ret = ivshmem_access_begin(idev, &idx);
+	int idx, ret = ivshmem_access_file(filp, &idx);
 
 	if (ret)
 		return ret;
-	trace_ivshmem_ring(idev->minor, r->peer, r->vector);
-	idev->transport->ring(idev, r->peer, r->vector);
+	trace_ivshmem_ring(idev->minor, peer, vector);
+	idev->transport->ring(idev, peer, vector);
 	ivshmem_access_end(idev, idx);
 	return 0;
 }
 
-static long ioctl_ring(struct ivshmem_file *file, void __user *arg)
+static long ioctl_ring(struct file *filp, void __user *arg, size_t size)
 {
 	struct ivshmem_ring r;
 	int ret;
 
-	if (copy_from_user(&r, arg, sizeof(r)))
-		return -EFAULT;
-	ret = ring_check(file, &r, 0);
-	return ret ? ret : ioctl_do_ring(file, &r);
+	ret = copy_in(&r, arg, size, vector);
+	if (ret)
+		return ret;
+	if (r.flags || r.reserved)
+		return -EINVAL;
+	ret = ivshmem_ring_check(filp->private_data, r.peer, r.vector);
+	return ret ? ret : ivshmem_ring(filp, r.peer, r.vector);
 }
 
-static long ioctl_wait(struct ivshmem_file *file, void __user *arg)
+static long ioctl_wait(struct file *filp, void __user *arg, size_t size)
 {
 	struct ivshmem_wait w;
 	int ret;
 
-	if (copy_from_user(&w, arg, sizeof(w)))
-		return -EFAULT;
-	ret = ivshmem_wait_check(file, &w);
-	if (ret)
-		return ret;
-	ret = ivshmem_wait(file, &w, arg);
-	/* Interrupted: store the remaining timeout for the restart. */
-	if (ret == -ERESTARTSYS && copy_to_user(arg, &w, sizeof(w)))
-		return -EFAULT;
-	return ret;
+	ret = copy_in(&w, arg, size, result);
+	if (!ret)
+		ret = ivshmem_wait_check(filp->private_data, &w);
+	return ret ? ret : ivshmem_wait(filp, &w, arg);
 }
 
-/*
- * Clear IVSHMEM_RING_DONE, which an interrupted wait has set, so that the next call
- * with this structure rings.
- */
-static int ring_wait_forget(struct ivshmem_ring_wait __user *urw)
+static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 {
-	return put_user(0, &urw->ring.flags);
-}
-
-static long ioctl_ring_wait(struct ivshmem_file *file, void __user *arg)
-{
-	struct ivshmem_ring_wait __user *urw = arg;
-	struct ivshmem_ring_wait rw;
+	struct ivshmem_file *file = filp->private_data;
+	struct ivshmem_eventfd e;
 	int ret;
 
-	if (copy_from_user(&rw, arg, sizeof(rw)))
-		return -EFAULT;
-	ret = ring_check(file, &rw.ring, IVSHMEM_RING_DONE);
+	ret = copy_in(&e, arg, size, fd);
 	if (ret)
 		return ret;
-	ret = ivshmem_wait_check(file, &rw.wait);
-	if (ret)
-		return ret;
-
-	if (!(rw.ring.flags & IVSHMEM_RING_DONE))
-		ret = ioctl_do_ring(file, &rw.ring);
-	else if (ring_wait_forget(urw))
-		ret = -EFAULT;
-	if (ret)
-		return ret;
-	ret = ivshmem_wait(file, &rw.wait, &urw->wait);
-	if (ret == -ERESTARTSYS) {
-		rw.ring.flags = IVSHMEM_RING_DONE;
-		if (copy_to_user(urw, &rw, sizeof(rw)))
-			return -EFAULT;
-	}
-	return ret;
-}
-
-static long ioctl_eventfd(struct ivshmem_file *file, void __user *arg)
-{
-	struct ivshmem_eventfd e;
-
-	if (copy_from_user(&e, arg, sizeof(e)))
-		return -EFAULT;
 	if (!file->idev->nr_vectors)
 		return -EOPNOTSUPP;
 	if (e.flags || e.reserved || e.vector >= file->idev->nr_vectors)
@@ -152,25 +195,22 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct ivshmem_file *file = filp->private_data;
 	void __user *uarg = (void __user *)arg;
+	size_t size = _IOC_SIZE(cmd);
 
-	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED) {
-		/* Else the same structure would not ring the next device. */
-		if (cmd == IVSHMEM_IOC_RING_WAIT)
-			ring_wait_forget(uarg);
+	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
 		return -ENODEV;
-	}
 
-	switch (cmd) {
-	case IVSHMEM_IOC_INFO:
-		return ioctl_info(file, uarg);
-	case IVSHMEM_IOC_RING:
-		return ioctl_ring(file, uarg);
-	case IVSHMEM_IOC_WAIT:
-		return ioctl_wait(file, uarg);
-	case IVSHMEM_IOC_RING_WAIT:
-		return ioctl_ring_wait(file, uarg);
-	case IVSHMEM_IOC_EVENTFD:
-		return ioctl_eventfd(file, uarg);
+	switch (COMMAND(cmd)) {
+	case COMMAND(IVSHMEM_IOC_INFO):
+		return ioctl_info(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_REGION):
+		return ioctl_region(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_RING):
+		return ioctl_ring(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_WAIT):
+		return ioctl_wait(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_EVENTFD):
+		return ioctl_eventfd(filp, uarg, size);
 	default:
 		return -ENOTTY;
 	}

@@ -51,7 +51,7 @@ DEFINE_EVENT(ivshmem_device_class, ivshmem_reset_done,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));
 
-/* The machine resumes from sleep; every vector is about to fire once. */
+/* The machine resumes from sleep; every vector is about to be signalled once. */
 DEFINE_EVENT(ivshmem_device_class, ivshmem_resume,
 	     TP_PROTO(int device),
 	     TP_ARGS(device));

@@ -38,6 +38,12 @@
 #include <linux/xarray.h>
 #include "uapi/linux/ivshmem.h"
 
+/* Vectors of a peer are numbered from 0 to this, exclusive. */
+#define IVSHMEM_MAX_VECTORS	256
+
+/* The Doorbell register has 16 bits for a peer. */
+#define IVSHMEM_MAX_PEER	U16_MAX
+
 struct ivshmem_counter;
 struct ivshmem_device;
 struct ivshmem_peer;
@@ -45,6 +51,7 @@ struct ivshmem_peer;
 /**
  * struct ivshmem_transport - operations of a transport
  * @owner: module that open files of the device pin
+ * @features: IVSHMEM_FEATURE_* that all devices of the transport have
  * @peer_per_file: every open file is a peer with its own id and vectors, else all
  *	files of the device share one peer
  * @ring: ring @vector of @peer; called between ivshmem_access_begin() and
@@ -54,6 +61,7 @@ struct ivshmem_peer;
  */
 struct ivshmem_transport {
 	struct module *owner;
+	u64 features;
 	bool peer_per_file;
 	void (*ring)(struct ivshmem_device *idev, u32 peer, u32 vector);
 	u32 (*id)(struct ivshmem_device *idev);

@@ -11,7 +11,11 @@
  * device can be reset or removed under any number of waiters. A task that waits
  * for one vector listens to that vector only, and is not woken by others; a task
  * that waits for several listens to all of the peer.
+ *
+ * Going to sleep and waking up is what programs do most, so the common case, one
+ * vector, takes the short way: what a set needs is allocated and reported apart.
  */
+#include <linux/bits.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/nospec.h>
@@ -25,12 +29,34 @@
 /* While spinning: rounds between two readings of the clock. */
 #define SPIN_ROUNDS	32
 
+/* At most this many bits may be at @set, and elements at @counts: all of a __u16. */
+#define NBITS_MAX	(U16_MAX + 1)
+
+/* Outputs of struct ivshmem_wait, one after the other. */
+#define OUT_SIZE	(offsetofend(struct ivshmem_wait, result) - \
+			 offsetof(struct ivshmem_wait, count))
+
+/**
+ * struct wait_set - several vectors to wait for
+ * @wanted: them
+ * @signalled: those to report
+ * @reported: for each of these, the count up to which it is reported
+ *
+ * A set of a program is an array of __u64, whatever the size of a long is.
+ */
+struct wait_set {
+	u64 wanted[IVSHMEM_MAX_VECTORS / 64];
+	u64 signalled[IVSHMEM_MAX_VECTORS / 64];
+	s64 reported[];
+};
+
 /* One call of WAIT. */
 struct ivshmem_waiter {
 	struct ivshmem_listener listener;
 	struct task_struct *task;
 	struct ivshmem_file *file;
 	struct ivshmem_wait *w;
+	struct wait_set *set;		/* NULL: one vector, w->vector */
 	struct ivshmem_vector *vec;	/* that it listens to */
 	ktime_t deadline;		/* CLOCK_MONOTONIC; KTIME_MAX: never */
 };
@@ -48,83 +74,74 @@ static const struct ivshmem_listener_ops waiter_ops = {
 	.notify = waiter_notify,
 };
 
+static int check_vectors(const struct ivshmem_file *file, const struct ivshmem_wait *w)
+{
+	if (w->flags & IVSHMEM_WAIT_SET)
+		return !w->vector && w->set && w->nbits && w->nbits <= NBITS_MAX ?
+		       0 : -EINVAL;
+	return w->vector < file->idev->nr_vectors &&
+	       !(w->nbits | w->set | w->signalled_set | w->counts) ? 0 : -EINVAL;
+}
+
+static int check_word(const struct ivshmem_file *file, const struct ivshmem_wait *w)
+{
+	if (!(w->flags & IVSHMEM_WAIT_WORD))
+		return w->offset || w->expected ? -EINVAL : 0;
+	if (w->offset % sizeof(u32) || w->offset >= file->idev->size)
+		return -EINVAL;
+	return file->mode & FMODE_READ ? 0 : -EACCES;
+}
+
+static int check_ring(const struct ivshmem_file *file, const struct ivshmem_wait *w)
+{
+	if (w->flags & IVSHMEM_WAIT_RING)
+		return ivshmem_ring_check(file, w->ring_peer, w->ring_vector);
+	return w->ring_peer || w->ring_vector ? -EINVAL : 0;
+}
+
 /**
- * ivshmem_wait_check() - check the arguments of WAIT
+ * ivshmem_wait_check() - check the arguments of WAIT, except for the set
  * @file: the open file
  * @w: copied from the program
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP or -EACCES
  */
-int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w)
+int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w)
 {
-	unsigned int i, nr = file->idev->nr_vectors;
-	u64 any = 0;
+	int ret;
 
-	if (w->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
-			 IVSHMEM_WAIT_ABSTIME))
-		return -EINVAL;
-	if (w->reserved[0] || w->reserved[1] ||
-	    w->ncounts > IVSHMEM_MAX_VECTORS || !w->ncounts != !w->counts ||
+	if (w->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD | IVSHMEM_WAIT_ABSTIME |
+			 IVSHMEM_WAIT_RING) ||
 	    w->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
-	if (!nr)
+	if (!file->idev->nr_vectors)
 		return -EOPNOTSUPP;
-
-	for (i = 0; i < ARRAY_SIZE(w->set); i++) {
-		unsigned int first = i * 64;
-		u64 valid = nr <= first ? 0 :
-			    nr - first >= 64 ? ~0ULL : BIT_ULL(nr - first) - 1;
-
-		if (w->set[i] & ~valid)
-			return -EINVAL;
-		any |= w->set[i];
-	}
-	if (w->flags & IVSHMEM_WAIT_SET) {
-		if (!any || w->vector)
-			return -EINVAL;
-	} else if (any || w->vector >= nr) {
-		return -EINVAL;
-	}
-
-	if (w->flags & IVSHMEM_WAIT_WORD) {
-		if (w->offset % sizeof(u32) || w->offset >= file->idev->size)
-			return -EINVAL;
-		if (!(file->mode & FMODE_READ))
-			return -EACCES;
-	} else if (w->offset || w->expected) {
-		return -EINVAL;
-	}
-	return 0;
+	ret = check_vectors(file, w);
+	if (!ret)
+		ret = check_word(file, w);
+	if (!ret)
+		ret = check_ring(file, w);
+	return ret;
 }
 
-static bool wanted(const struct ivshmem_wait *w, unsigned int vector)
+static bool set_signalled(const struct ivshmem_waiter *wr)
 {
-	if (w->flags & IVSHMEM_WAIT_SET)
-		return w->set[vector / 64] & BIT_ULL(vector % 64);
-	return w->vector == vector;
-}
+	unsigned int v;
 
-/* The range of vectors to look at: all, or one. */
-static void wait_span(const struct ivshmem_file *file,
-		      const struct ivshmem_wait *w, unsigned int *first,
-		      unsigned int *end)
-{
-	*first = w->flags & IVSHMEM_WAIT_SET ? 0 : w->vector;
-	*end = w->flags & IVSHMEM_WAIT_SET ? file->idev->nr_vectors : *first + 1;
-}
-
-static bool any_fired(struct ivshmem_waiter *wr)
-{
-	unsigned int v, end;
-
-	for (wait_span(wr->file, wr->w, &v, &end); v < end; v++)
-		if (wanted(wr->w, v) && ivshmem_unseen(wr->file, v))
+	for (v = 0; v < wr->file->idev->nr_vectors; v++)
+		if (wr->set->wanted[v / 64] & BIT_ULL(v % 64) &&
+		    ivshmem_unseen(wr->file, v))
 			return true;
 	return false;
 }
 
+static bool any_signalled(const struct ivshmem_waiter *wr)
+{
+	return wr->set ? set_signalled(wr) : ivshmem_unseen(wr->file, wr->w->vector);
+}
+
 /* Does the word differ from the expected value? Called inside the device. */
-static bool word_changed(struct ivshmem_waiter *wr)
+static bool word_changed(const struct ivshmem_waiter *wr)
 {
 	const u32 *word = wr->file->idev->mem + wr->w->offset;
 
@@ -134,16 +151,24 @@ static bool word_changed(struct ivshmem_waiter *wr)
 
 /*
  * Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV.
- * During a reset nothing happened yet: its end notifies all listeners.
+ * During a reset the word cannot be looked at; its end notifies all listeners.
  */
-static int wait_look(struct ivshmem_waiter *wr)
+static int wait_look(const struct ivshmem_waiter *wr)
 {
-	int idx, ret = ivshmem_access_try(wr->file->idev, &idx);
+	struct ivshmem_device *idev = wr->file->idev;
+	int idx, ret;
 
+	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
+		return -ENODEV;
+	if (any_signalled(wr))
+		return 1;
+	if (!(wr->w->flags & IVSHMEM_WAIT_WORD))
+		return 0;
+	ret = ivshmem_access_try(idev, &idx);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
-	ret = any_fired(wr) || word_changed(wr);
-	ivshmem_access_end(wr->file->idev, idx);
+	ret = word_changed(wr);
+	ivshmem_access_end(idev, idx);
 	return ret;
 }
 
@@ -151,7 +176,7 @@ static int wait_look(struct ivshmem_waiter *wr)
  * Spin until the budget is used up or another task wants the processor, also where
  * the kernel is not preemptible.
  */
-static int wait_spin(struct ivshmem_waiter *wr)
+static int wait_spin(const struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
@@ -164,13 +189,21 @@ static int wait_spin(struct ivshmem_waiter *wr)
 	do {
 		for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
 			cpu_relax();
-			ret = any_fired(wr) || word_changed(wr);
+			ret = any_signalled(wr) || word_changed(wr);
 		}
 	} while (!ret && !need_resched() && !signal_pending(current) &&
 		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
 		 ktime_before(ktime_get(), end));
 	ivshmem_access_end(idev, idx);
 	return ret;
+}
+
+/* A call that is restarted must not ring again, nor wait longer than it was told. */
+static int interrupted(const struct ivshmem_wait *w)
+{
+	bool duration = w->timeout_ns > 0 && !(w->flags & IVSHMEM_WAIT_ABSTIME);
+
+	return duration || w->flags & IVSHMEM_WAIT_RING ? -EINTR : -ERESTARTSYS;
 }
 
 /* Sleep until something happens, the time is over, or a signal comes. */
@@ -185,7 +218,7 @@ static int wait_loop(struct ivshmem_waiter *wr)
 		if (ret)
 			return ret;
 		if (signal_pending(current))
-			return -ERESTARTSYS;
+			return interrupted(wr->w);
 		if (wr->deadline == KTIME_MAX) {
 			schedule();
 		} else if (!schedule_hrtimeout_range(&wr->deadline, slack,
@@ -211,42 +244,6 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Report a changed word; after a reset if there is one. */
-static int report_word(struct ivshmem_waiter *wr)
-{
-	struct ivshmem_device *idev = wr->file->idev;
-	int idx, ret = ivshmem_access_begin(idev, &idx);
-
-	if (ret)
-		return ret;
-	if (word_changed(wr))
-		wr->w->result |= IVSHMEM_RESULT_CHANGED;
-	ivshmem_access_end(idev, idx);
-	return 0;
-}
-
-/* Report vector @v. @count is the count up to which this reports. */
-static int report_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
-{
-	struct ivshmem_file *file = wr->file;
-	struct ivshmem_wait *w = wr->w;
-	u64 __user *counts = u64_to_user_ptr(w->counts);
-	s64 seen = atomic64_read_acquire(&file->seen[v]);
-
-	*count = atomic64_read(&file->peer->vectors[v].count);
-	if (!wanted(w, v) || *count == seen)
-		return 0;
-	if (v < w->ncounts && put_user(*count - seen, counts + v))
-		return -EFAULT;
-	if (!w->result) {
-		w->fired_vector = v;
-		w->count = *count - seen;
-		w->result = IVSHMEM_RESULT_FIRED;
-	}
-	w->fired[v / 64] |= BIT_ULL(v % 64);
-	return 0;
-}
-
 /* Mark as seen. If another thread was faster, both have reported the same. */
 static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 {
@@ -257,53 +254,114 @@ static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
 }
 
 /*
+ * Put what vector @v has to report into the outputs, unless a lower one is there
+ * already. Returns the number of interrupts, and in @count the count that includes
+ * them.
+ */
+static u64 collect_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
+{
+	struct ivshmem_file *file = wr->file;
+	struct ivshmem_wait *w = wr->w;
+	s64 seen = atomic64_read_acquire(&file->seen[v]);
+	u64 unseen;
+
+	*count = atomic64_read(&file->peer->vectors[v].count);
+	unseen = *count - seen;
+	if (unseen && !w->result) {
+		w->result = IVSHMEM_RESULT_SIGNALLED;
+		w->signalled_vector = v;
+		w->count = unseen;
+	}
+	return unseen;
+}
+
+/* Write the arrays of a program; @n elements of @from are known here. */
+static int put_words(u64 address, const u64 *from, size_t n, size_t wanted)
+{
+	u64 __user *to = u64_to_user_ptr(address);
+
+	n = min(n, wanted);
+	return copy_to_user(to, from, n * sizeof(u64)) ||
+	       clear_user(to + n, (wanted - n) * sizeof(u64)) ? -EFAULT : 0;
+}
+
+static int collect_set(struct ivshmem_waiter *wr)
+{
+	unsigned int v, nr = wr->file->idev->nr_vectors;
+	const struct ivshmem_wait *w = wr->w;
+	u64 __user *counts = u64_to_user_ptr(w->counts);
+	struct wait_set *set = wr->set;
+	u64 unseen;
+
+	if (counts && clear_user(counts, w->nbits * sizeof(u64)))
+		return -EFAULT;
+	for (v = 0; v < nr; v++) {
+		if (!(set->wanted[v / 64] & BIT_ULL(v % 64)))
+			continue;
+		unseen = collect_vector(wr, v, &set->reported[v]);
+		if (!unseen)
+			continue;
+		set->signalled[v / 64] |= BIT_ULL(v % 64);
+		if (counts && put_user(unseen, counts + v))
+			return -EFAULT;
+	}
+	if (!w->signalled_set)
+		return 0;
+	return put_words(w->signalled_set, set->signalled, ARRAY_SIZE(set->signalled),
+			 DIV_ROUND_UP(w->nbits, 64));
+}
+
+static void mark_set_seen(struct ivshmem_waiter *wr)
+{
+	unsigned int v;
+
+	for (v = 0; v < wr->file->idev->nr_vectors; v++)
+		if (wr->set->signalled[v / 64] & BIT_ULL(v % 64))
+			mark_seen(wr->file, v, wr->set->reported[v]);
+}
+
+/* Report a changed word; after a reset if there is one. */
+static int collect_word(struct ivshmem_waiter *wr, struct file *filp)
+{
+	int idx, ret = ivshmem_access_file(filp, &idx);
+
+	if (ret)
+		return ret;
+	if (word_changed(wr))
+		wr->w->result |= IVSHMEM_RESULT_CHANGED;
+	ivshmem_access_end(wr->file->idev, idx);
+	return 0;
+}
+
+/*
  * Report to the program first and mark as seen then: if the result cannot be written,
  * no doorbell is lost. The counts are read before the word, so a reported doorbell
  * belongs to a change that the program sees when it looks at the memory.
  */
-static int report_vectors(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw,
-			  s64 *reported, unsigned int first, unsigned int end)
+static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
+		       struct ivshmem_wait __user *uw)
 {
 	struct ivshmem_wait *w = wr->w;
-	unsigned int v;
-	int ret;
+	s64 count;
+	int ret = 0;
 
-	if (w->ncounts && clear_user(u64_to_user_ptr(w->counts),
-				     w->ncounts * sizeof(u64)))
-		return -EFAULT;
-	for (v = first; v < end; v++) {
-		ret = report_vector(wr, v, &reported[v - first]);
-		if (ret)
-			return ret;
+	if (wr->set)
+		ret = collect_set(wr);
+	else
+		collect_vector(wr, w->vector, &count);
+	if (!ret && w->flags & IVSHMEM_WAIT_WORD) {
+		smp_rmb(); /* counts before word, see above */
+		ret = collect_word(wr, filp);
 	}
-	smp_rmb(); /* counts before word, see above */
-	ret = report_word(wr);
 	if (ret)
 		return ret;
-	if (copy_to_user(uw, w, sizeof(*w)))
+	if (copy_to_user(&uw->count, &w->count, OUT_SIZE))
 		return -EFAULT;
-	for (v = first; v < end; v++)
-		if (w->fired[v / 64] & BIT_ULL(v % 64))
-			mark_seen(wr->file, v, reported[v - first]);
+	if (wr->set)
+		mark_set_seen(wr);
+	else if (w->result & IVSHMEM_RESULT_SIGNALLED)
+		mark_seen(wr->file, w->vector, count);
 	return 0;
-}
-
-static int wait_report(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw)
-{
-	unsigned int first, end;
-	s64 one, *reported = &one;
-	int ret;
-
-	wait_span(wr->file, wr->w, &first, &end);
-	if (end - first > 1) {
-		reported = kmalloc_array(end - first, sizeof(*reported), GFP_KERNEL);
-		if (!reported)
-			return -ENOMEM;
-	}
-	ret = report_vectors(wr, uw, reported, first, end);
-	if (reported != &one)
-		kfree(reported);
-	return ret;
 }
 
 /* Convert a CLOCK_MONOTONIC time from the caller's time namespace. */
@@ -328,47 +386,102 @@ static ktime_t deadline_of(const struct ivshmem_wait *w)
 	return ktime_add_safe(ktime_get(), ns_to_ktime(w->timeout_ns));
 }
 
+/*
+ * Copy in the bits at @set. Those that no vector has must be 0, however many the
+ * program has, and one bit must be set.
+ */
+static int read_set(struct wait_set *set, const struct ivshmem_wait *w, unsigned int nr)
+{
+	const u64 __user *from = u64_to_user_ptr(w->set);
+	unsigned int i, words = DIV_ROUND_UP(w->nbits, 64);
+	u64 word, any = 0;
+
+	for (i = 0; i < words; i++) {
+		unsigned int end = min(w->nbits, nr), first = i * 64;
+		u64 valid = end <= first ? 0 : GENMASK_ULL(min(end - first, 64U) - 1, 0);
+
+		if (get_user(word, from + i))
+			return -EFAULT;
+		if (word & ~valid)
+			return -EINVAL;
+		if (word)
+			set->wanted[i] = word;
+		any |= word;
+	}
+	return any ? 0 : -EINVAL;
+}
+
+static struct wait_set *new_set(const struct ivshmem_wait *w, unsigned int nr)
+{
+	struct wait_set *set = kzalloc(struct_size(set, reported, nr), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+	ret = read_set(set, w, nr);
+	if (!ret)
+		return set;
+	kfree(set);
+	return ERR_PTR(ret);
+}
+
+/* Ring, wait in the order of cost (look, spin, sleep), and report. */
+static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
+		    struct ivshmem_wait __user *uw)
+{
+	struct ivshmem_wait *w = wr->w;
+	int ret = 0;
+
+	if (w->flags & IVSHMEM_WAIT_RING)
+		ret = ivshmem_ring(filp, w->ring_peer, w->ring_vector);
+	if (!ret)
+		ret = wait_look(wr);
+	if (!ret && filp->f_flags & O_NONBLOCK)
+		return -EAGAIN;
+	if (!ret && w->spin_ns)
+		ret = wait_spin(wr);
+	if (!ret)
+		ret = w->timeout_ns ? wait_sleep(wr) : -ETIMEDOUT;
+	return ret > 0 ? wait_report(wr, filp, uw) : ret;
+}
+
 /**
  * ivshmem_wait() - sleep until a doorbell rings
- * @file: the open file
- * @w: checked arguments; on -ERESTARTSYS a relative timeout is what remains
- * @uw: the program's structure; written on success
+ * @filp: the open file
+ * @w: arguments that ivshmem_wait_check() accepts
+ * @uw: the program's structure; its outputs are written on success
  *
- * Return: 0, -ENODEV, -ETIMEDOUT, -ERESTARTSYS, -EFAULT, -EUSERS, -ENOMEM
+ * Return: 0 or a negative errno as documented at struct ivshmem_wait
  */
-int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
+int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw)
 {
-	int minor = file->idev->minor;
+	struct ivshmem_file *file = filp->private_data;
+	unsigned int nr = file->idev->nr_vectors;
 	struct ivshmem_waiter wr = {
 		.listener = { .ops = &waiter_ops, .user = file->user },
 		.task = current,
 		.file = file,
 		.w = w,
-		.vec = &file->peer->any,
 		.deadline = deadline_of(w),
 	};
 	int ret;
 
-	w->vector = array_index_nospec(w->vector, file->idev->nr_vectors);
-	if (!(w->flags & IVSHMEM_WAIT_SET))
+	if (w->flags & IVSHMEM_WAIT_SET) {
+		wr.set = new_set(w, nr);
+		if (IS_ERR(wr.set))
+			return PTR_ERR(wr.set);
+		wr.vec = &file->peer->any;
+	} else {
+		w->vector = array_index_nospec(w->vector, nr);
 		wr.vec = &file->peer->vectors[w->vector];
+	}
 	w->count = 0;
-	memset(w->fired, 0, sizeof(w->fired));
-	w->fired_vector = 0;
+	w->signalled_vector = 0;
 	w->result = 0;
-	trace_ivshmem_wait_begin(minor, w);
-	ret = wait_look(&wr);
-	if (!ret && w->spin_ns)
-		ret = wait_spin(&wr);
-	if (!ret)
-		ret = w->timeout_ns ? wait_sleep(&wr) : -ETIMEDOUT;
-	if (ret > 0)
-		ret = wait_report(&wr, uw);
-	if (ret == -ERESTARTSYS && w->timeout_ns > 0 &&
-	    !(w->flags & IVSHMEM_WAIT_ABSTIME))
-		w->timeout_ns = max_t(s64, 0, ktime_to_ns(ktime_sub(wr.deadline,
-								    ktime_get())));
-	trace_ivshmem_wait_end(minor, ret, w->fired_vector, w->count);
+	trace_ivshmem_wait_begin(file->idev->minor, w);
+	ret = wait_run(&wr, filp, uw);
+	trace_ivshmem_wait_end(file->idev->minor, ret, w->signalled_vector, w->count);
+	kfree(wr.set);
 	return ret;
 }

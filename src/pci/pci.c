@@ -60,6 +60,7 @@ static u32 pci_id(struct ivshmem_device *idev)
 
 static const struct ivshmem_transport ivshmem_pci_transport = {
 	.owner = THIS_MODULE,
+	.features = IVSHMEM_FEATURE_RESET,
 	.ring = pci_ring,
 	.id = pci_id,
 };

@@ -54,7 +54,7 @@ static inline void bench_pause(void)
 /* Anything that cannot fail here; says what did. */
 #define must(call) ({ \
 	long long must_ = (long long)(call); \
-	if (must_ == -1) \
+	if (must_ < 0) \
 		tap_bail("%s: %s", #call, strerror(errno)); \
 	must_; \
 })

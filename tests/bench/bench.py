@@ -62,7 +62,7 @@ VFIO = "vfio-pci, mapped doorbell, eventfd"
 OURS = "ivshmem, mapped doorbell, WAIT"
 BLOCKING = {
     OURS: "mapped-wait",
-    "ivshmem, RING_WAIT": "ring-wait",
+    "ivshmem, WAIT that rings": "ring-wait",
     "ivshmem, RING, eventfd": "ring-eventfd",
     "ivshmem, mapped doorbell, eventfd": "mapped-eventfd",
     "channel that does not spin": "channel-sleep",
@@ -215,9 +215,9 @@ COUNTED = {
     "ring": {"ivshmem, RING": "ring-ioctl", "ivshmem, mapped doorbell": "ring-mapped",
              "vfio-pci, mapped doorbell": "ring-vfio-mapped",
              "vfio-pci, pwrite": "ring-vfio-pwrite"},
-    "go to sleep": {"ivshmem, WAIT": "sleep-wait", "ivshmem, RING_WAIT": "sleep-ring-wait",
+    "go to sleep": {"ivshmem, WAIT": "sleep-wait", "ivshmem, WAIT that rings": "sleep-ring-wait",
                     "ivshmem, eventfd": "sleep-eventfd", "vfio-pci, eventfd": "sleep-vfio"},
-    "wake up": {"ivshmem, WAIT": "wake-wait", "ivshmem, RING_WAIT": "wake-ring-wait",
+    "wake up": {"ivshmem, WAIT": "wake-wait", "ivshmem, WAIT that rings": "wake-ring-wait",
                 "ivshmem, eventfd": "wake-eventfd", "vfio-pci, eventfd": "wake-vfio"},
 }
 COUNTED_ANCHORS = {"ring": "vfio-pci, pwrite", "go to sleep": "vfio-pci, eventfd",

@@ -197,13 +197,10 @@ static void measure(int fd, bool traced)
 	uint32_t id = dev_info(fd).id;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		struct ivshmem_ring_wait rw = {
-			.ring = { .peer = id, .vector = QUIET },
-			.wait = { .vector = QUIET, .timeout_ns = 10 * SECOND },
-		};
+		struct ivshmem_wait w = { .vector = QUIET, .timeout_ns = 10 * SECOND };
 		int64_t start = now_ns();
 
-		must(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+		must(dev_ring_wait(fd, id, QUIET, &w));
 		samples[i] = now_ns() - start;
 		usleep(PAUSE_US);
 	}

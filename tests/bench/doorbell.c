@@ -126,12 +126,9 @@ static void word_poll(void)
 /* Ring and wait in one system call. */
 static void ring_wait(void)
 {
-	struct ivshmem_ring_wait rw = {
-		.ring = { .peer = peer, .vector = VECTOR },
-		.wait = { .vector = VECTOR, .timeout_ns = -1 },
-	};
+	struct ivshmem_wait w = { .vector = VECTOR, .timeout_ns = -1 };
 
-	must(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+	must(dev_ring_wait(fd, peer, VECTOR, &w));
 }
 
 /* Adaptive: tell by the word, and ring only for somebody who sleeps. */
@@ -217,14 +214,11 @@ static void meet(uint32_t own_id)
 
 static void open_device(void)
 {
-	struct ivshmem_info info;
-
 	fd = dev_open();
-	info = dev_info(fd);
 	shared = dev_map_at(fd, CONTROL_OFFSET, DATA_OFFSET);
-	registers = dev_map_at(fd, info.registers_offset, info.registers_size);
+	registers = dev_map_registers(fd);
 	efd = must(eventfd(0, EFD_CLOEXEC));
-	meet(info.id);
+	meet(dev_info(fd).id);
 }
 
 static void open_device_eventfd(void)

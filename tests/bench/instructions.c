@@ -61,12 +61,9 @@ static void wait_ioctl(void)
 /* In one call, to nobody: the process that notes the time rings. */
 static void ring_wait(void)
 {
-	struct ivshmem_ring_wait rw = {
-		.ring = { .peer = NOBODY, .vector = VECTOR },
-		.wait = { .vector = VECTOR, .timeout_ns = -1 },
-	};
+	struct ivshmem_wait w = { .vector = VECTOR, .timeout_ns = -1 };
 
-	must(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+	must(dev_ring_wait(fd, NOBODY, VECTOR, &w));
 }
 
 static void wait_eventfd(void)
@@ -146,12 +143,9 @@ static void count_wait(const char *what, void (*wait)(void))
 
 static void count_ours(void)
 {
-	struct ivshmem_info info;
-
 	fd = dev_open();
-	info = dev_info(fd);
-	id = info.id;
-	registers = dev_map_at(fd, info.registers_offset, info.registers_size);
+	id = dev_info(fd).id;
+	registers = dev_map_registers(fd);
 	count_ring("ring-ioctl", ring_ioctl);
 	count_ring("ring-mapped", ring_mapped);
 	count_wait("wait", wait_ioctl);

@@ -49,25 +49,27 @@ static void test_odd(const char *facts, const char *name)
 	struct ivshmem_info info;
 	uint64_t word = 0x0123456789abcdef, back = 0;
 	int fd, silent = 0;
+	uint64_t size;
 
 	if (!tap_ok(file_comes(RIG_DEVICE, true), "%s: there is a node", facts))
 		return;
 	fd = dev_open();
 	info = dev_info(fd);
+	size = dev_size(fd);
 	if (strstr(facts, "vectors="))
 		tap_eq(info.vectors, atoi(strstr(facts, "vectors=") + 8),
 		       "%s: INFO gives the vectors", facts);
 	if (strstr(facts, "bar2="))
-		tap_eq(info.size, strtoll(strstr(facts, "bar2=") + 5, NULL, 0),
-		       "%s: INFO gives the size", facts);
+		tap_eq(size, strtoll(strstr(facts, "bar2=") + 5, NULL, 0),
+		       "%s: REGION gives the size", facts);
 	for (uint32_t v = 0; v < info.vectors; v++)
 		if (dev_ring_self(fd, v) || dev_wait_vector(fd, v, 20 * SECOND) != 1) {
 			tap_note("%s: vector %u does not fire", facts, v);
 			silent++;
 		}
 	tap_eq(silent, 0, "%s: each vector fires when it is rung", facts);
-	pwrite(fd, &word, sizeof(word), info.size - sizeof(word));
-	pread(fd, &back, sizeof(back), info.size - sizeof(word));
+	pwrite(fd, &word, sizeof(word), size - sizeof(word));
+	pread(fd, &back, sizeof(back), size - sizeof(word));
 	tap_ok(back == word, "%s: the last word of the region can be used", facts);
 	close(fd);
 	tap_eq(file_write(PCI_DRIVER "unbind", pci), 0, "%s: it can be unbound", facts);

@@ -26,32 +26,36 @@ static void test_ioctls(void)
 	void *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	struct ivshmem_info *info = low;
-	struct ivshmem_ring_wait *rw = low;
+	struct ivshmem_region *region = low;
 	struct ivshmem_ring *r = low;
 	struct ivshmem_wait *w = low;
-	uint64_t *counts = low + 2048;
+	uint64_t *counts = low + 2048, *set = low + 1024;
 	uint32_t id;
 
 	if (ioctl32(fd, IVSHMEM_IOC_INFO, info) == -ENOSYS) {
 		tap_skip("32-bit ioctls", "this kernel runs no 32-bit programs");
 		return;
 	}
-	tap_eq(info->size, 1 << 20, "INFO");
+	tap_eq(info->regions, 2, "INFO");
 	id = info->id;
-	if (!dev_interrupts(fd, "RING, WAIT and RING_WAIT"))
+	*region = (struct ivshmem_region){ .index = IVSHMEM_REGION_MEMORY };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_REGION, region), 0, "REGION");
+	tap_eq(region->size, 1 << 20, "its size");
+	if (!dev_interrupts(fd, "RING and WAIT"))
 		return;
 	*r = (struct ivshmem_ring){ .peer = id, .vector = 1 };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "RING");
-	*w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 5 * SECOND,
-				    .counts = (uintptr_t)counts, .ncounts = 2 };
+	*set = 2;
+	*w = (struct ivshmem_wait){
+		.flags = IVSHMEM_WAIT_SET, .timeout_ns = 5 * SECOND, .nbits = 2,
+		.set = (uintptr_t)set, .counts = (uintptr_t)counts,
+	};
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT");
 	tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0, "its counts");
-	*rw = (struct ivshmem_ring_wait){
-		.ring = { .peer = id, .vector = 0 },
-		.wait = { .timeout_ns = 5 * SECOND },
-	};
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING_WAIT, rw), 0, "RING_WAIT");
-	*w = (struct ivshmem_wait){ .flags = 8 };
+	*w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_RING, .ring_peer = id,
+				    .timeout_ns = 5 * SECOND };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT that rings first");
+	*w = (struct ivshmem_wait){ .flags = 16 };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a refusal");
 }
 #else

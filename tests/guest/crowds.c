@@ -147,11 +147,11 @@ static void test_sleepers(void)
 
 	open_files(SLEEPERS);
 	for (int i = 0; i < SLEEPERS; i++) {
+		const uint64_t set = 0xc;
 		struct ivshmem_wait w = { .vector = 2, .timeout_ns = PATIENCE * SECOND };
 
 		if (i % 2)
-			w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_SET, .set = { 0xc },
-						   .timeout_ns = PATIENCE * SECOND };
+			w = dev_set_wait(&set, PATIENCE * SECOND);
 		if (!fork())
 			_exit(dev_wait(fds[i], &w) || w.count != 1);
 	}

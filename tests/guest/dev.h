@@ -20,6 +20,9 @@
 #define SECOND 1000000000LL
 /* Not a constant: kernels of arm64 have pages of 4, 16 or 64 KiB. */
 #define PAGE ((size_t)getpagesize())
+/* Limits of this driver; the interface has room for more. */
+#define MAX_PEER 65535
+#define MAX_VECTORS 256
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/ivshmem/"
 
@@ -40,6 +43,13 @@ static inline int dev_open(void)
 }
 
 struct ivshmem_info dev_info(int fd);
+struct ivshmem_region dev_region(int fd, uint32_t index);
+
+/* Bytes of shared memory. */
+static inline uint64_t dev_size(int fd)
+{
+	return dev_region(fd, IVSHMEM_REGION_MEMORY).size;
+}
 
 /*
  * Run a test on each of the first devices, by the size of its region, which becomes the
@@ -59,6 +69,9 @@ static inline void *dev_map(int fd, size_t length)
 {
 	return dev_map_at(fd, 0, length);
 }
+
+/* The register page; the test ends if it cannot be mapped. */
+volatile uint32_t *dev_map_registers(int fd);
 
 static inline int dev_ring(int fd, uint32_t peer, uint32_t vector)
 {
@@ -80,6 +93,24 @@ void dev_ring_files(int fd, uint32_t vector);
 static inline int dev_wait(int fd, struct ivshmem_wait *w)
 {
 	return result(ioctl(fd, IVSHMEM_IOC_WAIT, w));
+}
+
+/* Ring, then wait, in one call. */
+static inline int dev_ring_wait(int fd, uint32_t peer, uint32_t vector, struct ivshmem_wait *w)
+{
+	w->flags |= IVSHMEM_WAIT_RING;
+	w->ring_peer = peer;
+	w->ring_vector = vector;
+	return dev_wait(fd, w);
+}
+
+/* The arguments to wait for several of the first 64 vectors. */
+static inline struct ivshmem_wait dev_set_wait(const uint64_t *set, int64_t ns)
+{
+	return (struct ivshmem_wait){
+		.flags = IVSHMEM_WAIT_SET, .set = (uintptr_t)set, .nbits = 64,
+		.timeout_ns = ns,
+	};
 }
 
 /* Wait for one vector; gives the number of its interrupts. */

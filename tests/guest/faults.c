@@ -126,10 +126,11 @@ static bool works(const char *path, unsigned int vectors)
 	int file = dev_open_at(path, O_RDWR);
 	struct ivshmem_info info = dev_info(file);
 	bool good = info.vectors <= vectors;
-	volatile char *p = dev_map(file, info.size);
+	size_t size = dev_size(file);
+	volatile char *p = dev_map(file, size);
 
-	p[0] = p[info.size - 1] = 1;
-	munmap((void *)p, info.size);
+	p[0] = p[size - 1] = 1;
+	munmap((void *)p, size);
 	for (unsigned int v = 0; v < info.vectors; v++)
 		good = good && !dev_ring(file, info.id, v) &&
 		       dev_wait_vector(file, v, 60 * SECOND) > 0;
@@ -206,7 +207,7 @@ static void unmap_all(void)
 
 static int map_registers(void)
 {
-	return map_at(dev_info(fd).registers_offset, PAGE);
+	return map_at(dev_region(fd, IVSHMEM_REGION_REGISTERS).offset, PAGE);
 }
 
 static int fork_mapped(void)
@@ -256,8 +257,8 @@ static int ioctl_wait(void)
 
 static int ioctl_wait_out(void)
 {
-	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0xf },
-				  .timeout_ns = 1000000 };
+	const uint64_t set = 0xf;
+	struct ivshmem_wait w = dev_set_wait(&set, 1000000);
 	int ret;
 
 	while ((ret = dev_wait(fd, &w)) == 0)
@@ -267,10 +268,9 @@ static int ioctl_wait_out(void)
 
 static int ioctl_ring_wait(void)
 {
-	struct ivshmem_ring_wait rw = { .ring = { .vector = 2 },
-		.wait = { .vector = 2, .timeout_ns = 60 * SECOND, .spin_ns = 1000 } };
+	struct ivshmem_wait w = { .vector = 2, .timeout_ns = 60 * SECOND, .spin_ns = 1000 };
 
-	return result(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw));
+	return dev_ring_wait(fd, 0, 2, &w);
 }
 
 static int ioctl_eventfd(void)
@@ -426,7 +426,7 @@ static const struct operation using[] = {
 	{ "RING", ioctl_ring, NULL, NULL, false, 0, 0 },
 	{ "WAIT", ioctl_wait, NULL, NULL, false, 0, 0 },
 	{ "WAIT that times out", ioctl_wait_out, NULL, NULL, false, 0, 0 },
-	{ "RING_WAIT", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
+	{ "WAIT_RING", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
 	{ "EVENTFD", ioctl_eventfd, eventfd_check, eventfd_undo, false, 0, 0 },
 	{ "read a page", read_page, NULL, NULL, false, 0, 0 },
 	{ "read all", read_all, NULL, NULL, false, 0, 0 },

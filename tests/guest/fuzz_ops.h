@@ -15,6 +15,8 @@
 #define SLOTS 6			/* files and mappings of a process */
 #define SHORT_NS 50000		/* longest wait */
 
+#define WORDS 40		/* longer than any structure of the interface */
+
 /* The meaning of the fields depends on the kind. */
 struct op {
 	uint8_t kind, slot, other, place;
@@ -22,11 +24,11 @@ struct op {
 	uint64_t offset, length;
 	union {
 		struct ivshmem_info info;
+		struct ivshmem_region region;
 		struct ivshmem_ring ring;
 		struct ivshmem_wait wait;
-		struct ivshmem_ring_wait ring_wait;
 		struct ivshmem_eventfd eventfd;
-		uint32_t words[40];
+		uint32_t words[WORDS];
 	} data;
 };
 

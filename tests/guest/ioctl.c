@@ -9,25 +9,118 @@
 
 static void test_info(int fd)
 {
-	struct ivshmem_info info, zero = {};
+	const uint64_t known = IVSHMEM_FEATURE_DOORBELL | IVSHMEM_FEATURE_INTERRUPTS |
+			       IVSHMEM_FEATURE_REGISTERS | IVSHMEM_FEATURE_RESET;
+	struct ivshmem_info info;
 
 	memset(&info, 0xff, sizeof(info));
 	tap_eq(ioctl(fd, IVSHMEM_IOC_INFO, &info), 0, "INFO");
-	tap_eq(info.abi, IVSHMEM_ABI_VERSION, "INFO: ABI version");
-	tap_eq(info.size, 16 << 20, "INFO: size");
-	if (dev_interrupts(fd, "INFO: vectors"))
+	if (dev_interrupts(fd, "INFO: vectors")) {
 		tap_eq(info.vectors, 4, "INFO: vectors");
+		tap_ok(info.features & IVSHMEM_FEATURE_INTERRUPTS, "INFO: has interrupts");
+	}
 	tap_eq(info.id, 0, "INFO: the first guest has id 0");
-	tap_eq(info.cache, IVSHMEM_CACHE_WB, "INFO: write-back by default");
-	tap_ok(info.flags & IVSHMEM_INFO_DOORBELL, "INFO: has a doorbell");
-	tap_eq(info.flags & ~(IVSHMEM_INFO_DOORBELL | IVSHMEM_INFO_REGISTERS), 0,
-	       "INFO: no unknown flags");
-	tap_ok(!memcmp(info.reserved, zero.reserved, sizeof(info.reserved)),
-	       "INFO: reserved fields are zero");
+	tap_ok(info.features & IVSHMEM_FEATURE_DOORBELL, "INFO: has a doorbell");
+	tap_eq(info.features & ~known, 0, "INFO: no unknown features");
+	tap_eq(info.regions, 2, "INFO: regions");
+	tap_eq(info.max_peer, 65535, "INFO: highest peer");
+	tap_eq(info.max_vector, 65535, "INFO: highest vector of a peer");
+	tap_eq(info.reserved, 0, "INFO: reserved field is zero");
 	refused(ioctl(fd, IVSHMEM_IOC_INFO, NULL), EFAULT, "INFO: bad address");
 	refused(ioctl(fd, _IO(IVSHMEM_IOC_MAGIC, 0x7f)), ENOTTY, "unknown ioctl");
-	refused(ioctl(fd, _IOR(IVSHMEM_IOC_MAGIC, 0, char), &info), ENOTTY,
-		"known number, wrong size");
+	refused(ioctl(fd, _IOR(IVSHMEM_IOC_MAGIC, 0, struct ivshmem_info), &info), ENOTTY,
+		"known number, wrong direction");
+}
+
+static void test_region(int fd, int ro)
+{
+	struct ivshmem_region region;
+
+	memset(&region, 0xff, sizeof(region));
+	region.index = IVSHMEM_REGION_MEMORY;
+	tap_eq(ioctl(fd, IVSHMEM_IOC_REGION, &region), 0, "REGION: the memory");
+	tap_eq(region.size, 16 << 20, "REGION: its size");
+	tap_eq(region.offset, 0, "REGION: its offset");
+	tap_eq(region.flags, IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE,
+	       "REGION: it can be read and written");
+	tap_eq(region.cache, IVSHMEM_CACHE_WB, "REGION: write-back by default");
+	tap_eq(region.page_sizes, PAGE, "REGION: of ordinary pages");
+	tap_eq(region.reserved, 0, "REGION: reserved field is zero");
+	tap_eq(dev_region(ro, IVSHMEM_REGION_MEMORY).flags, IVSHMEM_REGION_READ,
+	       "REGION: a read-only file can read it");
+	for (uint32_t i = 2; i < 34; i++) {
+		region.index = i == 33 ? 0xffffffff : i;
+		if (result(ioctl(fd, IVSHMEM_IOC_REGION, &region)) != -EINVAL)
+			tap_bail("REGION: index %u is not refused", region.index);
+	}
+	refused(ioctl(fd, IVSHMEM_IOC_REGION, &region), EINVAL, "REGION: index out of range");
+	refused(ioctl(fd, IVSHMEM_IOC_REGION, 8), EFAULT, "REGION: bad address");
+}
+
+/*
+ * The sizes of structures: all zero but for what must be set, for calls that succeed.
+ * @least is the shortest that is accepted.
+ */
+static const struct {
+	const char *name;
+	unsigned long command;
+	unsigned int least;
+	uint32_t first[2];
+	int result;
+} sizes[] = {
+	{ "INFO", IVSHMEM_IOC_INFO, 16, {}, 0 },
+	{ "REGION", IVSHMEM_IOC_REGION, 24, {}, 0 },
+	{ "RING", IVSHMEM_IOC_RING, 8, { 60000 }, 0 },
+	{ "WAIT", IVSHMEM_IOC_WAIT, 32, { 0, 1 }, -ETIMEDOUT },
+	{ "EVENTFD", IVSHMEM_IOC_EVENTFD, 8, { 1, -1U }, -ENOENT },
+};
+
+/* A call with another size of structure; @garbage in its last byte. */
+static int resized(int fd, unsigned int i, unsigned int size, char garbage)
+{
+	unsigned long command = sizes[i].command & ~IOCSIZE_MASK;
+	char bytes[16384] = { 0 };
+
+	memcpy(bytes, sizes[i].first, sizeof(sizes[i].first));
+	if (garbage)
+		bytes[size - 1] = garbage;
+	return result(ioctl(fd, command | size << _IOC_SIZESHIFT, bytes));
+}
+
+static void test_sizes(int fd)
+{
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		unsigned int known = _IOC_SIZE(sizes[i].command);
+		const char *name = sizes[i].name;
+		int want = sizes[i].result;
+
+		if (i > 2 && !dev_interrupts(fd, "sizes of WAIT and EVENTFD"))
+			return;
+		tap_eq(resized(fd, i, known, 0), want, "%s: as long as known", name);
+		tap_eq(resized(fd, i, known - 8, 0), want, "%s: 8 bytes shorter", name);
+		tap_eq(resized(fd, i, sizes[i].least, 0), want, "%s: the shortest", name);
+		tap_eq(resized(fd, i, sizes[i].least - 1, 0), -EINVAL, "%s: too short", name);
+		tap_eq(resized(fd, i, 0, 0), -EINVAL, "%s: no structure", name);
+		tap_eq(resized(fd, i, known + 8, 0), want, "%s: 8 bytes longer", name);
+		tap_eq(resized(fd, i, 16383, 0), want, "%s: as long as can be", name);
+		tap_eq(resized(fd, i, known + 8, 1), -E2BIG, "%s: with garbage at the end", name);
+		tap_eq(resized(fd, i, known + 1, 1), -E2BIG, "%s: with one byte of it", name);
+		tap_eq(resized(fd, i, 16383, 1), -E2BIG, "%s: with garbage far away", name);
+	}
+}
+
+/* What is beyond a short structure stays as it was. */
+static void test_short_outputs(int fd)
+{
+	struct {
+		char data[sizeof(struct ivshmem_region)];
+	} bytes;
+
+	memset(&bytes, 0, sizeof(bytes));
+	memset(bytes.data + 24, 0x5a, sizeof(bytes.data) - 24);
+	tap_eq(ioctl(fd, _IOWR(IVSHMEM_IOC_MAGIC, 1, char[24]), &bytes), 0,
+	       "a short REGION");
+	tap_eq(bytes.data[24], 0x5a, "writes nothing behind its end");
 }
 
 static int ring_raw(int fd, struct ivshmem_ring r)
@@ -38,14 +131,12 @@ static int ring_raw(int fd, struct ivshmem_ring r)
 static void test_ring(int fd, int ro, int plain)
 {
 	tap_eq(dev_ring_self(fd, 0), 0, "RING: oneself");
-	tap_eq(dev_ring(fd, IVSHMEM_MAX_PEER, 255), 0,
+	tap_eq(dev_ring(fd, MAX_PEER, 65535), 0,
 	       "RING: a peer that does not exist is no error");
 	refused(ring_raw(fd, (struct ivshmem_ring){ .peer = 65536 }), EINVAL,
 		"RING: peer 65536");
-	refused(ring_raw(fd, (struct ivshmem_ring){ .vector = 256 }), EINVAL,
-		"RING: vector 256");
-	refused(ring_raw(fd, (struct ivshmem_ring){ .flags = IVSHMEM_RING_DONE }),
-		EINVAL, "RING: flag of RING_WAIT");
+	refused(ring_raw(fd, (struct ivshmem_ring){ .vector = 65536 }), EINVAL,
+		"RING: vector 65536");
 	refused(ring_raw(fd, (struct ivshmem_ring){ .flags = 0x80000000 }), EINVAL,
 		"RING: unknown flag");
 	refused(ring_raw(fd, (struct ivshmem_ring){ .reserved = 1 }), EINVAL,
@@ -56,96 +147,129 @@ static void test_ring(int fd, int ro, int plain)
 		"RING: device without doorbells");
 }
 
+static const uint64_t no_vector[1024], one_vector[] = { 1 }, five_vectors[] = { 0x1f };
+static const uint64_t last_vector[] = { 1, 0, 0, 1ULL << 63 };
+static uint64_t outputs[1024];
+
+#define AT(set)	(uintptr_t)(set)
+#define SET(at, bits)	.flags = IVSHMEM_WAIT_SET, .set = AT(at), .nbits = (bits)
+
 static const struct {
 	const char *what;
 	struct ivshmem_wait wait;
 } bad_waits[] = {
-	{ "unknown flag", { .flags = 0x8 } },
+	{ "unknown flag", { .flags = 0x10 } },
 	{ "vector out of range", { .vector = 4 } },
-	{ "reserved not 0", { .reserved = { 1 } } },
-	{ "the other reserved not 0", { .reserved = { 0, 1 } } },
-	{ "empty set", { .flags = IVSHMEM_WAIT_SET } },
-	{ "set without its flag", { .set = { 1 } } },
-	{ "set with a vector too many", { .flags = IVSHMEM_WAIT_SET, .set = { 0x11 } } },
-	{ "set with vector 255", { .flags = IVSHMEM_WAIT_SET, .set = { 1, 0, 0, 1ULL << 63 } } },
-	{ "set and vector", { .flags = IVSHMEM_WAIT_SET, .set = { 2 }, .vector = 1 } },
+	{ "empty set", { SET(no_vector, 4) } },
+	{ "a large empty set", { SET(no_vector, 65536) } },
+	{ "set of no bits", { SET(one_vector, 0) } },
+	{ "set of too many bits", { SET(one_vector, 65537) } },
+	{ "set at no address", { SET(NULL, 4) } },
+	{ "set without its flag", { .set = AT(one_vector) } },
+	{ "bits without a set", { .nbits = 4 } },
+	{ "set with a vector too many", { SET(five_vectors, 5) } },
+	{ "set with more bits than it says", { SET(five_vectors, 4) } },
+	{ "set with vector 255", { SET(last_vector, 256) } },
+	{ "set and vector", { SET(one_vector, 4), .vector = 1 } },
 	{ "offset without its flag", { .offset = 4 } },
 	{ "expected without its flag", { .expected = 1 } },
 	{ "offset not a multiple of 4", { .flags = IVSHMEM_WAIT_WORD, .offset = 2 } },
 	{ "offset at the end", { .flags = IVSHMEM_WAIT_WORD, .offset = 16 << 20 } },
 	{ "offset that would wrap", { .flags = IVSHMEM_WAIT_WORD, .offset = -4ULL } },
 	{ "spin budget over a second", { .spin_ns = IVSHMEM_MAX_SPIN_NS + 1 } },
-	{ "257 counts", { .counts = 4096, .ncounts = 257 } },
-	{ "counts at no address", { .ncounts = 1 } },
-	{ "an address but no counts", { .counts = 4096 } },
+	{ "counts without a set", { .counts = AT(outputs) } },
+	{ "signalled set without a set", { .signalled_set = AT(outputs) } },
+	{ "a peer to ring without its flag", { .ring_peer = 1 } },
+	{ "a vector to ring without its flag", { .ring_vector = 1 } },
+	{ "ring peer 65536", { .flags = IVSHMEM_WAIT_RING, .ring_peer = 65536 } },
+	{ "ring vector 65536", { .flags = IVSHMEM_WAIT_RING, .ring_vector = 65536 } },
 };
 
-static void test_wait(int fd, int wo, int plain)
+static void test_wait(int fd, int wo, int ro, int plain)
 {
-	struct ivshmem_ring_wait rw;
 	struct ivshmem_wait w;
+	int rung = 0;
 
 	for (size_t i = 0; i < sizeof(bad_waits) / sizeof(*bad_waits); i++) {
 		w = bad_waits[i].wait;
-		tap_eq(dev_wait(fd, &w), -EINVAL, "WAIT: %s",
-		       bad_waits[i].what);
-		rw = (struct ivshmem_ring_wait){ .wait = bad_waits[i].wait };
-		refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), EINVAL,
-			"RING_WAIT: %s", bad_waits[i].what);
+		tap_eq(dev_wait(fd, &w), -EINVAL, "WAIT: %s", bad_waits[i].what);
+		if (w.ring_peer || w.ring_vector || w.flags & IVSHMEM_WAIT_RING)
+			continue;
+		dev_ring_wait(fd, dev_info(fd).id, 3, &w);
 	}
+	for (rung = 0; dev_wait_vector(fd, 3, SECOND / 20) > 0; rung++)
+		;
+	tap_eq(rung, 0, "WAIT: with a bad argument it does not ring");
 	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_WORD };
-	refused(ioctl(wo, IVSHMEM_IOC_WAIT, &w), EACCES,
-		"WAIT: for a word, with a write-only file");
+	tap_eq(dev_wait(wo, &w), -EACCES, "WAIT: for a word, with a write-only file");
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_RING };
+	tap_eq(dev_wait(ro, &w), -EACCES, "WAIT: ring first, with a read-only file");
+	tap_eq(dev_wait(plain, &w), -EOPNOTSUPP, "WAIT: ring first, without doorbells");
 	w = (struct ivshmem_wait){};
-	refused(ioctl(plain, IVSHMEM_IOC_WAIT, &w), EOPNOTSUPP,
-		"WAIT: device without interrupts");
+	tap_eq(dev_wait(plain, &w), -EOPNOTSUPP, "WAIT: device without interrupts");
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, 8), EFAULT, "WAIT: bad address");
+	w = (struct ivshmem_wait){ SET(8, 4) };
+	tap_eq(dev_wait(fd, &w), -EFAULT, "WAIT: set at a bad address");
 
 	/* PREEMPT_RT counts in a thread, which may not have had its turn. */
 	tap_eq(dev_wait_vector(fd, 0, 5 * SECOND), 1, "WAIT: the doorbell of RING");
-	refused(ioctl(fd, IVSHMEM_IOC_WAIT, &w), ETIMEDOUT,
-		"WAIT: timeout 0 and nothing fired");
+	tap_eq(dev_wait_vector(fd, 0, 0), -ETIMEDOUT, "WAIT: timeout 0 and nothing was signalled");
 	dev_ring_self(fd, 0);
-	w = (struct ivshmem_wait){ .timeout_ns = SECOND, .counts = 8, .ncounts = 1 };
-	refused(ioctl(fd, IVSHMEM_IOC_WAIT, &w), EFAULT, "WAIT: counts at a bad address");
+	w = (struct ivshmem_wait){ SET(one_vector, 4), .timeout_ns = SECOND, .counts = 8 };
+	tap_eq(dev_wait(fd, &w), -EFAULT, "WAIT: counts at a bad address");
+	w = (struct ivshmem_wait){ SET(one_vector, 4), .timeout_ns = SECOND,
+				   .signalled_set = 8 };
+	tap_eq(dev_wait(fd, &w), -EFAULT, "WAIT: signalled set at a bad address");
 	tap_eq(dev_wait_vector(fd, 0, SECOND), 1,
 	       "WAIT: a result that could not be written is reported again");
 }
 
-static void test_ring_wait(int fd, int ro, int plain)
+static void test_large_set(int fd)
 {
-	struct ivshmem_ring_wait rw = {
-		.ring = { .peer = dev_info(fd).id, .vector = 2 },
-		.wait = { .vector = 2, .timeout_ns = 5 * SECOND },
-	};
-	struct ivshmem_ring_wait bad = rw;
+	struct ivshmem_wait w = { SET(last_vector, 65536), .timeout_ns = SECOND };
+	static uint64_t set[1024] = { 2 }, counts[65536];
 
-	tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0, "RING_WAIT: oneself");
-	tap_eq(rw.wait.count, 1, "RING_WAIT: one interrupt");
-	tap_eq(rw.wait.result, IVSHMEM_RESULT_FIRED, "RING_WAIT: result");
-	tap_eq(rw.ring.flags, 0, "RING_WAIT: ring flags are clear");
-	bad.ring.peer = 65536;
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &bad), EINVAL, "RING_WAIT: peer 65536");
-	bad.ring = (struct ivshmem_ring){ .vector = 256 };
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &bad), EINVAL, "RING_WAIT: vector 256");
-	bad.ring = (struct ivshmem_ring){ .flags = 2 };
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &bad), EINVAL,
-		"RING_WAIT: unknown ring flag");
-	bad.ring = (struct ivshmem_ring){ .reserved = 1 };
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &bad), EINVAL,
-		"RING_WAIT: reserved not 0");
-	refused(ioctl(ro, IVSHMEM_IOC_RING_WAIT, &rw), EACCES, "RING_WAIT: read-only file");
-	refused(ioctl(plain, IVSHMEM_IOC_RING_WAIT, &rw), EOPNOTSUPP,
-		"RING_WAIT: device without doorbells");
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, 8), EFAULT, "RING_WAIT: bad address");
+	memset(outputs, 0xff, sizeof(outputs));
+	memset(counts, 0xff, sizeof(counts));
+	w.set = AT(set);
+	w.signalled_set = AT(outputs);
+	w.counts = AT(counts);
+	tap_eq(dev_ring_wait(fd, dev_info(fd).id, 1, &w), 0, "WAIT: a set of 65536 bits");
+	tap_ok(outputs[0] == 2 && !outputs[3] && !outputs[4] && !outputs[1023],
+	       "WAIT: all words of the signalled set are written");
+	tap_ok(counts[1] == 1 && !counts[0] && !counts[4] && !counts[65535],
+	       "WAIT: and all counts");
+}
 
-	rw.ring.flags = IVSHMEM_RING_DONE;
-	rw.wait = (struct ivshmem_wait){ .vector = 2 };
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), ETIMEDOUT,
-		"RING_WAIT: does not ring again with IVSHMEM_RING_DONE");
-	tap_eq(rw.ring.flags, 0, "RING_WAIT: the next one rings again");
-	tap_eq(dev_wait_vector(fd, 2, SECOND / 10), -ETIMEDOUT,
-	       "RING_WAIT: and nothing fired");
+static void test_ring_wait(int fd)
+{
+	struct ivshmem_wait w = { .vector = 2, .timeout_ns = 5 * SECOND };
+	uint32_t id = dev_info(fd).id;
+
+	tap_eq(dev_ring_wait(fd, id, 2, &w), 0, "WAIT that rings: oneself");
+	tap_eq(w.count, 1, "WAIT that rings: one interrupt");
+	tap_eq(w.result, IVSHMEM_RESULT_SIGNALLED, "WAIT that rings: result");
+	tap_eq(w.flags, IVSHMEM_WAIT_RING, "WAIT that rings: flags are unchanged");
+	tap_eq(dev_wait(fd, &w), 0, "WAIT that rings: again with the same structure");
+}
+
+static void test_nonblock(int fd)
+{
+	int nonblock = dev_open_at(RIG_DEVICE, O_RDWR | O_NONBLOCK);
+	struct ivshmem_wait w = { .timeout_ns = -1 };
+	uint32_t id = dev_info(nonblock).id;
+
+	tap_eq(dev_wait(nonblock, &w), -EAGAIN, "O_NONBLOCK: WAIT for ever does not wait");
+	w.timeout_ns = 0;
+	tap_eq(dev_wait(nonblock, &w), -EAGAIN, "O_NONBLOCK: nor with timeout 0");
+	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = -1,
+				   .spin_ns = IVSHMEM_MAX_SPIN_NS };
+	tap_eq(dev_wait(nonblock, &w), -EAGAIN, "O_NONBLOCK: nor to spin");
+	dev_ring(fd, id, 1);
+	while (dev_wait(nonblock, &w) == -EAGAIN)
+		sleep_ms(1);
+	tap_eq(w.count, 1, "O_NONBLOCK: a doorbell is reported");
+	close(nonblock);
 }
 
 static int eventfd_raw(int fd, struct ivshmem_eventfd e)
@@ -196,17 +320,23 @@ int main(void)
 	int plain = dev_open_at(PLAIN, O_RDWR);
 
 	test_info(fd);
+	test_region(fd, ro);
+	test_sizes(fd);
+	test_short_outputs(fd);
 	test_ring(fd, ro, plain);
-	if (dev_interrupts(fd, "WAIT, RING_WAIT, EVENTFD")) {
-		test_wait(fd, dev_open_at(RIG_DEVICE, O_WRONLY), plain);
-		test_ring_wait(fd, ro, plain);
+	if (dev_interrupts(fd, "WAIT, EVENTFD")) {
+		test_wait(fd, dev_open_at(RIG_DEVICE, O_WRONLY), ro, plain);
+		test_large_set(fd);
+		test_ring_wait(fd);
+		test_nonblock(fd);
 		test_eventfd(fd, plain);
 	}
 
-	tap_eq(dev_info(ro).flags & IVSHMEM_INFO_REGISTERS, 0,
+	tap_eq(dev_info(ro).features & IVSHMEM_FEATURE_REGISTERS, 0,
 	       "INFO: no register page for a read-only file");
 	tap_eq(dev_info(plain).vectors, 0, "INFO: plain device has no vectors");
-	tap_eq(dev_info(plain).flags, 0, "INFO: plain device has no flags");
+	tap_eq(dev_info(plain).features & ~(uint64_t)IVSHMEM_FEATURE_RESET, 0,
+	       "INFO: plain device can be reset at most");
 	tap_eq(dev_info(plain).id, IVSHMEM_ID_UNKNOWN, "INFO: nor an id");
 	return tap_done();
 }

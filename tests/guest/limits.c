@@ -17,7 +17,7 @@
 #define FILES 1024
 #define ASYNC_FILES 16
 #define SLEEPERS 256
-#define IDS (IVSHMEM_MAX_PEER + 1)
+#define IDS (MAX_PEER + 1)
 #define ROOT_IDS 16	/* of these */
 #define OTHER_DEVICE "/dev/ivshmem1"
 
@@ -171,7 +171,7 @@ static void test_sleepers(void)
 {
 	pid_t pids[SLEEPERS];
 	int fd, other, root = dev_open(), status = -1;
-	struct ivshmem_ring_wait rw = { .wait.timeout_ns = SECOND / 100 };
+	struct ivshmem_wait ring_wait = { .timeout_ns = 60 * SECOND };
 
 	if (!dev_interrupts(root, "calls of WAIT asleep")) {
 		close(root);
@@ -181,12 +181,11 @@ static void test_sleepers(void)
 	other = dev_open();
 	become(USER);
 	fd = dev_open();
-	rw.ring = (struct ivshmem_ring){ .peer = IVSHMEM_MAX_PEER, .vector = 3 };
 	for (int i = 0; i < SLEEPERS; i++)
 		pids[i] = sleeper(fd, i == 0);
 	tap_eq(sleep_one(fd, -EUSERS), -EUSERS, "with %d sleepers WAIT gives EUSERS",
 	       SLEEPERS);
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), EUSERS, "so does RING_WAIT");
+	tap_eq(dev_ring_wait(fd, MAX_PEER, 3, &ring_wait), -EUSERS, "also if it rings first");
 	tap_eq(dev_wait_vector(fd, 0, 0), -ETIMEDOUT, "WAIT without a timeout to sleep is allowed");
 	tap_eq(dev_wait_vector(other, 0, SECOND / 100), -ETIMEDOUT, "another user may sleep");
 	tap_eq(dev_wait_vector(root, 0, SECOND / 100), -ETIMEDOUT, "and root may");

@@ -47,7 +47,7 @@ static void devices_find(void)
 		if (access(path, F_OK))
 			continue;
 		file = dev_open_at(path, O_RDWR);
-		d->size = dev_info(file).size;
+		d->size = dev_size(file);
 		close(file);
 		snprintf(d->switched, sizeof(d->switched), CONFIG "%s/enable", node);
 		snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/device", node);

@@ -49,21 +49,17 @@ static void touch(int fd, unsigned int seed)
 
 static void wait_somehow(int fd, unsigned int seed)
 {
-	struct ivshmem_ring_wait rw = {
-		.ring = { .vector = seed % 4 },
-		.wait = { .vector = seed % 4, .timeout_ns = seed % 7 * 300000,
-			  .spin_ns = seed % 5 * 10000 },
-	};
+	const uint64_t all = 0xf;
+	struct ivshmem_wait w = { .vector = seed % 4 };
 
-	if (seed % 3 == 0) {
-		rw.wait.vector = 0;
-		rw.wait.flags = IVSHMEM_WAIT_SET;
-		rw.wait.set[0] = 0xf;
-	}
+	if (seed % 3 == 0)
+		w = dev_set_wait(&all, 0);
+	w.timeout_ns = seed % 7 * 300000;
+	w.spin_ns = seed % 5 * 10000;
 	if (seed % 2)
-		ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw);
+		dev_ring_wait(fd, 0, seed % 4, &w);
 	else
-		dev_wait(fd, &rw.wait);
+		dev_wait(fd, &w);
 }
 
 static void one_operation(int fd, unsigned int seed)

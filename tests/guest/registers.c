@@ -13,12 +13,6 @@ static int load(const char *parameters)
 	return system(command);
 }
 
-static void *map_registers(int fd, struct ivshmem_info *info, int prot)
-{
-	return mmap(NULL, info->registers_size, prot, MAP_SHARED, fd,
-		    info->registers_offset);
-}
-
 /*
  * Does the page of the registers hold something else? What is larger than a page, as the
  * bus, is around it, and the driver itself keeps others out.
@@ -55,9 +49,10 @@ static void comes_in(int fd, uint32_t vector, const char *what)
 
 static void test_ringing(int fd, int ro)
 {
+	struct ivshmem_region page = dev_region(fd, IVSHMEM_REGION_REGISTERS);
 	struct ivshmem_info info = dev_info(fd);
 	volatile uint32_t *regs;
-	bool offered = info.flags & IVSHMEM_INFO_REGISTERS;
+	bool offered = info.features & IVSHMEM_FEATURE_REGISTERS;
 
 	if (page_is_shared()) {
 		tap_ok(!offered, "no register page, which would give more away");
@@ -66,22 +61,25 @@ static void test_ringing(int fd, int ro)
 	}
 	if (!tap_ok(offered, "the register page is offered"))
 		return;
-	regs = map_registers(fd, &info, PROT_READ | PROT_WRITE);
-	tap_ok(regs != MAP_FAILED, "and can be mapped");
+	tap_eq(page.flags, IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE, "to read and write");
+	tap_eq(page.size, PAGE, "it is one page");
+	tap_eq(page.cache, IVSHMEM_CACHE_UC, "and uncached");
+	regs = dev_map_registers(fd);
 	regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(info.id, 3);
 	comes_in(fd, 3, "writing the doorbell rings");
 	tap_eq(regs[2], info.id, "the own id can be read there");
 
-	refused(map_registers(ro, &info, PROT_READ), EACCES,
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, ro, page.offset), EACCES,
 		"not for a read-only file");
-	refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, info.registers_offset),
+	tap_eq(dev_region(ro, IVSHMEM_REGION_REGISTERS).flags, 0, "as REGION says");
+	refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, page.offset),
 		EINVAL, "more than the page");
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
-		     info.registers_offset + PAGE), EINVAL, "the page after it");
-	refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, info.registers_offset),
+		     page.offset + PAGE), EINVAL, "the page after it");
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, page.offset),
 		EINVAL, "privately");
 	refused(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd,
-		     info.registers_offset), EACCES, "executable");
+		     page.offset), EACCES, "executable");
 
 	pid_t pid = fork();
 
@@ -97,13 +95,13 @@ static void test_ringing(int fd, int ro)
 static void test_switched_off(void)
 {
 	int fd = dev_open();
-	struct ivshmem_info info = dev_info(fd);
+	struct ivshmem_region page = dev_region(fd, IVSHMEM_REGION_REGISTERS);
 
-	tap_eq(info.flags & IVSHMEM_INFO_REGISTERS, 0, "map_registers=0: not offered");
-	tap_ok(!info.registers_offset && !info.registers_size, "no offset, no size");
-	info.registers_size = PAGE;
-	info.registers_offset = 1ULL << 43;
-	refused(map_registers(fd, &info, PROT_READ), EACCES, "not mapped either");
+	tap_eq(dev_info(fd).features & IVSHMEM_FEATURE_REGISTERS, 0,
+	       "map_registers=0: not offered");
+	tap_ok(!page.size && !page.flags, "no size, no access");
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, page.offset), EACCES,
+		"not mapped either");
 	close(fd);
 }
 

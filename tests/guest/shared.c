@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Two guests and the host see the same bytes, and each can ring the others, by RING and
- * by RING_WAIT.
+ * by WAIT with IVSHMEM_WAIT_RING.
  */
 /* rig: guests=2 devices=doorbell vectors=4 size=16M */
 #include "dev.h"
@@ -41,15 +41,11 @@ static void test_doorbells(unsigned int me, int fd, uint32_t peer)
 		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "and get a doorbell back");
 		tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "nothing else rang");
 	} else {
-		struct ivshmem_ring_wait rw = {
-			.ring = { .peer = peer, .vector = 3 },
-			.wait = { .vector = 1, .timeout_ns = 20 * SECOND },
-		};
+		struct ivshmem_wait w = { .vector = 1, .timeout_ns = 20 * SECOND };
 
 		tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "get a doorbell");
-		tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0,
-		       "ring back and wait in one call");
-		tap_eq(rw.wait.count, 1, "the answer came");
+		tap_eq(dev_ring_wait(fd, peer, 3, &w), 0, "ring back and wait in one call");
+		tap_eq(w.count, 1, "the answer came");
 	}
 	if (me == 0)
 		tap_eq(dev_ring(fd, peer, 1), 0, "answer");

@@ -51,7 +51,7 @@ int main(void)
 	tap_ok(file && fscanf(file, "%63s", name) == 1, "it has a name");
 	tap_ok(!strcmp(name, "PRP0001:00"), "that of the platform device");
 	fd = dev_open();
-	tap_eq(dev_info(fd).size, 0x10000, "size");
+	tap_eq(dev_size(fd), 0x10000, "size");
 	tap_eq(dev_info(fd).vectors, 1, "a vector for its interrupt");
 	tap_eq(pwrite(fd, "hello", 5, 100), 5, "it can be written");
 	tap_eq(pread(fd, text, 5, 100), 5, "and read");

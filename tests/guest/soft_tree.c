@@ -43,15 +43,16 @@ int main(void)
 	match = dev_open_at(node_of("9010004.match"), O_RDWR);
 	mask = dev_open_at(node_of("9010010.mask"), O_RDWR);
 
-	tap_eq(dev_info(alone).size, 1 << 20, "a node of /reserved-memory: its size");
-	tap_eq(dev_info(alone).flags, 0, "it cannot ring");
+	tap_eq(dev_size(alone), 1 << 20, "a node of /reserved-memory: its size");
+	tap_eq(dev_info(alone).features, 0, "it cannot ring");
 	tap_eq(pwrite(alone, "hello", 5, (1 << 20) - 5), 5, "it can be written");
 	map = dev_map(alone, 1 << 20);
 	tap_ok(!memcmp(map + (1 << 20) - 5, "hello", 5), "and mapped");
 	munmap(map, 1 << 20);
-	tap_eq(dev_info(match).size, 0x10000, "memory-region: its size");
+	tap_eq(dev_size(match), 0x10000, "memory-region: its size");
 	tap_eq(dev_info(match).vectors, 1, "a vector for its interrupt");
-	tap_eq(dev_info(match).flags, IVSHMEM_INFO_DOORBELL, "and a doorbell");
+	tap_eq(dev_info(match).features, IVSHMEM_FEATURE_DOORBELL |
+	       IVSHMEM_FEATURE_INTERRUPTS, "and a doorbell");
 	tap_eq(dev_info(match).id, IVSHMEM_ID_UNKNOWN, "nobody gave it an id");
 	tap_eq(pwrite(match, "first", 5, 0), 5, "regions are apart: write one");
 	tap_eq(pread(mask, text, 5, 0), 5, "read the other");

@@ -27,14 +27,9 @@ static int fd;
 
 static void attack(void)
 {
-	struct ivshmem_info info = dev_info(fd);
-	volatile uint32_t *regs = mmap(NULL, info.registers_size,
-				       PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				       info.registers_offset);
+	volatile uint32_t *regs = dev_map_registers(fd);
 	uint32_t id = shared->id, rings;
 
-	if (regs == MAP_FAILED)
-		tap_bail("cannot map the registers: %m");
 	for (rings = 0; !shared->over; rings++) {
 		regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(id, rings % QUIET);
 		if (shared->turn % 2)

@@ -29,6 +29,7 @@ struct user {
 	const char *path;
 	int fd, ready, go;
 	struct ivshmem_info info;
+	size_t size;
 	volatile char *map;
 	struct seat *seat;
 };

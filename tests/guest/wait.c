@@ -100,9 +100,8 @@ static void test_events(void)
 	act_after(&act, 50, do_ring);
 	tap_eq(dev_wait(fd, &w), 0, "a doorbell ends the wait");
 	tap_eq(w.count, 1, "it is counted once");
-	tap_eq(w.result, IVSHMEM_RESULT_FIRED, "the result says that it fired");
-	tap_eq(w.fired_vector, 1, "and which vector");
-	tap_eq(w.fired[0], 2, "also as a set");
+	tap_eq(w.result, IVSHMEM_RESULT_SIGNALLED, "the result says that it was signalled");
+	tap_eq(w.signalled_vector, 1, "and which vector");
 	act_end(&act);
 
 	for (int i = 0; i < 3; i++)
@@ -117,30 +116,32 @@ static void test_events(void)
 
 static void test_set(void)
 {
-	uint64_t counts[4] = { 9, 9, 9, 9 };
+	uint64_t counts[4] = { 9, 9, 9, 9 }, set = 0xd, signalled = 9;
 	struct ivshmem_wait w = {
-		.flags = IVSHMEM_WAIT_SET, .set = { 0xd }, .timeout_ns = 5 * SECOND,
-		.counts = (uintptr_t)counts, .ncounts = 4,
+		.flags = IVSHMEM_WAIT_SET, .set = (uintptr_t)&set, .timeout_ns = 5 * SECOND,
+		.signalled_set = (uintptr_t)&signalled, .counts = (uintptr_t)counts,
+		.nbits = 4,
 	};
 
 	ring_apart(1);
 	ring_apart(2);
 	ring_apart(3);
 	tap_eq(dev_wait(fd, &w), 0, "wait for a set");
-	tap_eq(w.fired[0], 0xc, "the vectors of the set that fired");
-	tap_eq(w.fired_vector, 2, "the lowest of them");
-	tap_eq(w.set[0], 0xd, "what was asked for is unchanged");
+	tap_eq(signalled, 0xc, "the vectors of the set that were signalled");
+	tap_eq(w.signalled_vector, 2, "the lowest of them");
+	tap_eq(w.count, 1, "and its count");
+	tap_eq(set, 0xd, "what was asked for is unchanged");
 	tap_ok(counts[0] == 0 && counts[1] == 0 && counts[2] == 1 && counts[3] == 1,
 	       "the counts of each");
 	tap_eq(dev_wait_vector(fd, 1, SECOND), 1, "a vector outside the set is left");
 
 	struct act act;
 
-	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_SET, .set = { 0xf },
-				   .timeout_ns = 5 * SECOND };
+	set = 0xf;
+	w = dev_set_wait(&set, 5 * SECOND);
 	act_after(&act, 50, do_ring);
-	tap_eq(dev_wait(fd, &w), 0, "sleep for a set");
-	tap_eq(w.fired[0], 2, "woken by its one vector");
+	tap_eq(dev_wait(fd, &w), 0, "sleep for a set, without its outputs");
+	tap_eq(w.signalled_vector, 1, "woken by its one vector");
 	act_end(&act);
 }
 
@@ -161,13 +162,13 @@ static void test_word(void)
 	w = word_wait(0, -1);
 	tap_eq(dev_wait(fd, &w), 0, "a word that differs ends the wait at once");
 	tap_eq(w.result, IVSHMEM_RESULT_CHANGED, "the result says so");
-	tap_eq(w.count, 0, "nothing fired");
+	tap_eq(w.count, 0, "nothing was signalled");
 	w = word_wait(1, SECOND / 20);
 	tap_eq(dev_wait(fd, &w), -ETIMEDOUT, "a word as expected sleeps");
 	w = word_wait(1, 5 * SECOND);
 	act_after(&act, 50, do_change_and_ring);
 	tap_eq(dev_wait(fd, &w), 0, "change and ring end it");
-	tap_eq(w.result, IVSHMEM_RESULT_FIRED | IVSHMEM_RESULT_CHANGED, "both are reported");
+	tap_eq(w.result, IVSHMEM_RESULT_SIGNALLED | IVSHMEM_RESULT_CHANGED, "both are reported");
 	act_end(&act);
 
 	w = word_wait(2, 5 * SECOND);
@@ -208,33 +209,48 @@ static void test_signals(void)
 {
 	struct sigaction restart = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	struct sigaction plain = { .sa_handler = on_signal };
-	struct ivshmem_wait w;
-	struct ivshmem_ring_wait rw;
+	struct ivshmem_wait w = { .vector = 1, .timeout_ns = -1 };
 	struct act act;
 
 	sigaction(SIGUSR1, &plain, NULL);
-	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 60 * SECOND };
 	act_after(&act, 50, do_signal);
 	tap_eq(dev_wait(fd, &w), -EINTR, "a signal ends the wait");
-	tap_ok(w.timeout_ns > 0 && w.timeout_ns < 60 * SECOND,
-	       "the timeout holds what is left");
 	act_end(&act);
 
 	sigaction(SIGUSR1, &restart, NULL);
-	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 60 * SECOND };
 	act_after(&act, 50, do_signal_then_ring);
 	tap_eq(dev_wait(fd, &w), 0, "with SA_RESTART it goes on until the doorbell");
 	tap_eq(signals, 2, "both signals were handled");
 	act_end(&act);
-
-	rw = (struct ivshmem_ring_wait){
-		.ring = { .peer = dev_info(fd).id, .vector = 3 },
-		.wait = { .vector = 1, .timeout_ns = 60 * SECOND },
-	};
-	act_after(&act, 100, do_signal_then_ring);
-	tap_eq(ioctl(fd, IVSHMEM_IOC_RING_WAIT, &rw), 0, "RING_WAIT restarts as well");
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_ABSTIME, .vector = 1,
+				   .timeout_ns = now_ns() + 60 * SECOND };
+	act_after(&act, 50, do_signal_then_ring);
+	tap_eq(dev_wait(fd, &w), 0, "so does an absolute timeout");
 	act_end(&act);
-	tap_eq(dev_wait_vector(fd, 3, 0), 1, "and rings once");
+
+	w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 60 * SECOND };
+	act_after(&act, 50, do_signal);
+	tap_eq(dev_wait(fd, &w), -EINTR, "with a duration it does not begin again");
+	tap_eq(w.timeout_ns, 60 * SECOND, "and the structure is unchanged");
+	act_end(&act);
+}
+
+/* A structure that was used before rings like any other. */
+static void test_interrupted_ring(void)
+{
+	struct ivshmem_wait w = { .vector = 1, .timeout_ns = -1 };
+	uint32_t id = dev_info(fd).id;
+	struct act act;
+
+	act_after(&act, 100, do_signal);
+	tap_eq(dev_ring_wait(fd, id, 3, &w), -EINTR, "a signal ends a wait that rang");
+	act_end(&act);
+	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND), 1, "it rang once");
+	tap_eq(w.flags, IVSHMEM_WAIT_RING, "and remembers nothing");
+	w.timeout_ns = SECOND / 20;
+	tap_eq(dev_ring_wait(fd, id, 2, &w), -ETIMEDOUT, "the same structure for another vector");
+	tap_eq(dev_wait_vector(fd, 2, 5 * SECOND), 1, "rings it");
+	tap_eq(dev_wait_vector(fd, 3, 0), -ETIMEDOUT, "and not the first again");
 }
 
 /* A container may have a different clock. */
@@ -266,32 +282,30 @@ static void test_other_clock(void)
 static void test_read_only(void)
 {
 	const size_t page = getpagesize();
-	struct ivshmem_ring_wait *rw = mmap(NULL, page, PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0x6 },
-				  .counts = (uintptr_t)rw, .ncounts = 4 };
+	struct ivshmem_wait *read_only = mmap(NULL, page, PROT_READ | PROT_WRITE,
+					      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const uint64_t set = 0x6;
+	struct ivshmem_wait w = dev_set_wait(&set, 0);
 
-	if (rw == MAP_FAILED)
+	if (read_only == MAP_FAILED)
 		tap_bail("mmap: %s", strerror(errno));
-	*rw = (struct ivshmem_ring_wait){
-		.ring = { .peer = dev_info(fd).id, .vector = 3 },
-		.wait = { .vector = 1 },
+	w.counts = (uintptr_t)read_only;
+	*read_only = (struct ivshmem_wait){
+		.flags = IVSHMEM_WAIT_RING, .ring_peer = dev_info(fd).id, .ring_vector = 3,
+		.vector = 1,
 	};
-	mprotect(rw, page, PROT_READ);
+	mprotect(read_only, page, PROT_READ);
 	dev_wait_vector(fd, 1, 0);	/* doorbells of earlier points */
 	ring_apart(1);
-	tap_eq(dev_wait(fd, &rw->wait), -EFAULT, "WAIT with a structure that is read-only");
-	tap_eq(dev_wait_vector(fd, 1, 0), 1, "WAIT loses no doorbell");
-	ring_apart(1);
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT, "RING_WAIT with a structure that is read-only");
-	tap_eq(dev_wait_vector(fd, 1, 0), 1, "RING_WAIT loses no doorbell");
-	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "RING_WAIT rang once");
+	tap_eq(dev_wait(fd, read_only), -EFAULT, "a structure that is read-only");
+	tap_eq(dev_wait_vector(fd, 1, 0), 1, "it loses no doorbell");
+	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "and rings once");
 	ring_apart(1);
 	ring_apart(2);
 	tap_eq(dev_wait(fd, &w), -EFAULT, "a set with counts that are read-only");
 	tap_eq(dev_wait_vector(fd, 1, 0), 1, "it loses no doorbell of the first vector");
 	tap_eq(dev_wait_vector(fd, 2, 0), 1, "and none of the second");
-	munmap(rw, page);
+	munmap(read_only, page);
 }
 
 int main(void)
@@ -307,6 +321,7 @@ int main(void)
 	test_read_only();
 	test_timeouts();
 	test_signals();
+	test_interrupted_ring();
 	test_other_clock();
 	return tap_done();
 }

@@ -2,7 +2,7 @@
 /*
  * Peers that join, leave, stall and misbehave (tools/server/server.c, peer.c).
  */
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 /*
  * ivshmemctl ring: ring a peer's doorbell.
  */
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 
 #include "ctl.h"
 

@@ -120,10 +120,6 @@ static enum exit_code complain_open(const char *name, int error)
 		return complain(EXIT_FAILED,
 				"%s: not an ivshmem server, or one with an unknown protocol",
 				name);
-	case EPROTONOSUPPORT:
-		return complain(EXIT_FAILED,
-				"%s: the driver's interface has another version than this program: update both; 'ivshmemctl doctor' reports a module that is out of date",
-				name);
 	case EMFILE:
 		return complain(EXIT_FAILED,
 				"%s: too many open files: each vector of each peer needs one; raise the limit (ulimit -Hn)",

@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/time.h>

@@ -6,7 +6,7 @@
 #define CTL_SYSFS_H
 
 #include <limits.h>
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

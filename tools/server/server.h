@@ -5,7 +5,7 @@
 #ifndef SERVER_H
 #define SERVER_H
 
-#include <linux/ivshmem.h>
+#include <ivshmem.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 

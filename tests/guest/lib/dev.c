@@ -13,11 +13,20 @@ int dev_open_at(const char *path, int flags)
 
 struct ivshmem_info dev_info(int fd)
 {
-	struct ivshmem_info info;
+	struct ivshmem_info info = {};
 
 	if (ioctl(fd, IVSHMEM_IOC_INFO, &info))
 		tap_bail("INFO: %s", strerror(errno));
 	return info;
+}
+
+struct ivshmem_region dev_region(int fd, uint32_t index)
+{
+	struct ivshmem_region region = { .index = index };
+
+	if (ioctl(fd, IVSHMEM_IOC_REGION, &region))
+		tap_bail("REGION %u: %s", index, strerror(errno));
+	return region;
 }
 
 void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size))
@@ -29,7 +38,7 @@ void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size
 	for (unsigned int i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "/dev/ivshmem%u", i);
 		fd = dev_open_at(path, O_RDWR);
-		size = dev_info(fd).size;
+		size = dev_size(fd);
 		close(fd);
 		snprintf(subject, sizeof(subject), "%zu KiB", size >> 10);
 		tap_about(subject);
@@ -56,6 +65,13 @@ void *dev_map_at(int fd, off_t offset, size_t length)
 		tap_bail("mmap of %zu at %lld: %s", length, (long long)offset,
 			 strerror(errno));
 	return p;
+}
+
+volatile uint32_t *dev_map_registers(int fd)
+{
+	struct ivshmem_region region = dev_region(fd, IVSHMEM_REGION_REGISTERS);
+
+	return dev_map_at(fd, region.offset, region.size);
 }
 
 void dev_ring_files(int fd, uint32_t vector)

@@ -98,28 +98,48 @@ static void tame_wait(const struct op *o, struct ivshmem_wait *w)
 		w->timeout_ns = SHORT_NS;
 	if (w->spin_ns > SHORT_NS && w->spin_ns <= IVSHMEM_MAX_SPIN_NS)
 		w->spin_ns = SHORT_NS;
+	if (w->set)
+		w->set = (uintptr_t)place(o, w->set);
+	if (w->signalled_set)
+		w->signalled_set = (uintptr_t)place(o, w->signalled_set);
 	if (w->counts)
 		w->counts = (uintptr_t)place(o, w->counts);
+}
+
+/* The ioctl of a program that knows another size of the structure. */
+static unsigned long resized(unsigned long command, uint32_t bits)
+{
+	unsigned int size = _IOC_SIZE(command) + (bits >> 8) % 17 * 4;
+
+	if (bits >> 16 & 1)
+		size = _IOC_SIZE(command) - (bits >> 8) % 17 * 4;
+	return (command & ~IOCSIZE_MASK) | (size << _IOC_SIZESHIFT & IOCSIZE_MASK);
 }
 
 static void op_ioctl(const struct op *o)
 {
 	static const unsigned long commands[] = {
-		IVSHMEM_IOC_INFO, IVSHMEM_IOC_RING, IVSHMEM_IOC_WAIT,
-		IVSHMEM_IOC_RING_WAIT, IVSHMEM_IOC_EVENTFD,
+		IVSHMEM_IOC_INFO, IVSHMEM_IOC_REGION, IVSHMEM_IOC_RING,
+		IVSHMEM_IOC_WAIT, IVSHMEM_IOC_EVENTFD,
 	};
 	unsigned int which = o->bits % 6;
 	struct op tame = *o;
 	void *to = place(o, o->place);
 
-	if (which == 2)
+	if (which == 3) {
+		put((void *)place(o, o->data.wait.set), &o->data.words[WORDS - 8],
+		    8 * sizeof(uint32_t));
 		tame_wait(o, &tame.data.wait);
-	if (which == 3)
-		tame_wait(o, &tame.data.ring_wait.wait);
+	}
 	if (which == 4 && tame.data.eventfd.fd >= 0 && tame.data.eventfd.fd < 4)
 		tame.data.eventfd.fd = eventfds[tame.data.eventfd.fd];
 	put(to, &tame.data, sizeof(tame.data));
-	ioctl(fds[o->slot], which < 5 ? commands[which] : o->offset, to);
+	if (which == 5)
+		ioctl(fds[o->slot], o->offset, to);
+	else if (o->bits >> 17 & 7)
+		ioctl(fds[o->slot], commands[which], to);
+	else
+		ioctl(fds[o->slot], resized(commands[which], o->bits), to);
 }
 
 static void op_unmap(const struct op *o)
@@ -410,23 +430,30 @@ unsigned int op_draw_kind(void)
  */
 
 /* A request that is mostly valid. */
-static void make_wait(struct ivshmem_wait *w)
+static void make_wait(struct op *o)
 {
-	w->flags = below(8);
-	if (w->flags & IVSHMEM_WAIT_SET)
-		w->set[0] = below(16);
-	else
+	struct ivshmem_wait *w = &o->data.wait;
+
+	w->flags = below(16);
+	if (w->flags & IVSHMEM_WAIT_SET) {
+		w->set = 1 + below(32);
+		w->nbits = 1 + (once_in(4) ? below(600) : below(6));
+		w->signalled_set = below(2) * below(32);
+		w->counts = below(2) * below(32);
+		o->data.words[WORDS - 8] = below(16);
+	} else {
 		w->vector = below(4);
+	}
+	if (w->flags & IVSHMEM_WAIT_RING) {
+		w->ring_peer = below(6);
+		w->ring_vector = below(5);
+	}
 	if (w->flags & IVSHMEM_WAIT_WORD) {
 		w->offset = below(SIZE / 4) * 4;
 		w->expected = once_in(2) ? 0 : draw();
 	}
 	w->timeout_ns = once_in(4) ? SHORT_NS : 0;
 	w->spin_ns = once_in(8) ? SHORT_NS / 2 : 0;
-	if (once_in(3)) {
-		w->counts = 1 + below(32);
-		w->ncounts = 1 + below(6);
-	}
 }
 
 static void make_data(struct op *o)
@@ -434,21 +461,20 @@ static void make_data(struct op *o)
 	memset(&o->data, 0, sizeof(o->data));
 	switch (o->bits % 6) {
 	case 1:
-		o->data.ring = (struct ivshmem_ring){ below(6), below(5), 0, 0 };
+		o->data.region.index = below(3);
 		break;
 	case 2:
-		make_wait(&o->data.wait);
+		o->data.ring = (struct ivshmem_ring){ below(6), below(5), 0, 0 };
 		break;
 	case 3:
-		o->data.ring_wait.ring = (struct ivshmem_ring){ below(6), below(4), 0, 0 };
-		make_wait(&o->data.ring_wait.wait);
+		make_wait(o);
 		break;
 	case 4:
 		o->data.eventfd = (struct ivshmem_eventfd){ below(4), (int)below(6) - 1, 0, 0 };
 		break;
 	}
 	if (once_in(6))
-		o->data.words[below(40)] = op_number();
+		o->data.words[below(WORDS)] = op_number();
 }
 
 void op_make(struct op *o, unsigned int kind)

@@ -79,14 +79,16 @@ static size_t smaller(size_t a, size_t b)
 
 int mm_open_device(uint64_t bytes)
 {
-	struct ivshmem_info info;
+	struct ivshmem_region memory;
 	char path[32];
 	int found;
 
 	for (int i = 0; i < 8; i++) {
 		snprintf(path, sizeof(path), "/dev/ivshmem%d", i);
 		found = open(path, O_RDWR | O_CLOEXEC);
-		if (found >= 0 && !ioctl(found, IVSHMEM_IOC_INFO, &info) && info.size == bytes)
+		memory = (struct ivshmem_region){ .index = IVSHMEM_REGION_MEMORY };
+		if (found >= 0 && !ioctl(found, IVSHMEM_IOC_REGION, &memory) &&
+		    memory.size == bytes)
 			return found;
 		close(found);
 	}

@@ -32,13 +32,13 @@ static int user_unmap(struct user *u)
 {
 	if (!user_gone(u->fd))
 		return 1;
-	return munmap((void *)u->map, u->info.size) ? 2 : 0;
+	return munmap((void *)u->map, u->size) ? 2 : 0;
 }
 
 static int user_toucher(struct user *u, bool write)
 {
 	user_ready(u);
-	while (user_touch(u->map, u->info.size, write))
+	while (user_touch(u->map, u->size, write))
 		u->seat->turns++;
 	return user_unmap(u);
 }
@@ -56,7 +56,7 @@ static int user_read_toucher(struct user *u)
 /* A mapping with a hole, a page that may only be read, and one that was moved. */
 static int user_pieces(struct user *u)
 {
-	size_t page = getpagesize(), quarter = u->info.size / 4;
+	size_t page = getpagesize(), quarter = u->size / 4;
 	char *map = (char *)u->map, *moved = mmap(NULL, page, PROT_NONE,
 						  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const struct { char *map; size_t length; bool write; } pieces[] = {
@@ -97,7 +97,7 @@ static int user_pieces(struct user *u)
  */
 static int user_mover(struct user *u)
 {
-	const size_t page = getpagesize(), half = u->info.size / 2;
+	const size_t page = getpagesize(), half = u->size / 2;
 	char *map = (char *)u->map, *away = mmap(NULL, half, PROT_NONE,
 						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const int move = MREMAP_MAYMOVE | MREMAP_FIXED;
@@ -115,7 +115,7 @@ static int user_mover(struct user *u)
 		    mprotect(map + page, page, PROT_READ | PROT_WRITE))
 			return 3;
 		u->seat->turns++;
-	} while (alive && user_touch(map, u->info.size, true));
+	} while (alive && user_touch(map, u->size, true));
 	return user_unmap(u);
 }
 
@@ -141,14 +141,14 @@ static int user_registers(struct user *u)
 {
 	volatile uint32_t *page;
 
-	if (!(u->info.flags & IVSHMEM_INFO_REGISTERS))
+	if (!(u->info.features & IVSHMEM_FEATURE_REGISTERS))
 		return user_read_toucher(u);
-	page = dev_map_at(u->fd, u->info.registers_offset, u->info.registers_size);
+	page = dev_map_registers(u->fd);
 	user_ready(u);
 	if (!sigsetjmp(user_escape, 1))
 		for (;; u->seat->turns++)
 			page[IVSHMEM_REG_DOORBELL / 4] =
-				IVSHMEM_DOORBELL(IVSHMEM_MAX_PEER, NOISY_VECTOR);
+				IVSHMEM_DOORBELL(MAX_PEER, NOISY_VECTOR);
 	return !user_gone(u->fd);
 }
 
@@ -163,7 +163,7 @@ static int user_forker(struct user *u)
 
 		if (!pid) {
 			do {
-				if (!user_touch(u->map, u->info.size, false))
+				if (!user_touch(u->map, u->size, false))
 					_exit(!user_gone(u->fd));
 			} while (user_gone(u->fd));
 			_exit(0);
@@ -192,7 +192,7 @@ static int user_orphan(struct user *u)
 static int user_file(struct user *u, bool write)
 {
 	static char buffer[128 << 10];
-	const off_t place = u->info.size / 2;
+	const off_t place = u->size / 2;
 	ssize_t ret;
 
 	user_ready(u);
@@ -232,7 +232,7 @@ static int user_uring_reader(struct user *u)
 	for (;; u->seat->turns++) {
 		ret = uring_submit(&ring, &(struct io_uring_sqe){
 			.opcode = IORING_OP_READ, .fd = u->fd, .len = sizeof(buffer),
-			.addr = (uintptr_t)buffer, .off = u->info.size / 2 });
+			.addr = (uintptr_t)buffer, .off = u->size / 2 });
 		/* During a reset it takes as long as that. */
 		while (ret == 1 && !uring_done(&ring, &ret))
 			syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS,
@@ -283,11 +283,15 @@ static int user_ringer(struct user *u)
  */
 static void user_take(struct user *u)
 {
-	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0xf } };
+	const uint64_t all = 0xf;
+	uint64_t signalled = 0;
+	struct ivshmem_wait w = dev_set_wait(&all, 0);
+
+	w.signalled_set = (uintptr_t)&signalled;
 
 	if (!u->info.vectors)
 		sleep_ms(1);
-	else if (!dev_wait(u->fd, &w) && w.fired[0] & ((1 << USER_VECTORS) - 1))
+	else if (!dev_wait(u->fd, &w) && signalled & ((1 << USER_VECTORS) - 1))
 		u->seat->turns++;
 }
 
@@ -386,7 +390,7 @@ static int user_many_eventfds(struct user *u)
 }
 
 /*
- * WAIT or RING_WAIT all the time. Without interrupts that gives EOPNOTSUPP until the
+ * WAIT all the time, and ring first if asked. Without interrupts that gives EOPNOTSUPP until the
  * device is unregistered.
  */
 static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring)
@@ -395,15 +399,10 @@ static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring
 
 	user_ready(u);
 	do {
-		struct ivshmem_ring_wait rw = {
-			.ring = { .peer = u->info.id, .vector = NOISY_VECTOR },
-			.wait = *wait,
-		};
+		struct ivshmem_wait w = *wait;
 
-		if (ring)
-			ret = result(ioctl(u->fd, IVSHMEM_IOC_RING_WAIT, &rw));
-		else
-			ret = dev_wait(u->fd, &rw.wait);
+		ret = ring ? dev_ring_wait(u->fd, u->info.id, NOISY_VECTOR, &w) :
+			     dev_wait(u->fd, &w);
 		u->seat->turns += !ret;
 		if (ret == -EOPNOTSUPP && !u->info.vectors)
 			sleep_ms(1);
@@ -422,8 +421,8 @@ static int user_waiter(struct user *u)
 
 static int user_set_waiter(struct user *u)
 {
-	const struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_SET, .set = { 0x7 },
-					.timeout_ns = -1 };
+	const uint64_t set = 0x7;
+	const struct ivshmem_wait w = dev_set_wait(&set, -1);
 
 	return user_waits(u, &w, false);
 }
@@ -502,12 +501,12 @@ static int user_receiver(struct user *u)
 	pid = fork();
 	if (!pid)
 		_exit(!user_send(pair[0], dev_open_at(u->path, O_RDWR)));
-	munmap((void *)u->map, u->info.size);
+	munmap((void *)u->map, u->size);
 	close(u->fd);
 	u->fd = user_receive(pair[1]);
 	if (waitpid(pid, &status, 0) != pid || status)
 		return 2;
-	u->map = dev_map(u->fd, u->info.size);
+	u->map = dev_map(u->fd, u->size);
 	if (user_waiter(u))
 		return 3;
 	/* Waiters are woken before mappings are zapped. */

@@ -42,10 +42,11 @@ static void user_main(struct user *u, int kind)
 	u->seat->pid = getpid();
 	u->fd = dev_open_at(u->path, O_RDWR);
 	u->info = dev_info(u->fd);
+	u->size = dev_size(u->fd);
 	/* Without a doorbell a user rings id 0, and must be refused. */
-	if (!(u->info.flags & IVSHMEM_INFO_DOORBELL))
+	if (!(u->info.features & IVSHMEM_FEATURE_DOORBELL))
 		u->info.id = 0;
-	u->map = dev_map(u->fd, u->info.size);
+	u->map = dev_map(u->fd, u->size);
 	_exit(user_kinds[kind].run(u));
 }
 
