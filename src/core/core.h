@@ -15,7 +15,7 @@
  *		could be a mapping of this device: its page fault would wait for
  *		the end of a reset, and the reset for the task. To leave the
  *		state LIVE means to set the state and wait for all such tasks.
- *   vec->lock	Protects vec->listeners and vec->direct. Taken in the interrupt
+ *   vec->lock	Protects the listeners of a vector. Taken in the interrupt
  *		handler, so interrupts are off around it elsewhere, and it is
  *		held for a few wake-ups at most.
  *   RCU	A peer found in idev->peers stays until rcu_read_unlock().
@@ -61,6 +61,26 @@
 /* Where each open file has an id: ids that only CAP_SYS_RESOURCE may take. */
 #define IVSHMEM_RESERVED_IDS	16
 
+struct ivshmem_listener;
+
+/* The number of struct ivshmem_peer.any. */
+#define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
+
+/**
+ * struct ivshmem_queue - deferred notifications of one user at one peer
+ * @peer: whose vectors they are (constant)
+ * @work: notifies the listeners
+ * @vectors: those that were signalled meanwhile
+ *
+ * Each user has a work item of its own, so a user with a thousand listeners delays
+ * nobody else.
+ */
+struct ivshmem_queue {
+	struct ivshmem_peer *peer;
+	struct work_struct work;
+	DECLARE_BITMAP(vectors, IVSHMEM_ANY_VECTOR + 1);
+};
+
 /**
  * struct ivshmem_user - use of a device by one user
  * @node: in idev->users
@@ -68,6 +88,7 @@
  * @files: open files; under idev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT
+ * @queue: its queue at the peer that all files share
  */
 struct ivshmem_user {
 	struct list_head node;
@@ -75,9 +96,8 @@ struct ivshmem_user {
 	unsigned int files;
 	atomic_t sigio;
 	atomic_t waiters;
+	struct ivshmem_queue queue;
 };
-
-struct ivshmem_listener;
 
 /**
  * struct ivshmem_listener_ops - operations of one kind of listener
@@ -98,17 +118,18 @@ struct ivshmem_listener_ops {
  * struct ivshmem_listener - receiver of the doorbells of a vector
  * @node: in vec->listeners
  * @ops: operations (constant)
- * @user: the user it belongs to (constant; compared, never dereferenced)
+ * @queue: the queue of its user (constant). Stays as long as the listener is in the
+ *	list. NULL: a cursor, not a listener
  * @notified: vec->count at the last notification; older for a direct listener
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
  *
- * All but @ops, @user and @refs is protected by vec->lock.
+ * All but @ops, @queue and @refs is protected by vec->lock.
  */
 struct ivshmem_listener {
 	struct hlist_node node;
 	const struct ivshmem_listener_ops *ops;
-	const struct ivshmem_user *user;
+	struct ivshmem_queue *queue;
 	s64 notified;
 	refcount_t refs;
 	bool direct;
@@ -118,7 +139,9 @@ struct ivshmem_listener {
  * struct ivshmem_vector - one doorbell of a local peer
  * @count: times it was signalled; only grows
  * @listeners: struct ivshmem_listener, the direct ones first
- * @lock: protects @listeners and @direct
+ * @queue: the queue of all deferred listeners; NULL if they have several
+ * @lock: protects all but @count
+ * @deferred: number of deferred listeners
  * @number: index in the peer (constant)
  * @direct: number of direct listeners
  *
@@ -127,21 +150,21 @@ struct ivshmem_listener {
 struct ivshmem_vector {
 	atomic64_t count;
 	struct hlist_head listeners;
-	spinlock_t lock;	/* listeners, direct */
+	struct ivshmem_queue *queue;
+	spinlock_t lock;	/* see above */
+	unsigned int deferred;
 	u16 number;
 	u8 direct;
 };
-
-/* The number of struct ivshmem_peer.any. */
-#define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
 
 /**
  * struct ivshmem_peer - a local peer: its vectors can be rung
  * @idev: the device (constant)
  * @id: in idev->peers (constant; not used by a device with one peer)
  * @any: signalled with each of the vectors, for listeners to several of them
- * @work: notifies the deferred listeners
- * @deferred: vectors with deferred listeners to notify
+ * @queue: deferred notifications, if the peer belongs to one file
+ * @work: gives the vectors whose listeners have several queues to these
+ * @shared: those vectors
  * @rcu: for freeing
  * @vectors: as many as the device has
  */
@@ -149,8 +172,9 @@ struct ivshmem_peer {
 	struct ivshmem_device *idev;
 	u32 id;
 	struct ivshmem_vector any;
+	struct ivshmem_queue queue;
 	struct work_struct work;
-	DECLARE_BITMAP(deferred, IVSHMEM_ANY_VECTOR + 1);
+	DECLARE_BITMAP(shared, IVSHMEM_ANY_VECTOR + 1);
 	struct rcu_head rcu;
 	struct ivshmem_vector vectors[];
 };
@@ -178,6 +202,7 @@ enum ivshmem_state {
  * @idev: holds a reference
  * @peer: receives its doorbells: the device's peer, or one of its own
  * @user: charged for it
+ * @queue: of all its listeners
  * @mode: FMODE_READ, FMODE_WRITE (constant)
  * @listener: on the peer's @any after the first poll() or O_ASYNC; its
  *	references are those of this structure
@@ -192,6 +217,7 @@ struct ivshmem_file {
 	struct ivshmem_device *idev;
 	struct ivshmem_peer *peer;
 	struct ivshmem_user *user;
+	struct ivshmem_queue *queue;
 	fmode_t mode;
 	struct ivshmem_listener listener;
 	wait_queue_head_t pollers;
@@ -237,6 +263,8 @@ int ivshmem_event_init(void);
 void ivshmem_event_exit(void);
 void ivshmem_events_begin(struct ivshmem_peer *peer);
 void ivshmem_events_end(struct ivshmem_peer *peer);
+void ivshmem_queue_begin(struct ivshmem_queue *queue, struct ivshmem_peer *peer);
+void ivshmem_queue_end(struct ivshmem_queue *queue);
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);

@@ -10,8 +10,8 @@
  * The handler's work is bounded, whatever programs do. Each vector has a few
  * direct listeners, which the handler notifies itself: those that are known to wake
  * one task at most. All others are deferred: a work item notifies them, where it can
- * be preempted. One user can take half of the direct places only, so that a crowd of
- * one user's listeners delays nobody else.
+ * be preempted. One user can take half of the direct places only and has a work item of
+ * its own, so that a crowd of one user's listeners delays nobody else.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -58,7 +58,8 @@ static struct hlist_node *last_direct(struct ivshmem_vector *vec)
 	return node;
 }
 
-static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+/* Insert a listener or a cursor before all deferred listeners. */
+static void insert_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	struct hlist_node *last = last_direct(vec);
 
@@ -68,7 +69,16 @@ static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 		hlist_add_head(&l->node, &vec->listeners);
 }
 
-static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_user *user)
+static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	if (!vec->deferred++)
+		vec->queue = l->queue;
+	else if (vec->queue != l->queue)
+		vec->queue = NULL;
+	insert_deferred(vec, l);
+}
+
+static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_queue *queue)
 {
 	unsigned int i = 0, same = 0;
 	struct ivshmem_listener *l;
@@ -78,7 +88,7 @@ static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_u
 	hlist_for_each_entry(l, &vec->listeners, node) {
 		if (i++ == vec->direct)
 			break;
-		same += l->user == user;
+		same += l->queue == queue;
 	}
 	return same < DIRECT_PER_USER;
 }
@@ -86,7 +96,7 @@ static bool direct_place_left(struct ivshmem_vector *vec, const struct ivshmem_u
 static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	l->notified = atomic64_read(&vec->count);
-	l->direct = !l->ops->always_deferred && direct_place_left(vec, l->user);
+	l->direct = !l->ops->always_deferred && direct_place_left(vec, l->queue);
 	if (l->direct) {
 		hlist_add_head(&l->node, &vec->listeners);
 		vec->direct++;
@@ -98,7 +108,10 @@ static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	hlist_del_init(&l->node);
-	vec->direct -= l->direct;
+	if (l->direct)
+		vec->direct--;
+	else
+		vec->deferred--;
 	l->direct = false;
 }
 
@@ -106,7 +119,7 @@ static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
  * ivshmem_listen() - replace one listener of a vector by another
  * @vec: the vector, or the peer's @any
  * @old: listener to remove, or NULL
- * @new: listener to add, or NULL; its ops and user are set
+ * @new: listener to add, or NULL; its ops and queue are set
  *
  * Every doorbell goes to @old or to @new. @new is notified of all doorbells that
  * the counts do not show to the caller afterwards. May sleep if @old has references.
@@ -132,15 +145,29 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		old->ops->notify(old, false);
 }
 
-/* Let the work item notify the deferred listeners. */
+/* Queues and works are used under vec->lock while there are listeners, see _end(). */
+static void queue_vector(struct ivshmem_queue *queue, struct ivshmem_vector *vec)
+{
+	lockdep_assert_held(&vec->lock);
+	set_bit(vec->number, queue->vectors);
+	queue_work(deferred_wq, &queue->work);
+}
+
+/*
+ * Leave the deferred listeners to work items. Finding the queues of several users would
+ * take too long for the interrupt handler, so that is a work item's task as well.
+ */
 static void defer(struct ivshmem_vector *vec)
 {
 	struct ivshmem_peer *peer = vector_peer(vec);
 
-	lockdep_assert_held(&vec->lock);	/* see ivshmem_events_end() */
 	trace_ivshmem_defer(peer->idev->minor, vec->number);
-	set_bit(vec->number, peer->deferred);
-	queue_work(deferred_wq, &peer->work);
+	if (vec->queue) {
+		queue_vector(vec->queue, vec);
+	} else {
+		set_bit(vec->number, peer->shared);
+		queue_work(deferred_wq, &peer->work);
+	}
 }
 
 /*
@@ -190,22 +217,26 @@ static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_liste
 }
 
 /*
- * Notify all deferred listeners. The cursor keeps the place in the list while the
- * lock is free; listeners that come meanwhile are added before it.
+ * Call @handle for each deferred listener that was not notified yet. The cursor keeps the
+ * place in the list while the lock is free; listeners that come meanwhile are added
+ * before it. Work items of other users may have cursors in the list, too.
  */
-static void notify_deferred(struct ivshmem_vector *vec)
+static void for_each_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue *queue,
+			      void (*handle)(struct ivshmem_vector *vec,
+					     struct ivshmem_listener *l))
 {
 	struct ivshmem_listener cursor = { }, *l;
 	unsigned int passed = 0;
 
 	spin_lock_irq(&vec->lock);
-	add_deferred(vec, &cursor);
+	insert_deferred(vec, &cursor);
 	while (cursor.node.next) {
 		l = hlist_entry(cursor.node.next, struct ivshmem_listener, node);
 		hlist_del(&cursor.node);
 		hlist_add_behind(&cursor.node, &l->node);
-		if (l->notified != atomic64_read(&vec->count))
-			notify_one_deferred(vec, l);
+		if (l->queue && (!queue || l->queue == queue) &&
+		    l->notified != atomic64_read(&vec->count))
+			handle(vec, l);
 		if (!(++passed % CHUNK)) {
 			spin_unlock_irq(&vec->lock);
 			cond_resched();
@@ -216,15 +247,37 @@ static void notify_deferred(struct ivshmem_vector *vec)
 	spin_unlock_irq(&vec->lock);
 }
 
-static void notify_work(struct work_struct *work)
+static struct ivshmem_vector *peer_vector(struct ivshmem_peer *peer, unsigned int number)
+{
+	return number == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[number];
+}
+
+static void queue_work_fn(struct work_struct *work)
+{
+	struct ivshmem_queue *queue = container_of(work, struct ivshmem_queue, work);
+	unsigned int i;
+
+	for_each_set_bit(i, queue->vectors, IVSHMEM_ANY_VECTOR + 1) {
+		clear_bit(i, queue->vectors);
+		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
+		for_each_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
+	}
+}
+
+static void queue_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	queue_vector(l->queue, vec);
+}
+
+static void peer_work_fn(struct work_struct *work)
 {
 	struct ivshmem_peer *peer = container_of(work, struct ivshmem_peer, work);
 	unsigned int i;
 
-	for_each_set_bit(i, peer->deferred, IVSHMEM_ANY_VECTOR + 1) {
-		clear_bit(i, peer->deferred);
-		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
-		notify_deferred(i == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[i]);
+	for_each_set_bit(i, peer->shared, IVSHMEM_ANY_VECTOR + 1) {
+		clear_bit(i, peer->shared);
+		smp_mb__after_atomic(); /* as above */
+		for_each_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
 	}
 }
 
@@ -281,6 +334,28 @@ irqreturn_t ivshmem_interrupt(int irq, void *vector)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_interrupt);
 
+/**
+ * ivshmem_queue_begin() - prepare a queue
+ * @queue: zeroed
+ * @peer: whose vectors its listeners listen to
+ */
+void ivshmem_queue_begin(struct ivshmem_queue *queue, struct ivshmem_peer *peer)
+{
+	queue->peer = peer;
+	INIT_WORK(&queue->work, queue_work_fn);
+}
+
+/**
+ * ivshmem_queue_end() - wait for the work item of a queue
+ * @queue: without listeners, about to be freed
+ *
+ * Work is only queued under vec->lock while there are listeners, so none follows.
+ */
+void ivshmem_queue_end(struct ivshmem_queue *queue)
+{
+	cancel_work_sync(&queue->work);
+}
+
 static void vector_init(struct ivshmem_vector *vec, unsigned int number)
 {
 	vec->number = number;
@@ -295,21 +370,23 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
 {
 	unsigned int i;
 
-	INIT_WORK(&peer->work, notify_work);
+	ivshmem_queue_begin(&peer->queue, peer);
+	INIT_WORK(&peer->work, peer_work_fn);
 	vector_init(&peer->any, IVSHMEM_ANY_VECTOR);
 	for (i = 0; i < peer->idev->nr_vectors; i++)
 		vector_init(&peer->vectors[i], i);
 }
 
 /**
- * ivshmem_events_end() - wait for the work item of a peer
+ * ivshmem_events_end() - wait for the work items of a peer
  * @peer: without listeners, about to be freed
  *
- * Work is only queued under vec->lock while there are listeners, so none follows.
+ * As in ivshmem_queue_end(), none follows.
  */
 void ivshmem_events_end(struct ivshmem_peer *peer)
 {
 	cancel_work_sync(&peer->work);
+	ivshmem_queue_end(&peer->queue);
 }
 
 /**

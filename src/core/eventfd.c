@@ -114,7 +114,7 @@ static struct binding *binding_new(struct ivshmem_file *file, u32 vector, int fd
 		return ERR_PTR(ret);
 	}
 	b->listener.ops = &binding_ops;
-	b->listener.user = file->user;
+	b->listener.queue = file->queue;
 	refcount_set(&b->listener.refs, 1);
 	b->minor = file->idev->minor;
 	b->vector = vector;

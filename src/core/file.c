@@ -114,10 +114,10 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		ret = PTR_ERR(file->user);
 		goto err_free;
 	}
-	file->listener.user = file->user;
 	ret = ivshmem_peer_join(file);
 	if (ret)
 		goto err_user;
+	file->listener.queue = file->queue;
 	ret = ivshmem_access_begin(idev, &idx);
 	if (ret)
 		goto err_leave;

@@ -78,8 +78,8 @@ void ivshmem_peers_free(struct ivshmem_device *idev)
 }
 
 /**
- * ivshmem_peer_join() - give an open file its peer
- * @file: being opened
+ * ivshmem_peer_join() - give an open file its peer and queue
+ * @file: being opened, with its user
  *
  * Return: 0; -ENOMEM; -EBUSY if all ids are taken
  */
@@ -89,6 +89,7 @@ int ivshmem_peer_join(struct ivshmem_file *file)
 	int ret;
 
 	file->peer = idev->peer;
+	file->queue = &file->user->queue;
 	if (file->peer)
 		return 0;
 	file->peer = peer_alloc(idev, GFP_KERNEL_ACCOUNT);
@@ -102,6 +103,8 @@ int ivshmem_peer_join(struct ivshmem_file *file)
 			       XA_LIMIT(0, IVSHMEM_MAX_PEER), GFP_KERNEL_ACCOUNT);
 	if (ret)
 		kvfree(file->peer);
+	else
+		file->queue = &file->peer->queue;
 	return ret;
 }
 

@@ -56,6 +56,7 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 	if (!new)
 		return ERR_PTR(-ENOMEM);
 	new->uid = counted_uid();
+	ivshmem_queue_begin(&new->queue, idev->peer);
 	mutex_lock(&idev->users_lock);
 	user = lookup_user(idev, new->uid);
 	if (!user) {
@@ -78,12 +79,17 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
  */
 void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 {
+	bool last;
+
 	mutex_lock(&idev->users_lock);
-	if (!--user->files) {
+	last = !--user->files;
+	if (last)
 		list_del(&user->node);
-		kfree(user);
-	}
 	mutex_unlock(&idev->users_lock);
+	if (!last)
+		return;
+	ivshmem_queue_end(&user->queue);
+	kfree(user);
 }
 
 /**

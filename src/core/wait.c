@@ -459,7 +459,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 	struct ivshmem_file *file = filp->private_data;
 	unsigned int nr = file->idev->nr_vectors;
 	struct ivshmem_waiter wr = {
-		.listener = { .ops = &waiter_ops, .user = file->user },
+		.listener = { .ops = &waiter_ops, .queue = file->queue },
 		.task = current,
 		.file = file,
 		.w = w,
