@@ -10,6 +10,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 
@@ -44,6 +45,13 @@ static inline void ivshmem_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 #endif
 }
+
+/* 6.5: a copy into the pipe is one of two kinds of splice_read. */
+#ifdef HAVE_COPY_SPLICE_READ
+#define ivshmem_splice_read	copy_splice_read
+#else
+#define ivshmem_splice_read	generic_file_splice_read
+#endif
 
 /* 6.6: a fault may hold the lock of its mapping alone instead of mmap_lock. */
 static inline void ivshmem_release_fault_lock(struct vm_fault *vmf)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An open /dev/ivshmemN: open, release, read, write, llseek, poll, fasync
+ * An open /dev/ivshmemN: open, release, read, write, splice, llseek, poll, fasync
  *
  * Reading and writing see the shared memory, so dd, xxd and cmp work. They never
  * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
@@ -320,6 +320,9 @@ const struct file_operations ivshmem_fops = {
 	.llseek = ivshmem_llseek,
 	.read_iter = ivshmem_read_iter,
 	.write_iter = ivshmem_write_iter,
+	/* Both copy by read_iter and write_iter; sendfile uses them, too. */
+	.splice_read = ivshmem_splice_read,
+	.splice_write = iter_file_splice_write,
 	.poll = ivshmem_poll,
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
