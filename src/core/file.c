@@ -160,8 +160,11 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 {
 	struct ivshmem_file *file = filp->private_data;
+	size_t size = file->idev->size;
 
-	return fixed_size_llseek(filp, offset, whence, file->idev->size);
+	if (is_unregistered(file))
+		return -ENODEV;
+	return generic_file_llseek_size(filp, offset, whence, size, size);
 }
 
 /*
@@ -249,7 +252,8 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -ENODEV;
 	if (!iov_iter_count(from))
 		return 0;
-	if (iocb->ki_pos >= file->idev->size)
+	/* To append is to write at the end, which has no room, as on a block device. */
+	if (iocb->ki_pos >= file->idev->size || iocb->ki_flags & IOCB_APPEND)
 		return -ENOSPC;
 	return copy_region(iocb, from, true);
 }
