@@ -10,6 +10,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/export.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
@@ -21,6 +22,28 @@
 #else
 #define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, "IVSHMEM")
 #define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS("IVSHMEM")
+#endif
+
+/* 5.11: a mapping gets another file by this function. */
+#ifndef HAVE_VMA_SET_FILE
+static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
+{
+	get_file(file);
+	swap(vma->vm_file, file);
+	fput(file);
+}
+#endif
+
+/* 6.13, 6.16: the callbacks of a binary attribute take it as constant. */
+#ifdef HAVE_CONST_BIN_MMAP
+#define BIN_MMAP_CONST	const
+#else
+#define BIN_MMAP_CONST
+#endif
+#ifdef HAVE_CONST_BIN_READ
+#define BIN_READ_CONST	const
+#else
+#define BIN_READ_CONST
 #endif
 
 /* 6.3: the flags of a mapping are changed through functions only. */

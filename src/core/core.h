@@ -218,6 +218,8 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev);
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
+void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
+			 bool write);
 
 /* peer.c */
 int ivshmem_peer_join(struct ivshmem_file *file);
@@ -264,6 +266,7 @@ int ivshmem_wait_check(struct ivshmem_file *file, const struct ivshmem_wait *w);
 int ivshmem_wait(struct ivshmem_file *file, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
+int ivshmem_mmap_region(struct ivshmem_device *idev, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
 
 /*

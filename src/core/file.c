@@ -6,7 +6,6 @@
  * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
  * reported to this file yet) and taken by the WAIT ioctl.
  */
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -167,28 +166,18 @@ static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 	return generic_file_llseek_size(filp, offset, whence, size, size);
 }
 
-/*
- * Copy @n bytes between the region and a buffer. Memory that is not write-back needs
- * the accessors for device memory: arm64 faults on unaligned access to it.
- */
+/* Copy @n bytes between the region and a buffer. */
 static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 	struct ivshmem_device *idev = file->idev;
-	void *mem = idev->mem + iocb->ki_pos;
-	void __iomem *io = (void __iomem __force *)mem;
 	int idx, ret;
 
 	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
 					     ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
-	if (idev->cache == IVSHMEM_CACHE_WB)
-		memcpy(write ? mem : buffer, write ? buffer : mem, n);
-	else if (write)
-		memcpy_toio(io, buffer, n);
-	else
-		memcpy_fromio(buffer, io, n);
+	ivshmem_region_copy(idev, iocb->ki_pos, buffer, n, write);
 	ivshmem_access_end(idev, idx);
 	return 0;
 }

@@ -36,6 +36,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
+#include "compat.h"
 #include "uapi/linux/ivshmem.h"
 
 struct ivshmem_counter;
@@ -87,6 +88,9 @@ struct ivshmem_transport {
  * @counters: one for each vector
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
+ * @region_attr: the file "region" in sysfs
+ * @region_attrs: attributes of @region_group
+ * @region_group: has @region_attr
  * @groups: all attribute groups in sysfs
  *
  * @name and all fields from @phys on are set before ivshmem_device_register() and
@@ -121,7 +125,10 @@ struct ivshmem_device {
 	struct ivshmem_counter *counters;
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
-	const struct attribute_group *groups[3];
+	struct bin_attribute region_attr;
+	BIN_READ_CONST struct bin_attribute *region_attrs[2];
+	struct attribute_group region_group;
+	const struct attribute_group *groups[4];
 };
 
 /* device.c */
