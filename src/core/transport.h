@@ -88,10 +88,10 @@ struct ivshmem_transport {
  * @counters: one for each vector
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
- * @region_attr: the file "region" in sysfs
- * @region_attrs: attributes of @region_group
- * @region_group: has @region_attr
  * @groups: all attribute groups in sysfs
+ * @region_attrs: attributes of @region_group
+ * @region_attr: the file "region" in sysfs
+ * @region_group: has @region_attr
  *
  * @name and all fields from @phys on are set before ivshmem_device_register() and
  * constant afterwards, except the counts in @counters.
@@ -125,10 +125,11 @@ struct ivshmem_device {
 	struct ivshmem_counter *counters;
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
-	struct bin_attribute region_attr;
-	BIN_READ_CONST struct bin_attribute *region_attrs[2];
-	struct attribute_group region_group;
 	const struct attribute_group *groups[4];
+
+	BIN_READ_CONST struct bin_attribute *region_attrs[2];
+	struct bin_attribute region_attr;
+	struct attribute_group region_group;
 };
 
 /* device.c */
