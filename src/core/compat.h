@@ -10,6 +10,8 @@
 
 #include <linux/eventfd.h>
 #include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 
@@ -20,6 +22,28 @@
 #else
 #define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, "IVSHMEM")
 #define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS("IVSHMEM")
+#endif
+
+/* 5.11: a mapping gets another file by this function. */
+#ifndef HAVE_VMA_SET_FILE
+static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
+{
+	get_file(file);
+	swap(vma->vm_file, file);
+	fput(file);
+}
+#endif
+
+/* 6.13, 6.16: the callbacks of a binary attribute take it as constant. */
+#ifdef HAVE_CONST_BIN_MMAP
+#define BIN_MMAP_CONST	const
+#else
+#define BIN_MMAP_CONST
+#endif
+#ifdef HAVE_CONST_BIN_READ
+#define BIN_READ_CONST	const
+#else
+#define BIN_READ_CONST
 #endif
 
 /* 6.3: the flags of a mapping are changed through functions only. */
@@ -44,6 +68,13 @@ static inline void ivshmem_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 #endif
 }
+
+/* 6.5: a copy into the pipe is one of two kinds of splice_read. */
+#ifdef HAVE_COPY_SPLICE_READ
+#define ivshmem_splice_read	copy_splice_read
+#else
+#define ivshmem_splice_read	generic_file_splice_read
+#endif
 
 /* 6.6: a fault may hold the lock of its mapping alone instead of mmap_lock. */
 static inline void ivshmem_release_fault_lock(struct vm_fault *vmf)

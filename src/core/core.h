@@ -245,6 +245,8 @@ int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
 int ivshmem_access_file(struct file *filp, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
+void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
+			 bool write);
 
 /* peer.c */
 int ivshmem_peer_join(struct ivshmem_file *file);
@@ -295,6 +297,7 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
+int ivshmem_mmap_region(struct ivshmem_device *idev, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
 
 /*

@@ -381,3 +381,29 @@ void ivshmem_access_end(struct ivshmem_device *idev, int idx)
 	__acquire(&idev->srcu);
 	srcu_read_unlock(&idev->srcu, idx);
 }
+
+/**
+ * ivshmem_region_copy() - copy between the region and a buffer
+ * @idev: the device; the caller is between ivshmem_access_begin() and
+ *	ivshmem_access_end()
+ * @pos: offset in the region
+ * @buffer: memory of the kernel
+ * @n: bytes; the region has all of them
+ * @write: copy to the region, else from it
+ *
+ * Memory that is not write-back needs the accessors for device memory: arm64 faults on
+ * unaligned access to it.
+ */
+void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
+			 bool write)
+{
+	void *mem = idev->mem + pos;
+	void __iomem *io = (void __iomem __force *)mem;
+
+	if (idev->cache == IVSHMEM_CACHE_WB)
+		memcpy(write ? mem : buffer, write ? buffer : mem, n);
+	else if (write)
+		memcpy_toio(io, buffer, n);
+	else
+		memcpy_fromio(buffer, io, n);
+}

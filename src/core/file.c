@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An open /dev/ivshmemN: open, release, read, write, llseek, poll, fasync
+ * An open /dev/ivshmemN: open, release, read, write, splice, llseek, poll, fasync
  *
  * Reading and writing see the shared memory, so dd, xxd and cmp work. They never
  * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
  * reported to this file yet) and taken by the WAIT ioctl.
  */
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -160,32 +159,25 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 {
 	struct ivshmem_file *file = filp->private_data;
+	size_t size = file->idev->size;
 
-	return fixed_size_llseek(filp, offset, whence, file->idev->size);
+	if (is_unregistered(file))
+		return -ENODEV;
+	return generic_file_llseek_size(filp, offset, whence, size, size);
 }
 
-/*
- * Copy @n bytes between the region and a buffer. Memory that is not write-back needs
- * the accessors for device memory: arm64 faults on unaligned access to it.
- */
+/* Copy @n bytes between the region and a buffer. */
 static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 	struct ivshmem_device *idev = file->idev;
-	void *mem = idev->mem + iocb->ki_pos;
-	void __iomem *io = (void __iomem __force *)mem;
 	int idx, ret;
 
 	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
 					     ivshmem_access_begin(idev, &idx);
 	if (ret)
 		return ret;
-	if (idev->cache == IVSHMEM_CACHE_WB)
-		memcpy(write ? mem : buffer, write ? buffer : mem, n);
-	else if (write)
-		memcpy_toio(io, buffer, n);
-	else
-		memcpy_fromio(buffer, io, n);
+	ivshmem_region_copy(idev, iocb->ki_pos, buffer, n, write);
 	ivshmem_access_end(idev, idx);
 	return 0;
 }
@@ -249,7 +241,8 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -ENODEV;
 	if (!iov_iter_count(from))
 		return 0;
-	if (iocb->ki_pos >= file->idev->size)
+	/* To append is to write at the end, which has no room, as on a block device. */
+	if (iocb->ki_pos >= file->idev->size || iocb->ki_flags & IOCB_APPEND)
 		return -ENOSPC;
 	return copy_region(iocb, from, true);
 }
@@ -320,6 +313,9 @@ const struct file_operations ivshmem_fops = {
 	.llseek = ivshmem_llseek,
 	.read_iter = ivshmem_read_iter,
 	.write_iter = ivshmem_write_iter,
+	/* Both copy by read_iter and write_iter; sendfile uses them, too. */
+	.splice_read = ivshmem_splice_read,
+	.splice_write = iter_file_splice_write,
 	.poll = ivshmem_poll,
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: nothing backs the memory */

@@ -15,9 +15,11 @@
  * of a page at the first write and silently stop being shared memory, so it is
  * refused.
  */
+#include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include "compat.h"
 #include "core.h"
 #include "trace.h"
@@ -183,7 +185,7 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 			 void *buf, int len, int write)
 {
 	struct ivshmem_device *idev = vma_device(vma);
-	void *mem = idev->mem + PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
+	loff_t pos = PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
 	int idx;
 
 	len = min_t(unsigned long, len, vma->vm_end - addr);
@@ -191,10 +193,7 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 		return -EACCES;
 	if (ivshmem_access_try(idev, &idx))
 		return -EIO;
-	if (write)
-		memcpy_toio((void __iomem __force *)mem, buf, len);
-	else
-		memcpy_fromio(buf, (void __iomem __force *)mem, len);
+	ivshmem_region_copy(idev, pos, buf, len, write);
 	ivshmem_access_end(idev, idx);
 	return len;
 }
@@ -242,9 +241,8 @@ static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
+static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 {
-	struct ivshmem_device *idev = file->idev;
 	unsigned long pages = idev->size >> PAGE_SHIFT;
 	pgprot_t prot = vma->vm_page_prot;
 
@@ -262,10 +260,10 @@ static int map_region(struct ivshmem_file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
+/* @file is that of the node, or NULL: then there is only the region to map. */
+static int map(struct ivshmem_device *idev, struct ivshmem_file *file,
+	       struct vm_area_struct *vma)
 {
-	struct ivshmem_file *file = filp->private_data;
-	struct ivshmem_device *idev = file->idev;
 	int ret;
 
 	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
@@ -276,14 +274,71 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 		return -EACCES;
 
 	vma->vm_private_data = idev;
-	if (vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
+	if (file && vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
 		ret = map_registers(file, vma);
 	else
-		ret = map_region(file, vma);
+		ret = map_region(idev, vma);
 	if (ret)
 		return ret;
 	vm_flags_clear(vma, VM_MAYEXEC);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	trace_ivshmem_map(idev->minor, vma);
 	return 0;
+}
+
+int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return map(file->idev, file, vma);
+}
+
+static int mapping_release(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_device *idev = filp->private_data;
+	struct module *owner = idev->transport->owner;
+
+	put_device(&idev->dev);
+	module_put(owner);
+	return 0;
+}
+
+/* A file that nothing but mappings refers to. */
+static const struct file_operations mapping_fops = {
+	.owner = THIS_MODULE,
+	.release = mapping_release,
+	.fsync = noop_fsync,	/* for msync, as that of the node */
+};
+
+/**
+ * ivshmem_mmap_region() - map the region through a file of sysfs
+ * @idev: the device
+ * @vma: the mapping; it gets another file
+ *
+ * kernfs would put its own operations around region_vm_ops. They allow no close, keep
+ * the mapping in an inode that a reset does not know, and touch their file after a fault
+ * that dropped mmap_lock, when it may be closed. So the mapping gets a file as if it came
+ * through the node: it keeps the device and its modules, and is zapped with the others.
+ *
+ * Return: 0 or a negative errno
+ */
+int ivshmem_mmap_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
+{
+	struct file *filp;
+	int ret;
+
+	if (!try_module_get(idev->transport->owner))
+		return -ENODEV;
+	filp = anon_inode_getfile(dev_name(&idev->dev), &mapping_fops, idev, O_RDWR);
+	if (IS_ERR(filp)) {
+		module_put(idev->transport->owner);
+		return PTR_ERR(filp);
+	}
+	get_device(&idev->dev);
+	filp->f_mapping = idev->inode->i_mapping;
+	ret = map(idev, NULL, vma);
+	if (!ret)
+		vma_set_file(vma, filp);
+	fput(filp);
+	return ret;
 }

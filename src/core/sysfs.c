@@ -4,8 +4,9 @@
  * docs/ABI/sysfs-class-ivshmem
  *
  * Unregistering a device removes the files and waits for their readers, so only an
- * attribute that reads a register has to enter the device.
+ * attribute that reads a register or the region has to enter the device.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 
@@ -94,6 +95,57 @@ static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr
 	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&counter->count));
 }
 
+static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n, bool write)
+{
+	struct ivshmem_device *idev = to_idev(kobj_to_dev(kobj));
+	int idx, ret;
+
+	ret = ivshmem_access_begin(idev, &idx);
+	if (ret)
+		return ret;
+	ivshmem_region_copy(idev, pos, buf, n, write);
+	ivshmem_access_end(idev, idx);
+	return n;
+}
+
+/* kernfs cuts reads and writes at the size of the file, and at a page. */
+static ssize_t region_read(struct file *filp, struct kobject *kobj,
+			   BIN_READ_CONST struct bin_attribute *attr, char *buf,
+			   loff_t pos, size_t n)
+{
+	return region_move(kobj, buf, pos, n, false);
+}
+
+static ssize_t region_write(struct file *filp, struct kobject *kobj,
+			    BIN_READ_CONST struct bin_attribute *attr, char *buf,
+			    loff_t pos, size_t n)
+{
+	return region_move(kobj, buf, pos, n, true);
+}
+
+static int region_mmap(struct file *filp, struct kobject *kobj,
+		       BIN_MMAP_CONST struct bin_attribute *attr,
+		       struct vm_area_struct *vma)
+{
+	return ivshmem_mmap_region(to_idev(kobj_to_dev(kobj)), vma);
+}
+
+/* The region as a file, for programs that map a path as far as stat() says. */
+static void region_prepare(struct ivshmem_device *idev)
+{
+	struct bin_attribute *attr = &idev->region_attr;
+
+	sysfs_bin_attr_init(attr);
+	attr->attr.name = "region";
+	attr->attr.mode = 0600;
+	attr->size = idev->size;
+	attr->read = region_read;
+	attr->write = region_write;
+	attr->mmap = region_mmap;
+	idev->region_attrs[0] = attr;
+	idev->region_group.bin_attrs = idev->region_attrs;
+}
+
 /**
  * ivshmem_sysfs_prepare() - set the sysfs attributes of a device
  * @idev: with its vectors set, not registered yet
@@ -104,7 +156,9 @@ int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
 {
 	unsigned int i;
 
+	region_prepare(idev);
 	idev->groups[0] = &device_group;
+	idev->groups[1] = &idev->region_group;
 	idev->dev.groups = idev->groups;
 	if (!idev->nr_vectors)
 		return 0;
@@ -124,6 +178,6 @@ int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
 	}
 	idev->vector_group.name = "interrupts";
 	idev->vector_group.attrs = idev->vector_attrs;
-	idev->groups[1] = &idev->vector_group;
+	idev->groups[2] = &idev->vector_group;
 	return 0;
 }

@@ -36,6 +36,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
+#include "compat.h"
 #include "uapi/linux/ivshmem.h"
 
 /* Vectors of a peer are numbered from 0 to this, exclusive. */
@@ -96,6 +97,9 @@ struct ivshmem_transport {
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
  * @groups: all attribute groups in sysfs
+ * @region_attrs: attributes of @region_group
+ * @region_attr: the file "region" in sysfs
+ * @region_group: has @region_attr
  *
  * @name and all fields from @phys on are set before ivshmem_device_register() and
  * constant afterwards, except the counts in @counters.
@@ -129,7 +133,11 @@ struct ivshmem_device {
 	struct ivshmem_counter *counters;
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
-	const struct attribute_group *groups[3];
+	const struct attribute_group *groups[4];
+
+	BIN_READ_CONST struct bin_attribute *region_attrs[2];
+	struct bin_attribute region_attr;
+	struct attribute_group region_group;
 };
 
 /* device.c */

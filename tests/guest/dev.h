@@ -147,6 +147,9 @@ static inline void sleep_ms(long ms)
 /* The number of a PCI device's node; -1 if it has none. */
 int dev_number_of(const char *pci);
 
+/* The PCI device of a node, valid until the next call; "" if there is none. */
+const char *dev_pci(int number);
+
 /* Write to a file of sysfs or proc; 0 or a negative errno. */
 int file_write(const char *path, const char *text);
 

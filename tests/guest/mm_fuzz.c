@@ -36,7 +36,7 @@ static unsigned long seed;
 
 static void devices_find(void)
 {
-	char path[64], link[256], node[16];
+	char path[64], node[16];
 
 	for (int i = 0; i < DEVICES; i++) {
 		struct device *d = &devices[count];
@@ -50,10 +50,7 @@ static void devices_find(void)
 		d->size = dev_size(file);
 		close(file);
 		snprintf(d->switched, sizeof(d->switched), CONFIG "%s/enable", node);
-		snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/device", node);
-		memset(link, 0, sizeof(link));
-		if (readlink(path, link, sizeof(link) - 1) > 0)
-			snprintf(d->pci, sizeof(d->pci), "%s", basename(link));
+		snprintf(d->pci, sizeof(d->pci), "%s", dev_pci(i));
 		count++;
 	}
 }

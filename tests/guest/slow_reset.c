@@ -97,6 +97,57 @@ static void test_uring(void)
 	close(ring.fd);
 }
 
+/* One byte of the region, which is 's', in three ways; true if it came. */
+static bool splice_one(void)
+{
+	off_t at = 0;
+	char byte = 0;
+	int ends[2];
+
+	return !pipe(ends) && splice(fd, &at, ends[1], NULL, 1, 0) == 1 &&
+	       read(ends[0], &byte, 1) == 1 && byte == 's';
+}
+
+static bool sysfs_read_one(void)
+{
+	int region = dev_open_at("/sys/class/ivshmem/ivshmem0/region", O_RDONLY);
+	char byte = 0;
+
+	return read(region, &byte, 1) == 1 && byte == 's';
+}
+
+static bool sysfs_touch_one(void)
+{
+	int region = dev_open_at("/sys/class/ivshmem/ivshmem0/region", O_RDWR);
+
+	return *(volatile char *)dev_map(region, SIZE) == 's';
+}
+
+/* What waits as reading does, each in a process of its own. */
+static void test_others(void)
+{
+	bool (*const one[])(void) = { splice_one, sysfs_read_one, sysfs_touch_one };
+	const int nr = sizeof(one) / sizeof(*one);
+	pid_t pids[nr];
+	int status, ended = 0, failed = 0;
+
+	map[0] = 's';
+	reset_begin();
+	for (int i = 0; i < nr; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(!one[i]());
+	}
+	sleep_ms(200);
+	for (int i = 0; i < nr; i++)
+		ended += waitpid(pids[i], NULL, WNOHANG) != 0;
+	tap_ok(!ended && reset_lasts(), "during a reset splice and the file in sysfs wait");
+	tap_eq(reset_end(), 0, "the reset is done");
+	for (int i = 0; i < nr; i++)
+		failed += waitpid(pids[i], &status, 0) != pids[i] || status;
+	tap_eq(failed, 0, "then each gets what is there");
+}
+
 /* Change a mapping whose other end is touched: the kernel locks all of it for that. */
 static void *change(void *arg)
 {
@@ -188,6 +239,7 @@ int main(void)
 		    -1, 0);
 	test_nowait();
 	test_uring();
+	test_others();
 	test_fault();
 	return tap_done();
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The udev rule: group, mode, and links that do not depend on probe order.
+# The udev rule: group and mode of the node and of the region in sysfs, and links that do
+# not depend on probe order.
 # rig: devices=doorbell,plain,plain,plain,plain names='cam0,7,a name,../out,..'
-# rig: programs=udevadm
+# rig: programs=udevadm,chown,chmod
 . /tests/lib.sh
 
 paths=/dev/ivshmem/by-path
@@ -12,6 +13,13 @@ driver=/sys/bus/pci/drivers/ivshmem
 # leads LINK NODE
 leads() {
 	tap_eq "$1" "$(readlink -f "$1")" "$2"
+}
+
+# rights NAME GROUP MODE: of a node, and of its region in sysfs
+rights() {
+	tap_eq "$1: group and mode" "$(stat -c '%u %g %a' "/dev/$1")" "0 $2 $3"
+	tap_eq "its region has the same" "$(stat -c '%u %g %a' "/sys/class/ivshmem/$1/region")" \
+		"0 $2 $3"
 }
 
 # links FIRST SECOND: the nodes that the first and second device's links lead to
@@ -37,7 +45,7 @@ ln -s "$(command -v udevadm)" /tmp/systemd-udevd
 udevadm trigger --subsystem-match=ivshmem
 udevadm settle
 for n in 0 1; do
-	tap_eq "ivshmem$n: group and mode" "$(stat -c '%g %a' /dev/ivshmem$n)" "977 660"
+	rights "ivshmem$n" 977 660
 done
 links /dev/ivshmem0 /dev/ivshmem1
 if [ -d /sys/firmware/acpi ]; then
@@ -57,5 +65,13 @@ echo 0000:00:10.0 >$driver/bind
 udevadm settle
 echo "# found in the other order"
 links /dev/ivshmem1 /dev/ivshmem0
-tap_eq "group and mode again" "$(stat -c '%g %a' /dev/ivshmem0)" "977 660"
+rights ivshmem0 977 660
+
+echo 'SUBSYSTEM=="ivshmem", GROUP="video", MODE="0640"' >/etc/udev/rules.d/70-mine.rules
+echo 'video:x:44:' >>/etc/group
+udevadm control --reload
+udevadm trigger --subsystem-match=ivshmem
+udevadm settle
+echo "# by a rule of the administrator's"
+rights ivshmem0 44 640
 tap_done

@@ -40,7 +40,7 @@ struct user_kind {
 	int (*run)(struct user *u);
 };
 
-#define USERS 26
+#define USERS 28
 
 extern const struct user_kind user_kinds[USERS];
 

@@ -92,6 +92,18 @@ int dev_number_of(const char *pci)
 	return -1;
 }
 
+const char *dev_pci(int number)
+{
+	static char link[256];
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/ivshmem%d/device", number);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = 0;
+	return basename(link);
+}
+
 int file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;

@@ -136,6 +136,22 @@ static int user_thp_toucher(struct user *u)
 	return user_write_toucher(u);
 }
 
+/* Its mapping is of the file in sysfs. */
+static int user_sysfs_toucher(struct user *u)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/region", basename(u->path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	munmap((void *)u->map, u->info.size);
+	u->map = mmap(NULL, u->info.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (u->map == MAP_FAILED)
+		return 3;
+	close(fd);
+	return user_write_toucher(u);
+}
+
 /* The register page. Rings a peer that does not exist, so that nobody else wakes. */
 static int user_registers(struct user *u)
 {
@@ -238,6 +254,26 @@ static int user_uring_reader(struct user *u)
 			syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS,
 				NULL, 0);
 		if (ret <= 0 && ret != -EINTR)
+			break;
+	}
+	return ret != -ENODEV;
+}
+
+/* Moves bytes to a pipe and back. */
+static int user_splicer(struct user *u)
+{
+	int ends[2], ret;
+
+	if (pipe(ends))
+		return 1;
+	user_ready(u);
+	for (;; u->seat->turns++) {
+		off_t from = u->info.size / 4, to = u->info.size / 2;
+
+		ret = result(splice(u->fd, &from, ends[1], NULL, 32 << 10, 0));
+		while (ret > 0 && to - u->info.size / 2 < from - u->info.size / 4)
+			ret = result(splice(ends[0], NULL, u->fd, &to, 32 << 10, 0));
+		if (ret <= 0)
 			break;
 	}
 	return ret != -ENODEV;
@@ -545,12 +581,14 @@ const struct user_kind user_kinds[USERS] = {
 	{ "toucher of pieces", user_pieces },
 	{ "mover of its mapping", user_mover },
 	{ "toucher that toggles huge pages", user_thp_toucher },
+	{ "toucher through sysfs", user_sysfs_toucher },
 	{ "toucher of registers", user_registers },
 	{ "forker", user_forker },
 	{ "orphan", user_orphan },
 	{ "reader", user_reader },
 	{ "writer", user_writer },
 	{ "reader by io_uring", user_uring_reader },
+	{ "splicer", user_splicer },
 	{ "opener", user_opener },
 	{ "ringer", user_ringer },
 	{ "poller", user_poller },
