@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -86,13 +87,21 @@ static void memory_free(struct memory *memory)
 	kfree(memory);
 }
 
-static int memory_fill(struct memory *memory)
+/* From any node as the caller's memory policy says, or from the given one alone. */
+static struct page *memory_page(int node, gfp_t gfp)
+{
+	if (node == NUMA_NO_NODE)
+		return alloc_page(gfp);
+	return alloc_pages_node(node, gfp | __GFP_THISNODE, 0);
+}
+
+static int memory_fill(struct memory *memory, int node)
 {
 	/* Try hard, but do not invoke the OOM killer. */
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	while (memory->nr < memory->charged) {
-		struct page *page = alloc_page(gfp);
+		struct page *page = memory_page(node, gfp);
 
 		if (!page)
 			return -ENOMEM;
@@ -111,9 +120,12 @@ static int memory_alloc(struct memory *memory, struct soft_spec *spec)
 	if (ret)
 		return ret;
 	memory->pages = kvmalloc_array(memory->charged, sizeof(*memory->pages), GFP_KERNEL);
-	ret = memory->pages ? memory_fill(memory) : -ENOMEM;
+	ret = memory->pages ? memory_fill(memory, spec->node) : -ENOMEM;
 	if (!ret)
 		return 0;
+	if (ret == -ENOMEM && spec->node != NUMA_NO_NODE)
+		return soft_refuse(spec, ret, "node %d has less than %llu KiB to spare",
+				   spec->node, spec->size >> 10);
 	return soft_refuse(spec, ret, "cannot allocate %llu bytes: %d", spec->size, ret);
 }
 
@@ -136,6 +148,13 @@ static int memory_check(struct soft_spec *spec)
 	if (spec->vectors > IVSHMEM_MAX_VECTORS)
 		return soft_refuse(spec, -EINVAL, "too many vectors: %u (at most %u)",
 				   spec->vectors, IVSHMEM_MAX_VECTORS);
+	if (spec->node == NUMA_NO_NODE)
+		return 0;
+	if (spec->node < 0 || spec->node >= MAX_NUMNODES ||
+	    !node_state(spec->node, N_MEMORY))
+		return soft_refuse(spec, -EINVAL,
+				   "node %d is offline or has no memory (nodes with memory: %*pbl)",
+				   spec->node, nodemask_pr_args(&node_states[N_MEMORY]));
 	return 0;
 }
 

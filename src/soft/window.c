@@ -13,6 +13,7 @@
 #include <linux/irq.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/numa.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include "soft.h"
@@ -178,6 +179,9 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 	if (!parent && security_locked_down(LOCKDOWN_DEV_MEM))
 		return soft_refuse(spec, -EPERM,
 				   "kernel is locked down: memory at an address is not allowed");
+	if (spec->node != NUMA_NO_NODE)
+		return soft_refuse(spec, -EINVAL,
+				   "memory at an address is where it is: node must be -1");
 	if (spec->nr_irqs > IVSHMEM_MAX_VECTORS)
 		return soft_refuse(spec, -EINVAL, "too many interrupts: %u (at most %u)",
 				   spec->nr_irqs, IVSHMEM_MAX_VECTORS);

@@ -121,9 +121,10 @@ class Boot:
         self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
         for index, arch in enumerate(arches):
             own = setup.of(arch)
+            mem = own.kernel.memory(topology.mem, mapped)
             hardware = [
                 *self.devices.arguments(),
-                *self._hardware(index),
+                *self._hardware(index, mem),
                 *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch), self.directory),
             ]
             program = emulator.command(arch) if topology.newqemu else None
@@ -136,7 +137,7 @@ class Boot:
                 hardware,
                 f"{topology.append} {settings.get('APPEND')}",
                 topology.machine,
-                own.kernel.memory(topology.mem, mapped),
+                mem,
                 topology.smp,
                 topology.turns,
                 program,
@@ -175,12 +176,13 @@ class Boot:
         self.guests[index].start()
         self._prepare(self.guests[index], self.modules[index])
 
-    def _hardware(self, index):
+    def _hardware(self, index, mem):
         """What the topology wants of QEMU for one guest: {guest} and {other} are the
         numbers of the two; guest 0 listens to the other, with {server} for netdevs
-        and {listen} for chardevs."""
+        and {listen} for chardevs. {half} is half of the guest's MiB."""
         return shlex.split(
             self.topology.qemu.format(
+                half=int(mem) // 2,
                 guest=index,
                 other=1 - index,
                 directory=self.directory,
