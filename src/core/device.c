@@ -185,7 +185,18 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
-/* Leave LIVE. On return no task accesses the device and all mappings are zapped. */
+/* The state has changed. */
+static void update_irqs(struct ivshmem_device *idev)
+{
+	mutex_lock(&idev->users_lock);
+	ivshmem_irqs_update(idev);
+	mutex_unlock(&idev->users_lock);
+}
+
+/*
+ * Leave LIVE. On return no task accesses the device, all mappings are zapped, and the
+ * interrupts are disabled for good or, in a reset, left alone.
+ */
 static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 				   enum ivshmem_state state)
 {
@@ -197,6 +208,7 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 		ivshmem_peers_signal_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
+	update_irqs(idev);
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
@@ -276,6 +288,7 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_reset_done(idev->minor);
+	update_irqs(idev);
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal_all(idev);
 }
@@ -300,7 +313,7 @@ SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_resume);
  * @idev: registered; the caller holds the transport's lock
  *
  * On return no operation accesses the region or the registers, nor will any later.
- * Interrupts may still arrive; the caller frees them next.
+ * An interrupt handler may still run; the caller frees the interrupts next.
  */
 void ivshmem_device_unregister(struct ivshmem_device *idev)
 {

@@ -66,6 +66,7 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 		user = ERR_PTR(-EUSERS);
 	else
 		user->files++;
+	ivshmem_irqs_update(idev);
 	mutex_unlock(&idev->users_lock);
 	kfree(new);
 	return user;
@@ -83,6 +84,7 @@ void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 		list_del(&user->node);
 		kfree(user);
 	}
+	ivshmem_irqs_update(idev);
 	mutex_unlock(&idev->users_lock);
 }
 
