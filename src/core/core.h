@@ -217,6 +217,7 @@ struct inode *ivshmem_inode_new(void);
 
 /* device.c */
 extern const struct dev_pm_ops ivshmem_pm_ops;
+int ivshmem_device_shutdown(struct device *dev);
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
 void ivshmem_device_reset_done(struct ivshmem_device *idev);
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);

@@ -273,6 +273,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
  */
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 {
+	if (idev->state == IVSHMEM_UNREGISTERED)	/* by ivshmem_device_shutdown() */
+		return;
 	ivshmem_device_quiesce(idev, IVSHMEM_RESETTING);
 	trace_ivshmem_reset_prepare(idev->minor);
 }
@@ -286,6 +288,8 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
  */
 void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
+	if (idev->state == IVSHMEM_UNREGISTERED)
+		return;
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_reset_done(idev->minor);
 	update_irqs(idev);
@@ -303,6 +307,19 @@ static int __maybe_unused ivshmem_device_resume(struct device *dev)
 
 	trace_ivshmem_resume(idev->minor);
 	ivshmem_peers_signal_all(idev);
+	return 0;
+}
+
+/*
+ * The machine reboots or powers off; called with the locks of the device and its parent
+ * held. Users get ENODEV, and no interrupt comes in any more: the next kernel, booted by
+ * kexec, would not know what to do with it.
+ */
+int ivshmem_device_shutdown(struct device *dev)
+{
+	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
+
+	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
 	return 0;
 }
 

@@ -25,6 +25,7 @@ import verbs
 MODULE_SECONDS = 60
 REPORT_SECONDS = 120
 BOOTS_AGAIN = 2
+POWERED_OFF = "reboot: Power down"
 
 
 class Setup:
@@ -273,7 +274,11 @@ class Boot:
         try:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:
-            log = klog.between(self.guests[index].console, 0, None)[-15:]
+            console = self.guests[index].console
+            if index in requests.powered_off and klog.wait_match(console, 0, POWERED_OFF):
+                writer.judge(name, reader, 0)
+                return False
+            log = klog.between(console, 0, None)[-15:]
             writer.fail(name, "\n".join([str(error).strip(), *reader.notes[-20:], *log]))
             return False
         finally:
