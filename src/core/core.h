@@ -31,6 +31,7 @@
  *       vec->lock
  *         locks of the wait queues that are woken: eventfd's, file->pollers'
  *     idev->users_lock
+ *       locks of the interrupt controller
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
  * is called under that lock only, which no reader of idev->srcu ever takes.
@@ -45,6 +46,7 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/fs.h>
+#include <linux/irqreturn.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -182,11 +184,13 @@ struct ivshmem_peer {
 /**
  * struct ivshmem_counter - interrupts of a vector, of all peers together
  * @count: times it was signalled; only grows
+ * @irq: the interrupt, or 0 (constant while the device is registered)
  * @attr: its file in sysfs (constant after registration)
  * @name: its number (constant)
  */
 struct ivshmem_counter {
 	atomic64_t count;
+	unsigned int irq;
 	struct device_attribute attr;
 	char name[4];
 };
@@ -239,6 +243,7 @@ struct inode *ivshmem_inode_new(void);
 
 /* device.c */
 extern const struct dev_pm_ops ivshmem_pm_ops;
+int ivshmem_device_shutdown(struct device *dev);
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
 void ivshmem_device_reset_done(struct ivshmem_device *idev);
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
@@ -260,6 +265,9 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev);
 void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
 int ivshmem_user_charge(atomic_t *count, int max);
 
+/* irq.c */
+void ivshmem_irqs_update(struct ivshmem_device *idev);
+
 /* event.c */
 int ivshmem_event_init(void);
 void ivshmem_event_exit(void);
@@ -271,6 +279,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
+irqreturn_t ivshmem_interrupt(int irq, void *vector);
 
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
 bool ivshmem_events_pending(struct ivshmem_file *file);

@@ -185,7 +185,18 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
-/* Leave LIVE. On return no task accesses the device and all mappings are zapped. */
+/* The state has changed. */
+static void update_irqs(struct ivshmem_device *idev)
+{
+	mutex_lock(&idev->users_lock);
+	ivshmem_irqs_update(idev);
+	mutex_unlock(&idev->users_lock);
+}
+
+/*
+ * Leave LIVE. On return no task accesses the device, all mappings are zapped, and the
+ * interrupts are disabled for good or, in a reset, left alone.
+ */
 static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 				   enum ivshmem_state state)
 {
@@ -197,6 +208,7 @@ static void ivshmem_device_quiesce(struct ivshmem_device *idev,
 		ivshmem_peers_signal_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
+	update_irqs(idev);
 	unmap_mapping_range(idev->inode->i_mapping, 0, 0, 1);
 }
 
@@ -261,6 +273,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
  */
 void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 {
+	if (idev->state == IVSHMEM_UNREGISTERED)	/* by ivshmem_device_shutdown() */
+		return;
 	ivshmem_device_quiesce(idev, IVSHMEM_RESETTING);
 	trace_ivshmem_reset_prepare(idev->minor);
 }
@@ -274,8 +288,11 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
  */
 void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
+	if (idev->state == IVSHMEM_UNREGISTERED)
+		return;
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_reset_done(idev->minor);
+	update_irqs(idev);
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal_all(idev);
 }
@@ -293,6 +310,19 @@ static int __maybe_unused ivshmem_device_resume(struct device *dev)
 	return 0;
 }
 
+/*
+ * The machine reboots or powers off; called with the locks of the device and its parent
+ * held. Users get ENODEV, and no interrupt comes in any more: the next kernel, booted by
+ * kexec, would not know what to do with it.
+ */
+int ivshmem_device_shutdown(struct device *dev)
+{
+	struct ivshmem_device *idev = container_of(dev, struct ivshmem_device, dev);
+
+	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	return 0;
+}
+
 SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_resume);
 
 /**
@@ -300,7 +330,7 @@ SIMPLE_DEV_PM_OPS(ivshmem_pm_ops, NULL, ivshmem_device_resume);
  * @idev: registered; the caller holds the transport's lock
  *
  * On return no operation accesses the region or the registers, nor will any later.
- * Interrupts may still arrive; the caller frees them next.
+ * An interrupt handler may still run; the caller frees the interrupts next.
  */
 void ivshmem_device_unregister(struct ivshmem_device *idev)
 {

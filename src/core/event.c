@@ -317,7 +317,7 @@ void ivshmem_any_signal(struct ivshmem_peer *peer)
 /**
  * ivshmem_interrupt() - interrupt handler of a vector
  * @irq: not used
- * @vector: as ivshmem_device_vector() gave it
+ * @vector: struct ivshmem_vector
  *
  * A vector of MSI-X is not shared and works like an edge: there is nothing to
  * acknowledge. The status register stays 0, so it must not be consulted.
@@ -332,7 +332,6 @@ irqreturn_t ivshmem_interrupt(int irq, void *vector)
 	ivshmem_vector_signal(vec);
 	return IRQ_HANDLED;
 }
-EXPORT_SYMBOL_IVSHMEM(ivshmem_interrupt);
 
 /**
  * ivshmem_queue_begin() - prepare a queue

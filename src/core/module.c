@@ -59,6 +59,7 @@ MODULE_PARM_DESC(map_registers, "Let programs with write access map the register
 struct class ivshmem_class = {
 	.name = "ivshmem",
 	.pm = &ivshmem_pm_ops,
+	.shutdown_pre = ivshmem_device_shutdown,
 };
 
 dev_t ivshmem_first_devt;

@@ -53,19 +53,6 @@ int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 
-/**
- * ivshmem_device_vector() - get a vector of the device's only peer
- * @idev: with vectors
- * @vector: below nr_vectors
- *
- * Return: the argument of ivshmem_interrupt()
- */
-void *ivshmem_device_vector(struct ivshmem_device *idev, unsigned int vector)
-{
-	return &idev->peer->vectors[vector];
-}
-EXPORT_SYMBOL_IVSHMEM(ivshmem_device_vector);
-
 /* Called when the last reference to the device is dropped. */
 void ivshmem_peers_free(struct ivshmem_device *idev)
 {

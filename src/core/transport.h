@@ -14,10 +14,10 @@
  *	ivshmem_device_set_name()		optional
  *	ivshmem_device_map() or ivshmem_device_map_pages()
  *	ivshmem_device_set_vectors()
- *	... request_irq(ivshmem_interrupt, ivshmem_device_vector()) ...
+ *	ivshmem_device_request_irq()		optional, for each vector
  *	ivshmem_device_register()		a node appears
  *	ivshmem_device_unregister()		the node disappears
- *	... free_irq() ...
+ *	ivshmem_device_free_irqs()
  *	ivshmem_device_unmap()
  *	put_device(&idev->dev);
  *
@@ -30,7 +30,6 @@
 
 #include <linux/cdev.h>
 #include <linux/device.h>
-#include <linux/irqreturn.h>
 #include <linux/mutex.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
@@ -83,8 +82,9 @@ struct ivshmem_transport {
  * @inode: holds the mappings through all nodes, so that one call zaps them all
  * @peer: the peer that all files share, or NULL with @peer_per_file
  * @peers: with @peer_per_file all peers, by id
- * @users_lock: protects @users
+ * @users_lock: protects @users and @irqs_enabled
  * @users: struct ivshmem_user of all users with open files
+ * @irqs_enabled: interrupts are enabled
  * @phys: address of the region, page-aligned; 0 if it consists of @pages
  * @pages: pages of kernel-allocated memory, in order, or NULL
  * @size: bytes in the region, a multiple of the page size
@@ -120,6 +120,7 @@ struct ivshmem_device {
 	struct xarray peers;
 	struct mutex users_lock;	/* see above */
 	struct list_head users;
+	bool irqs_enabled;
 
 	phys_addr_t phys;
 	struct page **pages;
@@ -155,10 +156,11 @@ void ivshmem_device_unmap(struct ivshmem_device *idev);
 
 /* peer.c */
 int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr);
-void *ivshmem_device_vector(struct ivshmem_device *idev, unsigned int vector);
 void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector);
 
-/* event.c */
-irqreturn_t ivshmem_interrupt(int irq, void *vector);
+/* irq.c */
+int ivshmem_device_request_irq(struct ivshmem_device *idev, unsigned int vector,
+			       unsigned int irq, const char *name);
+void ivshmem_device_free_irqs(struct ivshmem_device *idev);
 
 #endif /* IVSHMEM_TRANSPORT_H */

@@ -67,6 +67,7 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 		user = ERR_PTR(-EUSERS);
 	else
 		user->files++;
+	ivshmem_irqs_update(idev);
 	mutex_unlock(&idev->users_lock);
 	kfree(new);
 	return user;
@@ -85,6 +86,7 @@ void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 	last = !--user->files;
 	if (last)
 		list_del(&user->node);
+	ivshmem_irqs_update(idev);
 	mutex_unlock(&idev->users_lock);
 	if (!last)
 		return;

@@ -65,11 +65,9 @@ static const struct ivshmem_transport ivshmem_pci_transport = {
 	.id = pci_id,
 };
 
-static void free_interrupts(struct ivshmem_pci *ip, unsigned int requested)
+static void free_interrupts(struct ivshmem_pci *ip)
 {
-	while (requested--)
-		free_irq(pci_irq_vector(ip->pdev, requested),
-			 ivshmem_device_vector(ip->idev, requested));
+	ivshmem_device_free_irqs(ip->idev);
 	pci_free_irq_vectors(ip->pdev);
 }
 
@@ -81,11 +79,10 @@ static int try_interrupts(struct ivshmem_pci *ip, unsigned int want)
 	for (i = 0; i < got; i++) {
 		snprintf(ip->irq_names[i], sizeof(ip->irq_names[i]),
 			 "ivshmem-v%d@pci:%s", i, pci_name(ip->pdev));
-		ret = request_irq(pci_irq_vector(ip->pdev, i),
-				  ivshmem_interrupt, 0, ip->irq_names[i],
-				  ivshmem_device_vector(ip->idev, i));
+		ret = ivshmem_device_request_irq(ip->idev, i, pci_irq_vector(ip->pdev, i),
+						 ip->irq_names[i]);
 		if (ret) {
-			free_interrupts(ip, i);
+			free_interrupts(ip);
 			return ret;
 		}
 	}
@@ -280,7 +277,7 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 
 err_interrupts:
 	release_register_page(ip);
-	free_interrupts(ip, idev->nr_vectors);
+	free_interrupts(ip);
 err_unmap:
 	unmap_device(ip);
 err_put:
@@ -303,7 +300,7 @@ static void ivshmem_pci_remove(struct pci_dev *pdev)
 
 	ivshmem_device_unregister(idev);
 	release_register_page(ip);
-	free_interrupts(ip, idev->nr_vectors);
+	free_interrupts(ip);
 	unmap_device(ip);
 	put_device(&idev->dev);
 	pci_clear_master(pdev);

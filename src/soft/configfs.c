@@ -15,6 +15,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/numa.h>
 #include <linux/slab.h>
 #include "soft.h"
 
@@ -40,20 +41,12 @@ static struct config_device *to_config(struct config_item *item)
 }
 
 /* Change a number of the description; -EBUSY while the device exists. */
-static ssize_t store_number(struct config_item *item, const char *text,
-			    size_t count, u64 max,
-			    void (*set)(struct config_device *config, u64 value))
+static ssize_t change_number(struct config_item *item, u64 value, size_t count,
+			     void (*set)(struct config_device *config, u64 value))
 {
 	struct config_device *config = to_config(item);
-	ssize_t ret;
-	u64 value;
+	ssize_t ret = count;
 
-	ret = soft_number(text, &value);
-	if (ret)
-		return ret;
-	if (value > max)
-		return -ERANGE;
-	ret = count;
 	mutex_lock(&config->lock);
 	if (config->idev)
 		ret = -EBUSY;
@@ -61,6 +54,20 @@ static ssize_t store_number(struct config_item *item, const char *text,
 		set(config, value);
 	mutex_unlock(&config->lock);
 	return ret;
+}
+
+static ssize_t store_number(struct config_item *item, const char *text,
+			    size_t count, u64 max,
+			    void (*set)(struct config_device *config, u64 value))
+{
+	u64 value;
+	int ret = soft_number(text, &value);
+
+	if (ret)
+		return ret;
+	if (value > max)
+		return -ERANGE;
+	return change_number(item, value, count, set);
 }
 
 static void set_address(struct config_device *config, u64 value)
@@ -89,6 +96,11 @@ static void set_doorbell(struct config_device *config, u64 value)
 static void set_vectors(struct config_device *config, u64 value)
 {
 	config->spec.vectors = value;
+}
+
+static void set_node(struct config_device *config, u64 value)
+{
+	config->spec.node = value;
 }
 
 #define DEVICE_SHOW(name, format, value)					\
@@ -129,6 +141,17 @@ CONFIGFS_ATTR(device_, doorbell);
 DEVICE_SHOW(vectors, "%u", config->spec.vectors)
 DEVICE_STORE(vectors, IVSHMEM_MAX_VECTORS)
 CONFIGFS_ATTR(device_, vectors);
+
+/* The only number that may be negative. */
+static ssize_t device_node_store(struct config_item *item, const char *page, size_t count)
+{
+	int value, ret = kstrtoint(page, 0, &value);
+
+	return ret ? ret : change_number(item, value, count, set_node);
+}
+
+DEVICE_SHOW(node, "%d", config->spec.node)
+CONFIGFS_ATTR(device_, node);
 
 static int config_enable(struct config_device *config)
 {
@@ -191,6 +214,7 @@ static struct configfs_attribute *device_attrs[] = {
 	&device_attr_irq,
 	&device_attr_doorbell,
 	&device_attr_vectors,
+	&device_attr_node,
 	&device_attr_enable,
 	&device_attr_device,
 	&device_attr_reason,
@@ -231,6 +255,7 @@ static struct config_item *make_directory(struct config_group *group, const char
 		return ERR_PTR(-ENOMEM);
 	}
 	config->spec.vectors = SOFT_DEFAULT_VECTORS;
+	config->spec.node = NUMA_NO_NODE;
 	config->spec.irqs = &config->irq;
 	return &config->item;
 }

@@ -6,23 +6,63 @@
  * without a hypervisor. On a host, the node can also back the memory of a guest's
  * ivshmem-plain device (memory-backend-file): the guest and local programs then
  * share the same bytes.
+ *
+ * No process owns this memory, so nothing but rmdir gives it back, not even the OOM
+ * killer. All software devices together get half of the machine's memory at most.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include "soft.h"
 
 /**
  * struct memory - pages of a software device
  * @nr: number of pages
+ * @charged: pages that count towards the limit
  * @pages: the pages, in order
  */
 struct memory {
 	unsigned long nr;
+	unsigned long charged;
 	struct page **pages;
 };
+
+/* Pages of all software devices, from before they are allocated until they are free. */
+static unsigned long used;
+static DEFINE_SPINLOCK(used_lock);
+
+static int memory_charge(struct memory *memory, struct soft_spec *spec)
+{
+	unsigned long wanted = spec->size >> PAGE_SHIFT;
+	unsigned long limit = totalram_pages() / 2, before;
+	bool fits;
+
+	spin_lock(&used_lock);
+	before = used;
+	/* The limit falls below the use when memory is unplugged. */
+	fits = before <= limit && spec->size >> PAGE_SHIFT <= limit - before;
+	if (fits)
+		used += wanted;
+	spin_unlock(&used_lock);
+	if (!fits)
+		return soft_refuse(spec, -ENOMEM,
+				   "size of %llu KiB does not fit: software devices use %lu of %lu KiB, half of this machine's memory; remove one or choose a smaller size",
+				   spec->size >> 10, before << (PAGE_SHIFT - 10),
+				   limit << (PAGE_SHIFT - 10));
+	memory->charged = wanted;
+	return 0;
+}
+
+static void memory_uncharge(struct memory *memory)
+{
+	spin_lock(&used_lock);
+	used -= memory->charged;
+	spin_unlock(&used_lock);
+}
 
 static void memory_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
@@ -43,16 +83,25 @@ static void memory_free(struct memory *memory)
 			cond_resched();
 	}
 	kvfree(memory->pages);
+	memory_uncharge(memory);
 	kfree(memory);
 }
 
-static int memory_fill(struct memory *memory, unsigned long wanted)
+/* From any node as the caller's memory policy says, or from the given one alone. */
+static struct page *memory_page(int node, gfp_t gfp)
+{
+	if (node == NUMA_NO_NODE)
+		return alloc_page(gfp);
+	return alloc_pages_node(node, gfp | __GFP_THISNODE, 0);
+}
+
+static int memory_fill(struct memory *memory, int node)
 {
 	/* Try hard, but do not invoke the OOM killer. */
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
-	while (memory->nr < wanted) {
-		struct page *page = alloc_page(gfp);
+	while (memory->nr < memory->charged) {
+		struct page *page = memory_page(node, gfp);
 
 		if (!page)
 			return -ENOMEM;
@@ -64,28 +113,49 @@ static int memory_fill(struct memory *memory, unsigned long wanted)
 	return 0;
 }
 
-static struct memory *memory_alloc(struct soft_spec *spec)
+static int memory_alloc(struct memory *memory, struct soft_spec *spec)
 {
-	unsigned long wanted = spec->size >> PAGE_SHIFT;
-	struct memory *memory;
-	int ret;
+	int ret = memory_charge(memory, spec);
 
-	if (spec->size >> PAGE_SHIFT > totalram_pages() / 2) {
-		soft_refuse(spec, -ENOMEM,
-			    "size of %llu MiB exceeds half of this machine's memory",
-			    spec->size >> 20);
-		return ERR_PTR(-ENOMEM);
-	}
-	memory = kzalloc(sizeof(*memory), GFP_KERNEL);
-	if (!memory)
-		return ERR_PTR(-ENOMEM);
-	memory->pages = kvmalloc_array(wanted, sizeof(*memory->pages), GFP_KERNEL);
-	ret = memory->pages ? memory_fill(memory, wanted) : -ENOMEM;
+	if (ret)
+		return ret;
+	memory->pages = kvmalloc_array(memory->charged, sizeof(*memory->pages), GFP_KERNEL);
+	ret = memory->pages ? memory_fill(memory, spec->node) : -ENOMEM;
+	if (!ret)
+		return 0;
+	if (ret == -ENOMEM && spec->node != NUMA_NO_NODE)
+		return soft_refuse(spec, ret, "node %d has less than %llu KiB to spare",
+				   spec->node, spec->size >> 10);
+	return soft_refuse(spec, ret, "cannot allocate %llu bytes: %d", spec->size, ret);
+}
+
+static struct memory *memory_new(struct soft_spec *spec)
+{
+	struct memory *memory = kzalloc(sizeof(*memory), GFP_KERNEL);
+	int ret = memory ? memory_alloc(memory, spec) : -ENOMEM;
+
 	if (!ret)
 		return memory;
-	memory_free(memory);
-	soft_refuse(spec, ret, "cannot allocate %llu bytes: %d", spec->size, ret);
+	if (memory)
+		memory_free(memory);
 	return ERR_PTR(ret);
+}
+
+static int memory_check(struct soft_spec *spec)
+{
+	if (spec->nr_irqs || spec->has_doorbell)
+		return soft_refuse(spec, -EINVAL, "irq and doorbell require an address");
+	if (spec->vectors > IVSHMEM_MAX_VECTORS)
+		return soft_refuse(spec, -EINVAL, "too many vectors: %u (at most %u)",
+				   spec->vectors, IVSHMEM_MAX_VECTORS);
+	if (spec->node == NUMA_NO_NODE)
+		return 0;
+	if (spec->node < 0 || spec->node >= MAX_NUMNODES ||
+	    !node_state(spec->node, N_MEMORY))
+		return soft_refuse(spec, -EINVAL,
+				   "node %d is offline or has no memory (nodes with memory: %*pbl)",
+				   spec->node, nodemask_pr_args(&node_states[N_MEMORY]));
+	return 0;
 }
 
 /**
@@ -102,13 +172,10 @@ struct ivshmem_device *soft_memory_prepare(struct device *parent,
 	struct memory *memory;
 	int ret;
 
-	if (spec->nr_irqs || spec->has_doorbell)
-		return ERR_PTR(soft_refuse(spec, -EINVAL,
-					   "irq and doorbell require an address"));
-	if (spec->vectors > IVSHMEM_MAX_VECTORS)
-		return ERR_PTR(soft_refuse(spec, -EINVAL, "too many vectors: %u (at most %u)",
-					   spec->vectors, IVSHMEM_MAX_VECTORS));
-	memory = memory_alloc(spec);
+	ret = memory_check(spec);
+	if (ret)
+		return ERR_PTR(ret);
+	memory = memory_new(spec);
 	if (IS_ERR(memory))
 		return ERR_CAST(memory);
 	idev = ivshmem_device_alloc(parent, &memory_transport, memory);

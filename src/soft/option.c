@@ -2,23 +2,25 @@
 /*
  * Devices that the module option describes; they exist while the module is loaded
  *
- *	devices=cam0:16M@0x80000000:irq=9:doorbell=0xfebf000c,scratch:1M:vectors=8
+ *	devices=cam0:16M@0x80000000:irq=9:doorbell=0xfebf000c,scratch:1M:vectors=8:node=0
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
+#include <linux/numa.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "soft.h"
 
 #define MAX_DEVICES	16
+#define SYNTAX		"NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N][:node=N]"
 
 static char *devices[MAX_DEVICES];
 static unsigned int nr_devices;
 module_param_array(devices, charp, &nr_devices, 0444);
-MODULE_PARM_DESC(devices, "Devices to create, separated by commas: NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N]; without ADDRESS in kernel-allocated memory");
+MODULE_PARM_DESC(devices, "Devices to create, separated by commas: " SYNTAX "; without ADDRESS in kernel-allocated memory");
 
 static struct ivshmem_device *made[MAX_DEVICES];
 static unsigned int nr_made;
@@ -48,6 +50,8 @@ static int parse_word(char *word, struct soft_spec *spec, unsigned int *irq)
 	}
 	if (!strcmp(word, "vectors"))
 		return kstrtouint(value, 0, &spec->vectors);
+	if (!strcmp(word, "node"))
+		return kstrtoint(value, 0, &spec->node);
 	if (strcmp(word, "doorbell"))
 		return -EINVAL;
 	spec->has_doorbell = true;
@@ -71,7 +75,7 @@ static int parse_device(char *text, struct soft_spec *spec, unsigned int *irq)
 
 static int prepare_option(const char *text)
 {
-	struct soft_spec spec = { .vectors = SOFT_DEFAULT_VECTORS };
+	struct soft_spec spec = { .vectors = SOFT_DEFAULT_VECTORS, .node = NUMA_NO_NODE };
 	char *copy = kstrdup(text, GFP_KERNEL);
 	struct ivshmem_device *idev;
 	unsigned int irq;
@@ -81,8 +85,7 @@ static int prepare_option(const char *text)
 		return -ENOMEM;
 	ret = parse_device(copy, &spec, &irq);
 	if (ret) {
-		pr_err("invalid device \"%s\" (expected NAME:SIZE[@ADDRESS][:irq=N][:doorbell=ADDRESS][:vectors=N])\n",
-		       text);
+		pr_err("invalid device \"%s\" (expected " SYNTAX ")\n", text);
 	} else {
 		idev = soft_prepare(NULL, &spec);
 		ret = PTR_ERR_OR_ZERO(idev);

@@ -11,6 +11,7 @@
 #include <linux/err.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/numa.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_platform.h>
@@ -91,7 +92,7 @@ static void platform_end(void *idev)
 
 static int platform_probe(struct platform_device *pdev)
 {
-	struct soft_spec spec = { .name = dev_name(&pdev->dev) };
+	struct soft_spec spec = { .name = dev_name(&pdev->dev), .node = NUMA_NO_NODE };
 	struct ivshmem_device *idev;
 	int ret;
 

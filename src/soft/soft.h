@@ -18,7 +18,7 @@
 #include <linux/types.h>
 #include "transport.h"
 
-#define SOFT_REASON_SIZE	160
+#define SOFT_REASON_SIZE	200
 
 /**
  * struct soft_spec - description of a device
@@ -31,6 +31,7 @@
  * @irqs: interrupts of a window, one for each vector
  * @nr_irqs: number of @irqs
  * @vectors: vectors of each peer of a software device, 0 to IVSHMEM_MAX_VECTORS
+ * @node: NUMA node of its memory, or NUMA_NO_NODE for any
  * @reason: why soft_prepare() or soft_create() failed
  */
 struct soft_spec {
@@ -43,6 +44,7 @@ struct soft_spec {
 	const unsigned int *irqs;
 	unsigned int nr_irqs;
 	unsigned int vectors;
+	int node;
 	char reason[SOFT_REASON_SIZE];
 };
 

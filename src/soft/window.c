@@ -7,12 +7,12 @@
  * device claims the range while it exists. The doorbell is an ordinary MMIO
  * register, written with writel().
  */
-#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/irq.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/numa.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include "soft.h"
@@ -28,16 +28,12 @@
  * @region: claimed range of the memory, or NULL
  * @doorbell_region: claimed range of the Doorbell register, or NULL
  * @doorbell: the Doorbell register, or NULL
- * @nr_irqs: number of requested interrupts
- * @irqs: their numbers
  */
 struct window {
 	struct ivshmem_device *idev;
 	struct resource *region;
 	struct resource *doorbell_region;
 	void __iomem *doorbell;
-	unsigned int nr_irqs;
-	unsigned int irqs[];
 };
 
 static void window_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
@@ -104,15 +100,6 @@ static void window_release(struct resource *resource)
 		release_mem_region(resource->start, resource_size(resource));
 }
 
-static void window_free_irqs(struct window *window)
-{
-	while (window->nr_irqs) {
-		window->nr_irqs--;
-		free_irq(window->irqs[window->nr_irqs],
-			 ivshmem_device_vector(window->idev, window->nr_irqs));
-	}
-}
-
 static int window_request_irqs(struct window *window, struct soft_spec *spec)
 {
 	unsigned int i;
@@ -124,14 +111,12 @@ static int window_request_irqs(struct window *window, struct soft_spec *spec)
 			return soft_refuse(spec, -EINVAL,
 					   "IRQ %u is level-triggered; a doorbell interrupt must be edge-triggered",
 					   spec->irqs[i]);
-		ret = request_irq(spec->irqs[i], ivshmem_interrupt, 0, "ivshmem_soft",
-				  ivshmem_device_vector(window->idev, i));
+		ret = ivshmem_device_request_irq(window->idev, i, spec->irqs[i],
+						 "ivshmem_soft");
 		if (ret)
 			return soft_refuse(spec, ret,
 					   "cannot request IRQ %u: %d; see /proc/interrupts",
 					   spec->irqs[i], ret);
-		window->irqs[i] = spec->irqs[i];
-		window->nr_irqs++;
 	}
 	return 0;
 }
@@ -178,6 +163,9 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 	if (!parent && security_locked_down(LOCKDOWN_DEV_MEM))
 		return soft_refuse(spec, -EPERM,
 				   "kernel is locked down: memory at an address is not allowed");
+	if (spec->node != NUMA_NO_NODE)
+		return soft_refuse(spec, -EINVAL,
+				   "memory at an address is where it is: node must be -1");
 	if (spec->nr_irqs > IVSHMEM_MAX_VECTORS)
 		return soft_refuse(spec, -EINVAL, "too many interrupts: %u (at most %u)",
 				   spec->nr_irqs, IVSHMEM_MAX_VECTORS);
@@ -204,7 +192,7 @@ struct ivshmem_device *soft_window_prepare(struct device *parent,
 	ret = window_check(parent, spec);
 	if (ret)
 		return ERR_PTR(ret);
-	window = kzalloc(struct_size(window, irqs, spec->nr_irqs), GFP_KERNEL);
+	window = kzalloc(sizeof(*window), GFP_KERNEL);
 	if (!window)
 		return ERR_PTR(-ENOMEM);
 	idev = ivshmem_device_alloc(parent, &window_transport, window);
@@ -240,7 +228,7 @@ void soft_window_drop(struct ivshmem_device *idev)
 {
 	struct window *window = idev->priv;
 
-	window_free_irqs(window);
+	ivshmem_device_free_irqs(idev);
 	window_unmap(window);
 	put_device(&idev->dev);
 	kfree(window);

@@ -23,7 +23,14 @@ if interrupts "vectors"; then
 	before=$(cat $doorbell/interrupts/2)
 	rig_ask peer-ring 0 2
 	sleep 0.1
-	tap_eq "an interrupt is counted" "$(cat $doorbell/interrupts/2)" $((before + 1))
+	tap_eq "none is counted while nobody listens" "$(cat $doorbell/interrupts/2)" "$before"
+	exec 4</dev/ivshmem0
+	sleep 0.1
+	tap_eq "but when the device is opened" "$(cat $doorbell/interrupts/2)" $((before + 1))
+	rig_ask peer-ring 0 2
+	sleep 0.1
+	tap_eq "each interrupt is counted" "$(cat $doorbell/interrupts/2)" $((before + 2))
+	exec 4<&-
 	tap_ok "each vector has its line in /proc/interrupts" \
 		grep -q "ivshmem-v3@pci:0000:00:10.0" /proc/interrupts
 fi

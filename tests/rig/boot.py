@@ -25,6 +25,7 @@ import verbs
 MODULE_SECONDS = 60
 REPORT_SECONDS = 120
 BOOTS_AGAIN = 2
+POWERED_OFF = "reboot: Power down"
 
 
 class Setup:
@@ -121,9 +122,10 @@ class Boot:
         self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
         for index, arch in enumerate(arches):
             own = setup.of(arch)
+            mem = own.kernel.memory(topology.mem, mapped)
             hardware = [
                 *self.devices.arguments(),
-                *self._hardware(index),
+                *self._hardware(index, mem),
                 *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch), self.directory),
             ]
             program = emulator.command(arch) if topology.newqemu else None
@@ -136,7 +138,7 @@ class Boot:
                 hardware,
                 f"{topology.append} {settings.get('APPEND')}",
                 topology.machine,
-                own.kernel.memory(topology.mem, mapped),
+                mem,
                 topology.smp,
                 topology.turns,
                 program,
@@ -175,12 +177,13 @@ class Boot:
         self.guests[index].start()
         self._prepare(self.guests[index], self.modules[index])
 
-    def _hardware(self, index):
+    def _hardware(self, index, mem):
         """What the topology wants of QEMU for one guest: {guest} and {other} are the
         numbers of the two; guest 0 listens to the other, with {server} for netdevs
-        and {listen} for chardevs."""
+        and {listen} for chardevs. {half} is half of the guest's MiB."""
         return shlex.split(
             self.topology.qemu.format(
+                half=int(mem) // 2,
                 guest=index,
                 other=1 - index,
                 directory=self.directory,
@@ -271,7 +274,11 @@ class Boot:
         try:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:
-            log = klog.between(self.guests[index].console, 0, None)[-15:]
+            console = self.guests[index].console
+            if index in requests.powered_off and klog.wait_match(console, 0, POWERED_OFF):
+                writer.judge(name, reader, 0)
+                return False
+            log = klog.between(console, 0, None)[-15:]
             writer.fail(name, "\n".join([str(error).strip(), *reader.notes[-20:], *log]))
             return False
         finally:

@@ -5,7 +5,7 @@
 # and its doorbell register by their addresses, or a device in software, which has its
 # vectors where the machine has none for PCI.
 set -e
-over=$1 all=$2
+over=$1 all=$2 used=0
 shift 2
 config=/sys/kernel/config/ivshmem
 
@@ -38,8 +38,10 @@ for device in /sys/class/ivshmem/ivshmem*; do
 		;;
 	memory)
 		echo "$vectors" >vectors
-		# It takes no more than half of the guest's memory.
-		[ $((size / 512)) -lt "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" ] || continue
+		# All of them take no more than half of the guest's memory.
+		[ $(((used + size) / 512)) -lt "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" ] ||
+			continue
+		used=$((used + size))
 		;;
 	esac
 	echo 1 >enable

@@ -31,6 +31,7 @@ class Verbs:
         self.expected = [[] for _ in guests]
         self.arrivals = collections.Counter()  # at each barrier
         self.left = False
+        self.powered_off = set()
         self.changed = threading.Condition()
         self.plugged = {}
         self.fakes = {}
@@ -188,6 +189,11 @@ class Verbs:
         # Before this the port loses what we send.
         if klog.wait_match(guest.console, start, "PM: suspend exit", qemu.patience(30)) is None:
             raise ValueError("the machine did not resume")
+
+    def do_power_off(self, index):
+        """power-off: the last request of a test, after its plan; the guest then powers
+        itself off."""
+        self.powered_off.add(index)
 
     def do_qmp(self, index, *words):
         """qmp JSON: any command of QEMU's machine protocol; gives its answer."""

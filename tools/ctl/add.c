@@ -22,10 +22,10 @@
 #define NOT_GIVEN	UINT64_MAX
 #define FIRST_KEY	0x100		/* long options only */
 
-enum { ADDRESS, SIZE, IRQ, DOORBELL, VECTORS, NUMBERS };
+enum { ADDRESS, SIZE, IRQ, DOORBELL, VECTORS, NODE, NUMBERS };
 
 static const char *const attributes[NUMBERS] = {
-	"address", "size", "irq", "doorbell", "vectors"
+	"address", "size", "irq", "doorbell", "vectors", "node"
 };
 
 static struct {
@@ -129,7 +129,7 @@ static error_t parse_add(int key, char *argument, struct argp_state *state)
 {
 	static const uint64_t limits[NUMBERS] = {
 		UINT64_MAX - 1, UINT64_MAX - 1, UINT32_MAX, UINT64_MAX - 1,
-		IVSHMEM_MAX_VECTORS
+		IVSHMEM_MAX_VECTORS, INT32_MAX
 	};
 
 	switch (key) {
@@ -155,6 +155,8 @@ static const struct argp_option add_options[] = {
 	  "Physical address of the Doorbell register for ringing peers", 0 },
 	{ "vectors", FIRST_KEY + VECTORS, "N", 0,
 	  "Vectors per peer, without --address only (default: 4)", 0 },
+	{ "node", FIRST_KEY + NODE, "N", 0,
+	  "NUMA node of the memory, without --address only (default: any)", 0 },
 	{ 0 }
 };
 

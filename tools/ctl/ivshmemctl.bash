@@ -28,13 +28,13 @@ _ivshmemctl()
 		[[ $verb == ping ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-c | -s | -t | -v | -O | -S | --address | --irq | --doorbell | --vectors | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+	-c | -s | -t | -v | -O | -S | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
 		return
 		;;
 	esac
 	options="--help --usage --device"
 	case $verb in
-	add) options="--help --usage --json --address --size --irq --doorbell --vectors" ;;
+	add) options="--help --usage --json --address --size --irq --doorbell --vectors --node" ;;
 	remove) options="--help --usage" ;;
 	list | doctor) options="--help --usage --json" ;;
 	info) options+=" --json" ;;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts of a device
+ *
+ * They are enabled only while files are open, so that peers that ring a device in vain
+ * cost this machine at most one interrupt for each vector: the kernel masks the vector
+ * when that one comes in. Whoever opens the device next gets it, as a doorbell that came
+ * before and may mean something.
+ *
+ * Neither a reset nor sleep changes what is enabled: the bus restores its masks.
+ */
+#include <linux/interrupt.h>
+#include "compat.h"
+#include "core.h"
+
+/**
+ * ivshmem_device_request_irq() - let an interrupt signal a vector
+ * @idev: with vectors, not registered yet
+ * @vector: below nr_vectors
+ * @irq: the interrupt; not shared, and works like an edge
+ * @name: in /proc/interrupts; not copied
+ *
+ * Return: 0 or a negative errno
+ */
+int ivshmem_device_request_irq(struct ivshmem_device *idev, unsigned int vector,
+			       unsigned int irq, const char *name)
+{
+	int ret = request_irq(irq, ivshmem_interrupt, IRQF_NO_AUTOEN, name,
+			      &idev->peer->vectors[vector]);
+
+	if (!ret)
+		idev->counters[vector].irq = irq;
+	return ret;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_request_irq);
+
+/**
+ * ivshmem_device_free_irqs() - free all interrupts that were requested
+ * @idev: never registered, or unregistered
+ */
+void ivshmem_device_free_irqs(struct ivshmem_device *idev)
+{
+	unsigned int i;
+
+	for (i = 0; i < idev->nr_vectors; i++) {
+		if (idev->counters[i].irq)
+			free_irq(idev->counters[i].irq, &idev->peer->vectors[i]);
+		idev->counters[i].irq = 0;
+	}
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_free_irqs);
+
+static void enable(const struct ivshmem_device *idev, bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < idev->nr_vectors; i++) {
+		if (!idev->counters[i].irq)
+			continue;
+		if (on)
+			enable_irq(idev->counters[i].irq);
+		else
+			disable_irq_nosync(idev->counters[i].irq);
+	}
+}
+
+/**
+ * ivshmem_irqs_update() - enable the interrupts while files are open
+ * @idev: whose users or state may have changed; the caller holds its users_lock
+ *
+ * Interrupts of an unregistered device are disabled for good. During a reset they stay
+ * as they are, because to unmask one accesses the device.
+ */
+void ivshmem_irqs_update(struct ivshmem_device *idev)
+{
+	int state = READ_ONCE(idev->state);
+	bool on = state == IVSHMEM_LIVE && !list_empty(&idev->users);
+
+	lockdep_assert_held(&idev->users_lock);
+	if (state == IVSHMEM_RESETTING || on == idev->irqs_enabled)
+		return;
+	idev->irqs_enabled = on;
+	enable(idev, on);
+}

@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The memory of a device in software comes from the NUMA node that the administrator names,
+# and from no other.
+# rig: devices=none modules=configfs mem=512
+# rig: qemu='-object memory-backend-ram,id=n0,size={half}M -object memory-backend-ram,id=n1,size={half}M -numa node,memdev=n0 -numa node,memdev=n1'
+. /tests/lib.sh
+
+config=/sys/kernel/config/ivshmem/dev
+nodes=/sys/devices/system/node
+pages=$((64 * 1024 / $(awk '/^KernelPageSize/ { print $2; exit }' /proc/self/smaps)))
+
+# taken NODE: pages that were ever allocated there. Free memory says less, as processors
+# keep many pages that were freed.
+taken() {
+	awk '/^numa_(hit|miss) / { sum += $2 } END { print sum }' "$nodes/node$1/numastat"
+}
+
+# refused REASON ATTRIBUTE=VALUE...: there is no such device
+refused() {
+	mkdir $config
+	for word in "$@"; do
+		case $word in
+		*=*) echo "${word#*=}" >"$config/${word%%=*}" ;;
+		esac
+	done
+	tap_ok "$*" sh -c "! echo 1 2>/dev/null >$config/enable && grep -q '$1' $config/reason"
+	rmdir $config
+}
+
+# comes_from NODE HOW: it makes a device, and its 64 MiB come from that node. Some pages
+# of both nodes go to the commands.
+comes_from() {
+	here=$(taken "$1") there=$(taken $((1 - $1)))
+	tap_ok "node $1, $2" "$2" "$1"
+	tap_ok "all of it is from there" [ $(($(taken "$1") - here)) -ge $pages ]
+	tap_ok "and not from the other one" [ $(($(taken $((1 - $1))) - there)) -lt $((pages / 2)) ]
+}
+
+by_configfs() {
+	mkdir $config && echo 64M >$config/size && echo "$1" >$config/node &&
+		echo 1 >$config/enable
+}
+
+by_command() {
+	ivshmemctl add dev --size 64M --node "$1"
+}
+
+by_option() {
+	insmod /lib/ivshmem_soft.ko "devices=dev:64M:node=$1"
+}
+
+mount -t configfs configfs /sys/kernel/config 2>/dev/null
+if [ ! -e $nodes ]; then
+	tap_skip "memory of a node" "the kernel has no CONFIG_NUMA"
+	tap_done
+fi
+insmod /lib/ivshmem_soft.ko
+mkdir $config
+tap_eq "any node is the default" "$(cat $config/node)" -1
+tap_ok "which can be said, too" sh -c "echo -1 >$config/node"
+tap_ok "a word is no node" sh -c "! echo all 2>/dev/null >$config/node"
+rmdir $config
+refused "node 7 is offline or has no memory (nodes with memory: 0-1)" size=64M node=7
+refused "node -2 is offline" size=64M node=-2
+refused "node 2147483647 is offline" size=64M node=2147483647
+refused "node must be -1" size=4K address=0x100000000000 node=0
+
+for node in 1 0; do
+	for how in by_configfs by_command; do
+		comes_from "$node" $how
+		tap_eq "the attribute says so" "$(cat $config/node)" "$node"
+		rmdir $config
+	done
+done
+
+# The kernel is on node 0, so less than half of the memory is left there.
+there=$(taken 1)
+refused "node 0 has less than" size=$(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) / 8 * 4))K node=0
+tap_ok "the other one does not help out" [ $(($(taken 1) - there)) -lt $((pages / 2)) ]
+rmmod ivshmem_soft
+
+comes_from 1 by_option
+rmmod ivshmem_soft
+tap_ok "the option wants a node that there is" \
+	sh -c "! insmod /lib/ivshmem_soft.ko devices=dev:64M:node=7 2>/dev/null"
+tap_done
