@@ -221,9 +221,9 @@ static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_liste
  * place in the list while the lock is free; listeners that come meanwhile are added
  * before it. Work items of other users may have cursors in the list, too.
  */
-static void for_each_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue *queue,
-			      void (*handle)(struct ivshmem_vector *vec,
-					     struct ivshmem_listener *l))
+static void walk_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue *queue,
+			  void (*handle)(struct ivshmem_vector *vec,
+					 struct ivshmem_listener *l))
 {
 	struct ivshmem_listener cursor = { }, *l;
 	unsigned int passed = 0;
@@ -260,7 +260,7 @@ static void queue_work_fn(struct work_struct *work)
 	for_each_set_bit(i, queue->vectors, IVSHMEM_ANY_VECTOR + 1) {
 		clear_bit(i, queue->vectors);
 		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
-		for_each_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
+		walk_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
 	}
 }
 
@@ -277,7 +277,7 @@ static void peer_work_fn(struct work_struct *work)
 	for_each_set_bit(i, peer->shared, IVSHMEM_ANY_VECTOR + 1) {
 		clear_bit(i, peer->shared);
 		smp_mb__after_atomic(); /* as above */
-		for_each_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
+		walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
 	}
 }
 

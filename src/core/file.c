@@ -174,7 +174,7 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 	int idx, ret;
 
 	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
-					     ivshmem_access_begin(idev, &idx);
+					     ivshmem_access_file(iocb->ki_filp, &idx);
 	if (ret)
 		return ret;
 	ivshmem_region_copy(idev, iocb->ki_pos, buffer, n, write);

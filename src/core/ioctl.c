@@ -22,14 +22,17 @@ static_assert(sizeof(struct ivshmem_eventfd) == 16);
 /* The ioctl without the size of its structure. */
 #define COMMAND(ioctl)	((ioctl) & ~IOCSIZE_MASK)
 
-/* Copy in a structure of @usize bytes, of which those up to @last are required. */
-#define copy_in(to, arg, usize, last) \
-	((usize) < offsetofend(typeof(*(to)), last) ? -EINVAL : \
-	 copy_struct_from_user(to, sizeof(*(to)), arg, usize))
+/* Copy in a structure of @usize bytes, of which @least are required. */
+static int copy_in(void *to, size_t size, const void __user *arg, size_t usize, size_t least)
+{
+	return usize < least ? -EINVAL : copy_struct_from_user(to, size, arg, usize);
+}
 
 /* The program's bytes beyond what is known here are zero already. */
-#define copy_out(arg, from, usize) \
-	(copy_to_user(arg, from, min(sizeof(*(from)), usize)) ? -EFAULT : 0)
+static int copy_out(void __user *arg, const void *from, size_t size, size_t usize)
+{
+	return copy_to_user(arg, from, min(size, usize)) ? -EFAULT : 0;
+}
 
 static bool may_map_registers(const struct ivshmem_file *file)
 {
@@ -56,7 +59,8 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 	struct ivshmem_info info;
 	int idx, ret;
 
-	ret = copy_in(&info, arg, size, vectors);
+	ret = copy_in(&info, sizeof(info), arg, size,
+		      offsetofend(struct ivshmem_info, vectors));
 	if (ret)
 		return ret;
 	info = (struct ivshmem_info) {
@@ -71,7 +75,7 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 		return ret;
 	info.id = ivshmem_peer_id(file->peer);
 	ivshmem_access_end(file->idev, idx);
-	return copy_out(arg, &info, size);
+	return copy_out(arg, &info, sizeof(info), size);
 }
 
 static long ioctl_region(struct file *filp, void __user *arg, size_t size)
@@ -80,7 +84,8 @@ static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 	struct ivshmem_region region;
 	int ret;
 
-	ret = copy_in(&region, arg, size, size);
+	ret = copy_in(&region, sizeof(region), arg, size,
+		      offsetofend(struct ivshmem_region, size));
 	if (ret)
 		return ret;
 	region = (struct ivshmem_region) {
@@ -107,7 +112,7 @@ static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 	default:
 		return -EINVAL;
 	}
-	return copy_out(arg, &region, size);
+	return copy_out(arg, &region, sizeof(region), size);
 }
 
 /**
@@ -154,7 +159,8 @@ static long ioctl_ring(struct file *filp, void __user *arg, size_t size)
 	struct ivshmem_ring r;
 	int ret;
 
-	ret = copy_in(&r, arg, size, vector);
+	ret = copy_in(&r, sizeof(r), arg, size,
+		      offsetofend(struct ivshmem_ring, vector));
 	if (ret)
 		return ret;
 	if (r.flags || r.reserved)
@@ -168,7 +174,8 @@ static long ioctl_wait(struct file *filp, void __user *arg, size_t size)
 	struct ivshmem_wait w;
 	int ret;
 
-	ret = copy_in(&w, arg, size, result);
+	ret = copy_in(&w, sizeof(w), arg, size,
+		      offsetofend(struct ivshmem_wait, result));
 	if (!ret)
 		ret = ivshmem_wait_check(filp->private_data, &w);
 	return ret ? ret : ivshmem_wait(filp, &w, arg);
@@ -180,7 +187,8 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 	struct ivshmem_eventfd e;
 	int ret;
 
-	ret = copy_in(&e, arg, size, fd);
+	ret = copy_in(&e, sizeof(e), arg, size,
+		      offsetofend(struct ivshmem_eventfd, fd));
 	if (ret)
 		return ret;
 	if (!file->idev->nr_vectors)

@@ -20,7 +20,9 @@
 static char *devices[MAX_DEVICES];
 static unsigned int nr_devices;
 module_param_array(devices, charp, &nr_devices, 0444);
-MODULE_PARM_DESC(devices, "Devices to create, separated by commas: " SYNTAX "; without ADDRESS in kernel-allocated memory");
+MODULE_PARM_DESC(devices,
+		 "Devices to create, separated by commas: " SYNTAX
+		 "; without ADDRESS in kernel-allocated memory");
 
 static struct ivshmem_device *made[MAX_DEVICES];
 static unsigned int nr_made;
