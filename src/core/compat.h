@@ -69,6 +69,18 @@ static inline void ivshmem_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 }
 
+/* 6.3, 6.11: callbacks of a bus take what they do not change as constant. */
+#ifdef HAVE_CONST_UEVENT
+#define BUS_UEVENT_CONST	const
+#else
+#define BUS_UEVENT_CONST
+#endif
+#ifdef HAVE_CONST_MATCH
+#define BUS_MATCH_CONST	const
+#else
+#define BUS_MATCH_CONST
+#endif
+
 /* 6.5: a copy into the pipe is one of two kinds of splice_read. */
 #ifdef HAVE_COPY_SPLICE_READ
 #define ivshmem_splice_read	copy_splice_read

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ivshmem: declarations shared by the files of the core; transport.h describes
- * a device and its transport
+ * ivshmem: declarations shared by the files of the core
+ *
+ *	transport	PCI, a window, memory: finds the device, see transport.h
+ *	device		its memory, peers and lifetime: struct ivshmem_device
+ *	node		a range of it on the bus: struct ivshmem_node
+ *	driver		bound to a node and owns it, see client.h. One of them is the
+ *			character device: struct ivshmem_chardev
  *
  * Concurrency
  *
@@ -23,6 +28,7 @@
  * Lock order, outer first:
  *
  *   transport's lock	(probe, remove, reset; never in an operation)
+ *    device_lock of the node	(callbacks of its driver)
  *     mmap_lock
  *       idev->srcu
  *         idev->peers' own lock
@@ -30,7 +36,8 @@
  *     file->lock
  *       vec->lock
  *         locks of the wait queues that are woken: eventfd's, file->pollers'
- *     idev->users_lock
+ *     chardev->users_lock
+ *     idev->irq_lock
  *       locks of the interrupt controller
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
@@ -45,15 +52,26 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/cdev.h>
 #include <linux/fs.h>
 #include <linux/irqreturn.h>
+#include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/srcu.h>
 #include <linux/uidgid.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include "client.h"
+#include "compat.h"
 #include "transport.h"
+
+/* Devices and their nodes are numbered from 0 to this, exclusive. */
+#define IVSHMEM_MINORS	1024
 
 /* Limits of one user on one device, see user.c and docs/security.md. */
 #define IVSHMEM_USER_FILES	1024	/* open files */
@@ -85,9 +103,9 @@ struct ivshmem_queue {
 
 /**
  * struct ivshmem_user - use of a device by one user
- * @node: in idev->users
+ * @node: in chardev->users
  * @uid: the user (constant)
- * @files: open files; under idev->users_lock
+ * @files: open files; under chardev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT
  * @queue: its queue at the peer that all files share
@@ -160,10 +178,25 @@ struct ivshmem_vector {
 };
 
 /**
+ * struct ivshmem_handler - a driver's handler of a vector
+ * @handle: called first when the vector is signalled, or NULL
+ * @data: its argument
+ * @masked: it is not called
+ * @seen: count of the vector when it was called last
+ */
+struct ivshmem_handler {
+	void (*handle)(void *data);
+	void *data;
+	bool masked;
+	s64 seen;
+};
+
+/**
  * struct ivshmem_peer - a local peer: its vectors can be rung
  * @idev: the device (constant)
  * @id: in idev->peers (constant; not used by a device with one peer)
  * @any: signalled with each of the vectors, for listeners to several of them
+ * @handlers: of a driver, by vector; NULL if it has none
  * @queue: deferred notifications, if the peer belongs to one file
  * @work: gives the vectors whose listeners have several queues to these
  * @shared: those vectors
@@ -174,6 +207,7 @@ struct ivshmem_peer {
 	struct ivshmem_device *idev;
 	u32 id;
 	struct ivshmem_vector any;
+	struct ivshmem_handler __rcu *handlers;
 	struct ivshmem_queue queue;
 	struct work_struct work;
 	DECLARE_BITMAP(shared, IVSHMEM_ANY_VECTOR + 1);
@@ -202,8 +236,135 @@ enum ivshmem_state {
 };
 
 /**
+ * struct ivshmem_section - memory of a device
+ * @phys: address, page-aligned; 0 if the section consists of @pages
+ * @pages: pages of kernel-allocated memory, in order, or NULL
+ * @size: bytes, a multiple of the page size; 0 if there is no such section
+ * @mem: the kernel's mapping, if it has one
+ * @cache: IVSHMEM_CACHE_*, for programs and for @mem
+ */
+struct ivshmem_section {
+	phys_addr_t phys;
+	struct page **pages;
+	size_t size;
+	void *mem;
+	unsigned int cache;
+};
+
+/**
+ * struct ivshmem_device - shared memory and its doorbells
+ * @ref: references: the transport's and the node's
+ * @parent: the transport's device, or NULL
+ * @transport: operations of the transport (constant)
+ * @priv: private data of the transport (constant)
+ * @name: name in sysfs and udev, or NULL
+ * @number: N of /dev/ivshmemN and of the node (constant after registration)
+ * @state: enum ivshmem_state; written under the transport's lock, read under
+ *	@srcu, or with READ_ONCE() as a hint
+ * @srcu: read side held while accessing the device, see above
+ * @changed: tasks that wait for another @state
+ * @node: the whole device on the bus, while registered
+ * @peer: the peer that all files share, or NULL with peer_per_file
+ * @peers: with peer_per_file all peers, by id
+ * @irq_lock: protects @irq_users and @irqs_enabled
+ * @irq_users: open files and handlers of vectors
+ * @irqs_enabled: interrupts are enabled
+ * @memory: the shared memory
+ * @registers: the register page, if programs may map it
+ * @can_ring: peers have doorbells, even if this machine got no interrupt
+ * @nr_vectors: vectors of each peer of this machine (constant after registration)
+ * @counters: one for each vector
+ *
+ * @name and all fields from @memory on are set before ivshmem_device_register() and
+ * constant afterwards, except the counts in @counters.
+ */
+struct ivshmem_device {
+	struct kref ref;
+	struct device *parent;
+	const struct ivshmem_transport *transport;
+	void *priv;
+	char *name;
+	int number;
+
+	int state;
+	struct srcu_struct srcu;
+	struct wait_queue_head changed;
+	struct ivshmem_node *node;
+	struct ivshmem_peer *peer;
+	struct xarray peers;
+	struct mutex irq_lock;	/* irq_users, irqs_enabled */
+	unsigned int irq_users;
+	bool irqs_enabled;
+
+	struct ivshmem_section memory;
+	struct ivshmem_section registers;
+	bool can_ring;
+	unsigned int nr_vectors;
+	struct ivshmem_counter *counters;
+};
+
+/**
+ * struct ivshmem_node - a range of a device on the bus
+ * @dev: on the bus "ivshmem"; owns the memory of this structure
+ * @idev: holds a reference (constant)
+ * @type: what drivers match (constant)
+ * @driver_override: the only driver that may be bound, or NULL; under the device_lock
+ * @offset: where the range begins in the device's memory (constant)
+ * @size: bytes in the range (constant)
+ * @inode: holds the mappings of programs, so that one call zaps them all (constant)
+ * @peer: that of the bound driver, after its first request for a vector, else NULL;
+ *	under the device_lock
+ * @error: why the driver could not be bound
+ */
+struct ivshmem_node {
+	struct device dev;
+	struct ivshmem_device *idev;
+	const char *type;
+	char *driver_override;
+	size_t offset;
+	size_t size;
+	struct inode *inode;
+	struct ivshmem_peer *peer;
+	int error;
+};
+
+/**
+ * struct ivshmem_chardev - character device of a node
+ * @dev: in the class; owns the memory of this structure
+ * @cdev: /dev/ivshmemN
+ * @node: holds a reference (constant)
+ * @idev: the device of @node (constant)
+ * @unbound: operations fail, though the device may still be there
+ * @users_lock: protects @users
+ * @users: struct ivshmem_user of all users with open files
+ * @vector_attrs: attributes of @vector_group
+ * @vector_group: the directory "interrupts" in sysfs
+ * @groups: all attribute groups in sysfs
+ * @region_attrs: attributes of @region_group
+ * @region_attr: the file "region" in sysfs
+ * @region_group: has @region_attr
+ */
+struct ivshmem_chardev {
+	struct device dev;
+	struct cdev cdev;
+	struct ivshmem_node *node;
+	struct ivshmem_device *idev;
+	bool unbound;
+	struct mutex users_lock;	/* users */
+	struct list_head users;
+
+	struct attribute **vector_attrs;
+	struct attribute_group vector_group;
+	const struct attribute_group *groups[4];
+	BIN_READ_CONST struct bin_attribute *region_attrs[2];
+	struct bin_attribute region_attr;
+	struct attribute_group region_group;
+};
+
+/**
  * struct ivshmem_file - an open file
- * @idev: holds a reference
+ * @chardev: holds a reference
+ * @idev: its device
  * @peer: receives its doorbells: the device's peer, or one of its own
  * @user: charged for it
  * @queue: of all its listeners
@@ -218,6 +379,7 @@ enum ivshmem_state {
  *	the task that reports
  */
 struct ivshmem_file {
+	struct ivshmem_chardev *chardev;
 	struct ivshmem_device *idev;
 	struct ivshmem_peer *peer;
 	struct ivshmem_user *user;
@@ -231,41 +393,63 @@ struct ivshmem_file {
 	atomic64_t seen[];
 };
 
-/* main.c */
-extern struct class ivshmem_class;
-extern dev_t ivshmem_first_devt;
+/* module.c */
 extern unsigned int ivshmem_cache;
-extern bool ivshmem_map_registers;
 extern const char * const ivshmem_cache_names[];
-int ivshmem_minor_get(void);
-void ivshmem_minor_put(int minor);
 struct inode *ivshmem_inode_new(void);
 
 /* device.c */
-extern const struct dev_pm_ops ivshmem_pm_ops;
-int ivshmem_device_shutdown(struct device *dev);
-void ivshmem_device_reset_prepare(struct ivshmem_device *idev);
-void ivshmem_device_reset_done(struct ivshmem_device *idev);
+struct ivshmem_device *ivshmem_device_get(struct ivshmem_device *idev);
 int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
-int ivshmem_access_file(struct file *filp, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
+void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);
+u64 ivshmem_device_features(const struct ivshmem_device *idev);
+
+/* section.c */
 void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
 			 bool write);
 
+/* bus.c */
+extern struct bus_type ivshmem_bus;
+int ivshmem_bus_init(void);
+void ivshmem_bus_exit(void);
+
+static inline struct ivshmem_node *to_ivshmem_node(const struct device *dev)
+{
+	return container_of(dev, struct ivshmem_node, dev);
+}
+
+/* node.c */
+int ivshmem_node_add(struct ivshmem_device *idev);
+void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event);
+void ivshmem_node_remove(struct ivshmem_device *idev);
+
+/* handler.c */
+void ivshmem_handlers_free(struct ivshmem_node *node);
+
+/* chardev.c */
+int ivshmem_chardev_init(void);
+void ivshmem_chardev_exit(void);
+int ivshmem_chardev_begin(struct ivshmem_chardev *chardev, int *idx);
+int ivshmem_chardev_try(struct ivshmem_chardev *chardev, int *idx);
+bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev);
+
 /* peer.c */
-int ivshmem_peer_join(struct ivshmem_file *file);
-void ivshmem_peer_leave(struct ivshmem_file *file);
+int ivshmem_peer_join(struct ivshmem_device *idev, struct ivshmem_peer **peer);
+void ivshmem_peer_leave(struct ivshmem_peer *peer);
 u32 ivshmem_peer_id(struct ivshmem_peer *peer);
 void ivshmem_peers_signal_all(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
 /* user.c */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev);
-void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev);
+void ivshmem_user_put(struct ivshmem_chardev *chardev, struct ivshmem_user *user);
 int ivshmem_user_charge(atomic_t *count, int max);
 
 /* irq.c */
+void ivshmem_irqs_get(struct ivshmem_device *idev);
+void ivshmem_irqs_put(struct ivshmem_device *idev);
 void ivshmem_irqs_update(struct ivshmem_device *idev);
 
 /* event.c */
@@ -299,6 +483,7 @@ static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
 
 /* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
+int ivshmem_access_file(struct file *filp, int *idx);
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector);
 int ivshmem_ring(struct file *filp, u32 peer, u32 vector);
@@ -306,26 +491,13 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
-int ivshmem_mmap_region(struct ivshmem_device *idev, struct vm_area_struct *vma);
-int ivshmem_sysfs_prepare(struct ivshmem_device *idev);
+int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma);
+int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev);
 
 /*
  * Offset of the register page for mmap: far beyond any region, and within reach
  * of a 32-bit program.
  */
 #define IVSHMEM_REGISTERS_OFFSET	BIT_ULL(43)
-
-/* pci/pci.c */
-#ifdef CONFIG_PCI
-int ivshmem_pci_init(void);
-void ivshmem_pci_exit(void);
-#else
-static inline int ivshmem_pci_init(void)
-{
-	return 0;
-}
-
-static inline void ivshmem_pci_exit(void) { }
-#endif
 
 #endif /* IVSHMEM_CORE_H */

@@ -16,7 +16,6 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
-#include "compat.h"
 #include "core.h"
 #include "trace.h"
 
@@ -161,7 +160,7 @@ static void defer(struct ivshmem_vector *vec)
 {
 	struct ivshmem_peer *peer = vector_peer(vec);
 
-	trace_ivshmem_defer(peer->idev->minor, vec->number);
+	trace_ivshmem_defer(peer->idev->number, vec->number);
 	if (vec->queue) {
 		queue_vector(vec->queue, vec);
 	} else {
@@ -281,6 +280,23 @@ static void peer_work_fn(struct work_struct *work)
 	}
 }
 
+/* Call the handler of a vector, if the peer belongs to a driver that has one. */
+static void call_handler(struct ivshmem_peer *peer, const struct ivshmem_vector *vec)
+{
+	struct ivshmem_handler *h;
+	void (*handle)(void *data);
+
+	rcu_read_lock();
+	h = rcu_dereference(peer->handlers);
+	if (h) {
+		h += vec->number;
+		handle = smp_load_acquire(&h->handle);	/* then data */
+		if (handle && !READ_ONCE(h->masked))
+			handle(h->data);
+	}
+	rcu_read_unlock();
+}
+
 /**
  * ivshmem_vector_signal() - count a doorbell and notify the listeners
  * @vec: the vector that was rung
@@ -297,6 +313,8 @@ void ivshmem_vector_signal(struct ivshmem_vector *vec)
 	atomic64_inc(&vec->count);
 	atomic64_inc(&peer->idev->counters[vec->number].count);
 	smp_mb__after_atomic(); /* count first, look then: pairs with ivshmem_listen() */
+	if (rcu_access_pointer(peer->handlers))
+		call_handler(peer, vec);
 	if (!hlist_empty(&vec->listeners))
 		notify(vec);
 	ivshmem_any_signal(peer);
@@ -328,7 +346,7 @@ irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
 	struct ivshmem_vector *vec = vector;
 
-	trace_ivshmem_interrupt(vector_peer(vec)->idev->minor, vec->number);
+	trace_ivshmem_interrupt(vector_peer(vec)->idev->number, vec->number);
 	ivshmem_vector_signal(vec);
 	return IRQ_HANDLED;
 }

@@ -116,7 +116,7 @@ static struct binding *binding_new(struct ivshmem_file *file, u32 vector, int fd
 	b->listener.ops = &binding_ops;
 	b->listener.queue = file->queue;
 	refcount_set(&b->listener.refs, 1);
-	b->minor = file->idev->minor;
+	b->minor = file->idev->number;
 	b->vector = vector;
 	return b;
 }
@@ -134,7 +134,7 @@ static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding
 	if (old)
 		binding_put(&old->listener);
 	/* Bound after the notification that the device is unregistered? */
-	if (b && READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
+	if (b && ivshmem_chardev_gone(file->chardev))
 		binding_notify(&b->listener, false);
 	return b || old ? 0 : -ENOENT;
 }

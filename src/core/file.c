@@ -25,7 +25,7 @@
 /* On an unregistered device all calls fail first of all with ENODEV. */
 static bool is_unregistered(const struct ivshmem_file *file)
 {
-	return READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED;
+	return ivshmem_chardev_gone(file->chardev);
 }
 
 /*
@@ -62,7 +62,7 @@ static bool file_notify(struct ivshmem_listener *l, bool direct)
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
 	bool unregistered = is_unregistered(file);
 
-	trace_ivshmem_wake_any(file->idev->minor);
+	trace_ivshmem_wake_any(file->idev->number);
 	wake_pollers(&file->pollers,
 		     unregistered ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM);
 	kill_fasync(&file->fasync, SIGIO, unregistered ? POLL_HUP : POLL_IN);
@@ -81,13 +81,15 @@ static const struct ivshmem_listener_ops file_listener_ops = {
 	.always_deferred = true,	/* nobody knows what an epoll wakes */
 };
 
-static struct ivshmem_file *file_alloc(struct ivshmem_device *idev, fmode_t mode)
+static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t mode)
 {
+	struct ivshmem_device *idev = chardev->idev;
 	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
 					     GFP_KERNEL_ACCOUNT);
 
 	if (!file)
 		return NULL;
+	file->chardev = chardev;
 	file->idev = idev;
 	file->mode = mode;
 	file->listener.ops = &file_listener_ops;
@@ -100,42 +102,46 @@ static struct ivshmem_file *file_alloc(struct ivshmem_device *idev, fmode_t mode
 
 static int ivshmem_open(struct inode *inode, struct file *filp)
 {
-	struct ivshmem_device *idev = container_of(inode->i_cdev,
-						   struct ivshmem_device, cdev);
-	struct ivshmem_file *file = file_alloc(idev, filp->f_mode);
+	struct ivshmem_chardev *chardev = container_of(inode->i_cdev,
+						       struct ivshmem_chardev, cdev);
+	struct ivshmem_file *file = file_alloc(chardev, filp->f_mode);
+	struct ivshmem_device *idev = chardev->idev;
 	unsigned int i;
 	int idx, ret;
 
 	if (!file)
 		return -ENOMEM;
-	file->user = ivshmem_user_get(idev);
+	file->user = ivshmem_user_get(chardev);
 	if (IS_ERR(file->user)) {
 		ret = PTR_ERR(file->user);
 		goto err_free;
 	}
-	ret = ivshmem_peer_join(file);
+	ret = ivshmem_peer_join(idev, &file->peer);
 	if (ret)
 		goto err_user;
+	file->queue = idev->peer ? &file->user->queue : &file->peer->queue;
 	file->listener.queue = file->queue;
-	ret = ivshmem_access_begin(idev, &idx);
+	ivshmem_irqs_get(idev);
+	ret = ivshmem_chardev_begin(chardev, &idx);
 	if (ret)
-		goto err_leave;
-	get_device(&idev->dev);
+		goto err_irqs;
+	get_device(&chardev->dev);
 	for (i = 0; i < idev->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->private_data = file;
 	filp->f_mode |= FMODE_NOWAIT;
-	filp->f_mapping = idev->inode->i_mapping;
+	filp->f_mapping = chardev->node->inode->i_mapping;
 	ivshmem_access_end(idev, idx);
 
-	trace_ivshmem_open(idev->minor, file->mode & FMODE_WRITE);
+	trace_ivshmem_open(idev->number, file->mode & FMODE_WRITE);
 	return 0;
 
-err_leave:
-	ivshmem_peer_leave(file);
+err_irqs:
+	ivshmem_irqs_put(idev);
+	ivshmem_peer_leave(file->peer);
 err_user:
-	ivshmem_user_put(idev, file->user);
+	ivshmem_user_put(chardev, file->user);
 err_free:
 	file_put(&file->listener);
 	return ret;
@@ -144,26 +150,42 @@ err_free:
 static int ivshmem_release(struct inode *inode, struct file *filp)
 {
 	struct ivshmem_file *file = filp->private_data;
-	struct ivshmem_device *idev = file->idev;
+	struct ivshmem_chardev *chardev = file->chardev;
 
-	trace_ivshmem_release(idev->minor);
+	trace_ivshmem_release(file->idev->number);
 	ivshmem_eventfd_unbind_all(file);
 	ivshmem_listen(&file->peer->any, &file->listener, NULL);
-	ivshmem_peer_leave(file);
-	ivshmem_user_put(idev, file->user);
+	ivshmem_irqs_put(file->idev);
+	ivshmem_peer_leave(file->peer);
+	ivshmem_user_put(chardev, file->user);
 	file_put(&file->listener);
-	put_device(&idev->dev);
+	put_device(&chardev->dev);
 	return 0;
 }
 
 static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 {
 	struct ivshmem_file *file = filp->private_data;
-	size_t size = file->idev->size;
+	size_t size = file->idev->memory.size;
 
 	if (is_unregistered(file))
 		return -ENODEV;
 	return generic_file_llseek_size(filp, offset, whence, size, size);
+}
+
+/**
+ * ivshmem_access_file() - enter a device on behalf of an open file
+ * @filp: the file
+ * @idx: for ivshmem_access_end()
+ *
+ * Return: as ivshmem_chardev_try() with O_NONBLOCK, else as ivshmem_chardev_begin()
+ */
+int ivshmem_access_file(struct file *filp, int *idx)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return filp->f_flags & O_NONBLOCK ? ivshmem_chardev_try(file->chardev, idx) :
+					    ivshmem_chardev_begin(file->chardev, idx);
 }
 
 /* Copy @n bytes between the region and a buffer. */
@@ -173,7 +195,7 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 	struct ivshmem_device *idev = file->idev;
 	int idx, ret;
 
-	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_access_try(idev, &idx) :
+	ret = iocb->ki_flags & IOCB_NOWAIT ? ivshmem_chardev_try(file->chardev, &idx) :
 					     ivshmem_access_file(iocb->ki_filp, &idx);
 	if (ret)
 		return ret;
@@ -190,7 +212,7 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
 	struct ivshmem_device *idev = file->idev;
-	size_t left = min_t(u64, iov_iter_count(iter), idev->size - iocb->ki_pos);
+	size_t left = min_t(u64, iov_iter_count(iter), idev->memory.size - iocb->ki_pos);
 	size_t done = 0, step = min_t(size_t, left, BUFFER_SIZE);
 	void *buffer = kvmalloc(step, GFP_KERNEL);
 	int ret = 0;
@@ -228,7 +250,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (is_unregistered(file))
 		return -ENODEV;
-	if (iocb->ki_pos >= file->idev->size || !iov_iter_count(to))
+	if (iocb->ki_pos >= file->idev->memory.size || !iov_iter_count(to))
 		return 0;
 	return copy_region(iocb, to, false);
 }
@@ -242,7 +264,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!iov_iter_count(from))
 		return 0;
 	/* To append is to write at the end, which has no room, as on a block device. */
-	if (iocb->ki_pos >= file->idev->size || iocb->ki_flags & IOCB_APPEND)
+	if (iocb->ki_pos >= file->idev->memory.size || iocb->ki_flags & IOCB_APPEND)
 		return -ENOSPC;
 	return copy_region(iocb, from, true);
 }

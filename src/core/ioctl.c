@@ -36,18 +36,13 @@ static int copy_out(void __user *arg, const void *from, size_t size, size_t usiz
 
 static bool may_map_registers(const struct ivshmem_file *file)
 {
-	return file->idev->registers_phys && file->mode & FMODE_WRITE;
+	return file->idev->registers.size && file->mode & FMODE_WRITE;
 }
 
 static u64 file_features(const struct ivshmem_file *file)
 {
-	const struct ivshmem_device *idev = file->idev;
-	u64 features = idev->transport->features;
+	u64 features = ivshmem_device_features(file->idev);
 
-	if (idev->can_ring)
-		features |= IVSHMEM_FEATURE_DOORBELL;
-	if (idev->nr_vectors)
-		features |= IVSHMEM_FEATURE_INTERRUPTS;
 	if (may_map_registers(file))
 		features |= IVSHMEM_FEATURE_REGISTERS;
 	return features;
@@ -81,6 +76,7 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 {
 	struct ivshmem_file *file = filp->private_data;
+	const struct ivshmem_section *section;
 	struct ivshmem_region region;
 	int ret;
 
@@ -99,19 +95,19 @@ static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 		/* A file that is open for writing only cannot be mapped. */
 		if (region.flags && file->mode & FMODE_WRITE)
 			region.flags |= IVSHMEM_REGION_WRITE;
-		region.size = file->idev->size;
-		region.cache = file->idev->cache;
+		section = &file->idev->memory;
 		break;
 	case IVSHMEM_REGION_REGISTERS:
 		if (may_map_registers(file) && file->mode & FMODE_READ)
 			region.flags = IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE;
 		region.offset = IVSHMEM_REGISTERS_OFFSET;
-		region.size = file->idev->registers_phys ? PAGE_SIZE : 0;
-		region.cache = IVSHMEM_CACHE_UC;
+		section = &file->idev->registers;
 		break;
 	default:
 		return -EINVAL;
 	}
+	region.size = section->size;
+	region.cache = section->cache;
 	return copy_out(arg, &region, sizeof(region), size);
 }
 
@@ -138,7 +134,7 @@ int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector)
  * @peer: whom to ring; ivshmem_ring_check() accepts it
  * @vector: which vector, likewise
  *
- * Return: 0 or an error of ivshmem_access_file()
+ * Return: 0, or an error of ivshmem_access_file() or of the transport
  */
 int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
 {
@@ -148,10 +144,10 @@ int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
 
 	if (ret)
 		return ret;
-	trace_ivshmem_ring(idev->minor, peer, vector);
-	idev->transport->ring(idev, peer, vector);
+	trace_ivshmem_ring(idev->number, peer, vector);
+	ret = idev->transport->ring(idev, peer, vector);
 	ivshmem_access_end(idev, idx);
-	return 0;
+	return ret;
 }
 
 static long ioctl_ring(struct file *filp, void __user *arg, size_t size)
@@ -205,7 +201,7 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	void __user *uarg = (void __user *)arg;
 	size_t size = _IOC_SIZE(cmd);
 
-	if (READ_ONCE(file->idev->state) == IVSHMEM_UNREGISTERED)
+	if (ivshmem_chardev_gone(file->chardev))
 		return -ENODEV;
 
 	switch (COMMAND(cmd)) {

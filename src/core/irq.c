@@ -2,7 +2,7 @@
 /*
  * Interrupts of a device
  *
- * They are enabled only while files are open, so that peers that ring a device in vain
+ * They are enabled only while files are open or a driver handles vectors, so that peers that ring a device in vain
  * cost this machine at most one interrupt for each vector: the kernel masks the vector
  * when that one comes in. Whoever opens the device next gets it, as a doorbell that came
  * before and may mean something.
@@ -64,21 +64,54 @@ static void enable(const struct ivshmem_device *idev, bool on)
 	}
 }
 
+static void update(struct ivshmem_device *idev)
+{
+	int state = READ_ONCE(idev->state);
+	bool on = state == IVSHMEM_LIVE && idev->irq_users;
+
+	lockdep_assert_held(&idev->irq_lock);
+	if (state == IVSHMEM_RESETTING || on == idev->irqs_enabled)
+		return;
+	idev->irqs_enabled = on;
+	enable(idev, on);
+}
+
 /**
- * ivshmem_irqs_update() - enable the interrupts while files are open
- * @idev: whose users or state may have changed; the caller holds its users_lock
+ * ivshmem_irqs_update() - enable the interrupts while they have users
+ * @idev: whose state has changed
  *
  * Interrupts of an unregistered device are disabled for good. During a reset they stay
  * as they are, because to unmask one accesses the device.
  */
 void ivshmem_irqs_update(struct ivshmem_device *idev)
 {
-	int state = READ_ONCE(idev->state);
-	bool on = state == IVSHMEM_LIVE && !list_empty(&idev->users);
+	mutex_lock(&idev->irq_lock);
+	update(idev);
+	mutex_unlock(&idev->irq_lock);
+}
 
-	lockdep_assert_held(&idev->users_lock);
-	if (state == IVSHMEM_RESETTING || on == idev->irqs_enabled)
-		return;
-	idev->irqs_enabled = on;
-	enable(idev, on);
+static void count_user(struct ivshmem_device *idev, int n)
+{
+	mutex_lock(&idev->irq_lock);
+	idev->irq_users += n;
+	update(idev);
+	mutex_unlock(&idev->irq_lock);
+}
+
+/**
+ * ivshmem_irqs_get() - count a user of the interrupts
+ * @idev: the device
+ */
+void ivshmem_irqs_get(struct ivshmem_device *idev)
+{
+	count_user(idev, 1);
+}
+
+/**
+ * ivshmem_irqs_put() - stop to count a user of the interrupts
+ * @idev: the device
+ */
+void ivshmem_irqs_put(struct ivshmem_device *idev)
+{
+	count_user(idev, -1);
 }

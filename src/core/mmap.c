@@ -20,13 +20,19 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include "compat.h"
 #include "core.h"
 #include "trace.h"
 
-static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
+static struct ivshmem_chardev *vma_chardev(struct vm_area_struct *vma)
 {
 	return vma->vm_private_data;
+}
+
+static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
+{
+	return vma_chardev(vma)->idev;
 }
 
 /* The page frame at @addr in a mapping of the region. */
@@ -35,8 +41,10 @@ static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 	const struct ivshmem_device *idev = vma_device(vma);
 	unsigned long page = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 
-	return idev->pages ? page_to_pfn(idev->pages[page]) :
-			     PHYS_PFN(idev->phys) + page;
+	/* The kernel has compared the address of a fault with the mapping's end. */
+	page = array_index_nospec(page, idev->memory.size >> PAGE_SHIFT);
+	return idev->memory.pages ? page_to_pfn(idev->memory.pages[page]) :
+			     PHYS_PFN(idev->memory.phys) + page;
 }
 
 static int leave_pte(pte_t *pte, unsigned long addr, void *data)
@@ -79,12 +87,12 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
 				leave_pte, NULL))
 		return VM_FAULT_OOM;
-	ret = ivshmem_access_try(idev, idx);
+	ret = ivshmem_chardev_try(vma_chardev(vma), idx);
 	if (!ret)
 		return 0;
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		return fault_wait(vmf);
-	trace_ivshmem_fault_refused(idev->minor, vmf->address, VM_FAULT_SIGBUS);
+	trace_ivshmem_fault_refused(idev->number, vmf->address, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
 }
 
@@ -119,7 +127,7 @@ static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 	struct fill *fill = data;
 	unsigned long pfn = fill->pfn++;
 
-	if (vma_device(fill->vma)->pages)
+	if (vma_device(fill->vma)->memory.pages)
 		pfn = region_pfn(fill->vma, addr);
 	if (pte_none(ptep_get(pte)))
 		set_pte_at(fill->vma->vm_mm, addr, pte,
@@ -173,7 +181,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	if (ret == VM_FAULT_NOPAGE)
 		fill_around(vma, addr);
 	ivshmem_access_end(idev, idx);
-	trace_ivshmem_fault(idev->minor, addr, ret);
+	trace_ivshmem_fault(idev->number, addr, ret);
 	return ret;
 }
 
@@ -191,7 +199,7 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	len = min_t(unsigned long, len, vma->vm_end - addr);
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
-	if (ivshmem_access_try(idev, &idx))
+	if (ivshmem_chardev_try(vma_chardev(vma), &idx))
 		return -EIO;
 	ivshmem_region_copy(idev, pos, buf, len, write);
 	ivshmem_access_end(idev, idx);
@@ -201,7 +209,7 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 /* Nothing to undo; only a tracepoint. */
 static void mapping_close(struct vm_area_struct *vma)
 {
-	trace_ivshmem_unmap(vma_device(vma)->minor, vma);
+	trace_ivshmem_unmap(vma_device(vma)->number, vma);
 }
 
 static const struct vm_operations_struct region_vm_ops = {
@@ -220,7 +228,7 @@ static vm_fault_t registers_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
-			     PHYS_PFN(idev->registers_phys));
+			     PHYS_PFN(idev->registers.phys));
 	ivshmem_access_end(idev, idx);
 	return ret;
 }
@@ -232,7 +240,7 @@ static const struct vm_operations_struct registers_vm_ops = {
 
 static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 {
-	if (!file->idev->registers_phys || !(file->mode & FMODE_WRITE))
+	if (!file->idev->registers.size || !(file->mode & FMODE_WRITE))
 		return -EACCES;
 	if (vma_pages(vma) != 1)
 		return -EINVAL;
@@ -243,17 +251,17 @@ static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 
 static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 {
-	unsigned long pages = idev->size >> PAGE_SHIFT;
+	unsigned long pages = idev->memory.size >> PAGE_SHIFT;
 	pgprot_t prot = vma->vm_page_prot;
 
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
-	if (idev->cache == IVSHMEM_CACHE_WC)
+	if (idev->memory.cache == IVSHMEM_CACHE_WC)
 		prot = pgprot_writecombine(prot);
-	else if (idev->cache == IVSHMEM_CACHE_UC)
+	else if (idev->memory.cache == IVSHMEM_CACHE_UC)
 		prot = pgprot_noncached(prot);
 	/* What is shared with the host is never encrypted (SEV, TDX). */
-	if (!idev->pages)
+	if (!idev->memory.pages)
 		prot = pgprot_decrypted(prot);
 	vma->vm_ops = &region_vm_ops;
 	vma->vm_page_prot = prot;
@@ -261,28 +269,28 @@ static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 }
 
 /* @file is that of the node, or NULL: then there is only the region to map. */
-static int map(struct ivshmem_device *idev, struct ivshmem_file *file,
+static int map(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
 	       struct vm_area_struct *vma)
 {
 	int ret;
 
-	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
+	if (ivshmem_chardev_gone(chardev))
 		return -ENODEV;
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 
-	vma->vm_private_data = idev;
+	vma->vm_private_data = chardev;
 	if (file && vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
 		ret = map_registers(file, vma);
 	else
-		ret = map_region(idev, vma);
+		ret = map_region(chardev->idev, vma);
 	if (ret)
 		return ret;
 	vm_flags_clear(vma, VM_MAYEXEC);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	trace_ivshmem_map(idev->minor, vma);
+	trace_ivshmem_map(chardev->idev->number, vma);
 	return 0;
 }
 
@@ -290,15 +298,15 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 {
 	struct ivshmem_file *file = filp->private_data;
 
-	return map(file->idev, file, vma);
+	return map(file->chardev, file, vma);
 }
 
 static int mapping_release(struct inode *inode, struct file *filp)
 {
-	struct ivshmem_device *idev = filp->private_data;
-	struct module *owner = idev->transport->owner;
+	struct ivshmem_chardev *chardev = filp->private_data;
+	struct module *owner = chardev->cdev.owner;
 
-	put_device(&idev->dev);
+	put_device(&chardev->dev);
 	module_put(owner);
 	return 0;
 }
@@ -312,7 +320,7 @@ static const struct file_operations mapping_fops = {
 
 /**
  * ivshmem_mmap_region() - map the region through a file of sysfs
- * @idev: the device
+ * @chardev: the character device
  * @vma: the mapping; it gets another file
  *
  * kernfs would put its own operations around region_vm_ops. They allow no close, keep
@@ -322,21 +330,21 @@ static const struct file_operations mapping_fops = {
  *
  * Return: 0 or a negative errno
  */
-int ivshmem_mmap_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
+int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma)
 {
 	struct file *filp;
 	int ret;
 
-	if (!try_module_get(idev->transport->owner))
+	if (!try_module_get(chardev->cdev.owner))
 		return -ENODEV;
-	filp = anon_inode_getfile(dev_name(&idev->dev), &mapping_fops, idev, O_RDWR);
+	filp = anon_inode_getfile(dev_name(&chardev->dev), &mapping_fops, chardev, O_RDWR);
 	if (IS_ERR(filp)) {
-		module_put(idev->transport->owner);
+		module_put(chardev->cdev.owner);
 		return PTR_ERR(filp);
 	}
-	get_device(&idev->dev);
-	filp->f_mapping = idev->inode->i_mapping;
-	ret = map(idev, NULL, vma);
+	get_device(&chardev->dev);
+	filp->f_mapping = chardev->node->inode->i_mapping;
+	ret = map(chardev, NULL, vma);
 	if (!ret)
 		vma_set_file(vma, filp);
 	fput(filp);

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmem: init and exit of the module, its parameters and its class
+ * ivshmem: init and exit of the module, and its parameters
  *
- * insmod and modprobe call ivshmem_init(): it reserves device numbers, creates
- * the class /sys/class/ivshmem and registers the PCI driver. The PCI core then
- * calls probe in pci.c for each device, now or at hotplug. rmmod calls
+ * insmod and modprobe call ivshmem_init(): it creates the bus and the character
+ * device driver, and registers the PCI driver. The PCI core then calls probe in
+ * pci.c for each device, now or at hotplug. rmmod calls
  * ivshmem_exit(), but only while no node is open or mapped.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
-#include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include "core.h"
+#include "../pci/pci.h"
 
-#define IVSHMEM_MINORS	1024
 #define IVSHMEM_FS_MAGIC	0x6976736d	/* "ivsm" */
 
 const char * const ivshmem_cache_names[] = { "wb", "wc", "uc" };
@@ -56,25 +55,6 @@ MODULE_PARM_DESC(cache, "Cache attribute of regions: wb (write-back, default), w
 module_param_named(map_registers, ivshmem_map_registers, bool, 0444);
 MODULE_PARM_DESC(map_registers, "Let programs with write access map the register page, to ring without a system call (default: Y)");
 
-struct class ivshmem_class = {
-	.name = "ivshmem",
-	.pm = &ivshmem_pm_ops,
-	.shutdown_pre = ivshmem_device_shutdown,
-};
-
-dev_t ivshmem_first_devt;
-static DEFINE_IDA(ivshmem_minors);
-
-int ivshmem_minor_get(void)
-{
-	return ida_alloc_max(&ivshmem_minors, IVSHMEM_MINORS - 1, GFP_KERNEL);
-}
-
-void ivshmem_minor_put(int minor)
-{
-	ida_free(&ivshmem_minors, minor);
-}
-
 /*
  * A node can exist in several places (containers, mknod), each with its own inode.
  * To find all mappings of a device, they are kept in one inode per device, from an
@@ -111,21 +91,21 @@ static int __init ivshmem_init(void)
 		ret = PTR_ERR(ivshmem_mnt);
 		goto err_event;
 	}
-	ret = alloc_chrdev_region(&ivshmem_first_devt, 0, IVSHMEM_MINORS, "ivshmem");
+	ret = ivshmem_bus_init();
 	if (ret)
 		goto err_mount;
-	ret = class_register(&ivshmem_class);
+	ret = ivshmem_chardev_init();
 	if (ret)
-		goto err_chrdev;
+		goto err_bus;
 	ret = ivshmem_pci_init();
 	if (ret)
-		goto err_class;
+		goto err_chardev;
 	return 0;
 
-err_class:
-	class_unregister(&ivshmem_class);
-err_chrdev:
-	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
+err_chardev:
+	ivshmem_chardev_exit();
+err_bus:
+	ivshmem_bus_exit();
 err_mount:
 	kern_unmount(ivshmem_mnt);
 err_event:
@@ -137,8 +117,8 @@ module_init(ivshmem_init);
 static void __exit ivshmem_exit(void)
 {
 	ivshmem_pci_exit();
-	class_unregister(&ivshmem_class);
-	unregister_chrdev_region(ivshmem_first_devt, IVSHMEM_MINORS);
+	ivshmem_chardev_exit();
+	ivshmem_bus_exit();
 	kern_unmount(ivshmem_mnt);
 	ivshmem_event_exit();
 }

@@ -31,8 +31,6 @@ static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
  * @idev: not registered yet
  * @nr: 0 to IVSHMEM_MAX_VECTORS
  *
- * The transport may lower idev->nr_vectors afterwards.
- *
  * Return: 0 or -ENOMEM
  */
 int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
@@ -53,6 +51,17 @@ int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 
+/**
+ * ivshmem_device_limit_vectors() - use fewer vectors, as there are not enough interrupts
+ * @idev: not registered yet
+ * @nr: at most what ivshmem_device_set_vectors() was given
+ */
+void ivshmem_device_limit_vectors(struct ivshmem_device *idev, unsigned int nr)
+{
+	idev->nr_vectors = nr;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_limit_vectors);
+
 /* Called when the last reference to the device is dropped. */
 void ivshmem_peers_free(struct ivshmem_device *idev)
 {
@@ -60,53 +69,52 @@ void ivshmem_peers_free(struct ivshmem_device *idev)
 	if (idev->peer)
 		ivshmem_events_end(idev->peer);
 	kvfree(idev->peer);
-	kfree(idev->vector_attrs);
 	kvfree(idev->counters);
 }
 
 /**
- * ivshmem_peer_join() - give an open file its peer and queue
- * @file: being opened, with its user
+ * ivshmem_peer_join() - get a peer for an open file, or for the driver of a node
+ * @idev: the device
+ * @result: out: the peer; that of the device if there is only one
  *
  * Return: 0; -ENOMEM; -EBUSY if all ids are taken
  */
-int ivshmem_peer_join(struct ivshmem_file *file)
+int ivshmem_peer_join(struct ivshmem_device *idev, struct ivshmem_peer **result)
 {
-	struct ivshmem_device *idev = file->idev;
+	struct ivshmem_peer *peer = idev->peer;
 	int ret;
 
-	file->peer = idev->peer;
-	file->queue = &file->user->queue;
-	if (file->peer)
+	*result = peer;
+	if (peer)
 		return 0;
-	file->peer = peer_alloc(idev, GFP_KERNEL_ACCOUNT);
-	if (!file->peer)
+	peer = peer_alloc(idev, GFP_KERNEL_ACCOUNT);
+	if (!peer)
 		return -ENOMEM;
-	ret = xa_alloc(&idev->peers, &file->peer->id, file->peer,
+	ret = xa_alloc(&idev->peers, &peer->id, peer,
 		       XA_LIMIT(0, IVSHMEM_MAX_PEER - IVSHMEM_RESERVED_IDS),
 		       GFP_KERNEL_ACCOUNT);
 	if (ret == -EBUSY && capable(CAP_SYS_RESOURCE))
-		ret = xa_alloc(&idev->peers, &file->peer->id, file->peer,
+		ret = xa_alloc(&idev->peers, &peer->id, peer,
 			       XA_LIMIT(0, IVSHMEM_MAX_PEER), GFP_KERNEL_ACCOUNT);
 	if (ret)
-		kvfree(file->peer);
+		kvfree(peer);
 	else
-		file->queue = &file->peer->queue;
+		*result = peer;
 	return ret;
 }
 
 /**
- * ivshmem_peer_leave() - take its peer from an open file
- * @file: being closed, without listeners
+ * ivshmem_peer_leave() - give back a peer
+ * @peer: without listeners
  */
-void ivshmem_peer_leave(struct ivshmem_file *file)
+void ivshmem_peer_leave(struct ivshmem_peer *peer)
 {
-	if (file->peer == file->idev->peer)
+	if (peer == peer->idev->peer)
 		return;
-	xa_erase(&file->idev->peers, file->peer->id);
-	ivshmem_events_end(file->peer);
+	xa_erase(&peer->idev->peers, peer->id);
+	ivshmem_events_end(peer);
 	/* Another task may be ringing it. */
-	kvfree_rcu(file->peer, rcu);
+	kvfree_rcu(peer, rcu);
 }
 
 /* The id that others ring; called inside the device. */

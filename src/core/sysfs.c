@@ -10,15 +10,20 @@
 #include <linux/slab.h>
 #include "core.h"
 
+static struct ivshmem_chardev *to_chardev(struct device *dev)
+{
+	return container_of(dev, struct ivshmem_chardev, dev);
+}
+
 static struct ivshmem_device *to_idev(struct device *dev)
 {
-	return container_of(dev, struct ivshmem_device, dev);
+	return to_chardev(dev)->idev;
 }
 
 static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "%zu\n", to_idev(dev)->size);
+	return sysfs_emit(buf, "%zu\n", to_idev(dev)->memory.size);
 }
 static DEVICE_ATTR_RO(size);
 
@@ -32,7 +37,7 @@ static ssize_t id_show(struct device *dev, struct device_attribute *attr,
 	/* Then each open file has its own id. */
 	if (!idev->peer)
 		return sysfs_emit(buf, "unknown\n");
-	ret = ivshmem_access_begin(idev, &idx);
+	ret = ivshmem_chardev_begin(to_chardev(dev), &idx);
 	if (ret)
 		return ret;
 	id = ivshmem_peer_id(idev->peer);
@@ -53,7 +58,7 @@ static DEVICE_ATTR_RO(vectors);
 static ssize_t cache_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	return sysfs_emit(buf, "%s\n", ivshmem_cache_names[to_idev(dev)->cache]);
+	return sysfs_emit(buf, "%s\n", ivshmem_cache_names[to_idev(dev)->memory.cache]);
 }
 static DEVICE_ATTR_RO(cache);
 
@@ -97,14 +102,14 @@ static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr
 
 static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n, bool write)
 {
-	struct ivshmem_device *idev = to_idev(kobj_to_dev(kobj));
+	struct ivshmem_chardev *chardev = to_chardev(kobj_to_dev(kobj));
 	int idx, ret;
 
-	ret = ivshmem_access_begin(idev, &idx);
+	ret = ivshmem_chardev_begin(chardev, &idx);
 	if (ret)
 		return ret;
-	ivshmem_region_copy(idev, pos, buf, n, write);
-	ivshmem_access_end(idev, idx);
+	ivshmem_region_copy(chardev->idev, pos, buf, n, write);
+	ivshmem_access_end(chardev->idev, idx);
 	return n;
 }
 
@@ -127,45 +132,46 @@ static int region_mmap(struct file *filp, struct kobject *kobj,
 		       BIN_MMAP_CONST struct bin_attribute *attr,
 		       struct vm_area_struct *vma)
 {
-	return ivshmem_mmap_region(to_idev(kobj_to_dev(kobj)), vma);
+	return ivshmem_mmap_region(to_chardev(kobj_to_dev(kobj)), vma);
 }
 
 /* The region as a file, for programs that map a path as far as stat() says. */
-static void region_prepare(struct ivshmem_device *idev)
+static void region_prepare(struct ivshmem_chardev *chardev)
 {
-	struct bin_attribute *attr = &idev->region_attr;
+	struct bin_attribute *attr = &chardev->region_attr;
 
 	sysfs_bin_attr_init(attr);
 	attr->attr.name = "region";
 	attr->attr.mode = 0600;
-	attr->size = idev->size;
+	attr->size = chardev->node->size;
 	attr->read = region_read;
 	attr->write = region_write;
 	attr->mmap = region_mmap;
-	idev->region_attrs[0] = attr;
-	idev->region_group.bin_attrs = idev->region_attrs;
+	chardev->region_attrs[0] = attr;
+	chardev->region_group.bin_attrs = chardev->region_attrs;
 }
 
 /**
  * ivshmem_sysfs_prepare() - set the sysfs attributes of a device
- * @idev: with its vectors set, not registered yet
+ * @chardev: not registered yet
  *
  * Return: 0 or -ENOMEM
  */
-int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
+int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
 {
+	struct ivshmem_device *idev = chardev->idev;
 	unsigned int i;
 
-	region_prepare(idev);
-	idev->groups[0] = &device_group;
-	idev->groups[1] = &idev->region_group;
-	idev->dev.groups = idev->groups;
+	region_prepare(chardev);
+	chardev->groups[0] = &device_group;
+	chardev->groups[1] = &chardev->region_group;
+	chardev->dev.groups = chardev->groups;
 	if (!idev->nr_vectors)
 		return 0;
 
-	idev->vector_attrs = kcalloc(idev->nr_vectors + 1,
-				     sizeof(*idev->vector_attrs), GFP_KERNEL);
-	if (!idev->vector_attrs)
+	chardev->vector_attrs = kcalloc(idev->nr_vectors + 1,
+				     sizeof(*chardev->vector_attrs), GFP_KERNEL);
+	if (!chardev->vector_attrs)
 		return -ENOMEM;
 	for (i = 0; i < idev->nr_vectors; i++) {
 		struct device_attribute *attr = &idev->counters[i].attr;
@@ -174,10 +180,10 @@ int ivshmem_sysfs_prepare(struct ivshmem_device *idev)
 		attr->attr.name = idev->counters[i].name;
 		attr->attr.mode = 0444;
 		attr->show = interrupts_show;
-		idev->vector_attrs[i] = &attr->attr;
+		chardev->vector_attrs[i] = &attr->attr;
 	}
-	idev->vector_group.name = "interrupts";
-	idev->vector_group.attrs = idev->vector_attrs;
-	idev->groups[2] = &idev->vector_group;
+	chardev->vector_group.name = "interrupts";
+	chardev->vector_group.attrs = chardev->vector_attrs;
+	chardev->groups[2] = &chardev->vector_group;
 	return 0;
 }

@@ -16,7 +16,7 @@
 
 #include <linux/mm_types.h>
 #include <linux/tracepoint.h>
-#include "transport.h"
+#include "core.h"
 
 DECLARE_EVENT_CLASS(ivshmem_device_class,
 		    TP_PROTO(int device),
@@ -86,11 +86,11 @@ DECLARE_EVENT_CLASS(ivshmem_setup_class,
 				     __field(u64, size)
 				     __field(unsigned int, vectors)
 		    ),
-		    TP_fast_assign(__entry->device = idev->minor;
-				   strscpy(__entry->parent, idev->dev.parent ?
-					   dev_name(idev->dev.parent) : "", 32);
-				   __entry->phys = idev->phys;
-				   __entry->size = idev->size;
+		    TP_fast_assign(__entry->device = idev->number;
+				   strscpy(__entry->parent, idev->parent ?
+					   dev_name(idev->parent) : "", 32);
+				   __entry->phys = idev->memory.phys;
+				   __entry->size = idev->memory.size;
 				   __entry->vectors = idev->nr_vectors;
 		    ),
 		    TP_printk("device=%d parent=%s phys=0x%llx size=%llu vectors=%u",

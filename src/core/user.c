@@ -26,12 +26,12 @@ static kuid_t counted_uid(void)
 	return uid;
 }
 
-static struct ivshmem_user *lookup_user(struct ivshmem_device *idev, kuid_t uid)
+static struct ivshmem_user *lookup_user(struct ivshmem_chardev *chardev, kuid_t uid)
 {
 	struct ivshmem_user *user;
 
-	lockdep_assert_held(&idev->users_lock);
-	list_for_each_entry(user, &idev->users, node)
+	lockdep_assert_held(&chardev->users_lock);
+	list_for_each_entry(user, &chardev->users, node)
 		if (uid_eq(user->uid, uid))
 			return user;
 	return NULL;
@@ -44,11 +44,11 @@ static bool over_limits(void)
 
 /**
  * ivshmem_user_get() - count an open file
- * @idev: its device
+ * @chardev: what is opened
  *
  * Return: the caller's user; -EUSERS if it has too many files; -ENOMEM
  */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev)
 {
 	/* Before the lock: it may wait for the caller's memory cgroup. */
 	struct ivshmem_user *user, *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
@@ -56,38 +56,36 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_device *idev)
 	if (!new)
 		return ERR_PTR(-ENOMEM);
 	new->uid = counted_uid();
-	ivshmem_queue_begin(&new->queue, idev->peer);
-	mutex_lock(&idev->users_lock);
-	user = lookup_user(idev, new->uid);
+	ivshmem_queue_begin(&new->queue, chardev->idev->peer);
+	mutex_lock(&chardev->users_lock);
+	user = lookup_user(chardev, new->uid);
 	if (!user) {
-		list_add(&new->node, &idev->users);
+		list_add(&new->node, &chardev->users);
 		swap(user, new);
 	}
 	if (user->files >= IVSHMEM_USER_FILES && !over_limits())
 		user = ERR_PTR(-EUSERS);
 	else
 		user->files++;
-	ivshmem_irqs_update(idev);
-	mutex_unlock(&idev->users_lock);
+	mutex_unlock(&chardev->users_lock);
 	kfree(new);
 	return user;
 }
 
 /**
  * ivshmem_user_put() - stop counting a file that is closed
- * @idev: its device
+ * @chardev: what is opened
  * @user: as ivshmem_user_get() returned it
  */
-void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
+void ivshmem_user_put(struct ivshmem_chardev *chardev, struct ivshmem_user *user)
 {
 	bool last;
 
-	mutex_lock(&idev->users_lock);
+	mutex_lock(&chardev->users_lock);
 	last = !--user->files;
 	if (last)
 		list_del(&user->node);
-	ivshmem_irqs_update(idev);
-	mutex_unlock(&idev->users_lock);
+	mutex_unlock(&chardev->users_lock);
 	if (!last)
 		return;
 	ivshmem_queue_end(&user->queue);

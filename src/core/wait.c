@@ -65,7 +65,7 @@ static bool waiter_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_waiter *wr = container_of(l, struct ivshmem_waiter, listener);
 
-	trace_ivshmem_wake(wr->file->idev->minor, wr->vec->number);
+	trace_ivshmem_wake(wr->file->idev->number, wr->vec->number);
 	wake_up_process(wr->task);
 	return true;
 }
@@ -87,7 +87,7 @@ static int check_word(const struct ivshmem_file *file, const struct ivshmem_wait
 {
 	if (!(w->flags & IVSHMEM_WAIT_WORD))
 		return w->offset || w->expected ? -EINVAL : 0;
-	if (w->offset % sizeof(u32) || w->offset >= file->idev->size)
+	if (w->offset % sizeof(u32) || w->offset >= file->idev->memory.size)
 		return -EINVAL;
 	return file->mode & FMODE_READ ? 0 : -EACCES;
 }
@@ -143,7 +143,7 @@ static bool any_signalled(const struct ivshmem_waiter *wr)
 /* Does the word differ from the expected value? Called inside the device. */
 static bool word_changed(const struct ivshmem_waiter *wr)
 {
-	const u32 *word = wr->file->idev->mem + wr->w->offset;
+	const u32 *word = wr->file->idev->memory.mem + wr->w->offset;
 
 	return wr->w->flags & IVSHMEM_WAIT_WORD &&
 	       READ_ONCE(*word) != wr->w->expected;
@@ -158,13 +158,13 @@ static int wait_look(const struct ivshmem_waiter *wr)
 	struct ivshmem_device *idev = wr->file->idev;
 	int idx, ret;
 
-	if (READ_ONCE(idev->state) == IVSHMEM_UNREGISTERED)
+	if (ivshmem_chardev_gone(wr->file->chardev))
 		return -ENODEV;
 	if (any_signalled(wr))
 		return 1;
 	if (!(wr->w->flags & IVSHMEM_WAIT_WORD))
 		return 0;
-	ret = ivshmem_access_try(idev, &idx);
+	ret = ivshmem_chardev_try(wr->file->chardev, &idx);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = word_changed(wr);
@@ -180,7 +180,7 @@ static int wait_spin(const struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
 	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
-	int idx, i, ret = ivshmem_access_try(idev, &idx);
+	int idx, i, ret = ivshmem_chardev_try(wr->file->chardev, &idx);
 
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
@@ -193,6 +193,7 @@ static int wait_spin(const struct ivshmem_waiter *wr)
 		}
 	} while (!ret && !need_resched() && !signal_pending(current) &&
 		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
+		 !ivshmem_chardev_gone(wr->file->chardev) &&
 		 ktime_before(ktime_get(), end));
 	ivshmem_access_end(idev, idx);
 	return ret;
@@ -476,12 +477,13 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		w->vector = array_index_nospec(w->vector, nr);
 		wr.vec = &file->peer->vectors[w->vector];
 	}
+	w->offset = array_index_nospec((size_t)w->offset, file->idev->memory.size);
 	w->count = 0;
 	w->signalled_vector = 0;
 	w->result = 0;
-	trace_ivshmem_wait_begin(file->idev->minor, w);
+	trace_ivshmem_wait_begin(file->idev->number, w);
 	ret = wait_run(&wr, filp, uw);
-	trace_ivshmem_wait_end(file->idev->minor, ret, w->signalled_vector, w->count);
+	trace_ivshmem_wait_end(file->idev->number, ret, w->signalled_vector, w->count);
 	kfree(wr.set);
 	return ret;
 }

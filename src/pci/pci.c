@@ -12,8 +12,10 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/security.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
-#include "core.h"
+#include "pci.h"
+#include "transport.h"
 
 #define IVSHMEM_PCI_DEVICE	0x1110
 #define IVSHMEM_PCI_REVISION	1
@@ -42,17 +44,18 @@ struct ivshmem_pci {
 	char (*irq_names)[40];
 };
 
-static void pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+static int pci_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
-	struct ivshmem_pci *ip = idev->priv;
+	struct ivshmem_pci *ip = ivshmem_device_priv(idev);
 
 	/* writel() orders earlier writes to the region before the doorbell. */
 	writel(IVSHMEM_DOORBELL(peer, vector), ip->registers + REG_DOORBELL);
+	return 0;
 }
 
 static u32 pci_id(struct ivshmem_device *idev)
 {
-	struct ivshmem_pci *ip = idev->priv;
+	struct ivshmem_pci *ip = ivshmem_device_priv(idev);
 	u32 id = readl(ip->registers + REG_IVPOSITION);
 
 	return id > IVSHMEM_MAX_PEER ? IVSHMEM_ID_UNKNOWN : id;
@@ -108,10 +111,11 @@ static int request_interrupts(struct ivshmem_pci *ip)
 		return -ENOMEM;
 	for (want = offered; want && got <= 0; want /= 2)
 		got = try_interrupts(ip, want);
-	ip->idev->nr_vectors = max(got, 0);
+	got = max(got, 0);
+	ivshmem_device_limit_vectors(ip->idev, got);
 	if (got < offered)
-		pci_warn(ip->pdev, "got %u of %d interrupt vectors\n",
-			 ip->idev->nr_vectors, offered);
+		pci_warn(ip->pdev, "got %d of %d interrupt vectors\n",
+			 got, offered);
 	return 0;
 }
 
@@ -126,7 +130,7 @@ static void claim_register_page(struct ivshmem_pci *ip)
 	phys_addr_t start = pci_resource_start(ip->pdev, BAR_REGISTERS);
 	resource_size_t len = pci_resource_len(ip->pdev, BAR_REGISTERS);
 
-	if (!ivshmem_map_registers || !ip->idev->can_ring || !PAGE_ALIGNED(start))
+	if (!ivshmem_map_registers || !ip->pdev->msix_cap || !PAGE_ALIGNED(start))
 		return;
 	if (len < PAGE_SIZE) {
 		ip->rest_of_page = (struct resource) {
@@ -141,7 +145,7 @@ static void claim_register_page(struct ivshmem_pci *ip)
 			return;
 		}
 	}
-	ip->idev->registers_phys = start;
+	ivshmem_device_set_registers(ip->idev, start);
 }
 
 static void release_register_page(struct ivshmem_pci *ip)
@@ -256,7 +260,8 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 		goto err_regions;
 	}
 	ip->idev = idev;
-	idev->can_ring = pdev->msix_cap;
+	if (pdev->msix_cap)
+		ivshmem_device_set_doorbell(idev);
 
 	ret = map_device(ip);
 	if (ret)
@@ -281,7 +286,7 @@ err_interrupts:
 err_unmap:
 	unmap_device(ip);
 err_put:
-	put_device(&idev->dev);
+	ivshmem_device_put(idev);
 err_regions:
 	pci_clear_master(pdev);
 	pci_release_regions(pdev);
@@ -302,7 +307,7 @@ static void ivshmem_pci_remove(struct pci_dev *pdev)
 	release_register_page(ip);
 	free_interrupts(ip);
 	unmap_device(ip);
-	put_device(&idev->dev);
+	ivshmem_device_put(idev);
 	pci_clear_master(pdev);
 	pci_release_regions(pdev);
 	pci_disable_device(pdev);

@@ -202,7 +202,7 @@ static ssize_t device_enable_store(struct config_item *item, const char *page,
 DEVICE_SHOW(enable, "%d", !!config->idev)
 CONFIGFS_ATTR(device_, enable);
 
-DEVICE_SHOW(device, "%s", config->idev ? dev_name(&config->idev->dev) : "")
+DEVICE_SHOW(device, "%s", config->idev ? ivshmem_device_name(config->idev) : "")
 CONFIGFS_ATTR_RO(device_, device);
 
 DEVICE_SHOW(reason, "%s", config->spec.reason)

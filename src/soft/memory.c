@@ -64,12 +64,13 @@ static void memory_uncharge(struct memory *memory)
 	spin_unlock(&used_lock);
 }
 
-static void memory_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+static int memory_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
 	ivshmem_peer_ring(idev, peer, vector);
+	return 0;
 }
 
-static const struct ivshmem_transport memory_transport = {
+const struct ivshmem_transport soft_memory_transport = {
 	.owner = THIS_MODULE,
 	.peer_per_file = true,
 	.ring = memory_ring,
@@ -178,12 +179,13 @@ struct ivshmem_device *soft_memory_prepare(struct device *parent,
 	memory = memory_new(spec);
 	if (IS_ERR(memory))
 		return ERR_CAST(memory);
-	idev = ivshmem_device_alloc(parent, &memory_transport, memory);
+	idev = ivshmem_device_alloc(parent, &soft_memory_transport, memory);
 	if (IS_ERR(idev)) {
 		memory_free(memory);
 		return idev;
 	}
-	idev->can_ring = spec->vectors;
+	if (spec->vectors)
+		ivshmem_device_set_doorbell(idev);
 	ret = ivshmem_device_set_name(idev, spec->name);
 	if (ret)
 		goto err_drop;
@@ -206,9 +208,9 @@ err_drop:
  */
 void soft_memory_drop(struct ivshmem_device *idev)
 {
-	struct memory *memory = idev->priv;
+	struct memory *memory = ivshmem_device_priv(idev);
 
 	ivshmem_device_unmap(idev);
-	put_device(&idev->dev);
+	ivshmem_device_put(idev);
 	memory_free(memory);
 }

@@ -100,7 +100,7 @@ struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spe
  */
 void soft_drop(struct ivshmem_device *idev)
 {
-	if (idev->pages)
+	if (ivshmem_device_transport(idev) == &soft_memory_transport)
 		soft_memory_drop(idev);
 	else
 		soft_window_drop(idev);

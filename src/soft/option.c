@@ -133,7 +133,7 @@ void __init soft_option_register(void)
 			made[kept++] = made[i];
 			continue;
 		}
-		pr_err("%s: cannot register device: %d\n", made[i]->name, ret);
+		pr_err("%s: cannot register device: %d\n", devices[i], ret);
 		soft_drop(made[i]);
 	}
 	nr_made = kept;

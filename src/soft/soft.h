@@ -64,6 +64,7 @@ void soft_window_drop(struct ivshmem_device *idev);
 
 /* memory.c */
 #define SOFT_DEFAULT_VECTORS	4
+extern const struct ivshmem_transport soft_memory_transport;
 struct ivshmem_device *soft_memory_prepare(struct device *parent,
 					   struct soft_spec *spec);
 void soft_memory_drop(struct ivshmem_device *idev);

@@ -36,12 +36,13 @@ struct window {
 	void __iomem *doorbell;
 };
 
-static void window_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+static int window_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
-	struct window *window = idev->priv;
+	struct window *window = ivshmem_device_priv(idev);
 
 	/* writel() orders earlier writes to the region before the doorbell. */
 	writel(IVSHMEM_DOORBELL(peer, vector), window->doorbell);
+	return 0;
 }
 
 /* There is no IVPosition register. */
@@ -137,7 +138,7 @@ static int window_map(struct window *window, struct soft_spec *spec)
 		if (!window->doorbell)
 			return soft_refuse(spec, -ENOMEM, "cannot map doorbell 0x%llx",
 					   spec->doorbell);
-		window->idev->can_ring = true;
+		ivshmem_device_set_doorbell(window->idev);
 	}
 	ret = ivshmem_device_map(window->idev, spec->address, spec->size);
 	if (ret)
@@ -226,10 +227,10 @@ err_drop:
  */
 void soft_window_drop(struct ivshmem_device *idev)
 {
-	struct window *window = idev->priv;
+	struct window *window = ivshmem_device_priv(idev);
 
 	ivshmem_device_free_irqs(idev);
 	window_unmap(window);
-	put_device(&idev->dev);
+	ivshmem_device_put(idev);
 	kfree(window);
 }

@@ -27,7 +27,7 @@
 #define SIZE (4 << 20)
 #define LAST 100
 
-static int fd = -1, made = -1, bind_fd, enable_fd, event_fd;
+static int fd = -1, made = -1, bind_fd, enable_fd, event_fd, region_fd;
 static void *map;
 
 static int insert(const char *path, const char *parameters)
@@ -172,17 +172,22 @@ static void close_made(void)
 }
 
 /* Map and touch both ends; the kernel faults again if it finds no page table. */
-static int map_at(off_t offset, size_t length)
+static int map_file(int file, off_t offset, size_t length)
 {
 	volatile char *p;
 
-	map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, offset);
 	if (map == MAP_FAILED)
 		return -errno;
 	p = map;
 	(void)p[0];
 	(void)p[length - 1];
 	return 0;
+}
+
+static int map_at(off_t offset, size_t length)
+{
+	return map_file(fd, offset, length);
 }
 
 static int map_page(void)
@@ -203,6 +208,11 @@ static int map_all(void)
 static void unmap_all(void)
 {
 	munmap(map, SIZE);
+}
+
+static int map_region(void)
+{
+	return map_file(region_fd, 0, SIZE);
 }
 
 static int map_registers(void)
@@ -421,6 +431,7 @@ static const struct operation using[] = {
 	{ "open", file_open, open_check, close_made, false, 0, 0 },
 	{ "map a page", map_page, NULL, unmap_page, false, 0, 0 },
 	{ "map all", map_all, NULL, unmap_all, false, 0, 0 },
+	{ "map all through sysfs", map_region, NULL, unmap_all, false, 0, 0 },
 	{ "map the registers", map_registers, NULL, unmap_page, false, 0, 0 },
 	{ "INFO", ioctl_info, NULL, NULL, false, 0, 0 },
 	{ "RING", ioctl_ring, NULL, NULL, false, 0, 0 },
@@ -475,6 +486,7 @@ static void test_device(void)
 		tap_bail("probe: %s", strerror(errno));
 	close(bind_fd);
 	fd = dev_open();
+	region_fd = dev_open_at(CLASS "ivshmem0/region", O_RDWR);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	FAIL_ALL(using);
 	if (map_all())
@@ -484,6 +496,7 @@ static void test_device(void)
 	FAIL_ALL(mapped);
 	unmap_all();
 	close(event_fd);
+	close(region_fd);
 	close(fd);
 }
 

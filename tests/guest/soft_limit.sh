@@ -8,8 +8,9 @@
 config=/sys/kernel/config/ivshmem
 page=$(awk '/^KernelPageSize/ { print $2; exit }' /proc/self/smaps)
 memory=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
-half=$((memory / page / 2 * page))
-third=$((half / 3 / page * page + page))	# two of them fit
+pages=$((memory / page / 2))
+half=$((pages * page))
+third=$(((pages / 3 + 1) * page))	# two of them fit
 tries=$([ -n "$RIG_QUICK" ] && echo 3 || echo 20)
 
 # add NAME KIB: a description that can be enabled
@@ -17,7 +18,7 @@ add() {
 	mkdir "$config/$1" && echo "$2K" >"$config/$1/size"
 }
 
-enable() {
+switch_on() {
 	sh -c "echo 1 2>/dev/null >$config/$1/enable"
 }
 
@@ -26,14 +27,14 @@ whole() {
 	add all $((half + page))
 	tap_ok "$1: a page more than half is refused" sh -c "! echo 1 2>/dev/null >$config/all/enable"
 	echo ${half}K >$config/all/size
-	tap_ok "$1: half is not" enable all
+	tap_ok "$1: half is not" switch_on all
 	rmdir $config/all
 }
 
 # race: eight at once; prints how many there are then
 race() {
 	for i in 1 2 3 4 5 6 7 8; do
-		enable $i 2>/dev/null &
+		switch_on $i 2>/dev/null &
 	done
 	wait
 	cat $config/[1-8]/enable | grep -c 1
@@ -46,16 +47,16 @@ whole "at first"
 add one "$third"
 add two "$third"
 add three "$third"
-tap_ok "the first third" enable one
-tap_ok "the second third" enable two
+tap_ok "the first third" switch_on one
+tap_ok "the second third" switch_on two
 tap_eq "the last one gets ENOMEM" "$(sh -c "echo 1 >$config/three/enable" 2>&1 | grep -o 'allocate memory')" \
 	"allocate memory"
 tap_ok "it says how much is in use" grep -q " use $((2 * third)) of $half KiB" $config/three/reason
 tap_ok "and what to do" grep -q "remove one or choose a smaller size" $config/three/reason
 echo $((half - 2 * third))K >$config/three/size
-tap_ok "the rest can be had" enable three
+tap_ok "the rest can be had" switch_on three
 echo 0 >$config/two/enable
-tap_ok "what was disabled can be enabled again" enable two
+tap_ok "what was disabled can be enabled again" switch_on two
 exec 4<>/dev/ivshmem0
 rmdir $config/one $config/two $config/three
 whole "while the file of a removed device is open"

@@ -76,7 +76,8 @@ done
 
 # The kernel is on node 0, so less than half of the memory is left there.
 there=$(taken 1)
-refused "node 0 has less than" size=$(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) / 8 * 4))K node=0
+half=$(awk '/^MemTotal/ { printf "%d", $2 / 2 }' /proc/meminfo)
+refused "node 0 has less than" size=$((half - half % 64))K node=0
 tap_ok "the other one does not help out" [ $(($(taken 1) - there)) -lt $((pages / 2)) ]
 rmmod ivshmem_soft
 

@@ -144,8 +144,8 @@ static int user_sysfs_toucher(struct user *u)
 
 	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/region", basename(u->path));
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	munmap((void *)u->map, u->info.size);
-	u->map = mmap(NULL, u->info.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	munmap((void *)u->map, u->size);
+	u->map = mmap(NULL, u->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (u->map == MAP_FAILED)
 		return 3;
 	close(fd);
@@ -268,10 +268,10 @@ static int user_splicer(struct user *u)
 		return 1;
 	user_ready(u);
 	for (;; u->seat->turns++) {
-		off_t from = u->info.size / 4, to = u->info.size / 2;
+		off_t from = u->size / 4, to = u->size / 2;
 
 		ret = result(splice(u->fd, &from, ends[1], NULL, 32 << 10, 0));
-		while (ret > 0 && to - u->info.size / 2 < from - u->info.size / 4)
+		while (ret > 0 && to - u->size / 2 < from - u->size / 4)
 			ret = result(splice(ends[0], NULL, u->fd, &to, 32 << 10, 0));
 		if (ret <= 0)
 			break;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handlers of vectors: doorbells for drivers of nodes
+ *
+ * A handler is called first when its vector is signalled, in the interrupt. It can be
+ * masked as NAPI wants it: the handler masks the vector and schedules the work, and the
+ * work unmasks it at its end, and goes on if a doorbell came in between.
+ */
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include "core.h"
+
+/* The peer whose vectors the driver of a node handles. */
+static int get_peer(struct ivshmem_node *node)
+{
+	struct ivshmem_handler *handlers;
+	struct ivshmem_peer *peer;
+	int ret;
+
+	if (node->peer)
+		return 0;
+	handlers = kvcalloc(node->idev->nr_vectors, sizeof(*handlers), GFP_KERNEL);
+	if (!handlers)
+		return -ENOMEM;
+	ret = ivshmem_peer_join(node->idev, &peer);
+	if (ret) {
+		kvfree(handlers);
+		return ret;
+	}
+	rcu_assign_pointer(peer->handlers, handlers);
+	node->peer = peer;
+	ivshmem_irqs_get(node->idev);
+	return 0;
+}
+
+/* The handler of a vector; only for the driver that the node is bound to. */
+static struct ivshmem_handler *node_handler(struct ivshmem_node *node, unsigned int vector)
+{
+	struct ivshmem_handler *handlers = rcu_dereference_protected(node->peer->handlers, 1);
+
+	return &handlers[array_index_nospec(vector, node->idev->nr_vectors)];
+}
+
+/**
+ * ivshmem_node_request_vector() - handle the doorbells of a vector
+ * @node: bound to the caller, which holds its device_lock (in probe, or a callback)
+ * @vector: below ivshmem_node_vectors()
+ * @handle: called in the interrupt handler, or by a peer on the same machine
+ * @data: its argument
+ *
+ * The vector is not masked.
+ *
+ * Return: 0; -EINVAL if there is no such vector; -EBUSY if it has a handler; -ENOMEM
+ */
+int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
+				void (*handle)(void *data), void *data)
+{
+	struct ivshmem_handler *h;
+	int ret;
+
+	device_lock_assert(&node->dev);
+	if (vector >= node->idev->nr_vectors)
+		return -EINVAL;
+	ret = get_peer(node);
+	if (ret)
+		return ret;
+	h = node_handler(node, vector);
+	if (h->handle)
+		return -EBUSY;
+	h->data = data;
+	h->masked = false;
+	h->seen = atomic64_read(&node->peer->vectors[vector].count);
+	smp_store_release(&h->handle, handle);
+	return 0;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_request_vector);
+
+/**
+ * ivshmem_node_free_vector() - stop to handle the doorbells of a vector
+ * @node: bound to the caller, which holds its device_lock
+ * @vector: with a handler
+ *
+ * The handler does not run on return.
+ */
+void ivshmem_node_free_vector(struct ivshmem_node *node, unsigned int vector)
+{
+	device_lock_assert(&node->dev);
+	WRITE_ONCE(node_handler(node, vector)->handle, NULL);
+	synchronize_rcu();
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_free_vector);
+
+/**
+ * ivshmem_node_mask() - stop to call the handler of a vector
+ * @node: bound to the caller
+ * @vector: with a handler
+ *
+ * May be called by the handler. On another processor it may be running still.
+ */
+void ivshmem_node_mask(struct ivshmem_node *node, unsigned int vector)
+{
+	struct ivshmem_handler *h = node_handler(node, vector);
+
+	WRITE_ONCE(h->seen, atomic64_read(&node->peer->vectors[vector].count));
+	WRITE_ONCE(h->masked, true);
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_mask);
+
+/**
+ * ivshmem_node_unmask() - call the handler of a vector again
+ * @node: bound to the caller
+ * @vector: masked
+ *
+ * Return: true if a doorbell came since the vector was masked. The handler was not called
+ * for it: the caller goes on with its work as if it had been
+ */
+bool ivshmem_node_unmask(struct ivshmem_node *node, unsigned int vector)
+{
+	struct ivshmem_handler *h = node_handler(node, vector);
+
+	WRITE_ONCE(h->masked, false);
+	smp_mb(); /* unmask first, look then: pairs with ivshmem_vector_signal() */
+	return atomic64_read(&node->peer->vectors[vector].count) != READ_ONCE(h->seen);
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
+
+/**
+ * ivshmem_handlers_free() - free all handlers of a node
+ * @node: being unbound from its driver; the caller holds its device_lock
+ */
+void ivshmem_handlers_free(struct ivshmem_node *node)
+{
+	struct ivshmem_peer *peer = node->peer;
+	struct ivshmem_handler *handlers;
+
+	if (!peer)
+		return;
+	ivshmem_irqs_put(node->idev);
+	handlers = rcu_dereference_protected(peer->handlers, 1);
+	rcu_assign_pointer(peer->handlers, NULL);
+	synchronize_rcu();
+	kvfree(handlers);
+	node->peer = NULL;
+	ivshmem_peer_leave(peer);
+}
