@@ -12,6 +12,7 @@
 
 #include "dev.h"
 #include "hostile.h"
+#include "pattern.h"
 
 #define PLACE	(256 << 10)	/* of the channel */
 #define HOSTILE	2		/* the guest that is */

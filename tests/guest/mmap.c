@@ -6,12 +6,12 @@
 /* rig: devices=plain,plain,plain,plain size=16M,4K,2044K,1G mem=2560 */
 /* rig: over=pci,window,memory */
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "dev.h"
+#include "guarded.h"
 
 #define DEVICES 4
 #define MIB (1UL << 20)
@@ -20,27 +20,6 @@
 
 static const char *path;
 static size_t size;		/* of the region */
-
-static sigjmp_buf escape;
-
-static void on_signal(int signal)
-{
-	siglongjmp(escape, signal);
-}
-
-/* Touch an address, in the main thread; gives the signal that ended it, or 0. */
-static int touch(volatile char *p, bool write)
-{
-	int caught = sigsetjmp(escape, 1);
-
-	if (caught)
-		return caught;
-	if (write)
-		*p = 1;
-	else
-		(void)*p;
-	return 0;
-}
 
 static void *map(int fd, int prot, int flags, size_t length, off_t offset)
 {
@@ -368,8 +347,7 @@ static void test_size(const char *node, size_t bytes)
 
 int main(void)
 {
-	signal(SIGSEGV, on_signal);
-	signal(SIGBUS, on_signal);
+	guard();
 	dev_each_size(DEVICES, test_size);
 	return tap_done();
 }

@@ -6,11 +6,11 @@
 /* rig: devices=doorbell vectors=4 size=4M smp=2 timeout=180 */
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 
+#include "guarded.h"
 #include "module.h"
 
 #define PROCESSES 3
@@ -21,30 +21,18 @@
 
 static volatile int shared_fd = -1;
 static volatile bool stop;
-static __thread sigjmp_buf escape;
-static __thread volatile bool armed;
 
-static void on_sigbus(int signal)
-{
-	if (!armed)
-		_exit(signal);
-	siglongjmp(escape, 1);
-}
-
-static void touch(int fd, unsigned int seed)
+static void map_and_touch(int fd, unsigned int seed)
 {
 	size_t wanted = PAGE << seed % 10, length = wanted < MIB4 ? wanted : MIB4;
-	volatile char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				seed % 2 ? 0 : MIB4 - length);
+	char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		       seed % 2 ? 0 : MIB4 - length);
 
 	if (p == MAP_FAILED)
 		return;
-	armed = true;
-	if (!sigsetjmp(escape, 1))
-		for (size_t i = 0; i < length; i += PAGE)
-			p[i] = i;
-	armed = false;
-	munmap((void *)p, length);
+	for (size_t i = 0; i < length && !touch(p + i, true); i += PAGE)
+		;
+	munmap(p, length);
 }
 
 static void wait_somehow(int fd, unsigned int seed)
@@ -75,7 +63,7 @@ static void one_operation(int fd, unsigned int seed)
 
 	switch (seed % 8) {
 	case 0:
-		touch(fd, seed / 8);
+		map_and_touch(fd, seed / 8);
 		break;
 	case 1:
 	case 2:
@@ -126,7 +114,7 @@ static void process(int number)
 {
 	pthread_t threads[THREADS];
 
-	signal(SIGBUS, on_sigbus);
+	guard();
 	signal(SIGIO, SIG_IGN);
 	signal(SIGALRM, SIG_IGN);
 	for (uintptr_t i = 0; i < THREADS; i++)

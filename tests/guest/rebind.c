@@ -150,7 +150,7 @@ static void test_crowd(void)
 
 int main(void)
 {
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	test_rebind();
 	test_numbers();
 	test_unload();

@@ -216,7 +216,7 @@ static void be_hungry(int ready)
 	const size_t size = 4 << 20;
 	int fd = dev_open();
 
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	if (places == MAP_FAILED || write(ready, "", 1) != 1)
 		_exit(1);
 	for (unsigned long i = 0;; i++) {

@@ -4,7 +4,6 @@
  * down, and with page tables of four levels.
  */
 /* rig: variants=nomsi,nosmp,lockdown,no5lvl devices=doorbell vectors=4 size=4M insmod=no */
-#include <signal.h>
 #include <sys/mount.h>
 
 #include "module.h"
@@ -105,7 +104,7 @@ int main(void)
 {
 	int fd;
 
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	tap_eq(module_load(), 0, "load");
 	lock_down();
 	fd = dev_open();

@@ -2,7 +2,6 @@
 /* The kinds of user in users.h. */
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -68,7 +67,7 @@ static int user_pieces(struct user *u)
 		{ map + 3 * quarter + page, quarter - page, true },
 	};
 	const int nr = sizeof(pieces) / sizeof(pieces[0]);
-	volatile int i, alive;	/* over a SIGBUS */
+	int i, alive;
 
 	if (munmap(map + quarter, page) ||
 	    mprotect(map + 2 * quarter, page, PROT_READ) ||
@@ -145,10 +144,9 @@ static int user_registers(struct user *u)
 		return user_read_toucher(u);
 	page = dev_map_at(u->fd, u->info.registers_offset, u->info.registers_size);
 	user_ready(u);
-	if (!sigsetjmp(user_escape, 1))
-		for (;; u->seat->turns++)
-			page[IVSHMEM_REG_DOORBELL / 4] =
-				IVSHMEM_DOORBELL(IVSHMEM_MAX_PEER, NOISY_VECTOR);
+	while (put_word(&page[IVSHMEM_REG_DOORBELL / 4],
+			IVSHMEM_DOORBELL(IVSHMEM_MAX_PEER, NOISY_VECTOR)))
+		u->seat->turns++;
 	return !user_gone(u->fd);
 }
 
