@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A 32-bit program's ioctls: the same structures by the compat entry of the
- * kernel, which int 0x80 reaches from a 64-bit program too.
+ * The ioctls of 32-bit programs. Their structures are the same, but they come through the
+ * kernel's compat entry, which a 64-bit program reaches by int 0x80.
  */
 /* rig: devices=doorbell vectors=2 size=1M over=pci,memory */
 #include "dev.h"
@@ -22,7 +22,7 @@ static long ioctl32(int fd, unsigned int cmd, void *arg)
 static void test_ioctls(void)
 {
 	int fd = dev_open();
-	/* Where a 32-bit pointer reaches. */
+	/* At an address that fits a 32-bit pointer. */
 	void *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	struct ivshmem_info *info = low;
@@ -36,23 +36,28 @@ static void test_ioctls(void)
 		tap_skip("32-bit ioctls", "this kernel runs no 32-bit programs");
 		return;
 	}
-	tap_eq(info->size, 1 << 20, "INFO");
+	tap_eq(info->size, 1 << 20, "a 32-bit INFO gives the size");
 	id = info->id;
-	if (!dev_interrupts(fd, "RING, WAIT and RING_WAIT"))
+	if (!dev_interrupts(fd, "32-bit RING, WAIT and RING_WAIT"))
 		return;
 	*r = (struct ivshmem_ring){ .peer = id, .vector = 1 };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "RING");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "a 32-bit RING");
 	*w = (struct ivshmem_wait){ .vector = 1, .timeout_ns = 5 * SECOND,
 				    .counts = (uintptr_t)counts, .ncounts = 2 };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT");
-	tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0, "its counts");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "a 32-bit WAIT");
+	if (!tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0,
+		    "a 32-bit WAIT gives the counts of all vectors"))
+		tap_note("count %llu, counts of vector 0: %llu, of vector 1: %llu",
+			 (unsigned long long)w->count, (unsigned long long)counts[0],
+			 (unsigned long long)counts[1]);
 	*rw = (struct ivshmem_ring_wait){
 		.ring = { .peer = id, .vector = 0 },
 		.wait = { .timeout_ns = 5 * SECOND },
 	};
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING_WAIT, rw), 0, "RING_WAIT");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING_WAIT, rw), 0, "a 32-bit RING_WAIT");
 	*w = (struct ivshmem_wait){ .flags = 8 };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a refusal");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL,
+	       "a 32-bit WAIT with an unknown flag is refused");
 }
 #else
 static void test_ioctls(void)

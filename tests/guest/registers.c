@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ringing without a system call, through a mapping of the register page. */
+/*
+ * Programs map the register page and ring without a system call. The page must give them
+ * nothing else: on arm64 with pages of 16 KiB the MSI-X table is in it too, so the driver
+ * must not offer it there.
+ */
 /* rig: devices=doorbell vectors=4 size=1M insmod=no */
 #include <sys/wait.h>
 
@@ -20,8 +24,8 @@ static void *map_registers(int fd, struct ivshmem_info *info, int prot)
 }
 
 /*
- * Does the page of the registers hold something else? What is larger than a page, as the
- * bus, is around it, and the driver itself keeps others out.
+ * Is anything else in the page of the registers? Ignore ranges larger than the page, such
+ * as the bus, which contain it, and the driver's own claim on it.
  */
 static bool page_is_shared(void)
 {
@@ -32,13 +36,14 @@ static bool page_is_shared(void)
 	char name[80];
 
 	if (!bars || !all || fscanf(bars, "%llx %llx", &bar[0], &bar[1]) != 2)
-		tap_bail("no addresses of BARs");
+		tap_bail("cannot read the addresses of the BARs");
 	page = bar[0] / PAGE * PAGE;
 	while (fscanf(all, " %llx-%llx : %79[^\n]", &range[0], &range[1], name) == 3)
 		if (range[0] >= page && range[1] < page + PAGE &&
 		    (range[1] < bar[0] || range[0] > bar[1]) &&
 		    strcmp(name, "ivshmem register page")) {
-			tap_note("there is also %llx-%llx : %s", range[0], range[1], name);
+			tap_note("also in the register page: %llx-%llx : %s", range[0], range[1],
+				 name);
 			shared = true;
 		}
 	fclose(all);
@@ -46,8 +51,8 @@ static bool page_is_shared(void)
 	return shared;
 }
 
-/* A doorbell that was rung in the register page comes in. */
-static void comes_in(int fd, uint32_t vector, const char *what)
+/* Does a ring through the register page fire the vector? */
+static void check_fires(int fd, uint32_t vector, const char *what)
 {
 	if (dev_interrupts(fd, what))
 		tap_eq(dev_wait_vector(fd, vector, 5 * SECOND), 1, "%s", what);
@@ -60,28 +65,29 @@ static void test_ringing(int fd, int ro)
 	bool offered = info.flags & IVSHMEM_INFO_REGISTERS;
 
 	if (page_is_shared()) {
-		tap_ok(!offered, "no register page, which would give more away");
-		tap_skip("ringing there", "something else is in the page of the registers");
+		tap_ok(!offered, "a register page with something else in it is not offered");
+		tap_skip("ring through the register page",
+			 "something else is in the page of the registers");
 		return;
 	}
-	if (!tap_ok(offered, "the register page is offered"))
+	if (!tap_ok(offered, "INFO offers the register page"))
 		return;
 	regs = map_registers(fd, &info, PROT_READ | PROT_WRITE);
-	tap_ok(regs != MAP_FAILED, "and can be mapped");
+	tap_ok(regs != MAP_FAILED, "the register page can be mapped");
 	regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(info.id, 3);
-	comes_in(fd, 3, "writing the doorbell rings");
-	tap_eq(regs[2], info.id, "the own id can be read there");
+	check_fires(fd, 3, "a write to the mapped Doorbell register rings");
+	tap_eq(regs[2], info.id, "the mapped IVPosition register holds the id");
 
 	refused(map_registers(ro, &info, PROT_READ), EACCES,
-		"not for a read-only file");
+		"a read-only file cannot map the register page");
 	refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, info.registers_offset),
-		EINVAL, "more than the page");
+		EINVAL, "a mapping of more than the register page");
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
-		     info.registers_offset + PAGE), EINVAL, "the page after it");
+		     info.registers_offset + PAGE), EINVAL, "a mapping of the page after it");
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, info.registers_offset),
-		EINVAL, "privately");
+		EINVAL, "a private mapping of the register page");
 	refused(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd,
-		     info.registers_offset), EACCES, "executable");
+		     info.registers_offset), EACCES, "an executable mapping of the register page");
 
 	pid_t pid = fork();
 
@@ -90,7 +96,7 @@ static void test_ringing(int fd, int ro)
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
-	comes_in(fd, 2, "a child can ring too");
+	check_fires(fd, 2, "a child can ring through the mapping it inherits");
 	munmap((void *)regs, PAGE);
 }
 
@@ -99,11 +105,14 @@ static void test_switched_off(void)
 	int fd = dev_open();
 	struct ivshmem_info info = dev_info(fd);
 
-	tap_eq(info.flags & IVSHMEM_INFO_REGISTERS, 0, "map_registers=0: not offered");
-	tap_ok(!info.registers_offset && !info.registers_size, "no offset, no size");
+	tap_eq(info.flags & IVSHMEM_INFO_REGISTERS, 0,
+	       "map_registers=0: INFO does not offer the register page");
+	tap_ok(!info.registers_offset && !info.registers_size,
+	       "map_registers=0: INFO gives neither its offset nor its size");
 	info.registers_size = PAGE;
 	info.registers_offset = 1ULL << 43;
-	refused(map_registers(fd, &info, PROT_READ), EACCES, "not mapped either");
+	refused(map_registers(fd, &info, PROT_READ), EACCES,
+		"map_registers=0: it cannot be mapped at its usual offset");
 	close(fd);
 }
 
@@ -111,14 +120,14 @@ int main(void)
 {
 	int fd, ro;
 
-	tap_eq(load(""), 0, "load with the default");
+	tap_eq(load(""), 0, "load the module with its defaults");
 	fd = dev_open();
 	ro = dev_open_at(RIG_DEVICE, O_RDONLY);
 	test_ringing(fd, ro);
 	close(ro);
 	close(fd);
-	tap_eq(system("rmmod ivshmem"), 0, "unload");
-	tap_eq(load("map_registers=0"), 0, "load with map_registers=0");
+	tap_eq(system("rmmod ivshmem"), 0, "unload the module");
+	tap_eq(load("map_registers=0"), 0, "load the module with map_registers=0");
 	test_switched_off();
 	return tap_done();
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The udev rule: group, mode, and links that do not depend on probe order.
+# The udev rule sets group and mode, and creates links that do not depend on probe order.
 # rig: devices=doorbell,plain,plain,plain,plain names='cam0,7,a name,../out,..'
 # rig: programs=udevadm
 . /tests/lib.sh
@@ -9,12 +9,12 @@ paths=/dev/ivshmem/by-path
 names=/dev/ivshmem/by-name
 driver=/sys/bus/pci/drivers/ivshmem
 
-# leads LINK NODE
+# leads LINK NODE: the link must lead to this node
 leads() {
-	tap_eq "$1" "$(readlink -f "$1")" "$2"
+	tap_eq "$1 leads to $2" "$(readlink -f "$1")" "$2"
 }
 
-# links FIRST SECOND: the nodes that the first and second device's links lead to
+# links FIRST SECOND: the links of the first two devices must lead to these nodes
 links() {
 	leads $paths/pci-0000:00:10.0 "$1"
 	leads $paths/pci-0000:00:11.0 "$2"
@@ -22,7 +22,7 @@ links() {
 		leads $names/cam0 "$1"
 		leads $names/acpi-7 "$2"
 	else
-		tap_skip "links by name" "this machine's firmware has no names"
+		tap_skip "links by name to $1 and $2" "this machine's firmware gives no names"
 	fi
 }
 
@@ -30,32 +30,34 @@ mkdir -p /run/udev /etc/udev/rules.d
 cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
 echo "root:x:0:0::/:/bin/sh" >/etc/passwd
 printf 'root:x:0:\nivshmem:x:977:\n' >/etc/group
-# The daemon is the same program by another name.
+# udevadm is also the daemon, if called by that name.
 ln -s "$(command -v udevadm)" /tmp/systemd-udevd
 /tmp/systemd-udevd --daemon
 
 udevadm trigger --subsystem-match=ivshmem
 udevadm settle
 for n in 0 1; do
-	tap_eq "ivshmem$n: group and mode" "$(stat -c '%g %a' /dev/ivshmem$n)" "977 660"
+	tap_eq "ivshmem$n has group and mode of the rule" \
+		"$(stat -c '%g %a' /dev/ivshmem$n)" "977 660"
 done
 links /dev/ivshmem0 /dev/ivshmem1
 if [ -d /sys/firmware/acpi ]; then
-	tap_eq "names with blanks, and none that lead elsewhere" \
+	tap_eq "blanks in names are replaced, and names with '..' have no link" \
 		"$(cd $names && echo *)" "a_name acpi-7 cam0"
 fi
-tap_eq "nor is there anything else" "$(cd /dev && echo ivshmem/*)" \
+tap_eq "no name creates a link outside its directory" "$(cd /dev && echo ivshmem/*)" \
 	"$(cd /dev && echo ivshmem/by-*)"
 
 echo 0000:00:10.0 >$driver/unbind
 echo 0000:00:11.0 >$driver/unbind
 udevadm settle
-tap_ok "no device, no link by path" [ ! -L $paths/pci-0000:00:10.0 ]
-tap_ok "nor by name" [ ! -L $names/cam0 ]
+tap_ok "an unbound device has no link by path" [ ! -L $paths/pci-0000:00:10.0 ]
+tap_ok "an unbound device has no link by name" [ ! -L $names/cam0 ]
 echo 0000:00:11.0 >$driver/bind
 echo 0000:00:10.0 >$driver/bind
 udevadm settle
-echo "# found in the other order"
+echo "# the devices are bound in the other order"
 links /dev/ivshmem1 /dev/ivshmem0
-tap_eq "group and mode again" "$(stat -c '%g %a' /dev/ivshmem0)" "977 660"
+tap_eq "a node that is created again has group and mode of the rule" \
+	"$(stat -c '%g %a' /dev/ivshmem0)" "977 660"
 tap_done

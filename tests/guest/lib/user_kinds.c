@@ -15,7 +15,7 @@
 
 #define USER_FILES 200		/* of a user that has many */
 
-/* Wait until all users are ready: those that never sleep would slow down the start. */
+/* Wait until all users are ready, as users that never sleep would delay the start of others. */
 static void user_ready(struct user *u)
 {
 	char byte;
@@ -52,7 +52,7 @@ static int user_read_toucher(struct user *u)
 	return user_toucher(u, false);
 }
 
-/* A mapping with a hole, a page that may only be read, and one that was moved. */
+/* Touches a mapping with a hole, a read-only page and a page that was moved. */
 static int user_pieces(struct user *u)
 {
 	size_t page = getpagesize(), quarter = u->info.size / 4;
@@ -91,8 +91,8 @@ static int user_pieces(struct user *u)
 }
 
 /*
- * Splits its mapping and moves a part to and fro all the time. Where that is when the
- * device goes does not matter.
+ * Splits its mapping and moves a part away and back all the time. The device may be
+ * unregistered while the part is at either place.
  */
 static int user_mover(struct user *u)
 {
@@ -118,7 +118,7 @@ static int user_mover(struct user *u)
 	return user_unmap(u);
 }
 
-/* Changes all the time what size of pages the process may have. */
+/* Allow and forbid transparent huge pages in this process, all the time. */
 static void *user_toggle(void *arg)
 {
 	for (unsigned long off = 0;; off = !off)
@@ -135,7 +135,7 @@ static int user_thp_toucher(struct user *u)
 	return user_write_toucher(u);
 }
 
-/* The register page. Rings a peer that does not exist, so that nobody else wakes. */
+/* Rings through the register page: a peer that does not exist, so that nobody wakes. */
 static int user_registers(struct user *u)
 {
 	volatile uint32_t *page;
@@ -173,7 +173,7 @@ static int user_forker(struct user *u)
 	return status ? 3 : user_unmap(u);
 }
 
-/* A child that inherited file and mapping from a parent that has exited. */
+/* Inherited its file and mapping from a parent that has exited. */
 static int user_orphan(struct user *u)
 {
 	pid_t parent = getpid();
@@ -186,7 +186,7 @@ static int user_orphan(struct user *u)
 	return user_write_toucher(u);
 }
 
-/* More than the driver moves at once, so that the device can go in the middle. */
+/* Reads or writes more than the driver copies at once: the device may go in the middle. */
 static int user_file(struct user *u, bool write)
 {
 	static char buffer[128 << 10];
@@ -217,7 +217,7 @@ static int user_writer(struct user *u)
 	return user_file(u, true);
 }
 
-/* The same by io_uring, where there is one. */
+/* Reads by io_uring, if the kernel has it. */
 static int user_uring_reader(struct user *u)
 {
 	static char buffer[128 << 10];
@@ -231,7 +231,7 @@ static int user_uring_reader(struct user *u)
 		ret = uring_submit(&ring, &(struct io_uring_sqe){
 			.opcode = IORING_OP_READ, .fd = u->fd, .len = sizeof(buffer),
 			.addr = (uintptr_t)buffer, .off = u->info.size / 2 });
-		/* During a reset it takes as long as that. */
+		/* During a reset the request waits until the reset is done. */
 		while (ret == 1 && !uring_done(&ring, &ret))
 			syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS,
 				NULL, 0);
@@ -241,7 +241,7 @@ static int user_uring_reader(struct user *u)
 	return ret != -ENODEV;
 }
 
-/* Open, map, touch and close until there is no node to open. */
+/* Opens, maps, touches and closes until there is no node to open. */
 static int user_opener(struct user *u)
 {
 	const size_t page = getpagesize();
@@ -276,8 +276,8 @@ static int user_ringer(struct user *u)
 }
 
 /*
- * Take what rang; a turn is what was not only noise. Without doorbells poll() says all
- * the time that there is something to read.
+ * Take the vectors that fired; count a turn if one was not the noisy vector. Without
+ * vectors poll() always gives POLLIN, so sleep instead.
  */
 static void user_take(struct user *u)
 {
@@ -289,7 +289,7 @@ static void user_take(struct user *u)
 		u->seat->turns++;
 }
 
-/* Sleep in poll; gives the events. */
+/* Sleep in poll; gives its events. */
 static int user_poll(struct user *u)
 {
 	struct pollfd p = { .fd = u->fd, .events = POLLIN };
@@ -341,7 +341,7 @@ static int user_sigio(struct user *u)
 	return 0;
 }
 
-/* An eventfd is signalled for the end of the device too: INFO tells which it was. */
+/* The end of the device signals an eventfd too; INFO tells that from a doorbell. */
 static int user_eventfd(struct user *u)
 {
 	int efd = eventfd(0, EFD_CLOEXEC);
@@ -360,7 +360,7 @@ static int user_eventfd(struct user *u)
 	return 0;
 }
 
-/* Has many files, each with an eventfd on the same vector; any of them may be first. */
+/* Has many files, each with an eventfd on the same vector, signalled in any order. */
 static int user_many_eventfds(struct user *u)
 {
 	struct epoll_event e = { .events = EPOLLIN };
@@ -384,7 +384,7 @@ static int user_many_eventfds(struct user *u)
 }
 
 /*
- * WAIT or RING_WAIT all the time. Without interrupts that gives EOPNOTSUPP until the
+ * Call WAIT or RING_WAIT all the time. Without vectors they give EOPNOTSUPP until the
  * device is unregistered.
  */
 static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring)
@@ -441,7 +441,7 @@ static int user_patient_waiter(struct user *u)
 	return user_waits(u, &w, false);
 }
 
-/* Nobody changes the word, so only a doorbell ends the wait. */
+/* Waits for a word that nobody changes, so only a doorbell ends the wait. */
 static int user_word_waiter(struct user *u)
 {
 	const struct ivshmem_wait w = {
@@ -489,7 +489,7 @@ static int user_receive(int sock)
 	return fd;
 }
 
-/* Got its descriptor from a process that has exited. */
+/* Received its descriptor over a socket from a process that has exited. */
 static int user_receiver(struct user *u)
 {
 	int pair[2], status;
@@ -541,10 +541,10 @@ static int user_in_flight(struct user *u)
 const struct user_kind user_kinds[USERS] = {
 	{ "write toucher", user_write_toucher },
 	{ "read toucher", user_read_toucher },
-	{ "toucher of pieces", user_pieces },
-	{ "mover of its mapping", user_mover },
+	{ "toucher of a mapping in pieces", user_pieces },
+	{ "mover of a mapping", user_mover },
 	{ "toucher that toggles huge pages", user_thp_toucher },
-	{ "toucher of registers", user_registers },
+	{ "ringer through the register page", user_registers },
 	{ "forker", user_forker },
 	{ "orphan", user_orphan },
 	{ "reader", user_reader },
@@ -554,7 +554,7 @@ const struct user_kind user_kinds[USERS] = {
 	{ "ringer", user_ringer },
 	{ "poller", user_poller },
 	{ "epoller", user_epoller },
-	{ "taker of SIGIO", user_sigio },
+	{ "receiver of SIGIO", user_sigio },
 	{ "reader of an eventfd", user_eventfd },
 	{ "reader of many eventfds", user_many_eventfds },
 	{ "waiter", user_waiter },
@@ -563,6 +563,6 @@ const struct user_kind user_kinds[USERS] = {
 	{ "waiter with a long timeout", user_patient_waiter },
 	{ "waiter for a word", user_word_waiter },
 	{ "ringing waiter", user_ring_waiter },
-	{ "receiver", user_receiver },
-	{ "receiver of what is in flight", user_in_flight },
+	{ "receiver of a descriptor", user_receiver },
+	{ "receiver of a descriptor in flight", user_in_flight },
 };

@@ -6,7 +6,7 @@
 
 #include "../users.h"
 
-/* The word that user_word_waiter() waits for is not at the start of a page. */
+/* This does not change the word of user_word_waiter(), which is not at a page's start. */
 bool user_touch(volatile char *map, size_t length, bool write)
 {
 	for (size_t i = 0; i < length; i += PAGE)
@@ -62,7 +62,7 @@ void users_start(struct users *users, const char *path)
 	close(go[0]);
 	for (int i = 0; i < USERS; i++)
 		if (read(ready[0], &byte, 1) != 1)
-			tap_bail("a user does not start");
+			tap_bail("only %d of %d users start", i, USERS);
 	close(ready[0]);
 	close(go[1]);
 	/* The process that forked an orphan has exited. */
@@ -90,7 +90,8 @@ int users_go_on(struct users *users)
 		while (s->turns == s->mark && now_ns() < end)
 			sleep_ms(1);
 		if (s->turns == s->mark) {
-			tap_note("the %s stands still", user_kinds[i].name);
+			tap_note("the %s makes no progress after turn %u", user_kinds[i].name,
+				 s->mark);
 			stuck++;
 		}
 	}
