@@ -93,7 +93,7 @@ int mm_open_device(uint64_t bytes)
 	return -1;
 }
 
-/* Open the device again, as the one that is open may have been unregistered. */
+/* Open the device again if the open file's has been unregistered. */
 static void op_open(const struct op *o)
 {
 	struct ivshmem_info info;
