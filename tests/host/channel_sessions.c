@@ -330,9 +330,9 @@ static void test_sleepers(struct ends *ends)
 	tap_eq((intptr_t)result, -EPIPE, "ivshmem_peer_gone() wakes a sleeper");
 	say(ends->y, "I am here");
 	tap_eq(say(ends->y, "I am here"), -ECONNRESET,
-	       "a peer that is there after all hears of it");
+	       "a peer that is alive after all gets -ECONNRESET");
 	handshake(ends->y, ends->x);
-	tap_ok(true, "and another handshake follows");
+	tap_ok(true, "a new handshake follows");
 	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "ivshmem_peer_gone() refuses id 65536");
 	finish(ends);
 }
