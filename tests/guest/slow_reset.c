@@ -89,7 +89,7 @@ static void test_uring(void)
 	reset_begin();
 	tap_eq(uring_submit(&ring, &sqe), 1, "a READ of io_uring begins during a reset");
 	sleep_ms(100);
-	tap_ok(!uring_done(&ring, &res) && reset_lasts(), "the READ of io_uring waits for the reset");
+	tap_ok(!uring_done(&ring, &res) && reset_lasts(), "the READ waits for the reset");
 	sqe.rw_flags = RWF_NOWAIT;
 	tap_eq(uring_do(&ring, sqe), -EAGAIN, "a READ with RWF_NOWAIT gives EAGAIN");
 	tap_eq(reset_end(), 0, "the reset is done");

@@ -53,6 +53,7 @@ int main(void)
 	rig_ask("peer-ring %u 3", id);
 	dev_wait_vector(fd, 3, 0);
 	rig_ask("peer-ring %u 3", id);
-	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true, "after resume the host can ring the guest");
+	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true,
+	       "after resume the host can ring the guest");
 	return tap_done();
 }

@@ -283,7 +283,8 @@ static void test_read_only(void)
 	tap_eq(dev_wait(fd, &rw->wait), -EFAULT, "WAIT with a structure that is read-only");
 	tap_eq(dev_wait_vector(fd, 1, 0), 1, "WAIT loses no doorbell");
 	ring_apart(1);
-	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT, "RING_WAIT with a structure that is read-only");
+	refused(ioctl(fd, IVSHMEM_IOC_RING_WAIT, rw), EFAULT,
+		"RING_WAIT with a structure that is read-only");
 	tap_eq(dev_wait_vector(fd, 1, 0), 1, "RING_WAIT loses no doorbell");
 	tap_eq(dev_wait_vector(fd, 3, SECOND), 1, "RING_WAIT rang once");
 	ring_apart(1);

@@ -89,7 +89,7 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 	ivshmem_mutex_recover(y, 0);
 	ivshmem_mutex_lock(y, 0);
 	tap_eq(ivshmem_mutex_unlock(y), 0, "unlock a mutex that is inconsistent");
-	tap_eq(ivshmem_mutex_lock(x, 0), -ENOTRECOVERABLE, "it cannot be locked any more");
+	tap_eq(ivshmem_mutex_lock(x, 0), -ENOTRECOVERABLE, "it can no longer be locked");
 	tap_eq(ivshmem_mutex_lock(y, PATIENCE), -ENOTRECOVERABLE, "not by the other peer either");
 	ivshmem_mutex_close(x);
 	ivshmem_mutex_create(a, MUTEX, 0, &x);

@@ -241,7 +241,7 @@ static void test_stuck(void)
 	eventually((believe(vectors_of, next_message(stuck)),
 		    vectors_of[2] == 64 && vectors_of[1] == 64));
 	tap_ok(vectors_of[1] == 64 && vectors_of[2] == 64 && !vectors_of[3],
-	       "the peer is told the vectors of all connected peers, and of no other");
+	       "the peer gets the vectors of all connected peers, and of no other");
 	close(socket);
 	close(guest);
 	close(stuck);
