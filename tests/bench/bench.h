@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the programs of the bench have in common. Each measures one thing once
- * and prints what it found as lines of JSON, which bench.py collects; tests'
- * helpers give devices, clocks and the line to the host.
+ * Shared by the programs of the bench. Each measures one thing once and prints the
+ * figures as lines of JSON, which bench.py collects. Devices, clocks and requests to the
+ * host are those of the guest tests.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -11,7 +11,7 @@
 
 #include "dev.h"
 
-/* Words of the two guests for each other; the data comes after them. */
+/* The region begins with words that the two guests share; the data follows. */
 #define CONTROL_OFFSET	0
 #define DATA_OFFSET	(1 << 20)
 
@@ -28,14 +28,14 @@ static int bench_by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The value that a part of the samples is not above; sorts them. */
+/* A quantile of the samples, 0.5 for the median; sorts them. */
 static inline int64_t bench_quantile(int64_t *samples, size_t n, double part)
 {
 	qsort(samples, n, sizeof(*samples), bench_by_value);
 	return samples[(size_t)(part * (n - 1))];
 }
 
-/* Processor time of this process so far. */
+/* Processor time that this process has used. */
 static inline int64_t bench_cpu_ns(void)
 {
 	struct timespec t;
@@ -51,7 +51,7 @@ static inline void bench_pause(void)
 #endif
 }
 
-/* Anything that cannot fail here; says what did. */
+/* A call that cannot fail here; if it does, end with its text and error. */
 #define must(call) ({ \
 	long long must_ = (long long)(call); \
 	if (must_ < 0) \

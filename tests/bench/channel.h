@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A channel between the guests, over the part of the region that is for data. */
+/* A channel between the guests, in the data part of the region. */
 #ifndef BENCH_CHANNEL_H
 #define BENCH_CHANNEL_H
 
@@ -7,9 +7,9 @@
 
 #include "bench.h"
 
-#define CHANNEL_BACK 256	/* bytes of the ring for answers */
+#define CHANNEL_BACK 256	/* bytes of the ring buffer for answers */
 
-/* A call of the library that cannot fail here. */
+/* A call of the library that cannot fail here; if it does, end with its text and error. */
 #define try(call) ({ \
 	int64_t try_ = (call); \
 	if (try_ < 0) \
@@ -17,8 +17,8 @@
 })
 
 /*
- * Guest 0 creates it with a ring of @send_size bytes, guest 1 attaches. @spin_ns
- * as in struct ivshmem_channel_options.
+ * Guest 0 creates the channel with @send_size bytes for its messages, guest 1 attaches.
+ * @spin_ns is that of struct ivshmem_channel_options.
  */
 static inline struct ivshmem_channel *channel_open(bool attaches, size_t send_size,
 						   int64_t spin_ns)

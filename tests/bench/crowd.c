@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long the interrupt handler takes, and how long another user's doorbell, while an
- * ordinary user has as many listeners on a vector as it can get, of one kind.
+ * Time the interrupt handler and another user's doorbell while an ordinary user has as
+ * many listeners of one kind on a vector as the limits allow.
  *
  *	crowd KIND
  *
- * A child is that user. It rings its vector while the parent sleeps for another one and
- * rings itself. Handlers are timed by the kernel's trace of interrupts.
+ * A child is the ordinary user and rings its own vector all the time. The parent is the
+ * other user: it rings itself on another vector and waits. The kernel's trace of
+ * interrupts times the handler.
  */
 #include <grp.h>
 #include <signal.h>
@@ -18,16 +19,16 @@
 #include "bench.h"
 
 #define USER	1000
-#define MANY	10000		/* as many as the limits allow, or these */
+#define MANY	10000		/* stop here if no limit is reached first */
 #define EPOLLS	1000
-#define GROUP	1000		/* processes that get SIGIO */
+#define GROUP	1000		/* processes in the group that gets SIGIO */
 #define ROUNDS	500
 #define PAUSE_US 500		/* between two rings of the user */
 #define ATTACKED 0
 #define QUIET	1
 #define TRACING	"/sys/kernel/tracing/"
 
-/* A file of the user's, or -1 at the limit. */
+/* Open one more file for the user; -1 at the limit. */
 static int more(void)
 {
 	return open(RIG_DEVICE, O_RDWR | O_CLOEXEC);
@@ -76,7 +77,7 @@ static void crowd_waiters(void)
 			break;
 		if (!pid)
 			_exit(wait_for_ever((void *)(intptr_t)fd));
-		/* At the limit it ends at once. */
+		/* A child beyond the limit gets EUSERS and exits at once. */
 		if (i > 250 && waitpid(-1, NULL, WNOHANG) > 0)
 			break;
 	}
@@ -126,7 +127,7 @@ static const struct kind {
 	{ "sigio", crowd_sigio },
 };
 
-/* The user: gather the crowd, say so, then ring until killed. */
+/* The user: gather the crowd, report that, then ring until killed. */
 static void be_user(const struct kind *kind, int ready)
 {
 	struct rlimit files = { 2 * MANY, 2 * MANY };
@@ -157,8 +158,9 @@ static void trace(const char *file, const char *text)
 }
 
 /*
- * Time from each irq_handler_entry of ours to the exit on the same processor, in µs. Not
- * the longest: the host takes the processor away in the middle of some.
+ * The 99th percentile, in µs, of the time from irq_handler_entry of our interrupts to the
+ * exit on the same processor. The longest says nothing: the host may preempt the virtual
+ * processor in the middle.
  */
 static double handler_p99(void)
 {
@@ -186,11 +188,11 @@ static double handler_p99(void)
 	if (file)
 		fclose(file);
 	if (!count)
-		tap_bail("no interrupt was traced");
+		tap_bail("the trace has no interrupt of the driver");
 	return bench_quantile(samples, count, 0.99);
 }
 
-/* Round trips of this process's own doorbell. */
+/* Ring this process's own doorbell and wait for it; report the times unless @traced. */
 static void measure(int fd, bool traced)
 {
 	static int64_t samples[ROUNDS];

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Round trips of a small message between processes in two guests, by one way of
- * many. Guest 0 asks and takes the time, guest 1 answers.
+ * Time round trips of a small message between processes in two guests, by one of many
+ * ways. Guest 0 asks and measures, guest 1 answers.
  *
  *	doorbell WAY ROUNDS BATCH [ADDRESS]
  *
- * BATCH rounds are timed together, where the clock takes longer than a round.
- * ADDRESS is guest 1's for networks, the device's for vfio-pci.
+ * BATCH rounds are timed together, since reading the clock can take longer than a round.
+ * ADDRESS is that of guest 1 for networks, that of the device for vfio-pci.
  */
 #include <sys/eventfd.h>
 
@@ -17,10 +17,10 @@
 #define MESSAGE 64
 #define VECTOR 0
 #define SPIN_NS 1000000
-#define LOOKS 256		/* between two looks at the clock */
+#define LOOKS 256		/* at the word between two readings of the clock */
 #define CHANNEL_RING 4096
 
-/* A pair of guests tells each other its ids, and counts rounds in a word. */
+/* What the two guests share: their ids, a word that counts rounds, and who sleeps. */
 struct shared {
 	volatile uint32_t id[2];
 	uint32_t word __attribute__((aligned(64)));
@@ -35,7 +35,7 @@ static volatile uint32_t *registers;
 static uint32_t peer, turn;
 static struct ivshmem_channel *channel;
 
-/* Ways to tell the other side. */
+/* Ways to notify the other guest. */
 
 static void ring(void)
 {
@@ -69,7 +69,7 @@ static void word_next(void)
 	__atomic_store_n(&shared->word, ++turn, __ATOMIC_RELEASE);
 }
 
-/* Ways to be told. */
+/* Ways to wait for the notification. */
 
 static void wait_ioctl(void)
 {
@@ -99,7 +99,7 @@ static void receive_stream(void)
 	}
 }
 
-/* A datagram may be lost: ask (or answer) once more. */
+/* A datagram may be lost: on a timeout, send ours again. */
 static void receive_datagram(void)
 {
 	char message[MESSAGE];
@@ -131,7 +131,7 @@ static void ring_wait(void)
 	must(dev_ring_wait(fd, peer, VECTOR, &w));
 }
 
-/* Adaptive: tell by the word, and ring only for somebody who sleeps. */
+/* Adaptive: change the word, and ring only if the other guest sleeps. */
 static void word_ring(void)
 {
 	__atomic_exchange_n(&shared->word, ++turn, __ATOMIC_SEQ_CST);
@@ -148,7 +148,7 @@ static struct ivshmem_wait for_word(int64_t timeout, uint64_t spin)
 	};
 }
 
-/* Say that doorbells are wanted, and sleep until one tells of another word. */
+/* Announce that this guest sleeps, then sleep until the word has changed. */
 static void word_sleep(void)
 {
 	struct ivshmem_wait w = for_word(-1, 0);
@@ -159,7 +159,7 @@ static void word_sleep(void)
 	__atomic_store_n(&shared->sleeps[me], 0, __ATOMIC_RELAXED);
 }
 
-/* Look in the kernel for a while, which lets others have the processor. */
+/* Spin in the kernel for a while: it gives the processor to other tasks. */
 static void word_wait(void)
 {
 	struct ivshmem_wait w = for_word(SPIN_NS, SPIN_NS);
@@ -171,7 +171,7 @@ static void word_wait(void)
 	turn++;
 }
 
-/* Look in the program for a while. */
+/* Spin in the program for a while. */
 static void word_look_wait(void)
 {
 	int64_t end = 0;
@@ -201,7 +201,7 @@ static void channel_receive(void)
 	try(ivshmem_channel_recv(channel, message, MESSAGE, IVSHMEM_FOREVER));
 }
 
-/* What each way needs before it can start. */
+/* Preparations for each way. */
 
 static void meet(uint32_t own_id)
 {
@@ -237,7 +237,7 @@ static void open_vfio(void)
 	meet(registers[2]);
 }
 
-/* Both ends are connected; guest 1 learns from the first packet to whom. */
+/* Both ends connect. Guest 1 learns the address of guest 0 from the first packet. */
 static void open_udp(void)
 {
 	struct sockaddr_in in = net_address(me ? NULL : address);
@@ -277,7 +277,7 @@ static void open_serial(void)
 	fd = dev_open_at("/dev/vport0p1", O_RDWR);
 }
 
-/* Where telling and being told is one call, that is @exchange. */
+/* @exchange does both tell() and be_told() in one call; NULL if the way has none. */
 static const struct way {
 	const char *name;
 	void (*open)(void), (*tell)(void), (*be_told)(void), (*exchange)(void);

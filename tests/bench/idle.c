@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processor time that somebody burns who waits, once the spin budget is over.
- * Another process takes the time for a second.
+ * Measure how much processor time a waiting process uses after its spin budget. Another
+ * process watches it for a second.
  *
  *	idle WAY
  */
@@ -63,7 +63,7 @@ static void watch(const struct way *way)
 
 	if (!pid) {
 		way->wait();
-		tap_bail("nobody was to ring");
+		tap_bail("%s: the wait ended, though nothing rings", way->name);
 	}
 	must(clock_getcpuclockid(pid, &clock) ? -1 : 0);
 	sleep_ms(SETTLE_MS);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instructions that the guest executes for one doorbell and for one wake-up.
- * Runs on a machine whose time stamp counter counts instructions (QEMU's
- * -icount shift=0), which has one processor and rings itself.
+ * Count the instructions that the guest executes for one doorbell and for one wake-up. On
+ * this machine the time stamp counter counts instructions (QEMU's -icount shift=0); it
+ * has one processor and rings itself.
  *
  *	instructions ours|vfio [ADDRESS]
  *
- * A wake-up begins with the interrupt, which comes at some instruction of a
- * process of the lowest priority that does nothing but note the time, and ends
- * with the first instruction of the process that waited. Going to sleep ends in
- * that other process too.
+ * Two processes take part: one waits, the other, of the lowest priority, does nothing but
+ * note the time. A wake-up begins with the interrupt, which hits the second process
+ * somewhere in its loop, and ends with the first instruction of the waiting process.
+ * Going to sleep is counted up to where the second process runs.
  */
 #include <sched.h>
 #include <signal.h>
@@ -20,10 +20,10 @@
 #include "vfio.h"
 
 #define ROUNDS 200
-#define NOBODY 65000	/* rings that must not come back */
+#define NOBODY 65000	/* a peer that does not exist: rings must not come back */
 #define VECTOR 0
 
-/* What the process that waits and the one that rings tell each other. */
+/* Shared by the process that waits and the one that rings. */
 struct clock {
 	volatile uint64_t now, slept;
 	volatile uint32_t waits, woken;
@@ -58,7 +58,7 @@ static void wait_ioctl(void)
 	must(ioctl(fd, IVSHMEM_IOC_WAIT, &w));
 }
 
-/* In one call, to nobody: the process that notes the time rings. */
+/* Rings nobody: the process that notes the time rings this one. */
 static void ring_wait(void)
 {
 	struct ivshmem_wait w = { .vector = VECTOR, .timeout_ns = -1 };
@@ -73,7 +73,7 @@ static void wait_eventfd(void)
 	must(eventfd_read(efd, &value));
 }
 
-/* Reading the counter takes some instructions itself. */
+/* The instructions that it takes to read the counter. */
 static int64_t overhead(void)
 {
 	int64_t counts[ROUNDS], start;
@@ -97,14 +97,14 @@ static void count_ring(const char *what, void (*ring)(uint32_t))
 	bench_value(what, bench_quantile(counts, ROUNDS, 0.5));
 }
 
-/* Ring the waiter once it waits, and note the time until it runs. */
+/* Ring the waiter once it sleeps, and note the time until it runs. */
 static void ring_rounds(struct clock *clock)
 {
 	struct sched_param lowest = { 0 };
 
 	must(sched_setscheduler(0, SCHED_IDLE, &lowest));
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		/* It ran last, so it sleeps by now. */
+		/* There is one processor, so if this process runs the waiter sleeps. */
 		while (clock->waits == i)
 			sched_yield();
 		clock->now = clock->slept = __rdtsc();

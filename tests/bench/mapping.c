@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What it takes to map a region and to touch every page of it, twice, in order
- * and at random.
+ * Measure the time and page tables that it takes to map a region, touch all its pages in
+ * order, twice, and then touch pages at random.
  *
- *	mapping SIZE PATH	a device of ours, or a file of sysfs
- *	mapping SIZE ADDRESS	a device that vfio-pci holds
+ *	mapping SIZE PATH	a device of this driver, or a resource file in sysfs
+ *	mapping SIZE ADDRESS	a device that is bound to vfio-pci
  */
 #include "vfio.h"
 
 #define RANDOM_TOUCHES 500000
 
-/* Kilobytes that this process has in page tables. */
+/* Kilobytes of this process's page tables. */
 static long page_tables(void)
 {
 	FILE *f = fopen("/proc/self/status", "r");
@@ -41,7 +41,7 @@ static int64_t touch_all(volatile char *p, size_t size)
 	return now_ns() - start;
 }
 
-/* Pages in an order that no cache of translations likes. */
+/* Touch pages in an order that defeats the TLB. */
 static int64_t touch_random(volatile char *p, size_t size)
 {
 	uint64_t x = 88172645463325252ULL;

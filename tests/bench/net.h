@@ -11,7 +11,7 @@
 
 #define NET_PORT 5000
 
-/* With no host: any address of this machine. */
+/* The address of @host, or any address of this machine if it is NULL. */
 static inline struct sockaddr_in net_address(const char *host)
 {
 	struct sockaddr_in in = {
@@ -19,11 +19,11 @@ static inline struct sockaddr_in net_address(const char *host)
 	};
 
 	if (host && !inet_aton(host, &in.sin_addr))
-		tap_bail("%s is no address", host);
+		tap_bail("%s is not an IPv4 address", host);
 	return in;
 }
 
-/* A TCP connection between the one that listens and the other, at its @host. */
+/* Connect the two guests by TCP: one listens, the other connects to it at @host. */
 static inline int net_tcp(bool listens, const char *host)
 {
 	struct sockaddr_in in = net_address(listens ? NULL : host);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages of one size from a process in guest 0 to one in guest 1, as fast as
- * they go, from a private buffer into a private buffer.
+ * Measure how fast messages of one size go from a private buffer of a process in guest 0
+ * to a private buffer in guest 1.
  *
  *	stream WAY SIZE MILLISECONDS [ADDRESS]
  *
- * ADDRESS is guest 1's, for networks.
+ * ADDRESS is that of guest 1, for networks.
  */
 #include "channel.h"
 #include "net.h"
 
-#define RING (4 << 20)		/* bytes for messages under way */
+#define RING (4 << 20)		/* bytes of the ring buffer */
 #define LINE 64
 /*
- * An emulated processor keeps translations by the low bits of the page number:
- * buffers must differ in them from what is copied to or from.
+ * QEMU's TLB is direct-mapped by the low bits of the page number. If source and
+ * destination of a copy agree in them, they evict each other's entries.
  */
 #define SKEW_SPAN (64UL << 20)
 
-/* The ring as one would write it by hand: slots of one size, two indices. */
+/* A ring buffer as one would write it by hand: slots of one size and two indices. */
 struct ring {
 	uint64_t written __attribute__((aligned(LINE)));
 	uint64_t read __attribute__((aligned(LINE)));
@@ -29,14 +29,14 @@ struct ring {
 static unsigned int me;
 static const char *address;
 static size_t size;
-static char *buffer;		/* of size bytes: what is sent, or was received */
+static char *buffer;		/* @size bytes: the message to send, or received */
 static int fd = -1;
 
 static struct ring *ring;
-static uint64_t written, consumed, known;	/* known: of the other's index */
+static uint64_t written, consumed, known;	/* known: the other's index when last read */
 static size_t slot, slots, place;
 
-/* Memory of our own, @offset bytes beyond @other modulo the span. */
+/* Private memory whose address is @other + @offset modulo the span. */
 static char *skewed(const void *other, size_t offset)
 {
 	char *area = mmap(NULL, 2 * SKEW_SPAN, PROT_READ | PROT_WRITE,
@@ -97,18 +97,18 @@ static bool ring_receive(void)
 	return true;
 }
 
-/* The library's channels, with room for as many messages as the ring has. */
+/* The library's channels, with a ring buffer of the same size. */
 
 static struct ivshmem_channel *channel;
-static unsigned int held, batch;	/* messages shown together */
-static uint64_t rings;			/* before the first message */
+static unsigned int held, batch;	/* messages published together */
+static uint64_t rings;			/* doorbells rung before the first message */
 
 static void channel_start(void)
 {
 	void *near;
 
 	channel = channel_open(me, RING + 4096, 0);
-	/* Both directions are in one mapping: where a message of ours would go. */
+	/* The address of a message, in either guest: both directions are in one mapping. */
 	try(ivshmem_channel_reserve(channel, 8, &near, ivshmem_after(10 * SECOND)));
 	buffer = skewed(near, 2 * RING);
 	rings = channel_rings(channel);
@@ -137,7 +137,7 @@ static bool channel_receive(void)
 	return n;
 }
 
-/* Written where it is, which takes as long as copying it there from a cache. */
+/* Write the message in place; a copy from the processor's cache stands for that. */
 static void channel_write(void)
 {
 	void *message;
@@ -147,7 +147,7 @@ static void channel_write(void)
 	try(ivshmem_channel_commit(channel, size, 0));
 }
 
-/* Read where it is: a word of each line. */
+/* Read the message in place: a word of each cache line. */
 static bool channel_read(void)
 {
 	const void *message;
@@ -161,7 +161,7 @@ static bool channel_read(void)
 	return n;
 }
 
-/* The end is an empty message, and so is the answer to it. */
+/* An empty message ends the stream; the receiver answers with an empty one. */
 static void channel_finish(void)
 {
 	char none;
@@ -211,7 +211,7 @@ static bool tcp_receive(void)
 	return true;
 }
 
-/* What one copy costs: a ring cannot be faster than the slower of its two. */
+/* One copy alone. A ring buffer needs two, so it cannot be faster than the slower one. */
 static void copy_open(void)
 {
 	ring = (void *)skewed(NULL, 0);
@@ -240,7 +240,7 @@ static bool copy_receive(void)
 static const struct way {
 	const char *name;
 	void (*open)(void), (*send)(void), (*finish)(void);
-	bool (*receive)(void);		/* false: that was all */
+	bool (*receive)(void);		/* false at the end of the stream */
 	void (*end)(void);
 } ways[] = {
 	{ "floor", ring_open, ring_send, ring_finish, ring_receive, nothing },
@@ -254,7 +254,7 @@ static const struct way {
 	{ "memcpy", copy_open, copy_send, nothing, copy_receive, nothing },
 };
 
-/* Send for that long; the clock is not asked more often than needed. */
+/* Send for @duration; send a group between readings of the clock, as they cost time. */
 static void produce(const struct way *way, int64_t duration)
 {
 	size_t group = 1 + (256 << 10) / size, messages = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A PCI device in the hands of vfio-pci, which needs an IOMMU. */
+/* A PCI device that is bound to vfio-pci, which needs an IOMMU. */
 #ifndef BENCH_VFIO_H
 #define BENCH_VFIO_H
 
@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-/* The IOMMU group of a device, which is a node in /dev/vfio. */
+/* The number of a device's IOMMU group, which names its node in /dev/vfio. */
 static inline int vfio_group(const char *address)
 {
 	char path[128], link[256], node[64];
@@ -28,7 +28,7 @@ static inline struct vfio_region_info vfio_region(int device, uint32_t index)
 	return region;
 }
 
-/* The device, with bus mastering on: its interrupts are writes to memory. */
+/* Open the device and enable bus mastering: MSI-X interrupts are writes to memory. */
 static inline int vfio_open(const char *address)
 {
 	int container = must(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
@@ -57,7 +57,7 @@ static inline void *vfio_map(int device, uint32_t bar, size_t length)
 	return p;
 }
 
-/* Tie the first interrupt vector to an eventfd, which stands behind the set. */
+/* Bind the first interrupt vector to an eventfd; its descriptor follows struct vfio_irq_set. */
 static inline void vfio_eventfd(int device, int efd)
 {
 	_Alignas(struct vfio_irq_set)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the driver keeps for a program is charged to the program's control group, whose
- * limit is then a limit for that too; and given back with the files.
+ * The memory that the driver allocates for a program's files is charged to the program's
+ * control group, so that the group's limit holds for it. Closing the files uncharges it.
  */
 /* rig: devices=doorbell vectors=256 size=1M over=pci,memory */
 #include <sys/eventfd.h>
@@ -15,8 +15,8 @@
 #define GROUPS "/tmp/groups/"
 #define OWN GROUPS "own/"
 #define FILES 2000
-#define FILE_BYTES (300 + 256 * 8)	/* what the kernel keeps itself, and a count a vector */
-/* In software each file has vectors of its own as well, of 24 bytes; and slabs round up. */
+#define FILE_BYTES (300 + 256 * 8)	/* of struct file and the like, and a count per vector */
+/* A file of a software device also has 24 bytes for each of its vectors. Slabs round up. */
 #define MAX_BYTES 20000
 
 static long charged(void)
@@ -25,12 +25,12 @@ static long charged(void)
 	long bytes;
 
 	if (!file || fscanf(file, "%ld", &bytes) != 1)
-		tap_bail("no memory.current");
+		tap_bail("cannot read memory.current");
 	fclose(file);
 	return bytes;
 }
 
-/* In the group, with files open until told to go; says when they are. */
+/* Join the group, open the files, report that, and keep them open until @go is closed. */
 static void hold_files(int ready, int go)
 {
 	struct rlimit many = { FILES + 100, FILES + 100 };
@@ -54,12 +54,12 @@ int main(void)
 	char byte;
 	pid_t pid;
 
-	if (!dev_interrupts(dev_open(), "charge a control group for eventfds"))
+	if (!dev_interrupts(dev_open(), "files with eventfds are charged"))
 		return tap_done();
 	mkdir(GROUPS, 0755);
 	if (mount("none", GROUPS, "cgroup2", 0, NULL) ||
 	    file_write(GROUPS "cgroup.subtree_control", "+memory")) {
-		tap_skip("charge a control group", "this kernel has none for memory");
+		tap_skip("files with eventfds are charged", "this kernel has no memory cgroup");
 		return tap_done();
 	}
 	mkdir(OWN, 0755);
@@ -75,15 +75,16 @@ int main(void)
 	tap_eq(read(ready[0], &byte, 1), 1, "%d files are open, with eventfds", FILES);
 	bytes = charged() - before;
 	tap_note("%ld bytes for each file", bytes / FILES);
-	tap_ok(bytes > (long)FILES * FILE_BYTES, "their memory is charged");
-	tap_ok(bytes < (long)FILES * MAX_BYTES, "no more than %d bytes for a file with 256 vectors",
+	tap_ok(bytes > (long)FILES * FILE_BYTES, "at least %d bytes of each file are charged",
+	       FILE_BYTES);
+	tap_ok(bytes < (long)FILES * MAX_BYTES, "a file with 256 vectors takes less than %d bytes",
 	       MAX_BYTES);
 	close(go[1]);
 	waitpid(pid, &status, 0);
-	tap_eq(status, 0, "they are closed");
-	while (charged() - before > bytes / 4)	/* RCU, and what the kernel keeps in stock */
+	tap_eq(status, 0, "the process closes its files and exits");
+	while (charged() - before > bytes / 4)	/* RCU frees later, and per-CPU stocks remain */
 		sleep_ms(100);
-	tap_eq(rmdir(OWN), 0, "and given back");
+	tap_eq(rmdir(OWN), 0, "the memory is uncharged and the empty group can be removed");
 	umount(GROUPS);
 	return tap_done();
 }

@@ -9,8 +9,8 @@ for slot in 10 11; do
 	tap_eq "$slot: the device is on the bus" "$(cat $device/vendor $device/device)" \
 		"0x1af4
 0x1110"
-	tap_eq "$slot: the driver has it" "$(basename "$(readlink $device/driver)")" ivshmem
+	tap_eq "$slot: the driver is bound to it" "$(basename "$(readlink $device/driver)")" ivshmem
 done
-tap_ok "the first device has a node" [ -c /dev/ivshmem0 ]
-tap_ok "the second device has a node" [ -c /dev/ivshmem1 ]
+tap_ok "the doorbell device has a node" [ -c /dev/ivshmem0 ]
+tap_ok "the plain device has a node" [ -c /dev/ivshmem1 ]
 tap_done

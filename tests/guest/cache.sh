@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# The parameter cache= takes effect, and nonsense is refused. The region is so
-# large that it lies above 4 GiB, where the firmware's MTRRs have no say.
+# The module parameter cache= takes effect, and invalid values are refused. The region is
+# too large for the space below 4 GiB, where the firmware's MTRRs would override it.
 # rig: devices=plain size=4G insmod=no
 . /tests/lib.sh
 
@@ -9,29 +9,30 @@ pat=/sys/kernel/debug/x86/pat_memtype_list
 start=$(sed -n 's/^0x0*\([0-9a-f]*\) .*/\1/;3p' /sys/bus/pci/devices/0000:00:10.0/resource)
 
 tap_ok "cache=rubbish is refused" sh -c '! insmod /lib/ivshmem.ko cache=rubbish 2>/dev/null'
-tap_ok "the log says what to write instead" \
+tap_ok "the log lists the valid values" \
 	rig_ask expect-log 'invalid cache mode "rubbish" .expected wb, wc or uc.'
 
-# check CACHE KIND COMMAND...: load by the command, and see what comes of it
+# check CACHE KIND COMMAND...: load the module by the command, and check the cache attribute
 check() {
 	cache=$1
 	kind=$2
 	shift 2
 	"$@"
-	tap_eq "$cache: the parameter shows it" \
+	tap_eq "$cache: the module parameter shows it" \
 		"$(cat /sys/module/ivshmem/parameters/cache)" "$cache"
-	tap_eq "$cache: so does the device" "$(cat /sys/class/ivshmem/ivshmem0/cache)" "$cache"
+	tap_eq "$cache: the device's attribute shows it" \
+		"$(cat /sys/class/ivshmem/ivshmem0/cache)" "$cache"
 	if [ -e $pat ]; then
-		tap_eq "$cache: the kernel asks for $kind" \
+		tap_eq "$cache: the region is mapped $kind" \
 			"$(sed -n "s/^PAT: \[mem 0x0*$start-.*\] //p" $pat | sort -u)" "$kind"
 	else
-		tap_skip "$cache: the kernel asks for $kind" "only x86 keeps a list of that"
+		tap_skip "$cache: the region is mapped $kind" "only x86 lists cache attributes"
 	fi
 	echo "data for $cache" | dd of=/dev/ivshmem0 bs=7 seek=3 2>/dev/null
 	tap_eq "$cache: read gives what was written" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=21 count=11 2>/dev/null)" "data for $cache"
 	ivshmemctl write -d /dev/ivshmem0 100 "mapped as $cache"
-	tap_eq "$cache: so does a mapping" \
+	tap_eq "$cache: read gives what a mapping wrote" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=100 count=12 2>/dev/null)" "mapped as $cache"
 	rmmod ivshmem
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A 32-bit program's ioctls: the same structures by the compat entry of the
- * kernel, which int 0x80 reaches from a 64-bit program too.
+ * The ioctls of 32-bit programs. Their structures are the same, but they come through the
+ * kernel's compat entry, which a 64-bit program reaches by int 0x80.
  */
 /* rig: devices=doorbell vectors=2 size=1M over=pci,memory */
 #include "dev.h"
@@ -22,7 +22,7 @@ static long ioctl32(int fd, unsigned int cmd, void *arg)
 static void test_ioctls(void)
 {
 	int fd = dev_open();
-	/* Where a 32-bit pointer reaches. */
+	/* At an address that fits a 32-bit pointer. */
 	void *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	struct ivshmem_info *info = low;
@@ -36,27 +36,27 @@ static void test_ioctls(void)
 		tap_skip("32-bit ioctls", "this kernel runs no 32-bit programs");
 		return;
 	}
-	tap_eq(info->regions, 2, "INFO");
+	tap_eq(info->regions, 2, "a 32-bit INFO");
 	id = info->id;
 	*region = (struct ivshmem_region){ .index = IVSHMEM_REGION_MEMORY };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_REGION, region), 0, "REGION");
-	tap_eq(region->size, 1 << 20, "its size");
-	if (!dev_interrupts(fd, "RING and WAIT"))
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_REGION, region), 0, "a 32-bit REGION");
+	tap_eq(region->size, 1 << 20, "it gives the size");
+	if (!dev_interrupts(fd, "32-bit RING and WAIT"))
 		return;
 	*r = (struct ivshmem_ring){ .peer = id, .vector = 1 };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "RING");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "a 32-bit RING");
 	*set = 2;
 	*w = (struct ivshmem_wait){
 		.flags = IVSHMEM_WAIT_SET, .timeout_ns = 5 * SECOND, .nbits = 2,
 		.set = (uintptr_t)set, .counts = (uintptr_t)counts,
 	};
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT");
-	tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0, "its counts");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "a 32-bit WAIT");
+	tap_ok(w->count == 1 && counts[1] == 1 && counts[0] == 0, "a 32-bit WAIT gives the counts of all vectors");
 	*w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_RING, .ring_peer = id,
 				    .timeout_ns = 5 * SECOND };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "WAIT that rings first");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "a 32-bit WAIT that rings first");
 	*w = (struct ivshmem_wait){ .flags = 16 };
-	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a refusal");
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a 32-bit WAIT with an unknown flag is refused");
 }
 #else
 static void test_ioctls(void)

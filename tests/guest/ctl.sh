@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# ivshmemctl between two guests, each verb.
+# Each verb of ivshmemctl, between two guests.
 # rig: guests=2 devices=doorbell,plain vectors=4 size=16M mem=384
 . /tests/lib.sh
 
@@ -8,14 +8,14 @@ me=$RIG_GUEST
 other=$((1 - me))
 export IVSHMEM_DEVICE=/dev/ivshmem0
 
-interrupts "commands that wait for each other" || tap_done
+interrupts "commands that wait for doorbells" || tap_done
 
-# both NAME: wait until the other guest is here too
+# both NAME: wait until both guests have come this far
 both() {
 	rig_ask barrier "$1"
 }
 
-# status EXPECTED COMMAND...: the command must exit with that
+# status EXPECTED COMMAND...: the command must exit with this status
 status() {
 	expected=$1
 	shift
@@ -24,12 +24,12 @@ status() {
 }
 
 tap_eq "list shows both devices" "$(ivshmemctl list | grep -c '^ivshmem[01] ')" 2
-tap_ok "info knows the own id" sh -c "ivshmemctl info --json | grep -q '\"id\": $me'"
-tap_ok "info knows the PCI address" sh -c "ivshmemctl info | grep -q 0000:00:10.0"
+tap_ok "info shows this guest's id" sh -c "ivshmemctl info --json | grep -q '\"id\": $me'"
+tap_ok "info shows the PCI address" sh -c "ivshmemctl info | grep -q 0000:00:10.0"
 
 ivshmemctl write $((4096 * me)) "I am guest $me"
 both written
-tap_eq "read what the other guest wrote" \
+tap_eq "read shows what the other guest wrote" \
 	"$(ivshmemctl read --raw $((4096 * other)) 12)" "I am guest $other"
 
 both quiet
@@ -39,35 +39,36 @@ if [ "$me" = 0 ]; then
 	both ring
 	wait $!
 	tap_eq "wait ends when the other guest rings" $? 0
-	tap_ok "it says which vector" grep -q "vector 2: 1" /tmp/waited
+	tap_ok "wait prints which vector fired" grep -q "vector 2: 1" /tmp/waited
 else
 	both ring
-	tap_ok "ring" ivshmemctl ring $other 2
+	tap_ok "ring the other guest" ivshmemctl ring $other 2
 fi
 
 both ping
 if [ "$me" = 0 ]; then
-	tap_ok "ping" sh -c "ivshmemctl ping --count 200 --json $other >/tmp/ping"
-	tap_ok "every ping is answered" grep -q '"answered": 200' /tmp/ping
+	tap_ok "ping the other guest 200 times" \
+		sh -c "ivshmemctl ping --count 200 --json $other >/tmp/ping"
+	tap_ok "ping reports that all 200 are answered" grep -q '"answered": 200' /tmp/ping
 else
-	tap_ok "answer pings" ivshmemctl ping --answer --count 200 --timeout 30 $other
+	tap_ok "answer 200 pings" ivshmemctl ping --answer --count 200 --timeout 30 $other
 fi
 
-# A file larger than the region, then one back, over both kinds of device.
+# Send a file larger than the region, and one back, over both kinds of device.
 for device in /dev/ivshmem0 /dev/ivshmem1; do
 	for sender in 0 1; do
 		both "send-$device-$sender"
 		if [ "$me" = $sender ]; then
 			dd if=/dev/urandom of=/tmp/file bs=1M count=20 2>/dev/null
-			tap_ok "$device: send" ivshmemctl send -d $device -t 30 /tmp/file
+			tap_ok "$device: send a file" ivshmemctl send -d $device -t 30 /tmp/file
 			sum=$(sha256sum </tmp/file | cut -c1-64)
 			printf '%s' "$sum" | dd of=/dev/ivshmem0 bs=1 seek=1M 2>/dev/null
 		else
-			tap_ok "$device: recv" ivshmemctl recv -d $device -t 30 /tmp/file
+			tap_ok "$device: receive a file" ivshmemctl recv -d $device -t 30 /tmp/file
 			sum=$(sha256sum </tmp/file | cut -c1-64)
 		fi
 		both "sent-$device-$sender"
-		[ "$me" = $sender ] || tap_eq "$device: the sums are equal" "$sum" \
+		[ "$me" = $sender ] || tap_eq "$device: the file arrived as it was sent" "$sum" \
 			"$(dd if=/dev/ivshmem0 bs=1 skip=1M count=64 2>/dev/null)"
 	done
 done

@@ -1,36 +1,39 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# ivshmemctl doctor, step by step from nothing to a device that works, by the
-# commands that it gives itself. In the end the kernel stays locked down.
+# ivshmemctl doctor finds each problem on the way from a bare system to a working device,
+# and the commands it suggests solve them. The kernel stays locked down at the end, hence
+# a boot of its own.
 # rig: devices=plain insmod=no modules=uio_pci_generic programs=dash,kmod alone=yes
 . /tests/lib.sh
 
 address=0000:00:10.0
 modules=/lib/modules/$(uname -r)
-# The modinfo that users have: busybox's misses a field that nothing stands before,
-# and its shell prefers its own.
+# Use the modinfo of kmod, as users do: busybox's does not find the first field of a
+# module. And use dash, as busybox's shell would run its own modinfo.
 ln -sf kmod /bin/modinfo
 ln -sf dash /bin/sh
 
-# names: the problems found
+# names: print the names of the problems found
 names() {
 	ivshmemctl doctor --json | sed -n 's/.*"name": "\(.*\)",/\1/p' | tr '\n' ' '
 }
 
-# finds NAME...: these are the problems, and the exit status says so
+# finds NAME...: doctor must find just these problems, and exit with 1
 finds() {
 	tap_eq "doctor finds: $*" "$(names)" "$* "
 	ivshmemctl doctor >/tmp/said
-	tap_eq "exit status" $? 1
-	tap_eq "it says each in one line" "$(wc -l </tmp/said)" $#
+	tap_eq "with problems doctor exits with 1: $*" $? 1
+	tap_eq "doctor prints one line for each problem: $*" "$(wc -l </tmp/said)" $#
 }
 
+# well DESCRIPTION: doctor must find no problem
 well() {
 	tap_eq "$1" "$(ivshmemctl doctor)" "all is well: you can use /dev/ivshmem0"
-	tap_ok "exit status" ivshmemctl doctor
+	tap_ok "$1: doctor exits with 0" ivshmemctl doctor
 }
 
-# follow SED: run what it said first, as far as that is part of a system so small
+# follow SED: run the command in doctor's first line. SED extracts it, and drops what this
+# small system does not have.
 follow() {
 	sed "1!d; $1; s/sudo //g" /tmp/said >/tmp/command
 	sed 's/^/# /' /tmp/command
@@ -43,7 +46,7 @@ cp /lib/ivshmem.ko "$modules/updates/"
 depmod
 finds not-loaded group-missing
 follow 's/.*: //'
-tap_ok "its command loads the driver" [ -c /dev/ivshmem0 ]
+tap_ok "the suggested command loads the driver" [ -c /dev/ivshmem0 ]
 
 finds group-missing
 echo "ivshmem:x:977:" >/etc/group
@@ -51,17 +54,17 @@ finds node-rights
 chgrp 977 /dev/ivshmem0
 chmod 660 /dev/ivshmem0
 well "with group and mode of the udev rule all is well"
-tap_ok "the device can be used" ivshmemctl info
+tap_ok "when all is well the device can be opened" ivshmemctl info
 
 rm /dev/ivshmem0
 finds node-missing
 follow 's/.*: sudo mknod/mknod/; s/, then.*//'
 chgrp 977 /dev/ivshmem0
 chmod 660 /dev/ivshmem0
-well "its command makes the node"
+well "the suggested command creates the node"
 
 echo "me:x:1000:1000::/:/bin/sh" >/etc/passwd
-tap_eq "somebody else is told about the group" "$(su me -c 'ivshmemctl doctor')" \
+tap_eq "doctor tells another user to join the group" "$(su me -c 'ivshmemctl doctor')" \
 	"no permission to use /dev/ivshmem0: sudo usermod -aG ivshmem \$USER, then log in again"
 
 echo uio_pci_generic >/sys/bus/pci/devices/$address/driver_override
@@ -71,7 +74,7 @@ finds other-driver
 follow 's/.*then: //'
 chgrp 977 /dev/ivshmem0
 chmod 660 /dev/ivshmem0
-well "its command gives the device back"
+well "the suggested command binds the device to this driver again"
 
 rmmod ivshmem
 mkdir -p /etc/modprobe.d
@@ -80,10 +83,10 @@ finds blacklisted
 rm /etc/modprobe.d/test.conf
 mount -t securityfs securityfs /sys/kernel/security
 if echo integrity >/sys/kernel/security/lockdown; then
-	tap_ok "a locked down kernel refuses the module" \
+	tap_ok "a locked-down kernel refuses the module" \
 		sh -c '! insmod /lib/ivshmem.ko 2>/dev/null'
 	finds unsigned
 else
-	tap_skip "lockdown" "this kernel cannot"
+	tap_skip "lockdown" "this kernel does not support it"
 fi
 tap_done

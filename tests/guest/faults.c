@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each allocation fails once: loading the modules, probing, opening, mapping and
- * every other operation are repeated, and the first, the second, the third...
- * allocation fails in them, wherever in the kernel it is made for them, until the
- * operation comes to its end before the failure does. What it was refused it must
- * have given back, so that it works right afterwards, and at the end nothing is left.
+ * Every operation (loading the modules, probe, open, mmap...) is repeated, and the first,
+ * second, third... allocation that the kernel makes for it fails, until the operation ends
+ * before that many. An operation that fails must free what it has, so that it works right
+ * afterwards, and at the end nothing may be left. Once a configfs directory with a long
+ * name had no name after such a failure and could never be enabled.
  */
 /* rig: arches=amd64 devices=doorbell vectors=4 size=4M mem=384 insmod=no */
 /* rig: modules=configfs append=memmap=16M$0xa000000 alone=yes timeout=900 */
@@ -44,7 +44,7 @@ static int insert(const char *path, const char *parameters)
 static void unload(const char *name)
 {
 	if (syscall(SYS_delete_module, name, O_NONBLOCK))
-		tap_bail("%s does not go: %s", name, strerror(errno));
+		tap_bail("cannot unload %s: %s", name, strerror(errno));
 }
 
 static int core_load(void)
@@ -52,7 +52,7 @@ static int core_load(void)
 	return insert("/lib/ivshmem.ko", "");
 }
 
-/* The kernel goes on if it has no memory for "bind", but says so in its log. */
+/* If the kernel has no memory for the file "bind", it goes on without it and logs that. */
 static bool core_check(void)
 {
 	return !access(CLASS, F_OK) && !access(PCI_DRIVER, F_OK);
@@ -73,7 +73,7 @@ static bool soft_check(void)
 	return !access("/dev/ivshmem1", F_OK) && !access("/dev/ivshmem2", F_OK);
 }
 
-/* Has the kernel said this in one of the messages that nobody has read yet? */
+/* Is this in one of the log messages that were not read yet? */
 static bool was_said(int kmsg, const char *what)
 {
 	char message[2048];
@@ -88,8 +88,8 @@ static bool was_said(int kmsg, const char *what)
 }
 
 /*
- * Once the module is sure to stay, a device that gets no node is left out, and the
- * log says so: that too is to fail cleanly.
+ * Once nothing can make the module's init fail, a device without a node is left out and
+ * the log says so. That is a clean failure as well.
  */
 static int soft_load(void)
 {
@@ -118,8 +118,8 @@ static int probe(void)
 }
 
 /*
- * All that a device can, but for interrupts the kernel had no memory for: it has
- * fewer then, and says so.
+ * Does the device do everything? It may have fewer vectors, if the kernel had no memory for
+ * an interrupt and the log says so.
  */
 static bool works(const char *path, unsigned int vectors)
 {
@@ -232,7 +232,7 @@ static int fork_mapped(void)
 	return 0;
 }
 
-/* Between two places where nothing else is. */
+/* Move a mapping between two unused addresses. */
 static void *places[2];
 
 static int move_mapping(void)
@@ -371,7 +371,7 @@ static int read_attribute(void)
 	return ret;
 }
 
-/* A name that configfs cannot keep in the item itself. */
+/* A name too long for struct config_item itself, so that configfs allocates memory for it. */
 #define LONG CONFIG "name-of-more-than-twenty-letters"
 
 static int make_directory(void)
@@ -394,7 +394,7 @@ static int enable(void)
 {
 	int ret;
 
-	/* What was written is what configfs has, from where the file stands. */
+	/* configfs stores text at the file's position, so go back to the start. */
 	lseek(enable_fd, 0, SEEK_SET);
 	ret = write_fd(enable_fd, "1");
 	return ret;
@@ -414,15 +414,15 @@ static void disable(void)
 {
 	lseek(enable_fd, 0, SEEK_SET);
 	if (write_fd(enable_fd, "0"))
-		tap_bail("cannot be disabled: %s", strerror(errno));
+		tap_bail("cannot disable the device: %s", strerror(errno));
 }
 
-/* The kernel gives EINVAL when it has no memory to link a driver and its module. */
+/* With no memory for the link from a driver to its module the kernel gives EINVAL. */
 static const struct operation loading[] = {
 	{ "load ivshmem", core_load, core_check, core_unload, true, LAST, EINVAL },
 };
 
-/* The kernel says that memory is claimed by others when it cannot note who claims it. */
+/* With no memory for a struct resource request_mem_region() fails: EBUSY. */
 static const struct operation probing[] = {
 	{ "probe", probe, probe_check, unbind, true, 0, EBUSY },
 };
@@ -437,7 +437,7 @@ static const struct operation using[] = {
 	{ "RING", ioctl_ring, NULL, NULL, false, 0, 0 },
 	{ "WAIT", ioctl_wait, NULL, NULL, false, 0, 0 },
 	{ "WAIT that times out", ioctl_wait_out, NULL, NULL, false, 0, 0 },
-	{ "WAIT_RING", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
+	{ "WAIT that rings", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
 	{ "EVENTFD", ioctl_eventfd, eventfd_check, eventfd_undo, false, 0, 0 },
 	{ "read a page", read_page, NULL, NULL, false, 0, 0 },
 	{ "read all", read_all, NULL, NULL, false, 0, 0 },
@@ -460,21 +460,22 @@ static const struct operation soft_loading[] = {
 };
 
 static const struct operation configuring[] = {
-	{ "make a directory in configfs", make_directory, directory_check, remove_directory, false, 0, 0 },
+	{ "make a directory in configfs", make_directory, directory_check, remove_directory,
+	  false, 0, 0 },
 };
 
 static const struct operation memory[] = {
-	{ "enable a device in software", enable, memory_check, disable, false, 0, 0 },
+	{ "enable a software device", enable, memory_check, disable, false, 0, 0 },
 };
 
 static const struct operation window[] = {
-	{ "enable a device by its address", enable, window_check, disable, false, 0, EBUSY },
+	{ "enable a window", enable, window_check, disable, false, 0, EBUSY },
 };
 
 static const struct operation soft_using[] = {
-	{ "open a device in software", soft_open, open_check, close_made, false, 0, 0 },
-	{ "map it", map_all, NULL, unmap_all, false, 0, 0 },
-	{ "ring in it", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
+	{ "open a software device", soft_open, open_check, close_made, false, 0, 0 },
+	{ "map a software device", map_all, NULL, unmap_all, false, 0, 0 },
+	{ "WAIT that rings, on a software device", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
 };
 
 static void test_device(void)
@@ -500,7 +501,7 @@ static void test_device(void)
 	close(fd);
 }
 
-/* Describe a device in configfs, and make ready to enable it. */
+/* Describe a device in configfs, ready to be enabled. */
 static void describe(const char *name, const char *attribute, const char *value)
 {
 	char path[128];
@@ -522,7 +523,7 @@ static void forget(const char *name)
 
 	close(enable_fd);
 	snprintf(path, sizeof(path), CONFIG "%s", name);
-	tap_eq(result(rmdir(path)), 0, "%s goes", name);
+	tap_eq(result(rmdir(path)), 0, "the directory %s can be removed", name);
 }
 
 static void test_soft(void)
@@ -552,7 +553,7 @@ static int descriptors(void)
 	return open_ones;
 }
 
-/* A driver that is loaded succeeds even if a probe fails: no device is there then. */
+/* Loading a driver succeeds even if probe fails; the device is missing then. */
 static void test_loading(void)
 {
 	soft_unload();
@@ -565,9 +566,9 @@ static void test_loading(void)
 }
 
 /*
- * The kernel itself complains: it has no memory for a mapping of its own, or takes
- * away a file of an interrupt in /proc that it had no memory to make, or a page fault
- * had none for a page table and is tried again.
+ * The kernel itself complains of three things: it has no memory for vmalloc(), it removes
+ * a file of an interrupt in /proc that it could not create, and a page fault that had no
+ * memory for a page table returns to be repeated.
  */
 static void expect_complaints(void)
 {
@@ -591,9 +592,9 @@ int main(void)
 		tap_bail("ivshmem: %s", strerror(errno));
 	test_device();
 	test_soft();
-	tap_eq(descriptors(), before, "no descriptor is left");
+	tap_eq(descriptors(), before, "no file descriptor is leaked");
 	test_loading();
-	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "no memory is claimed");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "/proc/iomem has no claim left");
 	expect_complaints();
 	return tap_done();
 }

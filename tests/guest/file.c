@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * read, write, pread, pwrite and llseek see the shared memory, edge by edge: of a region
- * of one page, of 2 MiB less a page, and of many times what the driver moves at once.
+ * read, write, pread, pwrite and llseek, with offsets and lengths around each limit: in a
+ * region of one page, of 2 MiB less a page, and of many times what the driver copies at
+ * once.
  */
 /* rig: devices=plain,plain,plain,plain size=16M,4K,2044K,1G mem=2560 */
 /* rig: over=pci,window,memory */
@@ -11,7 +12,7 @@
 
 #define DEVICES 4
 #define MIB (1UL << 20)
-#define BUFFER (64UL << 10)	/* what the driver moves at once */
+#define BUFFER (64UL << 10)	/* what the driver copies at once */
 
 static const char *path;
 static size_t size;		/* of the region */
@@ -35,13 +36,13 @@ static void test_edges(int fd)
 	tap_eq(two[0], 2, "the last byte was written");
 	refused(lseek(fd, size + 1, SEEK_SET), EINVAL, "seek beyond the end");
 	refused(lseek(fd, -1, SEEK_SET), EINVAL, "seek before the start");
-	tap_eq(lseek(fd, 7, SEEK_SET), 7, "seek");
-	tap_eq(lseek(fd, 3, SEEK_CUR), 10, "seek from here");
-	tap_eq(read(fd, two, 2), 2, "read");
-	tap_eq(lseek(fd, 0, SEEK_CUR), 12, "read moves on");
+	tap_eq(lseek(fd, 7, SEEK_SET), 7, "seek to an offset");
+	tap_eq(lseek(fd, 3, SEEK_CUR), 10, "seek from the current position");
+	tap_eq(read(fd, two, 2), 2, "read at the current position");
+	tap_eq(lseek(fd, 0, SEEK_CUR), 12, "read advances the position");
 }
 
-/* As much of 3 MiB as there is room for, at an odd place. */
+/* Write and read 3 MiB, or as much as the region has room for, at an odd offset. */
 static void test_content(int fd)
 {
 	struct iovec parts[2] = { { back, 1000 }, { back + 1000, 2000 } };
@@ -51,21 +52,21 @@ static void test_content(int fd)
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = i * 31 + (i >> 10);
 	tap_eq(pwrite(fd, big, length, at), length, "write %zu bytes, unaligned", length);
-	tap_eq(pread(fd, back, length, at), length, "read them back");
-	tap_ok(!memcmp(big, back, length), "they are equal");
-	tap_eq(preadv(fd, parts, 2, at), 3000, "preadv");
-	tap_ok(!memcmp(big, back, 3000), "preadv reads the same");
+	tap_eq(pread(fd, back, length, at), length, "read %zu bytes, unaligned", length);
+	tap_ok(!memcmp(big, back, length), "unaligned: read gives what was written");
+	tap_eq(preadv(fd, parts, 2, at), 3000, "preadv into two buffers");
+	tap_ok(!memcmp(big, back, 3000), "preadv gives what was written");
 
 	char *p = dev_map(fd, size);
 
-	tap_ok(!memcmp(p + at, big, length), "a mapping shows the same");
+	tap_ok(!memcmp(p + at, big, length), "a mapping shows what was written");
 	p[5] = 0x5a;
-	tap_eq(pread(fd, back, 1, 5), 1, "read what a mapping wrote");
-	tap_eq(back[0], 0x5a, "it is there");
+	tap_eq(pread(fd, back, 1, 5), 1, "read a byte that was stored through a mapping");
+	tap_eq(back[0], 0x5a, "read gives what was stored through the mapping");
 	munmap(p, size);
 }
 
-/* A byte less than one, two and three buffers, the buffers, and a byte more. */
+/* Write and read one, two and three of the driver's buffers, and a byte less and more. */
 static void test_buffers(int fd)
 {
 	for (size_t n = 1; n <= 3; n++)
@@ -75,9 +76,10 @@ static void test_buffers(int fd)
 			memset(back, 0, length + 1);
 			tap_eq(pwrite(fd, big + n, length, at), length,
 			       "write the last %zu bytes", length);
-			tap_eq(pread(fd, back, length + 1, at), length, "read them back");
+			tap_eq(pread(fd, back, length + 1, at), length,
+			       "read the last %zu bytes, asking for one more", length);
 			tap_ok(!memcmp(big + n, back, length) && !back[length],
-			       "they are equal");
+			       "the last %zu bytes are what was written, and no more", length);
 		}
 }
 
@@ -88,7 +90,7 @@ static void test_addresses(int fd)
 
 	refused(pread(fd, nowhere, 10, 0), EFAULT, "read to a bad address");
 	refused(pwrite(fd, nowhere, 10, 0), EFAULT, "write from a bad address");
-	/* The copy faults on a mapping of the same device. */
+	/* The driver's copy to or from user space faults on a mapping of the same device. */
 	tap_eq(pwrite(fd, p + MIB, MIB, 0), MIB,
 	       "write from a mapping of the device itself");
 	madvise(p, 2 * MIB, MADV_DONTNEED);
@@ -115,12 +117,12 @@ static void test_modes(void)
 
 static void test_host(int fd)
 {
-	tap_eq(pwrite(fd, "host", 4, 4096), 4, "write what the host reads");
+	tap_eq(pwrite(fd, "host", 4, 4096), 4, "write for the host");
 	tap_ok(!strcmp(rig_ask("memory-read 4096 4"), "686f7374"),
-	       "the host sees what was written");
+	       "the host sees what the guest wrote");
 	rig_ask("memory-write 8192 6775657374");
-	tap_eq(pread(fd, back, 5, 8192), 5, "read what the host wrote");
-	tap_ok(!memcmp(back, "guest", 5), "the guest sees it");
+	tap_eq(pread(fd, back, 5, 8192), 5, "read from the host");
+	tap_ok(!memcmp(back, "guest", 5), "the guest sees what the host wrote");
 }
 
 static void test_size(const char *node, size_t bytes)
@@ -142,7 +144,7 @@ static void test_size(const char *node, size_t bytes)
 int main(void)
 {
 	dev_each_size(DEVICES, test_size);
-	if (!rig_over("memory"))	/* of which the host has no part */
+	if (!rig_over("memory"))	/* the host does not share that */
 		test_host(dev_open());
 	return tap_done();
 }

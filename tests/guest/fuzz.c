@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A fuzzer of the driver's interface. It makes up short programs of operations on
- * the nodes of three devices and their files in sysfs and configfs, keeps those that
- * reach code of the driver that none has reached before (told by KCOV, where the
- * kernel has it), and goes on from them. Two processes do so at once; in the second
- * one another thread disturbs it, and a device goes away and comes back now and then.
+ * A fuzzer of the driver's interface. It makes up short programs of operations on the
+ * nodes of three devices and their files in sysfs and configfs. If the kernel has KCOV, it
+ * keeps the programs that reach new code of the driver and varies them. Two processes do
+ * this at once. In the second one another thread disturbs the programs, and one device is
+ * disabled and enabled now and then.
  *
- * OPERATIONS= is how many, SEED= begins the same programs as another run.
+ * OPERATIONS= sets the number of operations, SEED= repeats the programs of another run.
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M modules=configfs mem=384 timeout=300 */
 #include <pthread.h>
@@ -25,7 +25,7 @@
 #define PROCESSES 2
 #define LENGTH 48		/* operations of a program at most */
 #define CORPUS 1024
-#define PLACES (1 << 14)	/* of a table, far more than the driver has */
+#define PLACES (1 << 14)	/* size of a table, far more than the driver has places */
 
 struct program {
 	unsigned int count;
@@ -110,7 +110,7 @@ static void run_program(const struct program *p)
  * Coverage
  */
 
-/* Add a place to a table; was it new? */
+/* Add a place in the driver's code to a table; was it new? */
 static bool add_place(uint64_t *table, uint64_t place)
 {
 	unsigned int i = place * 0x9e3779b97f4a7c15ULL >> 50;
@@ -211,8 +211,9 @@ static void fuzz_process(uint64_t seed)
 	signal(SIGIO, SIG_IGN);
 	ops_begin(process, registers_offset);
 	/*
-	 * The guard page here is below all earlier mappings, so a read into a mapping of a
-	 * program that goes beyond its end faults before it reaches memory of this process.
+	 * A program may read into a device's mapping and beyond its end. New mappings lie
+	 * below this guard page, so that such a read faults before it reaches other memory
+	 * of this process.
 	 */
 	thread_start(seed + process);
 	if (process && pthread_create(&other, NULL, disturb, (void *)(uintptr_t)~seed))
@@ -231,12 +232,12 @@ static void setup(void)
 	if (system("insmod /lib/ivshmem_soft.ko") || mkdir(CONFIG "idle", 0755) ||
 	    mkdir(CONFIG "soft", 0755) || file_write(CONFIG "soft/size", "4M") ||
 	    file_write(CONFIG "soft/enable", "1"))
-		tap_bail("no device in software: %s", strerror(errno));
+		tap_bail("cannot create the software device: %s", strerror(errno));
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* All devices work. */
+/* Do all devices work? */
 static void check_devices(void)
 {
 	for (int i = 0; i < DEVICES; i++) {
@@ -288,16 +289,18 @@ int main(void)
 	       done * SECOND / (long long)(now_ns() - start));
 	places = count_places();
 	if (access(KCOV, F_OK))
-		tap_skip("new places of the driver are found", "the kernel has no KCOV");
+		tap_skip("new places in the driver are reached", "the kernel has no KCOV");
 	else
-		tap_ok(places > 100, "%u places of the driver reached, %u programs kept",
+		tap_ok(places > 100, "%u places in the driver were reached, %u programs kept",
 		       places, shared->corpus[0] + shared->corpus[1]);
-	/* The process that replaces the device may have exited half way. */
+	/* The process that disables and enables the device may have exited in between. */
 	file_write(CONFIG "soft/enable", "1");
 	check_devices();
 	leaks_end("fuzz");
-	tap_ok(!rmdir(CONFIG "soft") && !rmdir(CONFIG "idle"), "the device in software goes");
-	tap_eq(system("rmmod ivshmem_soft && rmmod ivshmem"), 0, "nothing holds the modules");
-	tap_eq(system("insmod /lib/ivshmem.ko"), 0, "they can be loaded again");
+	tap_ok(!rmdir(CONFIG "soft") && !rmdir(CONFIG "idle"),
+	       "the software device can be removed");
+	tap_eq(system("rmmod ivshmem_soft && rmmod ivshmem"), 0,
+	       "both modules can be unloaded");
+	tap_eq(system("insmod /lib/ivshmem.ko"), 0, "ivshmem can be loaded again");
 	return tap_done();
 }

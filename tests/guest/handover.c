@@ -55,7 +55,7 @@ int main(void)
 		dev_ring(fd, peer, 1);
 		mine++;
 	}
-	tap_eq(mine, handovers / 2, "every other hand-over is ours");
-	tap_eq(shared->turn, handovers, "%u hand-overs", handovers);
+	tap_eq(mine, handovers / 2, "this guest made every other hand-over");
+	tap_eq(shared->turn, handovers, "%u hand-overs, and no wake-up was lost", handovers);
 	return tap_done();
 }

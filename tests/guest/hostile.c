@@ -12,9 +12,10 @@
 
 #include "dev.h"
 #include "hostile.h"
+#include "pattern.h"
 
-#define PLACE	(256 << 10)	/* of the channel */
-#define HOSTILE	2		/* the guest that is */
+#define PLACE	(256 << 10)	/* offset of the channel */
+#define HOSTILE	2		/* the hostile guest */
 
 static const struct ivshmem_channel_options options = {
 	.offset = PLACE, .size = HOSTILE_SIZE, .vector = 1,
@@ -29,7 +30,7 @@ static int64_t soon(void)
 	return ivshmem_after(100 * SECOND);
 }
 
-/* One end of the channel: guest 0 creates it. NULL if it is not there in time. */
+/* Guest 0 creates the channel, guest 1 attaches; NULL if that takes too long. */
 static struct ivshmem_channel *come(int64_t deadline)
 {
 	struct ivshmem_channel *channel = NULL;
@@ -61,7 +62,7 @@ static int64_t check_one(struct ivshmem_channel *channel, uint64_t number)
 	       pattern_matches(bytes, size, number) ? 0 : -EBADMSG;
 }
 
-/* Each message goes there and back; gives the first error. */
+/* Send messages there and back; gives the first error. */
 static int exchange(struct ivshmem_channel *channel, uint64_t count)
 {
 	uint64_t number;
@@ -112,7 +113,7 @@ static void *write_inside(void *argument)
 	return argument;
 }
 
-/* Until both others reach the barrier. */
+/* Be hostile until both other guests reach the barrier. */
 static void be_hostile(void *(*how)(void *), const char *barrier)
 {
 	pthread_t thread;
@@ -124,10 +125,11 @@ static void be_hostile(void *(*how)(void *), const char *barrier)
 	rig_ask("barrier %s", barrier);
 	enough = true;
 	pthread_join(thread, NULL);
-	tap_ok(deeds, "%s: wrote %llu words", barrier, (unsigned long long)deeds);
+	tap_ok(deeds, "%s: the hostile guest wrote %llu words", barrier,
+	       (unsigned long long)deeds);
 }
 
-/* The other two guests. */
+/* The two guests that use the channel. */
 
 static void test_outside(void)
 {
@@ -140,7 +142,7 @@ static void test_outside(void)
 	error = channel ? exchange(channel, count) : -ENOENT;
 	if (error)
 		tap_note("%s", strerror(-error));
-	tap_ok(!error, "%llu messages there and back while all else is overwritten",
+	tap_ok(!error, "%llu messages there and back while all but the channel is overwritten",
 	       (unsigned long long)count);
 	rig_ask("barrier outside");
 	ivshmem_channel_close(channel);
@@ -154,7 +156,7 @@ static void test_inside(void)
 	uint64_t state = me + 1;
 
 	rig_ask("barrier begin-inside");
-	/* Go on until the overwriting has ended a channel. */
+	/* Go on at least until the overwriting has ended one channel. */
 	for (calls = 0; calls < count || (opened < 2 && now_ns() < deadline); calls++) {
 		start = now_ns();
 		if (!channel) {
@@ -175,7 +177,7 @@ static void test_inside(void)
 		if (errors[n])
 			tap_note("%5d times: %s", errors[n], strerror(n));
 	tap_ok(opened > 1 && !errors[EFAULT],
-	       "%d calls while it is overwritten, opened %d times, the longest took %lld ms",
+	       "%d calls while the channel is overwritten: opened %d times, longest %lld ms",
 	       calls, opened, (long long)longest / 1000000);
 	rig_ask("barrier inside");
 	ivshmem_channel_close(channel);
@@ -189,7 +191,7 @@ static void test_calm(void)
 	if (me == 1)
 		channel = come(soon());
 	if (me != HOSTILE)
-		tap_eq(exchange(channel, 200), 0, "a fresh channel works");
+		tap_eq(exchange(channel, 200), 0, "a channel created afterwards works");
 	rig_ask("barrier calm");
 	ivshmem_channel_close(channel);
 }

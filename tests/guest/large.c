@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A region over 4 GiB: a page fault fills a page table, with entries of single pages
- * only. Huge ones took less memory and time, but they have no struct page, and the
- * kernel dies of such entries in each of the calls that are tried here.
+ * A region larger than 4 GiB. A page fault fills one page table with entries of single
+ * pages. The driver once made huge entries, which need less memory and time; but kernels
+ * crash on huge entries without a struct page. The tests of one call each are those that
+ * once brought a kernel down, or left it with a wrong translation:
+ *
+ * - munmap(), mprotect(), MAP_FIXED and MADV_DONTFORK of one page split a 1 GiB entry: oops
+ *   in __split_huge_pmd(), Linux 6.12 and 7.3
+ * - mremap() left the old translation of a 1 GiB entry usable
+ * - mbind() with MPOL_MF_STRICT over a 2 MiB entry: oops, Linux 6.12
  */
 /* rig: devices=plain size=8G mem=1024 over=pci,window */
 #include <sys/syscall.h>
@@ -16,7 +22,7 @@
 #define TRACING "/sys/kernel/tracing/"
 #define STRICT 1		/* MPOL_MF_STRICT */
 
-/* Kilobytes that this process has in page tables. */
+/* Kilobytes of this process's page tables. */
 static long page_tables(void)
 {
 	FILE *f = fopen("/proc/self/status", "r");
@@ -30,7 +36,7 @@ static long page_tables(void)
 	return kb;
 }
 
-/* The page faults that were traced since it was last cleared. */
+/* The driver's page faults that were traced since faults_clear(). */
 static unsigned int faults(void)
 {
 	FILE *f = fopen(TRACING "trace", "r");
@@ -67,7 +73,7 @@ static bool writable(char *p)
 	return put(p, "w", 1);
 }
 
-/* A GiB of which something is mapped already: where there are huge entries, all. */
+/* Map a GiB and touch its first page. If there were huge entries, that would fill it all. */
 static char *map_touched(int fd)
 {
 	char *p = dev_map(fd, GIB);
@@ -84,20 +90,22 @@ static void test_offsets(int fd)
 	tap_eq(lseek(fd, 0, SEEK_END), 8 * GIB, "SEEK_END gives 8 GiB");
 	tap_eq(pwrite(fd, &a, 8, 5 * GIB + 16), 8, "write at 5 GiB");
 	p = dev_map_at(fd, 5 * GIB, PAGE);
-	tap_ok(p[2] == a, "a mapping there shows it");
+	tap_ok(p[2] == a, "a mapping at 5 GiB shows what was written");
 	p[3] = ~a;
-	tap_ok(pread(fd, &b, 8, 5 * GIB + 24) == 8 && b == ~a, "and back");
-	tap_eq(pread(fd, &b, 8, GIB + 16), 8, "4 GiB below");
-	tap_eq(b, 0, "there is nothing");
+	tap_ok(pread(fd, &b, 8, 5 * GIB + 24) == 8 && b == ~a,
+	       "read gives what was stored through the mapping");
+	tap_eq(pread(fd, &b, 8, GIB + 16), 8, "read 4 GiB below");
+	tap_eq(b, 0, "the write did not wrap at 4 GiB");
 	munmap((void *)p, PAGE);
 	p = dev_map(fd, 8 * GIB);
-	tap_ok(p[(5 * GIB + 16) / 8] == a, "a mapping of all 8 GiB shows it too");
+	tap_ok(p[(5 * GIB + 16) / 8] == a, "a mapping of all 8 GiB shows it at 5 GiB");
 	p[8 * GIB / 8 - 1] = a;
-	tap_ok(pread(fd, &b, 8, 8 * GIB - 8) == 8 && b == a, "up to its last word");
+	tap_ok(pread(fd, &b, 8, 8 * GIB - 8) == 8 && b == a,
+	       "read gives what was stored in the last word of the mapping");
 	munmap((void *)p, 8 * GIB);
 }
 
-/* How many page tables does a range of addresses take? */
+/* How many page tables does a range of addresses need? */
 static unsigned long tables(const char *p, size_t length)
 {
 	uintptr_t first = (uintptr_t)p / TABLE, last = ((uintptr_t)p + length - 1) / TABLE;
@@ -114,10 +122,14 @@ static void test_tables(int fd, off_t offset, size_t length, const char *what)
 	touch_all(p, length);
 	grown = page_tables() - before;
 	tap_eq(faults(), tables(p, length), "%s takes one fault for each page table", what);
-	/* At either end one may be shared with a neighbour, or one of each level above new. */
+	/*
+	 * The first and the last table may be shared with a neighbour. Or each of the higher
+	 * levels needs a new table at both ends.
+	 */
 	least = (tables(p, length) - 2) * 4;
-	tap_ok(grown >= least && grown <= least + 24, "and page tables of single pages: %ld kB",
-	       grown);
+	tap_ok(grown >= least && grown <= least + 24,
+	       "%s has page-table entries of single pages only: %ld kB, expected %ld to %ld",
+	       what, grown, least, least + 24);
 	munmap(p, length);
 }
 
@@ -125,9 +137,10 @@ static void test_unmap(int fd)
 {
 	char *p = map_touched(fd);
 
-	tap_eq(result(munmap(p + PAGE, PAGE)), 0, "unmap one page of a GiB");
-	tap_ok(!readable(p + PAGE), "it is gone");
-	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "those beside it are there");
+	tap_eq(result(munmap(p + PAGE, PAGE)), 0,
+	       "unmap one page of a GiB (once oopsed: split of a huge entry)");
+	tap_ok(!readable(p + PAGE), "the unmapped page cannot be read");
+	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "its neighbours are still mapped");
 	munmap(p, GIB);
 }
 
@@ -135,9 +148,11 @@ static void test_protect(int fd)
 {
 	char *p = map_touched(fd);
 
-	tap_eq(result(mprotect(p + PAGE, PAGE, PROT_READ)), 0, "protect one page of a GiB");
-	tap_ok(readable(p + PAGE) && !writable(p + PAGE), "it can only be read");
-	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "those beside it can be written to");
+	tap_eq(result(mprotect(p + PAGE, PAGE, PROT_READ)), 0,
+	       "protect one page of a GiB (once oopsed: split of a huge entry)");
+	tap_ok(readable(p + PAGE) && !writable(p + PAGE),
+	       "the protected page can be read, not written");
+	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "its neighbours can be written");
 	munmap(p, GIB);
 }
 
@@ -146,9 +161,9 @@ static void test_replace(int fd)
 	char *p = map_touched(fd);
 
 	tap_ok(mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-	       p + PAGE, "map the first page of the region in the place of the second");
-	tap_eq(p[PAGE], 1, "it is there");
-	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "so are those beside it");
+	       p + PAGE, "replace one page of a GiB (once oopsed: split of a huge entry)");
+	tap_eq(p[PAGE], 1, "the new mapping shows its own page of the region");
+	tap_ok(p[0] == 1 && writable(p + 2 * PAGE), "its neighbours are still mapped");
 	munmap(p, GIB);
 }
 
@@ -159,13 +174,13 @@ static void test_dontfork(int fd)
 	pid_t child;
 
 	tap_eq(result(madvise(p + PAGE, PAGE, MADV_DONTFORK)), 0,
-	       "keep one page of a GiB from children");
+	       "MADV_DONTFORK on one page of a GiB (once oopsed: split of a huge entry)");
 	child = fork();
 	if (!child)
 		_exit(p[0] == 1 && !readable(p + PAGE) && writable(p + 2 * PAGE) ? 0 : 1);
 	waitpid(child, &status, 0);
-	tap_eq(status, 0, "a child has those beside it only");
-	tap_ok(writable(p + PAGE), "its parent has it");
+	tap_eq(status, 0, "a child has its neighbours, but not the page");
+	tap_ok(writable(p + PAGE), "the parent still has the page");
 	munmap(p, GIB);
 }
 
@@ -173,13 +188,15 @@ static void test_move(int fd)
 {
 	char *p = map_touched(fd), *room, *moved;
 
-	/* Nothing of the old page tables fits at the new address. */
+	/* The new address differs in its offset into a table, so no table can be moved whole. */
 	room = mmap(NULL, GIB + 2 * TABLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	moved = mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED,
 		       (char *)((uintptr_t)room / TABLE * TABLE) + TABLE + PAGE);
 	tap_ok(moved != MAP_FAILED, "move a GiB");
-	tap_ok(!readable(p) && !readable(p + GIB - PAGE), "the old address cannot be read");
-	tap_ok(moved[0] == 1 && writable(moved + GIB - PAGE), "the new one shows what was written");
+	tap_ok(!readable(p) && !readable(p + GIB - PAGE),
+	       "the old address is unmapped (once readable: its huge entry stayed)");
+	tap_ok(moved[0] == 1 && writable(moved + GIB - PAGE),
+	       "the new address shows what was written");
 	munmap(room, GIB + 2 * TABLE);
 }
 
@@ -189,8 +206,8 @@ static void test_policy(int fd)
 	unsigned long node = 1;
 
 	tap_eq(result(syscall(SYS_mbind, p, GIB, 2, &node, 64, STRICT)), 0,
-	       "bind a GiB to a node of memory");
-	tap_ok(p[0] == 1 && writable(p), "it is still there");
+	       "mbind a GiB with MPOL_MF_STRICT (once oopsed on a huge entry)");
+	tap_ok(p[0] == 1 && writable(p), "the bound GiB is still mapped");
 	munmap(p, GIB);
 }
 
@@ -202,8 +219,12 @@ static void test_clear_refs(int fd)
 	for (int i = 0; i < 3; i++) {
 		tap_eq(file_write("/proc/self/clear_refs", what[i]), 0, "write %s to clear_refs",
 		       what[i]);
-		/* Where an entry that was made read-only stays so, this never ends. */
-		tap_ok(writable(p) && p[0] == 'w', "and then to the region");
+		/*
+		 * clear_refs makes entries read-only. If the fault did not make this one
+		 * writable again, the store would fault for ever.
+		 */
+		tap_ok(writable(p) && p[0] == 'w', "after %s to clear_refs the region is writable",
+		       what[i]);
 	}
 	munmap(p, GIB);
 }
@@ -217,7 +238,7 @@ int main(void)
 	file_write("/sys/kernel/mm/transparent_hugepage/enabled", "always");
 	test_offsets(fd);
 	test_tables(fd, 0, GIB, "a GiB");
-	test_tables(fd, PAGE, 4 * TABLE, "a mapping that begins inside of one");
+	test_tables(fd, PAGE, 4 * TABLE, "a mapping that begins inside a page table");
 	test_unmap(fd);
 	test_protect(fd);
 	test_replace(fd);

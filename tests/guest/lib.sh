@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# TAP and requests to the host for guest tests written in shell, as tap.h and
-# rig.h have them for C. Use: . /tests/lib.sh ... tap_done
+# TAP and requests to the host for guest tests in shell, as in tap.h and rig.h for those
+# in C. A test begins with ". /tests/lib.sh" and ends with tap_done.
 tap_points=0
 tap_failures=0
 
@@ -24,32 +24,34 @@ tap_eq() {
 	tap_ok "$1" [ "$2" = "$3" ]
 }
 
-# tap_skip DESCRIPTION REASON
+# tap_skip DESCRIPTION REASON: a check that is not possible here
 tap_skip() {
 	tap_points=$((tap_points + 1))
 	echo "ok $tap_points - $1 # SKIP $2"
 }
 
-# interrupts WHAT: has the device vectors? Otherwise WHAT is skipped.
+# interrupts WHAT: does the device have vectors? If not, skip WHAT.
 interrupts() {
 	[ "$(cat /sys/class/ivshmem/ivshmem0/vectors)" -gt 0 ] && return
-	tap_skip "$1" "the device has no interrupt vectors"
+	tap_skip "$1" "the device has no vectors"
 	false
 }
 
+# tap_bail REASON: end the test at once
 tap_bail() {
 	echo "Bail out! $*"
 	exit 1
 }
 
+# tap_done: print the plan and end the test
 tap_done() {
 	echo "1..$tap_points"
 	[ "$tap_failures" -eq 0 ]
 	exit
 }
 
-# rig_ask VERB ARGUMENTS: print the host's result; fails if it refuses. Works in
-# $( ), so the request goes to the port itself.
+# rig_ask VERB ARGUMENTS: print the host's result; fails if the host refuses. It writes to
+# the serial port and not to standard output, so that $(rig_ask ...) works.
 rig_ask() {
 	echo "@rig $*" >"/dev/${rig_port:?}"
 	read -r rig_answer <"/dev/${rig_port:?}"

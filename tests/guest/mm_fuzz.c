@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A fuzzer of mappings. The kernel takes its own paths through page tables for each
- * call that changes or reads a mapping, and a driver whose entries one of them does
- * not expect brings it down. So processes with several threads do all of that to
- * mappings of regions of up to 8 GiB, while their devices go, come back and are reset.
- * What the calls return does not matter, only that the kernel does not complain,
- * nobody hangs, and the regions can be mapped and used afterwards.
+ * A fuzzer of mappings. Each system call that changes or reads a mapping walks the page
+ * tables in its own way, and the kernel crashes if it meets entries that it does not
+ * expect: with the huge entries that the driver once made, this test oopsed in
+ * __split_huge_pmd() in less than a second (Linux 6.12, 7.3). So processes with several
+ * threads make all these calls on regions of up to 8 GiB, while the devices are unbound,
+ * bound and reset. The results do not matter: the kernel must not complain, no process may
+ * hang, and the regions must work afterwards.
  *
- * OPERATIONS= is how many, SEED= begins the same ones as another run. After an oops
- * the parent would hang as well, so the guest ends at once.
+ * OPERATIONS= sets the number of operations, SEED= repeats those of another run. After an
+ * oops the parent would hang as well, so the guest panics at once.
  */
 /*
  * rig: devices=plain,plain,plain,plain size=16M,1G,2560M,8G over=pci,window,memory
@@ -26,9 +27,9 @@
 #define CONFIG "/sys/kernel/config/ivshmem/"
 
 static struct device {
-	uint64_t size;		/* tells them apart */
+	uint64_t size;		/* each device has another */
 	char pci[32];
-	char switched[64];	/* file that takes it away and brings it back */
+	char switched[64];	/* the file that disables and enables it */
 } devices[DEVICES];
 
 static unsigned int count;
@@ -157,7 +158,7 @@ static unsigned int disturb(unsigned long goal)
 		if (shared->operations != last)
 			progress = now_ns();
 		else if (now_ns() > progress + PATIENCE)
-			tap_bail("seed %lu: no process gets on", seed);
+			tap_bail("seed %lu: no process makes progress", seed);
 		last = shared->operations;
 		if (once_in(8)) {
 			slot = below(PROCESSES);
@@ -175,7 +176,7 @@ static unsigned int disturb(unsigned long goal)
 	return wrong;
 }
 
-/* Half of them end by themselves. */
+/* End the processes: half of them exit by themselves, the others are killed. */
 static unsigned int processes_end(void)
 {
 	unsigned int wrong = 0;
@@ -200,7 +201,7 @@ static void check_device(const struct device *d)
 	uint64_t word;
 	char *p;
 
-	if (!tap_ok(file >= 0, "the device of %llu MiB is there", d->size / MIB))
+	if (!tap_ok(file >= 0, "the device of %llu MiB can be opened", d->size / MIB))
 		return;
 	p = dev_map(file, d->size);
 	for (uint64_t at = 0; at < d->size; at += step)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What mappings allow, refuse, and keep to through fork, mremap, mprotect and madvise:
- * of a region of one page, of a page less than a page table maps, and of many tables.
+ * What mappings allow and refuse, through fork, mremap, mprotect and madvise too: of a
+ * region of one page, of one page less than a page table maps, and of many tables.
  */
 /* rig: devices=plain,plain,plain,plain size=16M,4K,2044K,1G mem=2560 */
 /* rig: over=pci,window,memory */
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "dev.h"
+#include "guarded.h"
 
 #define DEVICES 4
 #define MIB (1UL << 20)
@@ -20,27 +20,6 @@
 
 static const char *path;
 static size_t size;		/* of the region */
-
-static sigjmp_buf escape;
-
-static void on_signal(int signal)
-{
-	siglongjmp(escape, signal);
-}
-
-/* Touch an address, in the main thread; gives the signal that ended it, or 0. */
-static int touch(volatile char *p, bool write)
-{
-	int caught = sigsetjmp(escape, 1);
-
-	if (caught)
-		return caught;
-	if (write)
-		*p = 1;
-	else
-		(void)*p;
-	return 0;
-}
 
 static void *map(int fd, int prot, int flags, size_t length, off_t offset)
 {
@@ -78,9 +57,9 @@ static void test_read_only(void)
 		"a read-only file gives no writable mapping");
 	p = map(fd, PROT_READ, MAP_SHARED, PAGE, 0);
 	tap_ok(p != MAP_FAILED, "a read-only file can be mapped for reading");
-	tap_eq(touch(p, false), 0, "and read");
+	tap_eq(touch(p, false), 0, "the mapping of a read-only file can be read");
 	refused(mprotect(p, PAGE, PROT_READ | PROT_WRITE), EACCES,
-		"but not made writable later");
+		"the mapping of a read-only file cannot be made writable later");
 	munmap(p, PAGE);
 	close(fd);
 }
@@ -93,13 +72,13 @@ static void test_same_page_twice(int fd)
 	a[last + 7] = 42;
 	tap_eq(b[7], 42, "two mappings show the same page");
 	b[8] = 43;
-	tap_eq(a[last + 8], 43, "both ways");
+	tap_eq(a[last + 8], 43, "and the other way round");
 	munmap((void *)a, size);
-	tap_eq(touch(b + 8, true), 0, "one is unmapped, the other stays");
+	tap_eq(touch(b + 8, true), 0, "unmapping one leaves the other");
 	munmap((void *)b, PAGE);
 }
 
-/* Each page starts with its number. */
+/* Write its number at the start of each page. */
 static void stamp(int fd, off_t start, size_t length)
 {
 	for (uint32_t page = 0; page < length / PAGE; page++)
@@ -150,7 +129,7 @@ static void test_tables(int fd)
 		       "touch the middle of a mapping %zu pages into a table", places[i] / PAGE);
 		tap_ok(stamped(p, length), "each page shows its own memory");
 		tap_ok(touch(p - 1, false) == SIGSEGV && touch(p + length, false) == SIGSEGV,
-		       "and nothing beside the mapping is filled");
+		       "nothing beside the mapping is filled");
 		mmap(p, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	}
 	munmap(room, room_length);
@@ -163,7 +142,7 @@ static struct {
 	volatile int running;
 } changed;
 
-/* Change pieces of the mapping, then the whole: VMAs split and merge. */
+/* Change pieces of the mapping, then all of it, so that VMAs split and merge. */
 static void *change_protection(void *argument)
 {
 	static const int protections[] = { PROT_READ, PROT_NONE, PROT_READ | PROT_WRITE };
@@ -226,7 +205,7 @@ static void test_flags(int fd)
 	tap_eq(wrong, 0, "two threads change the flags of what a third touches");
 	tap_eq(mprotect(changed.p, changed.length, PROT_READ | PROT_WRITE), 0,
 	       "all of it can be made writable again");
-	tap_ok(stamped(changed.p, changed.length), "and each page shows its own memory");
+	tap_ok(stamped(changed.p, changed.length), "each page still shows its own memory");
 	munmap(changed.p, changed.length);
 }
 
@@ -254,11 +233,11 @@ static void test_move(int fd)
 	room = mmap(NULL, 2 * TABLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	place = (char *)(((uintptr_t)room + TABLE - 1) & -TABLE);
 	moved = mremap(p + TABLE, TABLE, TABLE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
-	tap_ok(moved == place && moved[0] == 0x22, "mremap moves");
+	tap_ok(moved == place && moved[0] == 0x22, "mremap moves a mapping");
 	tap_eq(touch(p + TABLE, false), SIGSEGV, "the old address is unmapped");
 	refused(mremap(moved, TABLE, 2 * TABLE, MREMAP_MAYMOVE), EFAULT,
-		"mremap does not grow");
-	tap_ok(mremap(moved, TABLE, TABLE / 2, 0) == moved, "mremap shrinks");
+		"mremap does not grow a mapping");
+	tap_ok(mremap(moved, TABLE, TABLE / 2, 0) == moved, "mremap shrinks a mapping");
 	munmap(p, 8 * MIB);
 	munmap(room, 2 * TABLE);
 }
@@ -279,8 +258,8 @@ static void test_fork(int fd)
 		_exit(!seen);
 	}
 	waitpid(pid, &status, 0);
-	tap_eq(status, 0, "a child sees the memory");
-	tap_ok(p[size - 1] == 2 && p[100] == 3, "the parent sees what it wrote");
+	tap_eq(status, 0, "a child sees the memory through the mapping it inherits");
+	tap_ok(p[size - 1] == 2 && p[100] == 3, "the parent sees what the child wrote");
 	tap_eq(msync((void *)p, size, MS_SYNC), 0, "msync succeeds");
 	munmap((void *)p, size);
 }
@@ -294,7 +273,7 @@ static void test_madvise(int fd)
 	p[0] = 77;
 	refused(madvise(p, size, MADV_DONTNEED), EINVAL,
 		"MADV_DONTNEED is refused, as for all device memory");
-	tap_eq(p[0], 77, "nothing was lost");
+	tap_eq(p[0], 77, "MADV_DONTNEED has lost nothing");
 	madvise(p, size, MADV_NOHUGEPAGE);
 	tap_eq(touch(p + size - 1, true), 0, "MADV_NOHUGEPAGE does no harm");
 	tap_eq(madvise(p, size, MADV_DONTFORK), 0, "MADV_DONTFORK");
@@ -302,7 +281,7 @@ static void test_madvise(int fd)
 	if (!pid)
 		_exit(touch(p, false));
 	waitpid(pid, &status, 0);
-	tap_eq(WEXITSTATUS(status), SIGSEGV, "then a child does not have it");
+	tap_eq(WEXITSTATUS(status), SIGSEGV, "after MADV_DONTFORK a child has no mapping");
 	munmap(p, size);
 }
 
@@ -315,11 +294,12 @@ static bool has_access(void)
 	return strcmp(name.machine, "aarch64") || atoi(name.release) >= 6;
 }
 
-/* A debugger's way to a program's memory. */
+/* Access a mapping through /proc/self/mem, as a debugger does. */
 static void test_access(int fd)
 {
 	if (!has_access()) {
-		tap_skip("a debugger", "this kernel shows it no device memory");
+		tap_skip("a debugger reads a mapping",
+			 "this kernel does not show device memory to debuggers");
 		return;
 	}
 
@@ -329,13 +309,13 @@ static void test_access(int fd)
 
 	strcpy(p + at, "shared");
 	tap_eq(pread(mem, text, 6, (uintptr_t)p + at), 6, "a debugger reads a mapping");
-	tap_ok(!memcmp(text, "shared", 6), "what is there");
-	tap_eq(pwrite(mem, "S", 1, (uintptr_t)p + at), 1, "and writes it");
-	tap_eq(p[at], 'S', "it is there");
+	tap_ok(!memcmp(text, "shared", 6), "the debugger sees what is there");
+	tap_eq(pwrite(mem, "S", 1, (uintptr_t)p + at), 1, "a debugger writes to a mapping");
+	tap_eq(p[at], 'S', "the mapping shows what the debugger wrote");
 	munmap(p, size);
 	p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	tap_ok(pwrite(mem, "T", 1, (uintptr_t)p + at) < 0 && p[at] == 'S',
-	       "but not one that is read-only");
+	       "a debugger cannot write to a read-only mapping");
 	munmap(p, size);
 	close(mem);
 }
@@ -368,8 +348,7 @@ static void test_size(const char *node, size_t bytes)
 
 int main(void)
 {
-	signal(SIGSEGV, on_signal);
-	signal(SIGBUS, on_signal);
+	guard();
 	dev_each_size(DEVICES, test_size);
 	return tap_done();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading and writing wait for no doorbell, however they are asked for: by io_uring, with
- * RWF_NOWAIT, or after select(). What a reset does to them is in slow_reset.c.
+ * Reads and writes never wait for a doorbell: by io_uring, with RWF_NOWAIT, or after
+ * select(). Once io_uring waited for POLLIN first, so a read hung until a doorbell fired, on
+ * a plain device for ever. slow_reset.c tests them during a reset.
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M over=pci,memory timeout=240 */
 #include <poll.h>
@@ -11,7 +12,7 @@
 #include "uring.h"
 
 #define PLAIN "/dev/ivshmem1"
-#define LARGE (1 << 20)	/* more than moves at once */
+#define LARGE (1 << 20)	/* more than the driver copies at once */
 
 static char bytes[LARGE], back[LARGE];
 
@@ -29,22 +30,22 @@ static void test_uring(const char *path)
 	memset(bytes, 0x5a, LARGE);
 	memset(back, 0, LARGE);
 	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE, fd, bytes, 16, 4096)), 16,
-	       "%s: io_uring writes without a doorbell", path);
+	       "%s: io_uring writes without a doorbell (once hung)", path);
 	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, 16, 4096)), 16,
-	       "%s: and reads", path);
-	tap_ok(!memcmp(back, bytes, 16), "%s: what was written", path);
+	       "%s: io_uring reads without a doorbell (once hung)", path);
+	tap_ok(!memcmp(back, bytes, 16), "%s: io_uring reads what was written", path);
 	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE, fd, bytes, LARGE, 0)), LARGE,
-	       "%s: so with much at once", path);
+	       "%s: io_uring writes 1 MiB in one request", path);
 	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, LARGE, 0)), LARGE,
-	       "%s: in either direction", path);
-	tap_ok(!memcmp(back, bytes, LARGE), "%s: it is all there", path);
+	       "%s: io_uring reads 1 MiB in one request", path);
+	tap_ok(!memcmp(back, bytes, LARGE), "%s: io_uring reads the 1 MiB that was written", path);
 	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ, fd, back, 16, 4 << 20)), 0,
-	       "%s: at the end there is nothing to read", path);
+	       "%s: io_uring reads nothing at the end of the region", path);
 	close(ring.fd);
 	close(fd);
 }
 
-/* A request that waits for a doorbell still does. */
+/* A poll request of io_uring still waits for a doorbell. */
 static void test_uring_poll(void)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_POLL_ADD, .poll_events = POLLIN };
@@ -56,9 +57,9 @@ static void test_uring_poll(void)
 	sqe.fd = dev_open();
 	uring_submit(&ring, &sqe);
 	sleep_ms(50);
-	tap_ok(!uring_done(&ring, &res), "io_uring polls");
+	tap_ok(!uring_done(&ring, &res), "a poll request waits while nothing fires");
 	dev_ring_self(sqe.fd, 2);
-	tap_eq(uring_wait(&ring), POLLIN, "until a doorbell comes in");
+	tap_eq(uring_wait(&ring), POLLIN, "a doorbell completes the poll request");
 	close(ring.fd);
 	close(sqe.fd);
 }
@@ -69,17 +70,17 @@ static void test_nowait(const char *path)
 	struct iovec parts[2] = { { bytes, 1000 }, { bytes + 1000, LARGE - 1000 } };
 
 	tap_eq(result(pwritev2(fd, parts, 2, 0, RWF_NOWAIT)), LARGE,
-	       "%s: pwritev2 with RWF_NOWAIT", path);
+	       "%s: pwritev2 with RWF_NOWAIT writes everything", path);
 	parts[0].iov_base = back;
 	parts[1].iov_base = back + 1000;
 	memset(back, 0, LARGE);
 	tap_eq(result(preadv2(fd, parts, 2, 0, RWF_NOWAIT)), LARGE,
-	       "%s: preadv2 with RWF_NOWAIT", path);
-	tap_ok(!memcmp(back, bytes, LARGE), "%s: it is all there", path);
+	       "%s: preadv2 with RWF_NOWAIT reads everything", path);
+	tap_ok(!memcmp(back, bytes, LARGE), "%s: preadv2 reads what was written", path);
 	close(fd);
 }
 
-/* Does select() say that it can be read, at once? */
+/* Does select() say at once that the file is readable? */
 static bool selectable(int fd)
 {
 	struct timeval now = { 0, 0 };
@@ -102,19 +103,19 @@ static void test_readable(void)
 {
 	int doorbell = dev_open(), plain = dev_open_at(PLAIN, O_RDWR);
 
-	tap_ok(selectable(plain), "without interrupts select() says readable, like a file");
-	tap_eq(poll_now(plain), POLLIN | POLLRDNORM, "and so does poll()");
-	tap_eq(read(plain, back, 16), 16, "it is");
-	tap_ok(selectable(plain), "and remains so");
-	tap_ok(!selectable(doorbell), "with interrupts it says so only");
+	tap_ok(selectable(plain), "select() says that a plain device is readable, like a file");
+	tap_eq(poll_now(plain), POLLIN | POLLRDNORM, "poll() says that as well");
+	tap_eq(read(plain, back, 16), 16, "a plain device can be read");
+	tap_ok(selectable(plain), "a plain device stays readable");
+	tap_ok(!selectable(doorbell), "a doorbell device is not readable while nothing fired");
 	dev_ring_self(doorbell, 1);
 	for (int i = 0; i < URING_PATIENCE * 100 && !selectable(doorbell); i++)
 		sleep_ms(10);
-	tap_ok(selectable(doorbell), "when a doorbell came in");
-	tap_eq(read(doorbell, back, 16), 16, "reading");
-	tap_ok(selectable(doorbell), "does not take it");
-	tap_eq(dev_wait_vector(doorbell, 1, 0), 1, "WAIT");
-	tap_ok(!selectable(doorbell), "does");
+	tap_ok(selectable(doorbell), "a doorbell device is readable when a vector has fired");
+	tap_eq(read(doorbell, back, 16), 16, "a doorbell device can be read");
+	tap_ok(selectable(doorbell), "read does not take the doorbell");
+	tap_eq(dev_wait_vector(doorbell, 1, 0), 1, "WAIT takes the doorbell");
+	tap_ok(!selectable(doorbell), "after WAIT the device is no longer readable");
 	close(doorbell);
 	close(plain);
 }

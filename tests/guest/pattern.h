@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages whose receiver can check them: a number determines size and contents. For
+ * Messages that their receiver can check: a number determines size and contents. For
  * guests and the host.
  */
 #ifndef PATTERN_H
@@ -9,60 +9,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
-/* A sequence of pseudo-random numbers (xorshift64*). */
-static inline uint64_t pattern_next(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
+/* The next of a sequence of pseudo-random numbers (xorshift64*). */
+uint64_t pattern_next(uint64_t *state);
 
-static inline uint64_t pattern_seed(uint64_t number)
-{
-	return (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
+/* Where the sequence of a number starts. */
+uint64_t pattern_seed(uint64_t number);
 
 /* The size of a message: mostly small, sometimes up to @most. */
-static inline size_t pattern_size(uint64_t number, size_t most)
-{
-	uint64_t state = pattern_seed(number);
-	uint64_t kind = pattern_next(&state) % 16;
+size_t pattern_size(uint64_t number, size_t most);
 
-	return pattern_next(&state) % ((kind ? most / 64 / kind : most) + 1);
-}
-
-static inline void pattern_write(void *message, size_t size, uint64_t number)
-{
-	uint64_t state = pattern_seed(number) ^ size;
-	unsigned char *bytes = message;
-	size_t done, part;
-
-	for (done = 0; done < size; done += part) {
-		uint64_t next = pattern_next(&state);
-
-		part = size - done < sizeof(next) ? size - done : sizeof(next);
-		memcpy(bytes + done, &next, part);
-	}
-}
-
-static inline bool pattern_matches(const void *message, size_t size,
-				   uint64_t number)
-{
-	uint64_t state = pattern_seed(number) ^ size;
-	const unsigned char *bytes = message;
-	size_t done, part;
-
-	for (done = 0; done < size; done += part) {
-		uint64_t next = pattern_next(&state);
-
-		part = size - done < sizeof(next) ? size - done : sizeof(next);
-		if (memcmp(bytes + done, &next, part))
-			return false;
-	}
-	return true;
-}
+/* Fill a message with the contents for its number, or check that it has them. */
+void pattern_write(void *message, size_t size, uint64_t number);
+bool pattern_matches(const void *message, size_t size, uint64_t number);
 
 #endif

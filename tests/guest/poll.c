@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* All waiters get each doorbell: poll, epoll, SIGIO, eventfds, and many processes. */
+/* Each doorbell notifies all waiters: poll, epoll, SIGIO, eventfds, and many processes. */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
 #include <poll.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ static void on_sigio(int signal)
 	sigios++;
 }
 
-/* The events of poll without a wait. */
+/* The events that poll gives at once. */
 static int poll_now(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
@@ -48,7 +48,7 @@ static void test_poll(int fd)
 	tap_ok(readable(fd, 5000), "a doorbell ends poll with POLLIN");
 	tap_ok(readable(other, 5000), "another open file sees it too");
 	tap_eq(dev_wait_vector(fd, 2, 0), 1, "WAIT takes it");
-	tap_eq(poll_now(fd), POLLOUT, "then poll is quiet");
+	tap_eq(poll_now(fd), POLLOUT, "after WAIT poll no longer gives POLLIN");
 	tap_ok(readable(other, 0), "the other file still has it");
 	close(other);
 	other = dev_open();
@@ -63,7 +63,7 @@ static void test_epoll(int fd)
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
 	tap_eq(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0, "add to epoll");
-	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "epoll is quiet");
+	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "epoll gives no event while nothing fires");
 	dev_ring_self(fd, 0);
 	tap_eq(epoll_wait(ep, &got, 1, 5000), 1, "a doorbell ends epoll_wait");
 	tap_eq(epoll_wait(ep, &got, 1, 20), 0, "edge-triggered: notified once");
@@ -100,7 +100,7 @@ static void test_eventfds(int fd)
 	dev_eventfd(other, 3, b);
 	dev_ring_files(fd, 3);
 	tap_ok(readable(a, 5000), "one file's eventfd is signalled");
-	tap_ok(readable(b, 5000), "so is another's, for the same vector");
+	tap_ok(readable(b, 5000), "a second file's eventfd on the same vector is signalled too");
 	eventfd_read(a, &value);
 	eventfd_read(b, &value);
 	close(other);
@@ -111,7 +111,7 @@ static void test_eventfds(int fd)
 	close(a);
 	dev_ring_self(fd, 3);
 	tap_eq(dev_wait_vector(fd, 3, SECOND) > 0, true, "a closed eventfd does no harm");
-	tap_eq(dev_eventfd(fd, 3, -1), 0, "and can be unbound");
+	tap_eq(dev_eventfd(fd, 3, -1), 0, "a closed eventfd can be unbound");
 	close(b);
 }
 
@@ -136,7 +136,7 @@ static void test_many(int fd)
 			_exit(dev_wait_vector(own, 1, 20 * SECOND) <= 0);
 		}
 	}
-	/* By now most sleep; the others find the doorbell counted. */
+	/* Most waiters sleep by now; the others will find that the doorbell was counted. */
 	sleep_ms(300);
 	dev_ring_files(fd, 1);
 	for (int i = 0; i < WAITERS / 2; i++) {

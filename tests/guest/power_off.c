@@ -16,8 +16,7 @@ static struct shared {
 /* Ring until the other guest is surely off. */
 static void attack(int fd)
 {
-	struct ivshmem_info info = dev_info(fd);
-	volatile uint32_t *regs = dev_map_at(fd, info.registers_offset, info.registers_size);
+	volatile uint32_t *regs = dev_map_registers(fd);
 	int64_t end = INT64_MAX;
 
 	rig_ask("barrier storm");

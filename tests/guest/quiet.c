@@ -22,8 +22,7 @@ static struct shared {
 /* The attacker; leaves the device open. */
 static void attack(int fd)
 {
-	struct ivshmem_info info = dev_info(fd);
-	volatile uint32_t *regs = dev_map_at(fd, info.registers_offset, info.registers_size);
+	volatile uint32_t *regs = dev_map_registers(fd);
 
 	rig_ask("barrier storm");
 	while (!shared->over) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unbind and bind, load and unload: refused where they must be, everything works
- * afterwards, and device numbers are used again.
+ * Unbind and bind the device, unload and load the module. Unloading is refused while files
+ * are open; otherwise everything works afterwards, and device numbers are reused.
  */
 /* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
 #include <signal.h>
@@ -26,7 +26,8 @@ static void test_late_sigio(int stale)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fcntl(stale, F_SETOWN, getpid());
 	tap_eq(result(fcntl(stale, F_SETFL, O_RDWR | O_ASYNC)), 0, "O_ASYNC can still be set");
-	tap_eq(sigtimedwait(&set, NULL, &patience), SIGIO, "and signals at once");
+	tap_eq(sigtimedwait(&set, NULL, &patience), SIGIO,
+	       "setting O_ASYNC on an unregistered device sends SIGIO at once");
 }
 
 static void test_rebind(void)
@@ -43,7 +44,7 @@ static void test_rebind(void)
 	refused(ioctl(stale, IVSHMEM_IOC_INFO, &(struct ivshmem_info){}), ENODEV,
 		"the stale file gives ENODEV");
 	test_late_sigio(stale);
-	tap_eq(close(stale), 0, "it can be closed");
+	tap_eq(close(stale), 0, "the stale file can be closed");
 	fd = dev_open();
 	tap_eq(dev_ring_self(fd, 3), 0, "ring after rebinding");
 	if (dev_interrupts(fd, "the doorbell fires"))
@@ -60,12 +61,12 @@ static void test_numbers(void)
 	file_write(PCI_DRIVER "bind", PLAIN);
 	file_write(PCI_DRIVER "bind", DOORBELL);
 	tap_eq(dev_number_of(PLAIN), 0, "the device bound first gets the lowest number");
-	tap_eq(dev_number_of(DOORBELL), 1, "then the next");
+	tap_eq(dev_number_of(DOORBELL), 1, "the device bound second gets the next number");
 	file_write(PCI_DRIVER "unbind", PLAIN);
 	file_write(PCI_DRIVER "unbind", DOORBELL);
 	file_write(PCI_DRIVER "bind", DOORBELL);
 	file_write(PCI_DRIVER "bind", PLAIN);
-	tap_eq(dev_number_of(DOORBELL), 0, "numbers are used again");
+	tap_eq(dev_number_of(DOORBELL), 0, "a free number is reused");
 }
 
 static void test_unload(void)
@@ -74,17 +75,17 @@ static void test_unload(void)
 	uint32_t vectors = dev_info(fd).vectors;
 	void *p;
 
-	tap_eq(module_unload(), -EWOULDBLOCK, "no unloading while a file is open");
+	tap_eq(module_unload(), -EWOULDBLOCK, "the module cannot be unloaded while a file is open");
 	p = dev_map(fd, PAGE);
 	close(fd);
-	tap_eq(module_unload(), -EWOULDBLOCK, "nor while a mapping lives");
+	tap_eq(module_unload(), -EWOULDBLOCK, "nor while there is a mapping");
 	munmap(p, PAGE);
-	tap_eq(module_unload(), 0, "then it can be unloaded");
-	tap_ok(access("/sys/class/ivshmem", F_OK), "its class goes with it");
+	tap_eq(module_unload(), 0, "the module can be unloaded afterwards");
+	tap_ok(access("/sys/class/ivshmem", F_OK), "its class disappears with it");
 	for (int i = 0; i < 20; i++)
 		if (module_load() || module_unload())
 			tap_bail("load or unload failed in round %d", i);
-	tap_eq(module_load(), 0, "it can be loaded again and again");
+	tap_eq(module_load(), 0, "the module can be loaded again and again");
 	fd = dev_open();
 	other = dev_open_at("/dev/ivshmem1", O_RDWR);
 	tap_ok(dev_info(fd).features & IVSHMEM_FEATURE_DOORBELL, "the doorbell device is there again");
@@ -114,7 +115,7 @@ static void test_other_node(void)
 	unlink("/tmp/node");
 }
 
-/* 10,000 users, each with a file and a mapping of its own, are all there for the end. */
+/* 10,000 open files, each with a mapping: all must see the end of the device. */
 static void test_crowd(void)
 {
 	const struct rlimit many = { CROWD + 100, CROWD + 100 };
@@ -146,7 +147,7 @@ static void test_crowd(void)
 
 int main(void)
 {
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	test_rebind();
 	test_numbers();
 	test_unload();

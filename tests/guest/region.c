@@ -74,7 +74,7 @@ static void test_stat(void)
 		snprintf(path, sizeof(path), "/dev/ivshmem%d", n);
 		fd = dev_open_at(path, O_RDWR);
 		snprintf(path, sizeof(path), CLASS "ivshmem%d/region", n);
-		tap_ok(!stat(path, &st) && st.st_size == (off_t)dev_info(fd).size,
+		tap_ok(!stat(path, &st) && st.st_size == (off_t)dev_size(fd),
 		       "the size is that of region %d", n);
 		close(fd);
 	}

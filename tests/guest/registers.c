@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ringing without a system call, through a mapping of the register page. */
+/*
+ * Programs map the register page and ring without a system call. The page must give them
+ * nothing else: on arm64 with pages of 16 KiB the MSI-X table is in it too, so the driver
+ * must not offer it there.
+ */
 /* rig: devices=doorbell vectors=4 size=1M insmod=no */
 #include <sys/wait.h>
 
@@ -14,8 +18,8 @@ static int load(const char *parameters)
 }
 
 /*
- * Does the page of the registers hold something else? What is larger than a page, as the
- * bus, is around it, and the driver itself keeps others out.
+ * Is anything else in the page of the registers? Ignore ranges larger than the page, such
+ * as the bus, which contain it, and the driver's own claim on it.
  */
 static bool page_is_shared(void)
 {
@@ -26,13 +30,14 @@ static bool page_is_shared(void)
 	char name[80];
 
 	if (!bars || !all || fscanf(bars, "%llx %llx", &bar[0], &bar[1]) != 2)
-		tap_bail("no addresses of BARs");
+		tap_bail("cannot read the addresses of the BARs");
 	page = bar[0] / PAGE * PAGE;
 	while (fscanf(all, " %llx-%llx : %79[^\n]", &range[0], &range[1], name) == 3)
 		if (range[0] >= page && range[1] < page + PAGE &&
 		    (range[1] < bar[0] || range[0] > bar[1]) &&
 		    strcmp(name, "ivshmem register page")) {
-			tap_note("there is also %llx-%llx : %s", range[0], range[1], name);
+			tap_note("also in the register page: %llx-%llx : %s", range[0], range[1],
+				 name);
 			shared = true;
 		}
 	fclose(all);
@@ -40,8 +45,8 @@ static bool page_is_shared(void)
 	return shared;
 }
 
-/* A doorbell that was rung in the register page comes in. */
-static void comes_in(int fd, uint32_t vector, const char *what)
+/* Does a ring through the register page fire the vector? */
+static void check_fires(int fd, uint32_t vector, const char *what)
 {
 	if (dev_interrupts(fd, what))
 		tap_eq(dev_wait_vector(fd, vector, 5 * SECOND), 1, "%s", what);
@@ -55,31 +60,32 @@ static void test_ringing(int fd, int ro)
 	bool offered = info.features & IVSHMEM_FEATURE_REGISTERS;
 
 	if (page_is_shared()) {
-		tap_ok(!offered, "no register page, which would give more away");
-		tap_skip("ringing there", "something else is in the page of the registers");
+		tap_ok(!offered, "a register page with something else in it is not offered");
+		tap_skip("ring through the register page",
+			 "something else is in the page of the registers");
 		return;
 	}
-	if (!tap_ok(offered, "the register page is offered"))
+	if (!tap_ok(offered, "INFO offers the register page"))
 		return;
-	tap_eq(page.flags, IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE, "to read and write");
-	tap_eq(page.size, PAGE, "it is one page");
-	tap_eq(page.cache, IVSHMEM_CACHE_UC, "and uncached");
+	tap_eq(page.flags, IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE, "REGION lets it be read and written");
+	tap_eq(page.size, PAGE, "the register page is one page");
+	tap_eq(page.cache, IVSHMEM_CACHE_UC, "the register page is uncached");
 	regs = dev_map_registers(fd);
 	regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(info.id, 3);
-	comes_in(fd, 3, "writing the doorbell rings");
-	tap_eq(regs[2], info.id, "the own id can be read there");
+	check_fires(fd, 3, "a write to the mapped Doorbell register rings");
+	tap_eq(regs[2], info.id, "the mapped IVPosition register holds the id");
 
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, ro, page.offset), EACCES,
-		"not for a read-only file");
-	tap_eq(dev_region(ro, IVSHMEM_REGION_REGISTERS).flags, 0, "as REGION says");
+		"a read-only file cannot map the register page");
+	tap_eq(dev_region(ro, IVSHMEM_REGION_REGISTERS).flags, 0, "REGION says so");
 	refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, page.offset),
-		EINVAL, "more than the page");
+		EINVAL, "a mapping of more than the register page");
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
-		     page.offset + PAGE), EINVAL, "the page after it");
+		     page.offset + PAGE), EINVAL, "a mapping of the page after it");
 	refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, page.offset),
-		EINVAL, "privately");
+		EINVAL, "a private mapping of the register page");
 	refused(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd,
-		     page.offset), EACCES, "executable");
+		     page.offset), EACCES, "an executable mapping of the register page");
 
 	pid_t pid = fork();
 
@@ -88,7 +94,7 @@ static void test_ringing(int fd, int ro)
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
-	comes_in(fd, 2, "a child can ring too");
+	check_fires(fd, 2, "a child can ring through the mapping it inherits");
 	munmap((void *)regs, PAGE);
 }
 
@@ -109,14 +115,14 @@ int main(void)
 {
 	int fd, ro;
 
-	tap_eq(load(""), 0, "load with the default");
+	tap_eq(load(""), 0, "load the module with its defaults");
 	fd = dev_open();
 	ro = dev_open_at(RIG_DEVICE, O_RDONLY);
 	test_ringing(fd, ro);
 	close(ro);
 	close(fd);
-	tap_eq(system("rmmod ivshmem"), 0, "unload");
-	tap_eq(load("map_registers=0"), 0, "load with map_registers=0");
+	tap_eq(system("rmmod ivshmem"), 0, "unload the module");
+	tap_eq(load("map_registers=0"), 0, "load the module with map_registers=0");
 	test_switched_off();
 	return tap_done();
 }

@@ -24,12 +24,12 @@ static void test_bytes(unsigned int me, uint32_t *p)
 	for (i = 64; i < half; i++)
 		if (p[!me * half + i] != pattern(!me, i) && !wrong++)
 			tap_note("word %zu is the first that is wrong", !me * half + i);
-	tap_eq(wrong, 0, "the other guest's bytes are all there");
+	tap_eq(wrong, 0, "the other guest's half shows what that guest wrote");
 	rig_ask("barrier checked");
 	if (me == 0) {
 		rig_ask("memory-write 4096 0badcafe");
 		tap_ok(!memcmp((char *)p + 4096, "\x0b\xad\xca\xfe", 4),
-		       "so are the host's");
+		       "the region shows what the host wrote");
 	}
 }
 
@@ -38,8 +38,8 @@ static void test_doorbells(unsigned int me, int fd, uint32_t peer)
 	rig_ask("barrier quiet");
 	if (me == 0) {
 		tap_eq(dev_ring(fd, peer, 2), 0, "ring the other guest");
-		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "and get a doorbell back");
-		tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "nothing else rang");
+		tap_eq(dev_wait_vector(fd, 3, 20 * SECOND), 1, "the other guest rings back");
+		tap_eq(dev_wait_vector(fd, 2, 0), -ETIMEDOUT, "no other vector fired");
 	} else {
 		struct ivshmem_wait w = { .vector = 1, .timeout_ns = 20 * SECOND };
 
@@ -48,7 +48,7 @@ static void test_doorbells(unsigned int me, int fd, uint32_t peer)
 		tap_eq(w.count, 1, "the answer came");
 	}
 	if (me == 0)
-		tap_eq(dev_ring(fd, peer, 1), 0, "answer");
+		tap_eq(dev_ring(fd, peer, 1), 0, "answer the other guest");
 }
 
 static void test_host(unsigned int me, int fd)

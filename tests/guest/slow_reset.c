@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A reset that takes as long as this test wants. What cannot be done meanwhile waits, or
- * says so if it was not to wait; and a page fault that waits holds nothing that others
- * need: the process can be looked at, change its mappings and be killed.
+ * A reset that lasts as long as this test wants. Meanwhile operations wait, or give EAGAIN
+ * if they were asked not to wait. A page fault that waits must not hold mmap_lock, as it
+ * once did: the process can be inspected, change its mappings and be killed.
  */
 /* rig: newqemu=yes alone=yes devices=none timeout=180 */
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #define SIZE (1 << 20)
 #define PATIENCE 20	/* seconds */
 
-/* Of the other process. */
+/* What the other process reports, in shared memory. */
 static volatile struct {
 	unsigned int touches, changes;
 } *seat;
@@ -25,7 +25,7 @@ static char reset_path[80], *map;
 static int fd;
 static pid_t reset;
 
-/* What reading gives that does not wait. */
+/* Read without waiting; gives the result. */
 static int read_now(void)
 {
 	char byte;
@@ -34,7 +34,7 @@ static int read_now(void)
 	return result(preadv2(fd, &part, 1, 0, RWF_NOWAIT));
 }
 
-/* Begin a reset; it lasts until reset_end(). */
+/* Begin a reset that lasts until reset_end(). */
 static void reset_begin(void)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
@@ -47,7 +47,7 @@ static void reset_begin(void)
 		sleep_ms(1);
 }
 
-/* Is it still going on? */
+/* Does the reset still last? */
 static bool reset_lasts(void)
 {
 	return !waitpid(reset, NULL, WNOHANG) && read_now() == -EAGAIN;
@@ -68,9 +68,10 @@ static void test_nowait(void)
 
 	reset_begin();
 	tap_eq(read_now(), -EAGAIN, "during a reset reading with RWF_NOWAIT gives EAGAIN");
-	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN, "so does writing");
+	tap_eq(result(pwritev2(fd, &part, 1, 0, RWF_NOWAIT)), -EAGAIN,
+	       "during a reset writing with RWF_NOWAIT gives EAGAIN");
 	tap_eq(reset_end(), 0, "the reset is done");
-	tap_eq(read_now(), 1, "then it reads");
+	tap_eq(read_now(), 1, "after the reset reading with RWF_NOWAIT reads");
 }
 
 static void test_uring(void)
@@ -88,12 +89,12 @@ static void test_uring(void)
 	reset_begin();
 	tap_eq(uring_submit(&ring, &sqe), 1, "a READ of io_uring begins during a reset");
 	sleep_ms(100);
-	tap_ok(!uring_done(&ring, &res) && reset_lasts(), "and waits");
+	tap_ok(!uring_done(&ring, &res) && reset_lasts(), "the READ waits for the reset");
 	sqe.rw_flags = RWF_NOWAIT;
-	tap_eq(uring_do(&ring, sqe), -EAGAIN, "one that is not to wait gives EAGAIN");
+	tap_eq(uring_do(&ring, sqe), -EAGAIN, "a READ with RWF_NOWAIT gives EAGAIN");
 	tap_eq(reset_end(), 0, "the reset is done");
-	tap_eq(uring_wait(&ring), 1, "then the first completes");
-	tap_eq(byte, 'u', "with what is there");
+	tap_eq(uring_wait(&ring), 1, "after the reset the READ that waited completes");
+	tap_eq(byte, 'u', "it has read what is in the region");
 	close(ring.fd);
 }
 
@@ -173,7 +174,7 @@ static pid_t start_toucher(void)
 		*(volatile char *)map = 1;
 }
 
-/* Wait until a count moves, or until it does not; was it so in time? */
+/* Wait until a count moves, or until it stops; false if that takes too long. */
 static bool count_moves(volatile unsigned int *count, bool moves)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
@@ -188,7 +189,7 @@ static bool count_moves(volatile unsigned int *count, bool moves)
 	return moved == moves;
 }
 
-/* Done by a process of its own, as it may hang. */
+/* Read the process's maps, in a process of its own as that may hang. */
 static bool maps_can_be_read(pid_t pid)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
@@ -212,18 +213,18 @@ static void test_fault(void)
 
 	tap_ok(count_moves(&seat->touches, true), "a process touches its mapping");
 	reset_begin();
-	tap_ok(count_moves(&seat->touches, false), "during a reset it waits");
-	tap_ok(maps_can_be_read(pid), "others can read meanwhile which mappings it has");
-	tap_ok(count_moves(&seat->changes, true), "and its other thread can change them");
-	tap_ok(reset_lasts(), "all of that during the reset");
+	tap_ok(count_moves(&seat->touches, false), "during a reset its page fault waits");
+	tap_ok(maps_can_be_read(pid), "others can read its /proc/PID/maps meanwhile (once hung)");
+	tap_ok(count_moves(&seat->changes, true), "its other thread can change mappings meanwhile");
+	tap_ok(reset_lasts(), "the reset has lasted all the time");
 	tap_eq(reset_end(), 0, "the reset is done");
-	tap_ok(count_moves(&seat->touches, true), "then it touches on");
+	tap_ok(count_moves(&seat->touches, true), "after the reset the page fault returns");
 	reset_begin();
 	count_moves(&seat->touches, false);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	tap_ok(reset_lasts(), "it can be killed while it waits");
-	tap_eq(reset_end(), 0, "and the reset is done");
+	tap_ok(reset_lasts(), "a process can be killed while its page fault waits for the reset");
+	tap_eq(reset_end(), 0, "the reset under a killed process is done");
 }
 
 int main(void)

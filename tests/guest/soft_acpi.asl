@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A region kept from the kernel (memmap=), whose interrupt is that of the serial
-// port which the test has QEMU add.
+// A region in memory that memmap= reserves. Its interrupt is that of a serial port which
+// soft_acpi.c makes QEMU add.
 DefinitionBlock ("", "SSDT", 2, "IVSHM", "SOFT", 1)
 {
 	Scope (\_SB)

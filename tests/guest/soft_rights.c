@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may make devices: without CAP_SYS_ADMIN nobody, without CAP_SYS_RAWIO and in a
- * kernel that is locked down only those without an address. It stays locked down.
+ * Creating a device requires CAP_SYS_ADMIN. A window gives access to any memory, so it
+ * requires CAP_SYS_RAWIO as well and a kernel that is not locked down. Lockdown cannot be
+ * undone, hence a boot of its own.
  */
 /* rig: arches=amd64 devices=none modules=configfs append=memmap=16M$0xa000000 alone=yes */
 #include <linux/capability.h>
@@ -14,7 +15,7 @@
 
 #define CONFIG "/sys/kernel/config/ivshmem/"
 
-/* Root without one capability. */
+/* Drop one capability of root's. */
 static void drop(int capability)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -27,19 +28,28 @@ static void drop(int capability)
 		tap_bail("capset: %s", strerror(errno));
 }
 
+/* Gives 1 if the result is another than expected, and notes it. */
+static int wrong(const char *what, int result, int expected)
+{
+	if (result != expected)
+		tap_note("%s: %d, not %d", what, result, expected);
+	return result != expected;
+}
+
 static int count_admin_wrongs(void)
 {
-	return (result(mkdir(CONFIG "other", 0755)) != -EPERM) +
-	       (file_write(CONFIG "memory/enable", "1") != -EPERM);
+	return wrong("mkdir", result(mkdir(CONFIG "other", 0755)), -EPERM) +
+	       wrong("enable memory", file_write(CONFIG "memory/enable", "1"), -EPERM);
 }
 
 static int count_rawio_wrongs(void)
 {
-	return (file_write(CONFIG "window/enable", "1") != -EPERM) +
-	       (file_write(CONFIG "memory/enable", "1") != 0) +
-	       (file_write(CONFIG "memory/enable", "0") != 0);
+	return wrong("enable window", file_write(CONFIG "window/enable", "1"), -EPERM) +
+	       wrong("enable memory", file_write(CONFIG "memory/enable", "1"), 0) +
+	       wrong("disable memory", file_write(CONFIG "memory/enable", "0"), 0);
 }
 
+/* Count wrong results in a child without one capability; gives its exit status. */
 static int without(int capability, int (*count_wrongs)(void))
 {
 	pid_t pid = fork();
@@ -63,21 +73,27 @@ int main(void)
 	file_write(CONFIG "memory/size", "1M");
 	file_write(CONFIG "window/size", "1M");
 	file_write(CONFIG "window/address", "0xa000000");
-	tap_eq(without(CAP_SYS_ADMIN, count_admin_wrongs), 0, "without CAP_SYS_ADMIN: EPERM");
+	tap_eq(without(CAP_SYS_ADMIN, count_admin_wrongs), 0,
+	       "without CAP_SYS_ADMIN: EPERM for every device");
 	tap_eq(without(CAP_SYS_RAWIO, count_rawio_wrongs), 0,
-	       "without CAP_SYS_RAWIO: EPERM, but for memory of the kernel's own");
-	tap_eq(system("grep -q CAP_SYS_RAWIO " CONFIG "window/reason"), 0, "it says so");
-	tap_eq(file_write(CONFIG "window/enable", "1"), 0, "with both, a window");
-	tap_eq(file_write(CONFIG "window/enable", "0"), 0, "ends again");
+	       "without CAP_SYS_RAWIO: EPERM for a window, not for kernel-allocated memory");
+	tap_eq(system("grep -q CAP_SYS_RAWIO " CONFIG "window/reason"), 0,
+	       "the attribute \"reason\" names CAP_SYS_RAWIO");
+	tap_eq(file_write(CONFIG "window/enable", "1"), 0,
+	       "with both capabilities a window can be enabled");
+	tap_eq(file_write(CONFIG "window/enable", "0"), 0, "the window can be disabled");
 
 	if (file_write("/sys/kernel/security/lockdown", "integrity")) {
-		tap_skip("lockdown", "this kernel cannot");
+		tap_skip("lockdown", "this kernel does not support it");
 		return tap_done();
 	}
-	tap_eq(file_write(CONFIG "window/enable", "1"), -EPERM, "locked down: no window");
-	tap_eq(system("grep -q 'locked down' " CONFIG "window/reason"), 0, "it says why");
+	tap_eq(file_write(CONFIG "window/enable", "1"), -EPERM,
+	       "locked down: a window is refused");
+	tap_eq(system("grep -q 'locked down' " CONFIG "window/reason"), 0,
+	       "locked down: the attribute \"reason\" says so");
 	tap_eq(file_write(CONFIG "memory/enable", "1"), 0,
-	       "locked down: memory of the kernel's own");
-	tap_eq(file_write(CONFIG "memory/enable", "0"), 0, "which ends again");
+	       "locked down: a device in kernel-allocated memory can be enabled");
+	tap_eq(file_write(CONFIG "memory/enable", "0"), 0,
+	       "locked down: that device can be disabled");
 	return tap_done();
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One guest rings all vectors of another one without a pause, except one vector, which it
- * rings only after the other guest has slept for it and woken. That guest keeps working:
- * its sleeper gets every doorbell, programs go on, and the kernel reports no stuck
- * processor. The cost is printed, not judged.
+ * rings only after the other guest has slept for it and woken. The other guest must keep
+ * working: its sleeper gets every doorbell, programs make progress, and the kernel reports
+ * no stuck processor. The cost is printed, not judged.
  */
 /* rig: guests=2 devices=doorbell vectors=16 size=1M smp=1 timeout=300 */
 #include <pthread.h>
@@ -37,7 +37,7 @@ static void attack(void)
 		__atomic_store_n(&shared->turn, shared->turn + 1, __ATOMIC_RELEASE);
 		regs[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(id, QUIET);
 	}
-	tap_ok(rings, "rang %u times", rings);
+	tap_ok(rings, "the attacker rang %u times", rings);
 }
 
 /* The victim */
@@ -128,7 +128,7 @@ static void be_stormed(void)
 	pthread_join(worker, NULL);
 	shared->over = 1;
 	tap_eq(result[1], 0, "a sleeper for the quiet vector misses no doorbell");
-	tap_ok(result[0] > 10, "and gets %d", result[0]);
+	tap_ok(result[0] > 10, "the sleeper gets %d doorbells", result[0]);
 }
 
 int main(void)

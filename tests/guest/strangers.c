@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Removal and reset of a device must not wait for other processes: not for a thread that
- * never sleeps, nor for users that are stopped, frozen or out of memory.
+ * never sleeps, nor for users that are stopped, frozen or out of memory. While the driver
+ * made huge entries, removal waited for any idle io_uring SQPOLL thread on the machine.
  */
 /* rig: bridges=yes devices=doorbell vectors=4 size=16M mem=1024 over=pci,memory timeout=400 */
 #include <signal.h>
@@ -19,7 +20,7 @@
 #define STRANGER 1000
 #define HOUR_MS 3600000
 #define LONG 20		/* seconds: a call that takes longer is waiting */
-#define ROUNDS 5	/* as timing matters */
+#define ROUNDS 5	/* several, as the result depends on timing */
 #define HUNGRY 6
 #define GIB (1UL << 30)
 #define PLACES 64
@@ -36,7 +37,7 @@ static int reset_device(void)
 	return file_write(PCI_DEVICES DEVICE "/reset", "1");
 }
 
-/* After end_device(). */
+/* Bring the device back after end_device(). */
 static void bring_device(void)
 {
 	int failed;
@@ -51,7 +52,7 @@ static void bring_device(void)
 		tap_bail("the device does not come back");
 }
 
-/* Removal or reset, in a process of its own. */
+/* A removal or reset, which runs in a process of its own. */
 struct deed {
 	const char *name;
 	int (*run)(void);
@@ -61,7 +62,7 @@ struct deed {
 static struct deed end = { "removal", end_device, 0 };
 static struct deed reset = { "reset", reset_device, 0 };
 
-/* Does it return while the others stand still? Call deed_finish() later. */
+/* Does it return while the users cannot run? Call deed_finish() later. */
 static bool deed_done(struct deed *deed)
 {
 	int64_t late = now_ns() + LONG * SECOND;
@@ -89,7 +90,7 @@ static void deed_finish(struct deed *deed)
 		bring_device();
 }
 
-/* After a removal users have seen the end; after a reset they go on until killed. */
+/* After a removal all users have seen the end; after a reset they go on until killed. */
 static int users_after(struct users *users, struct deed *deed)
 {
 	int failed = 0, fd;
@@ -139,7 +140,7 @@ static pid_t stranger_start(int *error)
 		_exit(0);
 	}
 	if (read(said[0], error, sizeof(*error)) != sizeof(*error))
-		tap_bail("no stranger");
+		tap_bail("the process with the io_uring does not start");
 	close(said[0]);
 	close(said[1]);
 	return pid;
@@ -153,7 +154,7 @@ static void test_poller(struct deed *deed)
 
 	if (error) {
 		tap_note("io_uring_setup: %s", strerror(-error));
-		tap_skip("a thread of io_uring that polls", "this kernel gives none");
+		tap_skip("a thread of io_uring that polls", "this kernel does not allow it");
 	} else {
 		users_start(&users, RIG_DEVICE);
 		tap_ok(deed_done(deed), "%s with a thread of io_uring that polls", deed->name);
@@ -216,7 +217,7 @@ static void be_hungry(int ready)
 	const size_t size = 4 << 20;
 	int fd = dev_open();
 
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	if (places == MAP_FAILED || write(ready, "", 1) != 1)
 		_exit(1);
 	for (unsigned long i = 0;; i++) {
@@ -286,7 +287,7 @@ static void test_all(struct deed *deed, bool groups)
 	else
 		test_frozen(deed);
 	if (!groups || access(OWN "memory.high", F_OK)) {
-		tap_skip("users that are out of memory", "this kernel has no groups for memory");
+		tap_skip("users that are out of memory", "this kernel has no memory cgroup");
 		return;
 	}
 	test_hungry(deed, OWN "memory.high", "0");

@@ -48,11 +48,12 @@ int main(void)
 	tap_eq(waitpid(waiter, &status, 0) == waiter && !status, true,
 	       "resume wakes a sleeper");
 	dev_wait_vector(fd, 1, 0);
-	tap_eq(dev_ring_self(fd, 1), 0, "ring oneself");
-	tap_eq(dev_wait_vector(fd, 1, 5 * SECOND) > 0, true, "interrupts work");
+	tap_eq(dev_ring_self(fd, 1), 0, "after resume the guest can ring itself");
+	tap_eq(dev_wait_vector(fd, 1, 5 * SECOND) > 0, true, "after resume the vector fires");
 	rig_ask("peer-ring %u 3", id);
 	dev_wait_vector(fd, 3, 0);
 	rig_ask("peer-ring %u 3", id);
-	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true, "the host can ring");
+	tap_eq(dev_wait_vector(fd, 3, 5 * SECOND) > 0, true,
+	       "after resume the host can ring the guest");
 	return tap_done();
 }

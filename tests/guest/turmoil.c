@@ -65,7 +65,7 @@ static int unload_refused(void)
 	return failed + all_well();
 }
 
-/* As soon as the last killed user has released the device. */
+/* Unload the module as soon as the last killed user has released the device. */
 static int unload(void)
 {
 	int64_t end = now_ns() + USER_SECONDS * SECOND;
@@ -78,7 +78,7 @@ static int unload(void)
 	return failed + come();
 }
 
-/* It must wake all waiters, without a doorbell. */
+/* Reset the device, which must wake all waiters without a doorbell. */
 static int reset(void)
 {
 	int failed;

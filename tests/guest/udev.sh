@@ -10,9 +10,9 @@ paths=/dev/ivshmem/by-path
 names=/dev/ivshmem/by-name
 driver=/sys/bus/pci/drivers/ivshmem
 
-# leads LINK NODE
+# leads LINK NODE: the link must lead to this node
 leads() {
-	tap_eq "$1" "$(readlink -f "$1")" "$2"
+	tap_eq "$1 leads to $2" "$(readlink -f "$1")" "$2"
 }
 
 # rights NAME GROUP MODE: of a node, and of its region in sysfs
@@ -30,7 +30,7 @@ links() {
 		leads $names/cam0 "$1"
 		leads $names/acpi-7 "$2"
 	else
-		tap_skip "links by name" "this machine's firmware has no names"
+		tap_skip "links by name to $1 and $2" "this machine's firmware gives no names"
 	fi
 }
 
@@ -38,7 +38,7 @@ mkdir -p /run/udev /etc/udev/rules.d
 cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
 echo "root:x:0:0::/:/bin/sh" >/etc/passwd
 printf 'root:x:0:\nivshmem:x:977:\n' >/etc/group
-# The daemon is the same program by another name.
+# udevadm is also the daemon, if called by that name.
 ln -s "$(command -v udevadm)" /tmp/systemd-udevd
 /tmp/systemd-udevd --daemon
 
@@ -49,21 +49,21 @@ for n in 0 1; do
 done
 links /dev/ivshmem0 /dev/ivshmem1
 if [ -d /sys/firmware/acpi ]; then
-	tap_eq "names with blanks, and none that lead elsewhere" \
+	tap_eq "blanks in names are replaced, and names with '..' have no link" \
 		"$(cd $names && echo *)" "a_name acpi-7 cam0"
 fi
-tap_eq "nor is there anything else" "$(cd /dev && echo ivshmem/*)" \
+tap_eq "no name creates a link outside its directory" "$(cd /dev && echo ivshmem/*)" \
 	"$(cd /dev && echo ivshmem/by-*)"
 
 echo 0000:00:10.0 >$driver/unbind
 echo 0000:00:11.0 >$driver/unbind
 udevadm settle
-tap_ok "no device, no link by path" [ ! -L $paths/pci-0000:00:10.0 ]
-tap_ok "nor by name" [ ! -L $names/cam0 ]
+tap_ok "an unbound device has no link by path" [ ! -L $paths/pci-0000:00:10.0 ]
+tap_ok "an unbound device has no link by name" [ ! -L $names/cam0 ]
 echo 0000:00:11.0 >$driver/bind
 echo 0000:00:10.0 >$driver/bind
 udevadm settle
-echo "# found in the other order"
+echo "# the devices are bound in the other order"
 links /dev/ivshmem1 /dev/ivshmem0
 rights ivshmem0 977 660
 

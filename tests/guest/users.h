@@ -8,9 +8,8 @@
 #ifndef USERS_H
 #define USERS_H
 
-#include <setjmp.h>
-
 #include "dev.h"
+#include "guarded.h"
 
 /* A user that takes longer than this hangs. */
 #define USER_SECONDS 120
@@ -68,13 +67,8 @@ int users_end(struct users *users);
 /* Kill all users at once; users_end() must follow. */
 void users_kill(struct users *users);
 
-/*
- * Touch the first byte of each page; false if that ended in SIGBUS, for which
- * user_on_sigbus() must be the handler.
- */
+/* Touch the first byte of each page; false if that raised SIGBUS. Call guard() first. */
 bool user_touch(volatile char *map, size_t length, bool write);
-void user_on_sigbus(int signal);
-extern sigjmp_buf user_escape;
 
 /* Does the file say that its device is unregistered? */
 bool user_gone(int fd);

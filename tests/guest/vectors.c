@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More vectors than the machine can grant: those that the device gets work, each by
- * itself.
+ * The device asks for more vectors than the machine can grant. Each one that it gets must
+ * fire by itself.
  */
 /* rig: devices=doorbell vectors=256 size=1M smp=1 */
 #include "dev.h"
@@ -38,7 +38,7 @@ int main(void)
 		}
 	}
 	tap_eq(silent, 0, "each vector fires once when it is rung");
-	tap_eq(others, 0, "and no other");
+	tap_eq(others, 0, "no vector fires when another one is rung");
 	if (info.vectors < 256)
 		tap_eq(dev_ring_self(fd, 255), 0,
 		       "a vector that only other peers have can be rung");
@@ -48,6 +48,6 @@ int main(void)
 	tap_ok(!access(path, R_OK), "the last vector has its count in sysfs");
 	snprintf(path, sizeof(path), "/sys/class/ivshmem/ivshmem0/interrupts/%u",
 		 info.vectors);
-	tap_ok(access(path, R_OK), "and no vector after it");
+	tap_ok(access(path, R_OK), "sysfs has no count after that of the last vector");
 	return tap_done();
 }

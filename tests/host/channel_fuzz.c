@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A channel against whatever a fuzzer writes over it.
+ * A channel whose memory a fuzzer overwrites.
  *
- * An input is a series of steps: calls of either end, and words written
- * anywhere in the range. The library must stay within the range, come back from
- * each call and leak nothing. channel_fuzzer.py builds this for libFuzzer; by
- * itself it is a test with inputs of its own, the same ones each time.
+ * An input is a series of steps: calls by either end, and words written anywhere in the
+ * channel. The library must stay inside the channel, return from each call and leak
+ * nothing. channel_fuzzer.py builds this for libFuzzer; by itself it is a test with fixed
+ * inputs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static void fake_kick(struct ivshmem *handle)
 	(void)handle;
 }
 
-/* A handle without a server; nothing in it sleeps. */
+/* A handle without a server. Nothing sleeps on it. */
 static const struct ivshmem_ops fake_ops = {
 	.properties = fake_properties,
 	.ring = fake_ring,
@@ -53,7 +53,7 @@ static unsigned char *memory;
 
 static const struct ivshmem_channel_options options = { .size = SIZE };
 
-/* Bytes of the input, or zeros after its end. */
+/* Take bytes of the input, or zeros after its end. */
 struct input {
 	const uint8_t *bytes;
 	size_t size;
@@ -71,7 +71,7 @@ static uint64_t take(struct input *input, size_t size)
 	return value;
 }
 
-/* Whether that lies in one of the rings. */
+/* Does this lie in one of the ring buffers? */
 static void check_range(const struct ivshmem_channel *channel, const void *start,
 			size_t size)
 {
@@ -215,7 +215,7 @@ int main(void)
 		LLVMFuzzerTestOneInput(data, size);
 	}
 	free(handle.disconnects);
-	tap_ok(true, "%d inputs", INPUTS);
+	tap_ok(true, "the library survives %d random inputs", INPUTS);
 	return tap_done();
 }
 #endif

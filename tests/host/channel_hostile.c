@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Channels whose other end writes nonsense: the own end stops with -EPROTO and
- * nothing else happens.
+ * Channels whose other end writes invalid values: this end stops with -EPROTO, and nothing
+ * else happens.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -31,14 +31,14 @@ static void finish(void)
 	ivshmem_channel_close(other);
 }
 
-/* A word of what the other end says about ring 0 (from us) or 1 (to us). */
+/* A control word of the other end, for the direction to it (0) or from it (1). */
 static volatile uint64_t *other_word(int ring, int offset)
 {
 	return (void *)(memory + HOSTILE_CONTROL + offset +
 			(ring ? 2 : 1) * HOSTILE_HALF);
 }
 
-/* The first header in the ring that we receive by, in a fresh session. */
+/* The first message header in the ring buffer to this end, in a new session. */
 static volatile uint64_t *first_header(void)
 {
 	return (void *)(memory + 4096 + (16384 - 4096) / 2);
@@ -53,12 +53,12 @@ static void check_broken(const char *what)
 	void *room;
 
 	tap_eq(ivshmem_channel_peek(victim, &message, &size, 0), -EPROTO,
-	       "%s: stops", what);
+	       "%s: peek gives -EPROTO", what);
 	tap_ok(ivshmem_channel_peek(victim, &message, &size, IVSHMEM_FOREVER) ==
 	       -EPROTO && ivshmem_channel_recv(victim, NULL, 0, 0) == -EPROTO &&
 	       ivshmem_channel_reserve(victim, 1, &room, 0) == -EPROTO &&
 	       ivshmem_channel_send(victim, "", 1, 0, 0) == -EPROTO,
-	       "%s: all calls", what);
+	       "%s: so do all further calls", what);
 	do
 		got = ivshmem_channel_recv(other, bytes, sizeof(bytes),
 					   ivshmem_after(PATIENCE));
@@ -72,11 +72,11 @@ static void test_headers(void)
 		const char *what;
 		uint64_t header;
 	} bad[] = {
-		{ "a message larger than the ring", 6144 - 16 + 2 },
-		{ "one much larger", UINT64_C(1) << 40 },
-		{ "one that wraps", UINT64_MAX - 8 },
-		{ "almost a pad", UINT64_MAX - 1 },
-		{ "a pad of the whole ring", UINT64_MAX },
+		{ "a message larger than the ring buffer", 6144 - 16 + 2 },
+		{ "a message much larger than that", UINT64_C(1) << 40 },
+		{ "a length that overflows", UINT64_MAX - 8 },
+		{ "a length next to that of a pad", UINT64_MAX - 1 },
+		{ "a pad as large as the ring buffer", UINT64_MAX },
 	};
 	size_t n;
 	void *room;
@@ -86,7 +86,7 @@ static void test_headers(void)
 		other = must_attach(b, &options);
 		tap_ok(eventually(ivshmem_channel_recv(victim, NULL, 0, 0) == -EAGAIN &&
 				  !ivshmem_channel_reserve(other, 0, &room, 0)),
-		       "%s: a fresh session", bad[n].what);
+		       "%s: a new session begins", bad[n].what);
 		first_header()[0] = bad[n].header;
 		check_broken(bad[n].what);
 		finish();
@@ -115,7 +115,7 @@ static void *receive_once(void *result)
 	return NULL;
 }
 
-/* Nobody but the thread that stumbles could wake one that sleeps. */
+/* One thread sleeps, another one detects the error: only that one can wake the first. */
 static void test_threads(void)
 {
 	struct timespec limit;
@@ -126,7 +126,7 @@ static void test_threads(void)
 
 	begin();
 	pthread_create(&thread, NULL, receive_once, &result);
-	/* Sleeps double from 20 ms: it is well in the one from 5.1 to 10.2 s. */
+	/* Poll intervals double from 20 ms: now the one from 5.1 s to 10.2 s has begun. */
 	usleep(5300000);
 	*other_word(0, 256) = 1 << 20;
 	while (!ivshmem_channel_send(victim, bytes, sizeof(bytes), 0, 0))
@@ -134,7 +134,8 @@ static void test_threads(void)
 	clock_gettime(CLOCK_REALTIME, &limit);
 	limit.tv_sec += 4;
 	late = pthread_timedjoin_np(thread, NULL, &limit);
-	tap_ok(!late && result == -EPROTO, "the thread that fails wakes the one that sleeps");
+	tap_ok(!late && result == -EPROTO,
+	       "a thread that detects an error wakes the thread that sleeps");
 	if (late)
 		pthread_join(thread, NULL);
 	finish();
@@ -152,14 +153,14 @@ static void test_back(void)
 	while (!ivshmem_channel_send(victim, bytes, sizeof(bytes), 0, 0))
 		;
 	*other_word(0, 256) = 0;
-	tap_eq(say(victim, bytes), 0, "a small one still fits");
+	tap_eq(say(victim, bytes), 0, "a small message still fits");
 	tap_eq(ivshmem_channel_send(victim, bytes, sizeof(bytes), 0, 0), -EPROTO,
-	       "a position that goes back");
-	check_broken("a position that goes back");
+	       "a read position that goes back: send gives -EPROTO");
+	check_broken("a read position that goes back");
 	finish();
 }
 
-/* Whom to ring is the other end's to say, but not anything. */
+/* The other end says which peer and vector to ring; invalid ones must do no harm. */
 static void test_ids(void)
 {
 	uint32_t *id = (uint32_t *)(other_word(0, 24));
@@ -168,11 +169,11 @@ static void test_ids(void)
 	id[0] = 65536;
 	id[1] = 256;
 	*other_word(0, 128) = 7;
-	tap_eq(say(victim, "hello"), 0, "there is no such peer: no harm");
+	tap_eq(say(victim, "hello"), 0, "the other end names a peer that does not exist: no harm");
 	id[0] = UINT32_MAX;
 	id[1] = UINT32_MAX;
 	*other_word(0, 128) = UINT64_C(8) << 32;
-	tap_eq(say(victim, "hello"), 0, "nor such a vector");
+	tap_eq(say(victim, "hello"), 0, "it names a vector that does not exist: no harm");
 	finish();
 }
 
@@ -221,7 +222,7 @@ static void test_scribbler(void)
 		if (errors[error])
 			tap_note("%5d times: %s", errors[error], strerror(error));
 	tap_ok(errors[0] && errors[EPROTO] && !errors[EFAULT],
-	       "%d calls while all is overwritten", CALLS);
+	       "%d calls while the channel is overwritten: errors only", CALLS);
 	finish();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Channels as they ought to be used: every call, messages of all sizes, both
- * directions, waiting and not.
+ * Correct use of channels: every call, messages of all sizes, both directions, with and
+ * without waiting.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -30,23 +30,23 @@ static void test_options(struct ivshmem *a)
 	} bad[] = {
 		{ "no size", { .size = 0 } },
 		{ "too small", { .size = 4096 + 256 } },
-		{ "odd size", { .size = 65536 + 64 } },
-		{ "odd offset", { .offset = 64, .size = 65536 } },
+		{ "unaligned size", { .size = 65536 + 64 } },
+		{ "unaligned offset", { .offset = 64, .size = 65536 } },
 		{ "beyond the end", { .offset = REGION - 4096, .size = 65536 } },
 		{ "offset beyond the end", { .offset = REGION, .size = 65536 } },
 		{ "offset far beyond", { .offset = -128ULL, .size = 65536 } },
 		{ "larger than the region", { .size = REGION + 128 } },
 		{ "far larger", { .size = -128ULL } },
-		{ "odd ring", { .size = 65536, .send_size = 1000 } },
-		{ "ring too small", { .size = 65536, .send_size = 128 } },
-		{ "other ring too small", { .size = 65536,
+		{ "unaligned send_size", { .size = 65536, .send_size = 1000 } },
+		{ "send_size too small", { .size = 65536, .send_size = 128 } },
+		{ "too little left to receive", { .size = 65536,
 					    .send_size = 65536 - 4096 - 128 } },
-		{ "ring larger than all", { .size = 65536, .send_size = 65536 } },
-		{ "ring far larger", { .size = 65536, .send_size = -128ULL } },
+		{ "send_size as large as the channel", { .size = 65536, .send_size = 65536 } },
+		{ "send_size far larger", { .size = 65536, .send_size = -128ULL } },
 		{ "no such vector", { .size = 65536, .vector = 4 } },
 		{ "spinning too long", { .size = 65536, .spin_ns = SECOND + 1 } },
 		{ "reserved", { .size = 65536, .reserved = 1 } },
-		{ "reserved too", { .size = 65536, .reserved_too = { 0, 0, 1 } } },
+		{ "reserved_too not 0", { .size = 65536, .reserved_too = { 0, 0, 1 } } },
 	};
 	struct ivshmem *reader = must_open(IVSHMEM_READ_ONLY);
 	struct ivshmem_channel *channel = (void *)a;
@@ -55,7 +55,7 @@ static void test_options(struct ivshmem *a)
 	for (n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
 		tap_eq(ivshmem_channel_create(a, &bad[n].options, &channel),
 		       -EINVAL, "create: %s", bad[n].what);
-	tap_ok(!channel, "no channel comes of it");
+	tap_ok(!channel, "create: a refusal gives no channel");
 	tap_eq(ivshmem_channel_create(reader, &options, &channel), -EACCES,
 	       "create: read-only");
 	tap_eq(ivshmem_channel_attach(reader, &options, 0, &channel), -EACCES,
@@ -63,10 +63,10 @@ static void test_options(struct ivshmem *a)
 	tap_eq(ivshmem_channel_attach(a, &bad[6].options, 0, &channel), -EINVAL,
 	       "attach: beyond the end");
 	tap_eq(ivshmem_channel_attach(a, &options, 0, &channel), -ENOENT,
-	       "attach: nothing there");
+	       "attach: no channel is there");
 	tap_eq(ivshmem_channel_attach(a, &options, ivshmem_after(SECOND / 20),
-				      &channel), -ENOENT, "attach: in vain");
-	tap_ok(!channel, "no channel comes of that either");
+				      &channel), -ENOENT, "attach: none until the deadline");
+	tap_ok(!channel, "attach: a refusal gives no channel");
 	ivshmem_channel_close(NULL);
 	ivshmem_close(reader);
 }
@@ -86,12 +86,13 @@ static void test_geometry(struct ivshmem *a, struct ivshmem *b)
 	y = must_attach(b, &any);
 	ivshmem_channel_properties(x, &left);
 	ivshmem_channel_properties(y, &right);
-	tap_eq(left.size, options.size, "the size");
-	tap_eq(right.size, options.size, "an end that attaches need not know it");
-	tap_eq(left.send_max, 4096 - 16, "the ring as it was asked for");
-	tap_eq(left.receive_max, options.size - 4096 - 4096 - 16, "the rest");
-	tap_ok(left.send_max == right.receive_max &&
-	       left.receive_max == right.send_max, "the other end has it the other way round");
+	tap_eq(left.size, options.size, "properties: the size asked for");
+	tap_eq(right.size, options.size, "properties: an end that attaches need not give the size");
+	tap_eq(left.send_max, 4096 - 16, "properties: send_max follows from send_size");
+	tap_eq(left.receive_max, options.size - 4096 - 4096 - 16,
+	       "properties: the rest is for the other direction");
+	tap_ok(left.send_max == right.receive_max && left.receive_max == right.send_max,
+	       "properties: the other end has send_max and receive_max exchanged");
 	ivshmem_channel_close(y);
 	ivshmem_channel_close(x);
 }
@@ -105,51 +106,52 @@ static void test_calls(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	size_t size;
 
 	ivshmem_channel_properties(x, &properties);
-	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), -EAGAIN, "nothing there");
-	tap_eq(ivshmem_channel_release(y), -EINVAL, "nothing to release");
-	tap_eq(ivshmem_channel_commit(x, 0, 0), -EINVAL, "nothing reserved");
+	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), -EAGAIN, "peek: no message");
+	tap_eq(ivshmem_channel_release(y), -EINVAL, "release: no message");
+	tap_eq(ivshmem_channel_commit(x, 0, 0), -EINVAL, "commit: nothing is reserved");
 	tap_eq(ivshmem_channel_reserve(x, properties.send_max + 1, &room, 0),
-	       -EMSGSIZE, "reserve: too much");
+	       -EMSGSIZE, "reserve: a byte too much");
 	tap_eq(ivshmem_channel_reserve(x, SIZE_MAX, &room, 0), -EMSGSIZE,
-	       "reserve: far too much");
+	       "reserve: SIZE_MAX");
 	tap_eq(ivshmem_channel_send(x, small, properties.send_max + 1, 0, 0),
-	       -EMSGSIZE, "send: too much");
+	       -EMSGSIZE, "send: a byte too much");
 	tap_eq(ivshmem_channel_send(x, small, 1, 2, 0), -EINVAL,
 	       "send: unknown flag");
-	tap_eq(ivshmem_channel_reserve(x, 100, &room, 0), 0, "reserve");
-	tap_eq((uintptr_t)room % 8, 0, "aligned");
-	tap_eq(ivshmem_channel_commit(x, 101, 0), -EINVAL, "commit: too much");
+	tap_eq(ivshmem_channel_reserve(x, 100, &room, 0), 0, "reserve 100 bytes");
+	tap_eq((uintptr_t)room % 8, 0, "reserve: the room is aligned");
+	tap_eq(ivshmem_channel_commit(x, 101, 0), -EINVAL, "commit: more than reserved");
 	tap_eq(ivshmem_channel_commit(x, 5, 2), -EINVAL, "commit: unknown flag");
 	memcpy(room, "hello", 5);
 	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), -EAGAIN,
-	       "what is not committed is not there");
-	tap_eq(ivshmem_channel_commit(x, 5, 0), 0, "commit less than reserved");
-	tap_eq(ivshmem_channel_commit(x, 5, 0), -EINVAL, "but only once");
-	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), 0, "peek");
-	tap_ok(size == 5 && !memcmp(message, "hello", 5), "it is that");
-	tap_eq(ivshmem_channel_recv(y, small, 4, 0), -EMSGSIZE, "recv: no room");
-	tap_ok(hear(y, "hello", 0), "it is still there");
-	tap_eq(ivshmem_channel_release(y), -EINVAL, "and gone now");
-	tap_eq(ivshmem_channel_send(x, NULL, 0, 0, 0), 0, "an empty message");
-	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), 0, "arrives");
-	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), -EAGAIN, "once");
+	       "peek: a reserved message is not visible");
+	tap_eq(ivshmem_channel_commit(x, 5, 0), 0, "commit: less than reserved");
+	tap_eq(ivshmem_channel_commit(x, 5, 0), -EINVAL, "commit: a second time");
+	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), 0, "peek: a committed message");
+	tap_ok(size == 5 && !memcmp(message, "hello", 5), "peek: it has its size and contents");
+	tap_eq(ivshmem_channel_recv(y, small, 4, 0), -EMSGSIZE, "recv: the buffer is too small");
+	tap_ok(hear(y, "hello", 0), "recv: the message was kept");
+	tap_eq(ivshmem_channel_release(y), -EINVAL, "release: the message was received already");
+	tap_eq(ivshmem_channel_send(x, NULL, 0, 0, 0), 0, "send an empty message");
+	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), 0, "receive the empty message");
+	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), -EAGAIN, "the empty message comes only once");
 }
 
 static void test_batch(struct ivshmem_channel *x, struct ivshmem_channel *y)
 {
 	ivshmem_channel_flush(x);
-	tap_eq(ivshmem_channel_send(x, "one", 3, IVSHMEM_MORE, 0), 0, "one, with more");
-	tap_eq(ivshmem_channel_send(x, "two", 3, IVSHMEM_MORE, 0), 0, "two, with more");
-	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), -EAGAIN, "not shown yet");
-	tap_eq(say(x, "three"), 0, "the last");
+	tap_eq(ivshmem_channel_send(x, "one", 3, IVSHMEM_MORE, 0), 0, "send with IVSHMEM_MORE");
+	tap_eq(ivshmem_channel_send(x, "two", 3, IVSHMEM_MORE, 0), 0,
+	       "send another one with IVSHMEM_MORE");
+	tap_eq(ivshmem_channel_recv(y, NULL, 0, 0), -EAGAIN, "both are held back");
+	tap_eq(say(x, "three"), 0, "send without IVSHMEM_MORE");
 	tap_ok(hear(y, "one", 0) && hear(y, "two", 0) && hear(y, "three", 0),
-	       "all are shown in order");
+	       "all three arrive in order");
 	ivshmem_channel_send(x, "four", 4, IVSHMEM_MORE, 0);
 	ivshmem_channel_flush(x);
-	tap_ok(hear(y, "four", 0), "flush shows as well");
+	tap_ok(hear(y, "four", 0), "flush publishes a message that was held back");
 }
 
-/* A ring has place for so many; then it is full, and empty again. */
+/* Fill a ring buffer, then empty it. */
 static void test_full(struct ivshmem_channel *x, struct ivshmem_channel *y)
 {
 	char bytes[1000] = { 0 };
@@ -157,19 +159,19 @@ static void test_full(struct ivshmem_channel *x, struct ivshmem_channel *y)
 
 	while (!ivshmem_channel_send(x, bytes, sizeof(bytes), IVSHMEM_MORE, 0))
 		sent++;
-	tap_ok(sent >= 29 && sent <= 30, "the ring holds what it should");
+	tap_ok(sent >= 29 && sent <= 30, "a full ring buffer holds %d messages (29 or 30)", sent);
 	tap_eq(ivshmem_channel_send(x, bytes, sizeof(bytes), 0,
 				    ivshmem_after(SECOND / 100)), -ETIMEDOUT,
-	       "then there is no room in time");
+	       "send to a full ring buffer times out");
 	while (ivshmem_channel_recv(y, bytes, sizeof(bytes), 0) >= 0)
 		received++;
-	tap_eq(received, sent, "waiting for space publishes what was held back");
+	tap_eq(received, sent, "waiting for room has published the messages held back");
 	tap_eq(ivshmem_channel_recv(y, bytes, sizeof(bytes),
 				    ivshmem_after(SECOND / 100)), -ETIMEDOUT,
-	       "then there is nothing in time");
+	       "recv from an empty ring buffer times out");
 }
 
-/* The largest message, from every place in the ring. */
+/* Send the largest message from many positions in the ring buffer. */
 static void test_largest(struct ivshmem_channel *x, struct ivshmem_channel *y)
 {
 	static char bytes[64 << 10];
@@ -185,7 +187,7 @@ static void test_largest(struct ivshmem_channel *x, struct ivshmem_channel *y)
 		ivshmem_channel_recv(y, bytes, sizeof(bytes), 0);
 		pattern_write(bytes, size, round);
 		error = ivshmem_channel_send(x, bytes, size, 0, 0);
-		/* The pad before it may have to be taken first. */
+		/* The receiver may have to skip the pad before it first. */
 		if (error == -EAGAIN &&
 		    ivshmem_channel_recv(y, bytes, sizeof(bytes), 0) == -EAGAIN) {
 			pattern_write(bytes, size, round);
@@ -197,7 +199,7 @@ static void test_largest(struct ivshmem_channel *x, struct ivshmem_channel *y)
 		    !pattern_matches(bytes, size, round))
 			failures++;
 	}
-	tap_eq(failures, 0, "the largest message, from many places");
+	tap_eq(failures, 0, "the largest message arrives from many positions");
 }
 
 struct worker {
@@ -274,10 +276,10 @@ static void test_both_ways(struct ivshmem_channel *x, struct ivshmem_channel *y)
 		pthread_join(threads[n], NULL);
 		failures += workers[n].failures;
 	}
-	tap_eq(failures, 0, "%d messages both ways at once", RANDOM_MESSAGES);
+	tap_eq(failures, 0, "%d messages arrive in both directions at once", RANDOM_MESSAGES);
 }
 
-/* The other end is a process; spinning or not, it gets everything. */
+/* The other end is a process, which spins or does not; it must get every message. */
 static void test_process(struct ivshmem *a, int64_t spin_ns, const char *how)
 {
 	struct ivshmem_channel_options here = options;
@@ -303,14 +305,14 @@ static void test_process(struct ivshmem *a, int64_t spin_ns, const char *how)
 	ivshmem_channel_properties(worker.channel, &before);
 	send_all(&worker);
 	tap_eq(ivshmem_channel_recv(worker.channel, NULL, 0,
-				    ivshmem_after(PATIENCE)), 0, "%s: the answer", how);
+				    ivshmem_after(PATIENCE)), 0, "%s: the process answers", how);
 	ivshmem_channel_properties(worker.channel, &after);
 	waitpid(pid, &status, 0);
-	tap_ok(!status && !worker.failures, "%s: %d messages to a process", how,
+	tap_ok(!status && !worker.failures, "%s: %d messages arrive at a process", how,
 	       STREAM_MESSAGES);
 	if (spin_ns >= 0)
 		tap_ok(after.rings - before.rings < STREAM_MESSAGES / 50,
-		       "%s: with few doorbells", how);
+		       "%s: fewer than 2 %% of them ring", how);
 	ivshmem_channel_close(worker.channel);
 }
 
@@ -331,8 +333,9 @@ static void test_idle(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	handshake(x, y);
 	start = processor_time();
 	tap_eq(ivshmem_channel_recv(y, &byte, 1, ivshmem_after(SECOND)),
-	       -ETIMEDOUT, "a second of nothing");
-	tap_ok(processor_time() - start < SECOND / 20, "takes no processor time");
+	       -ETIMEDOUT, "wait a second in vain");
+	tap_ok(processor_time() - start < SECOND / 20,
+	       "a wait of a second takes less than 50 ms of processor time");
 }
 
 static void test_fd(struct ivshmem_channel *x, struct ivshmem_channel *y)
@@ -341,8 +344,8 @@ static void test_fd(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	char bytes[1000] = { 0 };
 	int round, failures = 0;
 
-	tap_ok(ready.fd >= 0, "a descriptor");
-	tap_eq(ivshmem_channel_fd(y), ready.fd, "always the same");
+	tap_ok(ready.fd >= 0, "ivshmem_channel_fd() gives a descriptor");
+	tap_eq(ivshmem_channel_fd(y), ready.fd, "a second call gives the same descriptor");
 	for (round = 0; round < 100; round++) {
 		while (ivshmem_channel_recv(y, bytes, sizeof(bytes), 0) >= 0)
 			;
@@ -351,17 +354,17 @@ static void test_fd(struct ivshmem_channel *x, struct ivshmem_channel *y)
 		failures += poll(&ready, 1, 20000) != 1;
 		failures += !hear(y, "ping", 0);
 	}
-	tap_eq(failures, 0, "is readable when a message is there, and else not");
+	tap_eq(failures, 0, "the descriptor is readable only while there is a message");
 	while (ivshmem_channel_send(y, bytes, sizeof(bytes), 0, 0) == 0)
 		;
 	poll(&ready, 1, 0);
 	while (ivshmem_channel_send(y, bytes, sizeof(bytes), 0, 0) == 0)
 		;
-	tap_eq(poll(&ready, 1, 0), 0, "not readable: the ring is full");
+	tap_eq(poll(&ready, 1, 0), 0, "the descriptor is not readable: the ring buffer is full");
 	while (ivshmem_channel_recv(x, bytes, sizeof(bytes), 0) >= 0)
 		;
-	tap_eq(poll(&ready, 1, 20000), 1, "readable: there is room");
-	tap_eq(ivshmem_channel_send(y, bytes, sizeof(bytes), 0, 0), 0, "indeed");
+	tap_eq(poll(&ready, 1, 20000), 1, "the descriptor becomes readable: there is room");
+	tap_eq(ivshmem_channel_send(y, bytes, sizeof(bytes), 0, 0), 0, "a message fits then");
 	ivshmem_channel_recv(x, bytes, sizeof(bytes), 0);
 }
 
@@ -380,7 +383,7 @@ static void test_signal(struct ivshmem_channel *y)
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &twice, NULL);
 	tap_eq(ivshmem_channel_recv(y, NULL, 0, IVSHMEM_FOREVER), -EINTR,
-	       "a signal interrupts");
+	       "a signal interrupts recv");
 	setitimer(ITIMER_REAL, &never, NULL);
 }
 

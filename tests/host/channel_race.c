@@ -20,7 +20,7 @@
 #define MESSAGES	100000
 #define SESSIONS	40
 
-/* One buffer: as a channel uses it, without sessions. */
+/* One ring buffer, used as in a channel but without sessions. */
 static _Alignas(CHANNEL_ALIGN) unsigned char data[CAPACITY];
 static struct buffer_half consumer_half;
 static uint64_t failures;
@@ -93,7 +93,7 @@ static void test_buffer(void)
 	pthread_create(&threads[1], NULL, consume, &buffer);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
-	tap_eq(failures, 0, "%d messages through a ring buffer", MESSAGES);
+	tap_eq(failures, 0, "%d messages pass a ring buffer unchanged", MESSAGES);
 }
 
 /* One end of a channel, used by a thread that sends and one that receives. */
@@ -124,7 +124,7 @@ static void *send_some(void *channel)
 	return (void *)(intptr_t)error;
 }
 
-/* Until the end that sent them has closed. */
+/* Receive until the other end has closed. */
 static void *receive_some(void *channel)
 {
 	const void *message;
@@ -211,7 +211,7 @@ static void test_processes(void)
 		wrong += status != 0;
 		ivshmem_channel_close(channel);
 	}
-	tap_eq(wrong, 0, "the same between two processes");
+	tap_eq(wrong, 0, "sessions of two processes with two threads each");
 	ivshmem_close(a);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ends of channels that come, go, die and come back: what the other end is
- * told, what is still received, and that no session mixes with another.
+ * Ends of channels that attach, close, die and come back: what is reported to the other
+ * end, which messages it still receives, and that sessions do not mix.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -17,7 +17,7 @@ static const struct ivshmem_channel_options options = {
 
 struct ends {
 	struct ivshmem *a, *b;		/* handles */
-	struct ivshmem_channel *x, *y;	/* creator, other */
+	struct ivshmem_channel *x, *y;	/* the creator's end, the other end */
 };
 
 static void begin(struct ends *ends)
@@ -33,7 +33,7 @@ static void finish(struct ends *ends)
 	ivshmem_channel_close(ends->y);
 }
 
-/* The error of a call that does not wait. */
+/* Receive without waiting; gives the error. */
 static int try_recv(struct ivshmem_channel *channel)
 {
 	char byte;
@@ -46,24 +46,24 @@ static void test_close(struct ends *ends)
 	begin(ends);
 	say(ends->x, "last words");
 	ivshmem_channel_close(ends->x);
-	tap_ok(hear(ends->y, "last words", 0), "closed: what was sent is received");
-	tap_eq(try_recv(ends->y), -EPIPE, "then the end");
-	tap_eq(try_recv(ends->y), -EAGAIN, "it is reported once");
-	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "not in the other direction too");
+	tap_ok(hear(ends->y, "last words", 0), "after a close earlier messages are received");
+	tap_eq(try_recv(ends->y), -EPIPE, "recv reports the close");
+	tap_eq(try_recv(ends->y), -EAGAIN, "recv reports the close once");
+	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "send does not report the same close again");
 	ends->x = must_create(ends->a, &options);
 	handshake(ends->x, ends->y);
-	tap_ok(true, "the next creator continues with the attached end");
+	tap_ok(true, "the next creator shakes hands with the end that stayed attached");
 	ivshmem_channel_close(ends->y);
-	tap_eq(say(ends->x, "anybody?"), 0, "a sender need not check yet");
-	tap_eq(say(ends->x, "anybody?"), -EPIPE, "but soon");
-	tap_eq(try_recv(ends->x), -EAGAIN, "it is reported once here as well");
+	tap_eq(say(ends->x, "anybody?"), 0, "the first send after a close may still succeed");
+	tap_eq(say(ends->x, "anybody?"), -EPIPE, "the second send reports the close");
+	tap_eq(try_recv(ends->x), -EAGAIN, "recv does not report the same close again");
 	ends->y = must_attach(ends->b, &options);
-	tap_eq(try_recv(ends->y), -EAGAIN, "a message that was not received is gone");
+	tap_eq(try_recv(ends->y), -EAGAIN, "the new session has no message of the old one");
 	handshake(ends->y, ends->x);
 	finish(ends);
 }
 
-/* Closed and opened again before anybody looked. */
+/* One end is closed and opened again before the other looks. */
 static void test_quick_return(struct ends *ends)
 {
 	begin(ends);
@@ -71,24 +71,24 @@ static void test_quick_return(struct ends *ends)
 	say(ends->x, "old too");
 	ivshmem_channel_close(ends->y);
 	ends->y = must_attach(ends->b, &options);
-	tap_eq(say(ends->y, "new"), -EAGAIN, "no session yet");
-	tap_ok(hear(ends->x, "old", 0), "what the earlier end sent comes first");
-	tap_eq(try_recv(ends->x), -EPIPE, "then its end");
-	tap_ok(pass(ends->y, ends->x), "then the new session");
-	tap_eq(try_recv(ends->y), -EAGAIN, "which got nothing of the old one");
-	tap_ok(pass(ends->x, ends->y), "and so the other way");
+	tap_eq(say(ends->y, "new"), -EAGAIN, "the new end cannot send before the handshake");
+	tap_ok(hear(ends->x, "old", 0), "the old end's message is received first");
+	tap_eq(try_recv(ends->x), -EPIPE, "then the old end's close is reported");
+	tap_ok(pass(ends->y, ends->x), "then the new end's message is received");
+	tap_eq(try_recv(ends->y), -EAGAIN, "the new end receives no message to the old one");
+	tap_ok(pass(ends->x, ends->y), "the new end receives messages of its own session");
 	finish(ends);
 }
 
-/* Told by sending, what is left to receive is dropped. */
+/* If a send reports the close, messages that were not received are dropped. */
 static void test_dropped(struct ends *ends)
 {
 	begin(ends);
 	say(ends->y, "old");
 	ivshmem_channel_close(ends->y);
-	tap_eq(say(ends->x, "hello?"), 0, "sending to a closed end");
-	tap_eq(say(ends->x, "hello?"), -EPIPE, "is reported");
-	tap_eq(try_recv(ends->x), -EAGAIN, "and what was left is dropped");
+	tap_eq(say(ends->x, "hello?"), 0, "the first send to a closed end may succeed");
+	tap_eq(say(ends->x, "hello?"), -EPIPE, "the second send to a closed end reports it");
+	tap_eq(try_recv(ends->x), -EAGAIN, "messages that were not received are dropped");
 	ends->y = must_attach(ends->b, &options);
 	handshake(ends->x, ends->y);
 	finish(ends);
@@ -99,17 +99,18 @@ static void test_taken(struct ends *ends)
 	struct ivshmem_channel *thief;
 
 	begin(ends);
-	tap_eq(ivshmem_channel_send(ends->y, "held", 4, IVSHMEM_MORE, 0), 0, "a message held");
+	tap_eq(ivshmem_channel_send(ends->y, "held", 4, IVSHMEM_MORE, 0), 0, "hold a message back");
 	thief = must_attach(ends->b, &options);
-	tap_eq(try_recv(ends->y), -ESTALE, "another takes this end");
-	tap_eq(try_recv(ends->y), -ESTALE, "for good");
-	tap_eq(say(ends->y, "mine!"), -ESTALE, "in both directions");
-	tap_eq(try_recv(ends->x), -ECONNRESET, "the other end hears of a change");
+	tap_eq(try_recv(ends->y), -ESTALE, "recv reports that another handle took this end");
+	tap_eq(try_recv(ends->y), -ESTALE, "recv reports that each time");
+	tap_eq(say(ends->y, "mine!"), -ESTALE, "send reports that as well");
+	tap_eq(try_recv(ends->x), -ECONNRESET, "the other end gets -ECONNRESET");
 	handshake(ends->x, thief);
 	ivshmem_channel_close(ends->y);
 	tap_ok(!say(ends->x, "go on") && hear(thief, "go on", 0),
 	       "closing the old end does not harm the new one");
-	tap_eq(try_recv(ends->x), -EAGAIN, "nor shows what it held");
+	tap_eq(try_recv(ends->x), -EAGAIN,
+	       "closing the old end does not publish the message it held back");
 	ends->y = thief;
 	finish(ends);
 }
@@ -122,16 +123,16 @@ static void test_new_geometry(struct ends *ends)
 	ivshmem_channel_close(ends->x);
 	other.send_size = 1024;
 	ends->x = must_create(ends->a, &other);
-	tap_eq(try_recv(ends->y), -EPIPE, "recreated: the end of the old one");
-	tap_eq(try_recv(ends->y), -ESTALE, "the new one is another");
+	tap_eq(try_recv(ends->y), -EPIPE, "the channel is created again: the old one's close");
+	tap_eq(try_recv(ends->y), -ESTALE, "then -ESTALE, as the new channel is another");
 	ivshmem_channel_close(ends->y);
 	ends->y = must_attach(ends->b, &options);
 	handshake(ends->x, ends->y);
-	tap_ok(true, "attaching again helps");
+	tap_ok(true, "attaching again gives the new channel");
 	finish(ends);
 }
 
-/* Nothing that lies in memory is taken for an end, or a message. */
+/* What earlier programs left in memory is not taken for an end or a message. */
 static void test_stale(struct ends *ends)
 {
 	static unsigned char old[64 << 10];
@@ -149,10 +150,10 @@ static void test_stale(struct ends *ends)
 	finish(ends);
 	memcpy(memory, old, sizeof(old));
 	ends->x = must_create(ends->a, &options);
-	tap_eq(try_recv(ends->x), -EAGAIN, "an end of yesterday is none");
-	tap_eq(say(ends->x, "hello?"), -EAGAIN, "in either direction");
+	tap_eq(try_recv(ends->x), -EAGAIN, "recv does not take an old end for a live one");
+	tap_eq(say(ends->x, "hello?"), -EAGAIN, "nor does send");
 	ends->y = must_attach(ends->b, &options);
-	tap_eq(try_recv(ends->y), -EAGAIN, "no message of yesterday arrives");
+	tap_eq(try_recv(ends->y), -EAGAIN, "an old message is not received");
 	handshake(ends->x, ends->y);
 	finish(ends);
 	for (round = 0; round < 100; round++) {
@@ -161,11 +162,11 @@ static void test_stale(struct ends *ends)
 		begin(ends);
 		finish(ends);
 	}
-	tap_ok(true, "garbage does not hinder a creator");
+	tap_ok(true, "a channel can be created over random bytes");
 	memset(memory, 0xff, sizeof(old));
 	begin(ends);
 	finish(ends);
-	tap_ok(true, "nor do ones");
+	tap_ok(true, "a channel can be created over all-ones");
 	ivshmem_unmap(ends->a, memory - options.offset, 4 << 20);
 }
 
@@ -180,35 +181,35 @@ static void test_recognition(struct ends *ends)
 	saved = memory[0];
 	memory[0] = __builtin_bswap64(saved);
 	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel),
-	       -EPROTONOSUPPORT, "a machine of other byte order");
+	       -EPROTONOSUPPORT, "attach: another byte order");
 	memory[0] = ~saved;
 	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -ENOENT,
-	       "other magic");
+	       "attach: another magic number");
 	memory[0] = saved;
 	memory[1]++;
 	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel),
-	       -EPROTONOSUPPORT, "other version");
+	       -EPROTONOSUPPORT, "attach: another version");
 	memory[1]--;
 	memory[3] += 128;
 	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -EBADMSG,
-	       "a geometry that makes no sense");
+	       "attach: an invalid geometry");
 	memory[3] = -128ULL;
 	tap_eq(ivshmem_channel_attach(ends->b, &options, 0, &channel), -EBADMSG,
-	       "nor this one");
+	       "attach: another invalid geometry");
 	ivshmem_unmap(ends->a, memory - options.offset / 8, 4 << 20);
 }
 
-/* What a process does before it is killed. */
+/* The moment at which a process is killed. */
 enum death {
-	AFTER_COMMIT,	/* sent but not received */
-	MID_MESSAGE,	/* reserved and half written */
-	HELD,		/* committed with more to come */
-	PEEKING,	/* looking at a message */
+	AFTER_COMMIT,	/* a message is sent but not received */
+	MID_MESSAGE,	/* a message is reserved and half written */
+	HELD,		/* a message is held back by IVSHMEM_MORE */
+	PEEKING,	/* a message is peeked at but not released */
 	DEATHS,
 };
 
 static const char *const death_names[] = {
-	"after sending", "amid a message", "amid a batch", "amid reading",
+	"after a send", "in a message", "in a batch", "while reading",
 };
 
 static void live_and_die(enum death death, bool creator)
@@ -262,16 +263,16 @@ static void test_death(struct ends *ends, enum death death, bool creator)
 						 ivshmem_after(PATIENCE));
 		await_death(here, pid);
 		failures += !hear(here, "first", ivshmem_after(PATIENCE));
-		/* The server tells the host that the process is gone. */
+		/* The server notifies this peer that the process has disconnected. */
 		failures += ivshmem_channel_recv(here, NULL, 0,
 						 ivshmem_after(PATIENCE)) != -EPIPE;
 	}
-	tap_eq(failures, 0, "the %s dies %s, and its successors: each is heard",
+	tap_eq(failures, 0, "the %s dies %s, then its successors: each death is reported",
 	       end, how);
 	ivshmem_channel_close(here);
 }
 
-/* The successor is there before anybody has noticed. */
+/* The successor attaches before the death is noticed. */
 static void test_replaced(struct ends *ends, enum death death)
 {
 	struct ivshmem_channel *successor;
@@ -283,19 +284,19 @@ static void test_replaced(struct ends *ends, enum death death)
 	pid = fork();
 	if (!pid)
 		live_and_die(death, false);
-	tap_ok(hear(ends->x, "first", ivshmem_after(PATIENCE)), "one comes");
+	tap_ok(hear(ends->x, "first", ivshmem_after(PATIENCE)), "a process attaches and sends");
 	if (death == PEEKING)
 		say(ends->x, "read me");
 	waitpid(pid, NULL, 0);
 	successor = must_attach(ends->b, &options);
 	result = try_recv(ends->x);
-	tap_ok(result == -ECONNRESET || result == -EPIPE, "it dies %s: reported",
+	tap_ok(result == -ECONNRESET || result == -EPIPE, "it dies %s: that is reported",
 	       death_names[death]);
 	handshake(successor, ends->x);
-	tap_ok(true, "its successor goes on");
+	tap_ok(true, "its successor shakes hands");
 	deadline = ivshmem_after(SECOND / 50);
 	tap_eq(ivshmem_channel_recv(successor, NULL, 0, deadline), -ETIMEDOUT,
-	       "and gets nothing that was not for it");
+	       "its successor receives no message to the dead process");
 	ivshmem_channel_close(successor);
 	ivshmem_channel_close(ends->x);
 }
@@ -306,7 +307,7 @@ static void *receive(void *channel)
 						      ivshmem_after(PATIENCE));
 }
 
-/* Sleepers are woken by whatever ends a session. */
+/* The end of a session wakes a sleeper, in whichever way it ends. */
 static void test_sleepers(struct ends *ends)
 {
 	struct ivshmem_properties properties;
@@ -318,25 +319,25 @@ static void test_sleepers(struct ends *ends)
 	usleep(50000);
 	ivshmem_channel_close(ends->y);
 	pthread_join(thread, &result);
-	tap_eq((intptr_t)result, -EPIPE, "a sleeper hears of a good-bye");
+	tap_eq((intptr_t)result, -EPIPE, "a close wakes a sleeper");
 	ends->y = must_attach(ends->b, &options);
 	handshake(ends->x, ends->y);
 	pthread_create(&thread, NULL, receive, ends->x);
 	usleep(50000);
 	ivshmem_properties(ends->b, &properties);
-	tap_eq(ivshmem_peer_gone(ends->a, properties.id), 0, "saying a peer is gone");
+	tap_eq(ivshmem_peer_gone(ends->a, properties.id), 0, "ivshmem_peer_gone() succeeds");
 	pthread_join(thread, &result);
-	tap_eq((intptr_t)result, -EPIPE, "is heard by a sleeper");
+	tap_eq((intptr_t)result, -EPIPE, "ivshmem_peer_gone() wakes a sleeper");
 	say(ends->y, "I am here");
 	tap_eq(say(ends->y, "I am here"), -ECONNRESET,
-	       "a peer that is there after all hears of it");
+	       "a peer that is alive after all gets -ECONNRESET");
 	handshake(ends->y, ends->x);
-	tap_ok(true, "and another handshake follows");
-	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "there is no such peer");
+	tap_ok(true, "a new handshake follows");
+	tap_eq(ivshmem_peer_gone(ends->a, 65536), -EINVAL, "ivshmem_peer_gone() refuses id 65536");
 	finish(ends);
 }
 
-/* Both send first, and each gets what the other sent. */
+/* Both ends send before they receive, and each receives the other's message. */
 static void *send_first(void *channel)
 {
 	int64_t deadline = ivshmem_after(PATIENCE);
@@ -361,7 +362,7 @@ static void test_both_first(struct ends *ends)
 		failures += !result;
 		finish(ends);
 	}
-	tap_eq(failures, 0, "both may send first");
+	tap_eq(failures, 0, "both ends may send before they receive");
 }
 
 int main(void)

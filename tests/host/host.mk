@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of user space, which run on the host, and the examples, which one of them runs.
-# Each file in tests/host/ is a test; what they share is in common/.
+# Each file in tests/host/ is a test. What they share is in common/, and what they share
+# with guests in tests/guest/lib/.
 
 test-sources := $(sort $(wildcard tests/host/*.c))
-common-sources := $(sort $(wildcard tests/host/common/*.c))
+common-sources := $(sort $(wildcard tests/host/common/*.c)) \
+	$(addprefix tests/guest/lib/,hostile.c pattern.c)
 race-tests := $(filter %_race.c,$(test-sources))
 
 # $(call host-tests,VARIANT,FLAGS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The library against servers that are broken or mean: a clean error each time,
- * and no descriptor is lost.
+ * The library with broken and malicious servers: each time a clean error, and no file
+ * descriptor is leaked.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -22,12 +22,12 @@
 #define MAX_FLOOD	200
 #define NONSENSE	1000
 
-/* What a server does once somebody has connected. */
+/* What a server does once a client has connected. */
 typedef void (*script)(int client);
 
 static int listener;
 
-/* The first bytes of a message, with that many copies of a descriptor. */
+/* Send the first bytes of a message, with some copies of a descriptor. */
 static void put_part(int client, int64_t value, int from, int bytes, int fd,
 		     int copies)
 {
@@ -71,7 +71,7 @@ static int doorbell(void)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
-/* One end of a pipe whose other end is closed: writing there would kill. */
+/* One end of a pipe whose other end is closed: writing there raises SIGPIPE. */
 static int broken_pipe(void)
 {
 	int ends[2];
@@ -82,7 +82,7 @@ static int broken_pipe(void)
 	return ends[1];
 }
 
-/* As a server should begin: version, id, memory. */
+/* Begin as a server should: version, id, memory. */
 static void begin(int client)
 {
 	put(client, 0, NONE);
@@ -90,7 +90,7 @@ static void begin(int client)
 	put(client, -1, memory(4096));
 }
 
-/* Stay until the client has gone. */
+/* Stay until the client has disconnected. */
 static void linger(int client)
 {
 	struct pollfd gone = { .fd = client };
@@ -315,7 +315,7 @@ static pthread_t run_script(script script)
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, serve, script))
-		tap_bail("no thread");
+		tap_bail("cannot create a thread");
 	return thread;
 }
 
@@ -330,7 +330,7 @@ static void check(const char *what, script script, int expected)
 	if (handle)
 		ivshmem_close(handle);
 	pthread_join(thread, NULL);
-	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+	tap_eq(open_descriptors(0), before, "%s: no file descriptor is leaked", what);
 }
 
 #define CHECK(script, expected) check(#script, script, expected)
@@ -367,8 +367,8 @@ static void test_introductions(void)
 }
 
 /*
- * A whole introduction up to that byte: two vectors of our own, two of a peer,
- * and one that left. The last vector's bytes matter no more.
+ * The whole introduction, cut at one byte: two vectors of the client, two of a peer, and
+ * the disconnect of another. Nothing after the client's last vector matters.
  */
 static int cut;
 
@@ -407,7 +407,7 @@ static void test_ends(void)
 	}
 }
 
-/* Valid, but in small pieces and with a disconnect of an unknown peer. */
+/* A valid introduction, but in small pieces and with a disconnect of an unknown peer. */
 static void dribbles(int client)
 {
 	int fd = memory(8192);
@@ -443,14 +443,14 @@ static void test_dribble(void)
 	       "messages in pieces are understood");
 	ivshmem_properties(handle, &properties);
 	tap_ok(properties.id == 3 && properties.vectors == 2 &&
-	       properties.size == 8192, "all of them");
+	       properties.size == 8192, "messages in pieces: id, vectors and size are right");
 	tap_ok(ivshmem_peers(handle, &peer, 1) == 1 && peer == 2,
-	       "only an unknown peer disconnected");
+	       "the disconnect of an unknown peer does not affect others");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
 
-/* The vectors of all in turns, the highest id first; a peer that leaves twice. */
+/* Vectors of several peers interleaved, the highest id first; a peer leaves twice. */
 static void out_of_order(int client)
 {
 	static const int64_t ids[] = { 9, 3, 2, 9, 2, 3, 7 };
@@ -474,16 +474,16 @@ static void test_out_of_order(void)
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
 	       "ids and vectors in any order are understood");
 	tap_ok(eventually(ivshmem_ring(handle, 9, 1) == -ENXIO),
-	       "one that left twice and came again has one vector");
+	       "a peer that left twice and joined again has one vector");
 	tap_ok(ivshmem_peers(handle, peers, 4) == 3 && peers[0] == 2 &&
-	       peers[1] == 7 && peers[2] == 9, "and all are known, in order");
-	tap_eq(ivshmem_ring(handle, 9, 0), 0, "it can be rung");
-	tap_eq(ivshmem_ring(handle, 7, 1), -ENXIO, "not where it has no vector");
+	       peers[1] == 7 && peers[2] == 9, "all peers are known, sorted by id");
+	tap_eq(ivshmem_ring(handle, 9, 0), 0, "the peer that joined again can be rung");
+	tap_eq(ivshmem_ring(handle, 7, 1), -ENXIO, "a vector that a peer does not have");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
 
-/* Anything, and then the end. */
+/* Send random messages, then disconnect. */
 static uint64_t noise;
 
 static void talks_nonsense(int client)
@@ -494,7 +494,7 @@ static void talks_nonsense(int client)
 
 	for (n = 0; n < 40; n++) {
 		number = pattern_next(&state) >> 8;
-		/* Mostly as it should begin, so that it gets somewhere. */
+		/* Mostly begin correctly, so that the client goes on. */
 		place = n < 3 && number % 8 ? n : (int)(number / 8 % 9);
 		fd = likely[place] < 0 ? memory(4096) : doorbell();
 		put_part(client, number % 64 ? likely[place] : (int64_t)number, 0,
@@ -524,7 +524,7 @@ static void test_nonsense(void)
 		pthread_join(thread, NULL);
 		lost += open_descriptors(0) - before;
 	}
-	tap_eq(lost, 0, "%d servers talk nonsense, %d of them well enough: no descriptor is lost",
+	tap_eq(lost, 0, "%d servers talk nonsense, %d could be joined: no descriptor is leaked",
 	       NONSENSE, opened);
 }
 
@@ -541,14 +541,14 @@ static void test_no_doorbells(void)
 	struct ivshmem *handle;
 
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
-	       "a server may give no vectors");
-	tap_eq(ivshmem_wait(handle, &options, NULL), -EOPNOTSUPP, "no wait");
-	tap_eq(ivshmem_eventfd(handle, 0), -EOPNOTSUPP, "no eventfd");
+	       "a server that gives no vectors can be joined");
+	tap_eq(ivshmem_wait(handle, &options, NULL), -EOPNOTSUPP, "wait without vectors");
+	tap_eq(ivshmem_eventfd(handle, 0), -EOPNOTSUPP, "eventfd without vectors");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
 
-/* Rings, then breaks the protocol. */
+/* A server rings, then violates the protocol. */
 static void rings_then_breaks(int client)
 {
 	uint64_t one = 1;
@@ -570,21 +570,21 @@ static void test_later(void)
 	struct ivshmem_wait_result result;
 	struct ivshmem *handle;
 
-	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "begins well");
-	tap_eq(ivshmem_wait(handle, &options, &result), 0, "it rings");
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "a server begins correctly");
+	tap_eq(ivshmem_wait(handle, &options, &result), 0, "wait: a doorbell");
 	tap_eq(ivshmem_wait(handle, &options, &result), -EPROTO,
-	       "then it breaks the protocol");
-	tap_eq(ivshmem_wait(handle, &options, &result), -EPROTO, "for good");
-	tap_eq(ivshmem_ring(handle, 2, 0), 0, "known peers can be rung");
-	tap_eq(ivshmem_ring(handle, 1, 0), -EPROTO, "others cannot");
-	tap_eq(ivshmem_peers(handle, NULL, 0), -EPROTO, "nor counted");
+	       "wait: the server violates the protocol");
+	tap_eq(ivshmem_wait(handle, &options, &result), -EPROTO, "wait: the error stays");
+	tap_eq(ivshmem_ring(handle, 2, 0), 0, "after the violation a known peer can be rung");
+	tap_eq(ivshmem_ring(handle, 1, 0), -EPROTO, "after the violation: ring an unknown peer");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -EPROTO, "after the violation: count peers");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
 
 static pthread_barrier_t vector_sent;
 
-/* Own vectors, of which the second comes when others think that there is one. */
+/* The client's second vector comes after the introduction seemed complete with one. */
 static void late_vector(int client)
 {
 	begin(client);
@@ -603,11 +603,13 @@ static void test_late_vector(void)
 
 	pthread_barrier_init(&vector_sent, NULL, 2);
 	thread = run_script(late_vector);
-	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "one vector at first");
-	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), -EINVAL, "the second is none yet");
+	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "join with one vector");
+	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), -EINVAL,
+	       "the second vector has not come yet");
 	pthread_barrier_wait(&vector_sent);
 	pthread_barrier_wait(&vector_sent);
-	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), 0, "then it is");
+	tap_eq(ivshmem_ring_wait(handle, 3, 1, &options, NULL), 0,
+	       "the second vector works once it has come");
 	ivshmem_close(handle);
 	pthread_join(thread, NULL);
 }
@@ -636,7 +638,7 @@ static void test_out_of_descriptors(void)
 	CHECK(many_peers, 0);
 }
 
-/* A queue that is full: connect() would wait for ever. */
+/* The queue of a listening socket is full: connect() would wait for ever. */
 static void test_no_accept(void)
 {
 	struct ivshmem *handle;

@@ -23,7 +23,7 @@ static int open_error(const char *path, unsigned int flags)
 	if (!error)
 		ivshmem_close(handle);
 	else if (handle || open_descriptors(0) != before)
-		tap_bail("%s: something is left", path);
+		tap_bail("opening %s fails but gives a handle", path);
 	return error;
 }
 
@@ -33,28 +33,28 @@ static void test_open_errors(void)
 	const char *file = scratch("file");
 	int fd;
 
-	tap_eq(open_error(scratch("nothing"), 0), -ENOENT, "no such file");
-	tap_eq(open_error("", 0), -ENOENT, "an empty name");
-	tap_eq(open_error("/dev/null/x", 0), -ENOTDIR, "no directory");
-	tap_eq(open_error("/dev/null", 0), -ENOTTY, "another device");
-	tap_eq(open_error("null", 0), -ENOTTY, "another device by its name");
-	tap_eq(open_error("null", 2), -EINVAL, "unknown flag");
+	tap_eq(open_error(scratch("nothing"), 0), -ENOENT, "open: no such file");
+	tap_eq(open_error("", 0), -ENOENT, "open: an empty name");
+	tap_eq(open_error("/dev/null/x", 0), -ENOTDIR, "open: below what is no directory");
+	tap_eq(open_error("/dev/null", 0), -ENOTTY, "open: another device");
+	tap_eq(open_error("null", 0), -ENOTTY, "open: another device by its name");
+	tap_eq(open_error("null", 2), -EINVAL, "open: unknown flag");
 	close(open(file, O_CREAT | O_WRONLY, 0600));
-	tap_eq(open_error(file, 0), -ENOTTY, "a file");
-	tap_eq(open_error("/tmp", 0), -ENOTTY, "a directory");
+	tap_eq(open_error(file, 0), -ENOTTY, "open: a regular file");
+	tap_eq(open_error("/tmp", 0), -ENOTTY, "open: a directory");
 
 	strcpy(address.sun_path, scratch("dead"));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		tap_bail("no socket: %m");
 	close(fd);
-	tap_eq(open_error(address.sun_path, 0), -ECONNREFUSED, "no server");
+	tap_eq(open_error(address.sun_path, 0), -ECONNREFUSED, "open: a socket without a server");
 	strcpy(address.sun_path, scratch("datagrams"));
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		tap_bail("no socket: %m");
 	tap_eq(open_error(address.sun_path, 0), -EPROTO,
-	       "another kind of socket");
+	       "open: another kind of socket");
 	close(fd);
 	ivshmem_close(NULL);
 }
@@ -66,27 +66,28 @@ static void test_properties(void)
 	struct ivshmem_properties properties;
 	uint32_t ids[2] = { 77, 77 };
 
-	tap_eq(ivshmem_properties(a, &properties), 0, "the first knows itself");
-	tap_eq(properties.size, 1 << 20, "size");
-	tap_eq(properties.id, 0, "id");
-	tap_eq(properties.vectors, 3, "vectors");
-	tap_eq(properties.transport, IVSHMEM_TRANSPORT_SERVER, "transport");
-	tap_ok(properties.can_ring, "others can be rung");
-	tap_ok(!properties.mapped_registers, "no registers");
-	tap_eq(properties.page_size, sysconf(_SC_PAGESIZE), "page size");
-	tap_eq(ivshmem_properties(b, &properties), 0, "so does the second");
-	tap_eq(properties.id, 1, "id");
-	tap_eq(properties.vectors, 3, "vectors");
+	tap_eq(ivshmem_properties(a, &properties), 0, "properties of the first peer");
+	tap_eq(properties.size, 1 << 20, "the first peer: size");
+	tap_eq(properties.id, 0, "the first peer: id");
+	tap_eq(properties.vectors, 3, "the first peer: vectors");
+	tap_eq(properties.transport, IVSHMEM_TRANSPORT_SERVER, "the first peer: transport");
+	tap_ok(properties.can_ring, "the first peer: it can ring");
+	tap_ok(!properties.mapped_registers, "the first peer: no mapped registers");
+	tap_eq(properties.page_size, sysconf(_SC_PAGESIZE), "the first peer: page size");
+	tap_eq(ivshmem_properties(b, &properties), 0, "properties of the second peer");
+	tap_eq(properties.id, 1, "the second peer: id");
+	tap_eq(properties.vectors, 3, "the second peer: vectors");
 
-	tap_eq(ivshmem_peers(a, ids, 2), 1, "the first sees one other");
-	tap_ok(ids[0] == 1 && ids[1] == 77, "the second");
-	tap_eq(ivshmem_peers(b, NULL, 0), 1, "no room is needed to count");
+	tap_eq(ivshmem_peers(a, ids, 2), 1, "the first peer sees one other");
+	tap_ok(ids[0] == 1 && ids[1] == 77, "its id is 1, and no more is written");
+	tap_eq(ivshmem_peers(b, NULL, 0), 1, "peers can be counted without an array");
 	ivshmem_close(a);
-	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 0), "the first leaves");
+	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 0),
+	       "the second peer sees the first disconnect");
 	a = must_open(0);
 	ivshmem_properties(a, &properties);
-	tap_eq(properties.id, 0, "and is back with its id");
-	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 1), "the other sees it");
+	tap_eq(properties.id, 0, "a peer that joins again gets the free id");
+	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 1), "the second peer sees it join");
 	ivshmem_close(a);
 	ivshmem_close(b);
 	stop_server(server, SIGTERM);
@@ -100,7 +101,7 @@ static int map_error(struct ivshmem *handle, uint64_t offset, size_t length)
 	if (!error)
 		ivshmem_unmap(handle, address, length);
 	else if (address)
-		tap_bail("an address for a mapping that failed");
+		tap_bail("a mapping fails but gives an address");
 	return error;
 }
 
@@ -116,27 +117,27 @@ static void test_map(void)
 	tap_eq(ivshmem_map(a, 8192, 100, (void **)&part), 0, "map a part");
 	tap_eq(ivshmem_map(b, 0, 0, (void **)&other), 0, "map read-only");
 	strcpy(part, "hello");
-	tap_ok(!strcmp(whole + 8192, "hello"), "the part is the same memory");
-	tap_ok(!strcmp(other + 8192, "hello"), "so is the other peer's");
+	tap_ok(!strcmp(whole + 8192, "hello"), "both mappings show the same memory");
+	tap_ok(!strcmp(other + 8192, "hello"), "the other peer's mapping does too");
 	whole[(1 << 20) - 1] = 1;
-	tap_eq(other[(1 << 20) - 1], 1, "up to the last byte");
-	/* The kernel must refuse to store from here: that makes it EFAULT. */
+	tap_eq(other[(1 << 20) - 1], 1, "the mappings reach to the last byte");
+	/* read() cannot store to a read-only mapping and gives EFAULT. */
 	if (pipe(fault) < 0 || write(fault[1], "x", 1) != 1)
 		tap_bail("no pipe: %m");
 	tap_ok(read(fault[0], other, 1) < 0 && errno == EFAULT,
 	       "a read-only mapping is read-only");
 	close(fault[0]);
 	close(fault[1]);
-	tap_eq(map_error(a, 0, (1 << 20) + 1), -EINVAL, "beyond the end");
-	tap_eq(map_error(a, 1 << 20, 0), -EINVAL, "from the end on");
-	tap_eq(map_error(a, 1 << 19, (1 << 19) + 1), -EINVAL, "across the end");
-	tap_eq(map_error(a, UINT64_MAX - 4095, 8192), -EINVAL, "wrapping");
-	tap_eq(map_error(a, 4096, SIZE_MAX), -EINVAL, "huge");
-	tap_eq(map_error(a, 100, 100), -EINVAL, "misaligned");
-	tap_eq(map_error(a, (1 << 20) - 4096, 4096), 0, "the last page");
+	tap_eq(map_error(a, 0, (1 << 20) + 1), -EINVAL, "map: more than the region");
+	tap_eq(map_error(a, 1 << 20, 0), -EINVAL, "map: from the end");
+	tap_eq(map_error(a, 1 << 19, (1 << 19) + 1), -EINVAL, "map: across the end");
+	tap_eq(map_error(a, UINT64_MAX - 4095, 8192), -EINVAL, "map: an end that overflows");
+	tap_eq(map_error(a, 4096, SIZE_MAX), -EINVAL, "map: SIZE_MAX bytes");
+	tap_eq(map_error(a, 100, 100), -EINVAL, "map: an unaligned offset");
+	tap_eq(map_error(a, (1 << 20) - 4096, 4096), 0, "map: the last page");
 
-	tap_eq(ivshmem_unmap(a, whole, 1 << 20), 0, "unmap");
-	tap_eq(ivshmem_unmap(a, part + 1, 100), -EINVAL, "unmap, misaligned");
+	tap_eq(ivshmem_unmap(a, whole, 1 << 20), 0, "unmap a mapping");
+	tap_eq(ivshmem_unmap(a, part + 1, 100), -EINVAL, "unmap: an unaligned address");
 	ivshmem_close(a);
 	ivshmem_close(b);
 	status = stop_server(server, SIGTERM);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mutexes, semaphores and events between programs: what they promise, each
- * refusal, and the death of an owner.
+ * Mutexes, semaphores and events between programs: correct use, each refusal, and the
+ * death of an owner.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -39,21 +39,21 @@ static void test_opening(struct ivshmem *a)
 	struct ivshmem_mutex *mutex;
 	struct ivshmem_event *event;
 
-	tap_eq(ivshmem_mutex_create(a, 32, 0, &mutex), -EINVAL, "odd offset");
+	tap_eq(ivshmem_mutex_create(a, 32, 0, &mutex), -EINVAL, "create: unaligned offset");
 	tap_eq(ivshmem_mutex_create(a, REGION - 448, 0, &mutex), -EINVAL,
-	       "beyond the end");
-	tap_eq(ivshmem_mutex_create(a, -64ULL, 0, &mutex), -EINVAL, "far beyond");
-	tap_eq(ivshmem_mutex_create(a, 0, 2, &mutex), -EINVAL, "no such vector");
-	tap_eq(ivshmem_mutex_create(reader, 0, 0, &mutex), -EACCES, "read-only");
-	tap_eq(ivshmem_mutex_open(a, MUTEX, 0, &mutex), -ENOENT, "no mutex there");
-	tap_ok(!mutex, "nothing comes of it");
+	       "create: beyond the end");
+	tap_eq(ivshmem_mutex_create(a, -64ULL, 0, &mutex), -EINVAL, "create: far beyond");
+	tap_eq(ivshmem_mutex_create(a, 0, 2, &mutex), -EINVAL, "create: no such vector");
+	tap_eq(ivshmem_mutex_create(reader, 0, 0, &mutex), -EACCES, "create: read-only handle");
+	tap_eq(ivshmem_mutex_open(a, MUTEX, 0, &mutex), -ENOENT, "open: no mutex is there");
+	tap_ok(!mutex, "a refusal gives no mutex");
 	tap_eq(ivshmem_semaphore_create(a, SEMAPHORE, 0, 0x80000000U, &semaphore),
-	       -EINVAL, "too many permits");
-	tap_eq(ivshmem_event_create(a, EVENT, 0, 4, &event), -EINVAL, "unknown flag");
+	       -EINVAL, "create: too many permits");
+	tap_eq(ivshmem_event_create(a, EVENT, 0, 4, &event), -EINVAL, "create: unknown flag");
 	tap_eq(ivshmem_mutex_create(a, REGION - 512, 0, &mutex), 0,
-	       "the last bytes of the region");
+	       "create: in the last bytes of the region");
 	tap_eq(ivshmem_semaphore_open(a, REGION - 512, 0, &semaphore), -ENOENT,
-	       "a mutex is no semaphore");
+	       "open: a semaphore where a mutex is");
 	ivshmem_mutex_close(mutex);
 	ivshmem_mutex_close(NULL);
 	ivshmem_semaphore_close(NULL);
@@ -67,34 +67,34 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
 	y = must_open_mutex(b);
-	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "unlock: not locked");
-	tap_eq(ivshmem_mutex_lock(x, 0), 0, "lock");
-	tap_eq(ivshmem_mutex_lock(x, 0), -EDEADLK, "the same thread again");
-	tap_eq(ivshmem_mutex_lock(y, 0), -EAGAIN, "another: not now");
-	tap_eq(ivshmem_mutex_lock(y, SOON), -ETIMEDOUT, "another: not in time");
-	tap_eq(ivshmem_mutex_unlock(y), -EPERM, "another cannot unlock");
-	tap_eq(ivshmem_mutex_consistent(x), -EINVAL, "it is consistent");
-	tap_eq(ivshmem_mutex_recover(y, 1), -ENOENT, "recover: not that peer's");
+	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "unlock: the mutex is not locked");
+	tap_eq(ivshmem_mutex_lock(x, 0), 0, "lock a free mutex");
+	tap_eq(ivshmem_mutex_lock(x, 0), -EDEADLK, "lock: the thread owns the mutex");
+	tap_eq(ivshmem_mutex_lock(y, 0), -EAGAIN, "lock: another owns it, without waiting");
+	tap_eq(ivshmem_mutex_lock(y, SOON), -ETIMEDOUT, "lock: another owns it, with a deadline");
+	tap_eq(ivshmem_mutex_unlock(y), -EPERM, "unlock: another owns the mutex");
+	tap_eq(ivshmem_mutex_consistent(x), -EINVAL, "consistent: its previous owner did not die");
+	tap_eq(ivshmem_mutex_recover(y, 1), -ENOENT, "recover: that peer does not own the mutex");
 	tap_eq(ivshmem_mutex_recover(y, 65536), -ENOENT, "recover: no such peer");
-	tap_eq(ivshmem_mutex_unlock(x), 0, "unlock");
-	tap_eq(ivshmem_mutex_lock(y, 0), 0, "another locks");
-	tap_eq(ivshmem_mutex_unlock(y), 0, "and unlocks");
-	tap_eq(ivshmem_mutex_lock(x, 0), 0, "lock");
-	tap_eq(ivshmem_mutex_recover(y, 0), 0, "say that the owner is gone");
-	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "then it has it no more");
-	tap_eq(ivshmem_mutex_lock(y, 0), -EOWNERDEAD, "the next one gets -EOWNERDEAD");
-	tap_eq(ivshmem_mutex_consistent(y), 0, "puts it right");
-	tap_eq(ivshmem_mutex_unlock(y), 0, "and unlocks");
-	tap_eq(ivshmem_mutex_lock(x, 0), 0, "all is well");
+	tap_eq(ivshmem_mutex_unlock(x), 0, "the owner unlocks");
+	tap_eq(ivshmem_mutex_lock(y, 0), 0, "another peer locks");
+	tap_eq(ivshmem_mutex_unlock(y), 0, "that peer unlocks");
+	tap_eq(ivshmem_mutex_lock(x, 0), 0, "the first peer locks again");
+	tap_eq(ivshmem_mutex_recover(y, 0), 0, "recover: the owner is declared dead");
+	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "unlock: the owner was declared dead");
+	tap_eq(ivshmem_mutex_lock(y, 0), -EOWNERDEAD, "the next owner gets -EOWNERDEAD");
+	tap_eq(ivshmem_mutex_consistent(y), 0, "the next owner makes the mutex consistent");
+	tap_eq(ivshmem_mutex_unlock(y), 0, "the next owner unlocks");
+	tap_eq(ivshmem_mutex_lock(x, 0), 0, "a consistent mutex can be locked");
 	ivshmem_mutex_recover(y, 0);
 	ivshmem_mutex_lock(y, 0);
-	tap_eq(ivshmem_mutex_unlock(y), 0, "unlocked without that");
-	tap_eq(ivshmem_mutex_lock(x, 0), -ENOTRECOVERABLE, "it is of no use");
-	tap_eq(ivshmem_mutex_lock(y, PATIENCE), -ENOTRECOVERABLE, "to anybody");
+	tap_eq(ivshmem_mutex_unlock(y), 0, "unlock a mutex that is inconsistent");
+	tap_eq(ivshmem_mutex_lock(x, 0), -ENOTRECOVERABLE, "it can no longer be locked");
+	tap_eq(ivshmem_mutex_lock(y, PATIENCE), -ENOTRECOVERABLE, "not by the other peer either");
 	ivshmem_mutex_close(x);
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
-	tap_eq(ivshmem_mutex_lock(y, 0), 0, "until it is created again");
-	tap_eq(ivshmem_mutex_unlock(y), 0, "and so on");
+	tap_eq(ivshmem_mutex_lock(y, 0), 0, "a mutex that is created again can be locked");
+	tap_eq(ivshmem_mutex_unlock(y), 0, "a mutex that is created again can be unlocked");
 	ivshmem_mutex_close(x);
 	ivshmem_mutex_close(y);
 }
@@ -158,8 +158,8 @@ static void test_exclusion(struct ivshmem *a)
 		waitpid(pids[n], &status, 0);
 		failures += status != 0;
 	}
-	tap_eq(failures, 0, "%d processes of two threads each", WORKERS);
-	tap_eq(memory[0], 2 * WORKERS * ROUNDS, "exclude each other");
+	tap_eq(failures, 0, "%d processes of two threads each lock and unlock", WORKERS);
+	tap_eq(memory[0], 2 * WORKERS * ROUNDS, "the mutex excludes them: no increment is lost");
 	ivshmem_unmap(a, memory, 4096);
 	ivshmem_mutex_close(mutex);
 }
@@ -184,7 +184,7 @@ static pid_t lock_and_die(int *go)
 		kill(getpid(), SIGKILL);
 	}
 	if (read(ready[0], &byte, 1) != 1)
-		tap_bail("it did not lock");
+		tap_bail("the process did not lock the mutex");
 	close(ready[0]);
 	close(ready[1]);
 	close(die[0]);
@@ -212,7 +212,7 @@ static void test_owner_death(struct ivshmem *a)
 	close(go);
 	waitpid(pid, NULL, 0);
 	pthread_join(thread, &result);
-	tap_eq((intptr_t)result, -EOWNERDEAD, "a sleeping thread learns that the owner died");
+	tap_eq((intptr_t)result, -EOWNERDEAD, "the death of the owner wakes a sleeping thread");
 	ivshmem_mutex_close(x);
 
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
@@ -220,11 +220,11 @@ static void test_owner_death(struct ivshmem *a)
 	close(go);
 	waitpid(pid, NULL, 0);
 	tap_eq(ivshmem_mutex_lock(x, PATIENCE), -EOWNERDEAD,
-	       "so does a later one");
-	tap_eq(ivshmem_mutex_unlock(x), 0, "and has it");
+	       "a thread that locks later gets -EOWNERDEAD as well");
+	tap_eq(ivshmem_mutex_unlock(x), 0, "with -EOWNERDEAD the thread owns the mutex");
 	ivshmem_mutex_close(x);
 
-	/* The successor has the id of the dead owner, unnoticed by others. */
+	/* The successor gets the id of the dead owner before others notice the death. */
 	ivshmem_mutex_create(a, MUTEX, 0, &x);
 	pid = lock_and_die(&go);
 	close(go);
@@ -237,8 +237,8 @@ static void test_owner_death(struct ivshmem *a)
 		      ivshmem_mutex_consistent(mine) || ivshmem_mutex_unlock(mine));
 	}
 	waitpid(pid, &go, 0);
-	tap_eq(go, 0, "and the dead one's successor");
-	tap_eq(ivshmem_mutex_lock(x, PATIENCE), 0, "which puts it right");
+	tap_eq(go, 0, "a successor with the same id gets -EOWNERDEAD");
+	tap_eq(ivshmem_mutex_lock(x, PATIENCE), 0, "the successor made the mutex consistent");
 	ivshmem_mutex_close(x);
 }
 
@@ -248,15 +248,15 @@ static void test_semaphore(struct ivshmem *a, struct ivshmem *b)
 	int status, n, failures = 0;
 	pid_t pid;
 
-	tap_eq(ivshmem_semaphore_create(a, SEMAPHORE, 0, 2, &x), 0, "a semaphore");
-	tap_eq(ivshmem_semaphore_open(b, SEMAPHORE, 0, &y), 0, "opened");
-	tap_eq(ivshmem_semaphore_value(y), 2, "has its permits");
-	tap_eq(ivshmem_semaphore_wait(x, 0), 0, "one is taken");
-	tap_eq(ivshmem_semaphore_wait(y, 0), 0, "and one by the other");
-	tap_eq(ivshmem_semaphore_wait(x, 0), -EAGAIN, "no more");
-	tap_eq(ivshmem_semaphore_wait(y, SOON), -ETIMEDOUT, "nor in time");
-	tap_eq(ivshmem_semaphore_post(y), 0, "one is given");
-	tap_eq(ivshmem_semaphore_wait(x, 0), 0, "and taken");
+	tap_eq(ivshmem_semaphore_create(a, SEMAPHORE, 0, 2, &x), 0, "create a semaphore");
+	tap_eq(ivshmem_semaphore_open(b, SEMAPHORE, 0, &y), 0, "open the semaphore");
+	tap_eq(ivshmem_semaphore_value(y), 2, "the semaphore has two permits");
+	tap_eq(ivshmem_semaphore_wait(x, 0), 0, "one peer takes a permit");
+	tap_eq(ivshmem_semaphore_wait(y, 0), 0, "the other peer takes a permit");
+	tap_eq(ivshmem_semaphore_wait(x, 0), -EAGAIN, "no permit is left, without waiting");
+	tap_eq(ivshmem_semaphore_wait(y, SOON), -ETIMEDOUT, "no permit is left, with a deadline");
+	tap_eq(ivshmem_semaphore_post(y), 0, "one peer posts a permit");
+	tap_eq(ivshmem_semaphore_wait(x, 0), 0, "the other peer takes it");
 	pid = fork();
 	if (!pid) {
 		struct ivshmem_semaphore *z;
@@ -271,11 +271,11 @@ static void test_semaphore(struct ivshmem *a, struct ivshmem *b)
 	for (n = 0; n < ROUNDS; n++)
 		failures += ivshmem_semaphore_post(x) != 0;
 	waitpid(pid, &status, 0);
-	tap_ok(!status && !failures, "%d permits for a process", ROUNDS);
-	tap_eq(ivshmem_semaphore_value(x), 0, "all are taken");
+	tap_ok(!status && !failures, "another process takes %d permits", ROUNDS);
+	tap_eq(ivshmem_semaphore_value(x), 0, "no permit is left over");
 	ivshmem_semaphore_close(x);
 	ivshmem_semaphore_create(a, SEMAPHORE, 0, IVSHMEM_SEMAPHORE_MAX, &x);
-	tap_eq(ivshmem_semaphore_post(x), -EOVERFLOW, "there can be no more");
+	tap_eq(ivshmem_semaphore_post(x), -EOVERFLOW, "post: the semaphore has all permits it can");
 	ivshmem_semaphore_close(x);
 	ivshmem_semaphore_close(y);
 }
@@ -292,10 +292,10 @@ static void test_event(struct ivshmem *a, struct ivshmem *b)
 	int n, failures = 0;
 	void *result;
 
-	tap_eq(ivshmem_event_create(a, EVENT, 0, 0, &x), 0, "an event");
-	tap_eq(ivshmem_event_open(b, EVENT, 1, &y), 0, "opened");
-	tap_eq(ivshmem_event_wait(y, 0), -EAGAIN, "is not set");
-	tap_eq(ivshmem_event_wait(y, SOON), -ETIMEDOUT, "nor in time");
+	tap_eq(ivshmem_event_create(a, EVENT, 0, 0, &x), 0, "create an event");
+	tap_eq(ivshmem_event_open(b, EVENT, 1, &y), 0, "open the event");
+	tap_eq(ivshmem_event_wait(y, 0), -EAGAIN, "the event is not set, without waiting");
+	tap_eq(ivshmem_event_wait(y, SOON), -ETIMEDOUT, "the event is not set, with a deadline");
 	for (n = 0; n < WORKERS; n++)
 		pthread_create(&threads[n], NULL, wait_for_event, y);
 	usleep(50000);
@@ -304,26 +304,26 @@ static void test_event(struct ivshmem *a, struct ivshmem *b)
 		pthread_join(threads[n], &result);
 		failures += result != NULL;
 	}
-	tap_eq(failures, 0, "setting wakes all");
-	tap_eq(ivshmem_event_wait(x, 0), 0, "it stays set");
+	tap_eq(failures, 0, "setting the event wakes all waiters");
+	tap_eq(ivshmem_event_wait(x, 0), 0, "the event stays set");
 	ivshmem_event_reset(y);
-	tap_eq(ivshmem_event_wait(x, 0), -EAGAIN, "until it is reset");
+	tap_eq(ivshmem_event_wait(x, 0), -EAGAIN, "a reset event is not set");
 	ivshmem_event_close(x);
 	ivshmem_event_close(y);
 
 	ivshmem_event_create(a, EVENT, 0,
 			     IVSHMEM_EVENT_AUTO_RESET | IVSHMEM_EVENT_SET, &x);
 	ivshmem_event_open(b, EVENT, 1, &y);
-	tap_eq(ivshmem_event_wait(y, 0), 0, "set from the begin");
-	tap_eq(ivshmem_event_wait(x, 0), -EAGAIN, "one takes it");
+	tap_eq(ivshmem_event_wait(y, 0), 0, "an auto-reset event created set lets one pass");
+	tap_eq(ivshmem_event_wait(x, 0), -EAGAIN, "that has reset it");
 	for (n = 0; n < 1000; n++) {
 		pthread_create(&threads[0], NULL, wait_for_event, y);
 		ivshmem_event_set(x);
 		pthread_join(threads[0], &result);
 		failures += result != NULL;
 	}
-	tap_eq(failures, 0, "each setting lets one go on");
-	tap_eq(ivshmem_event_wait(y, 0), -EAGAIN, "none is left over");
+	tap_eq(failures, 0, "each setting lets one waiter pass");
+	tap_eq(ivshmem_event_wait(y, 0), -EAGAIN, "the last one has reset it");
 	ivshmem_event_close(x);
 	ivshmem_event_close(y);
 }
@@ -342,6 +342,6 @@ int main(void)
 	test_event(a, b);
 	ivshmem_close(a);
 	ivshmem_close(b);
-	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+	tap_eq(open_descriptors(0), before, "no file descriptor is leaked");
 	return stop_server(server, SIGTERM) || tap_done();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doorbells on the host: ring, wait, eventfd; nothing is lost between threads
- * nor between processes (lib/backend_server.c, backend_server_wait.c).
+ * Doorbells on the host: ring, wait and eventfd. No doorbell is lost between threads or
+ * processes (lib/backend_server.c, backend_server_wait.c).
  */
 #include <poll.h>
 #include <pthread.h>
@@ -39,7 +39,7 @@ static int64_t now(void)
 static void settle(struct ivshmem *handle)
 {
 	if (!eventually(ivshmem_peers(handle, NULL, 0) == 1))
-		tap_bail("somebody is still there");
+		tap_bail("another peer is still connected");
 }
 
 static void test_ring_errors(struct ivshmem *a)
@@ -99,34 +99,34 @@ static void test_ring_and_wait(struct ivshmem *a, struct ivshmem *b)
 	struct ivshmem_wait_options options = { .timeout_ns = 0 };
 	struct ivshmem_wait_result result;
 
-	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT, "quiet");
+	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT, "wait: nothing rang");
 	ivshmem_ring(a, 1, 0);
 	ivshmem_ring(a, 1, 0);
 	ivshmem_ring(a, 1, 69);
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "vector 0 rings");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "wait: vector 0 rang");
 	tap_ok(result.vector == 0 && result.count == 2 && result.set[0] == 1 &&
-	       !result.set[1] && !result.changed, "twice, and alone");
+	       !result.set[1] && !result.changed, "the result: vector 0 alone, rung twice");
 	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT,
-	       "what was reported is gone");
+	       "wait: a doorbell is reported once");
 	ivshmem_ring(a, 1, 3);
 	options.flags = IVSHMEM_WAIT_SET;
 	options.set[0] = 0xf0;
 	options.set[1] = 0x3f;
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "a vector of a set");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "wait for a set: one vector rang");
 	tap_ok(result.vector == 69 && result.count == 1 && !result.set[0] &&
-	       result.set[1] == 1 << 5, "the right one");
+	       result.set[1] == 1 << 5, "the result: vector 69 alone");
 	ivshmem_ring(a, 1, 4);
 	ivshmem_ring(a, 1, 64);
 	options.set[0] = UINT64_MAX;
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "several of a set");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "wait for a set: several vectors rang");
 	tap_ok(result.vector == 3 && result.set[0] == 0x18 &&
-	       result.set[1] == 1, "all of them");
-	tap_eq(ivshmem_ring(b, 1, 0), 0, "ring oneself");
+	       result.set[1] == 1, "the result: all of them, the lowest as the vector");
+	tap_eq(ivshmem_ring(b, 1, 0), 0, "a peer rings itself");
 	options = (struct ivshmem_wait_options){ .timeout_ns = -1 };
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "it comes");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "wait: its own doorbell");
 	tap_eq(ivshmem_ring_wait(b, 1, 0, &options, &result), 0,
-	       "both in one call");
-	tap_ok(result.count == 1, "the same");
+	       "ring_wait: a peer rings itself");
+	tap_ok(result.count == 1, "ring_wait: the result counts one doorbell");
 }
 
 static void test_timeouts(struct ivshmem *b)
@@ -134,22 +134,22 @@ static void test_timeouts(struct ivshmem *b)
 	struct ivshmem_wait_options options = { .timeout_ns = SECOND / 50 };
 	int64_t start = now();
 
-	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "a duration");
-	tap_ok(now() - start >= SECOND / 50, "is waited for");
+	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "a relative timeout expires");
+	tap_ok(now() - start >= SECOND / 50, "a relative timeout is not too early");
 	options.spin_ns = SECOND;
 	start = now();
 	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT,
-	       "spinning is part of it");
-	tap_ok(now() - start >= SECOND / 50, "and lasts as long");
+	       "a timeout within the spin budget expires");
+	tap_ok(now() - start >= SECOND / 50, "a timeout within the spin budget is not too early");
 	options.spin_ns = 1000;
 	options.flags = IVSHMEM_WAIT_ABSTIME;
 	options.timeout_ns = now() + SECOND / 50;
-	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "a time");
-	tap_ok(now() >= options.timeout_ns, "is waited for");
+	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "an absolute timeout expires");
+	tap_ok(now() >= options.timeout_ns, "an absolute timeout is not too early");
 	options.timeout_ns = 1;
-	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "a time past");
+	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "an absolute time in the past");
 	options.timeout_ns = 0;
-	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "time 0");
+	tap_eq(ivshmem_wait(b, &options, NULL), -ETIMEDOUT, "the absolute time 0");
 }
 
 static void test_word(struct ivshmem *a, struct ivshmem *b)
@@ -164,24 +164,24 @@ static void test_word(struct ivshmem *a, struct ivshmem *b)
 	struct ivshmem_wait_result result;
 
 	*word = 6;
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "another value returns");
-	tap_ok(result.changed && !result.count, "and says so");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "a changed word ends the wait");
+	tap_ok(result.changed && !result.count, "the result: only the word changed");
 	*word = 5;
 	ivshmem_ring(a, 1, 0);
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "a ring returns");
-	tap_ok(!result.changed && result.count == 1, "and says so");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "a doorbell ends the wait for a word");
+	tap_ok(!result.changed && result.count == 1, "the result: only the doorbell");
 	*word = 7;
 	ivshmem_ring(a, 1, 0);
-	tap_eq(ivshmem_wait(b, &options, &result), 0, "both return");
-	tap_ok(result.changed && result.count == 1, "and it says so");
+	tap_eq(ivshmem_wait(b, &options, &result), 0, "a changed word and a doorbell end the wait");
+	tap_ok(result.changed && result.count == 1, "the result: both");
 	*word = 5;
 	options.timeout_ns = 0;
-	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT, "none does not");
-	tap_ok(!result.changed && !result.count, "and says so");
+	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT, "with neither the wait times out");
+	tap_ok(!result.changed && !result.count, "the result: neither");
 	options.offset = (4 << 20) - 4;
 	options.expected = 0;
 	tap_eq(ivshmem_wait(b, &options, &result), -ETIMEDOUT,
-	       "the last word of the region");
+	       "the wait may be for the last word of the region");
 	ivshmem_unmap(a, (char *)word - 64, 4096);
 }
 
@@ -192,20 +192,20 @@ static void test_eventfd(struct ivshmem *a, struct ivshmem *b)
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	uint64_t count = 0;
 
-	tap_ok(fd >= 0, "an eventfd");
-	tap_eq(poll(&ready, 1, 0), 0, "is quiet");
+	tap_ok(fd >= 0, "ivshmem_eventfd() gives a descriptor");
+	tap_eq(poll(&ready, 1, 0), 0, "the eventfd is not readable while nothing rings");
 	ivshmem_ring(a, 1, 2);
 	tap_ok(poll(&ready, 1, 1000) == 1 &&
 	       read(fd, &count, sizeof(count)) == sizeof(count) && count == 1,
-	       "and is readable when the vector rings");
+	       "the eventfd becomes readable when the vector rings");
 	tap_ok(read(fd, &count, sizeof(count)) < 0 && errno == EAGAIN,
-	       "it does not block");
+	       "the eventfd is non-blocking");
 	ivshmem_ring(a, 1, 2);
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "waiting takes its events");
-	tap_eq(poll(&ready, 1, 0), 0, "then it is quiet");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "wait takes a doorbell from the eventfd");
+	tap_eq(poll(&ready, 1, 0), 0, "then the eventfd is not readable");
 	close(fd);
 	ivshmem_ring(a, 1, 2);
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "closing it ends nothing");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "wait works after the eventfd is closed");
 }
 
 static int64_t processor_time(void)
@@ -216,7 +216,10 @@ static int64_t processor_time(void)
 	return time.tv_sec * SECOND + time.tv_nsec;
 }
 
-/* Somebody leaves and the vector rings: both are there when the wait begins. */
+/*
+ * A peer disconnects and the vector rings, both before the wait begins. Once the only
+ * waiter then spun for ever and ignored signals.
+ */
 static void test_ring_and_disconnect(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_wait_options options = { .timeout_ns = SECOND };
@@ -226,14 +229,14 @@ static void test_ring_and_disconnect(struct ivshmem *a, struct ivshmem *b)
 	ivshmem_close(must_open(0));
 	settle(a);
 	ivshmem_ring(a, 1, 0);
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a ring and a disconnect");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "a doorbell and a disconnect at once");
 	start = processor_time();
 	result = ivshmem_wait(b, &options, NULL);
-	/* The server may tell this one of the disconnect a little later. */
+	/* The server may report the disconnect to this peer a little later. */
 	if (!result)
 		result = ivshmem_wait(b, &options, NULL);
-	tap_eq(result, -ETIMEDOUT, "then it is quiet");
-	tap_ok(processor_time() - start < SECOND / 2, "and the waiter sleeps");
+	tap_eq(result, -ETIMEDOUT, "the next wait times out");
+	tap_ok(processor_time() - start < SECOND / 2, "the waiter sleeps (once spun)");
 }
 
 static void on_alarm(int signal)
@@ -252,7 +255,7 @@ static void test_signal(struct ivshmem *b)
 
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &twice, NULL);
-	tap_eq(ivshmem_wait(b, &options, NULL), -EINTR, "a signal interrupts");
+	tap_eq(ivshmem_wait(b, &options, NULL), -EINTR, "a signal interrupts a wait");
 	setitimer(ITIMER_REAL, &never, NULL);
 }
 
@@ -290,7 +293,7 @@ static void *take_turns(void *argument)
 	return turns;
 }
 
-/* The tests before have left rings behind, which would wake for nothing. */
+/* Take doorbells that earlier tests have left: they would cause spurious wake-ups. */
 static void reset(struct ivshmem *handle)
 {
 	struct ivshmem_wait_options options = {
@@ -319,7 +322,7 @@ static void test_two_handles(struct ivshmem *a, struct ivshmem *b)
 	       "%d hand-overs between two handles", HANDOVERS);
 }
 
-/* Both threads wait on the one vector of the one handle, and steal events. */
+/* Two threads wait for the same vector of one handle and take each other's doorbells. */
 static void test_one_handle(struct ivshmem *b)
 {
 	struct turns left = { .handle = b, .peer = 1, .side = 0 };
@@ -348,7 +351,7 @@ static void *wait_for_word(void *argument)
 	return argument;
 }
 
-/* One ring, many sleepers: each must come to see the word. */
+/* One doorbell wakes many sleepers, each of which must see the changed word. */
 static void test_many_waiters(struct ivshmem *a, struct ivshmem *b)
 {
 	_Atomic uint32_t *word = must_map(a) + 32;
@@ -365,7 +368,7 @@ static void test_many_waiters(struct ivshmem *a, struct ivshmem *b)
 		for (n = 0; n < WAITERS; n++)
 			pthread_join(threads[n], NULL);
 	}
-	tap_ok(true, "%d waiters see the change with one ring", WAITERS);
+	tap_ok(true, "%d waiters see the change after one doorbell", WAITERS);
 	ivshmem_unmap(a, (char *)word - 128, 4096);
 }
 
@@ -386,7 +389,7 @@ static void test_two_processes(struct ivshmem *a)
 		ivshmem_close(right.handle);
 		_exit(properties.id != 2 || right.failures);
 	}
-	tap_ok(eventually(ivshmem_peers(a, NULL, 0) == 2), "another process");
+	tap_ok(eventually(ivshmem_peers(a, NULL, 0) == 2), "another process has joined");
 	take_turns(&left);
 	waitpid(pid, &status, 0);
 	tap_ok(!left.failures && !status, "%d hand-overs between two processes",
@@ -407,13 +410,13 @@ static void test_server_dies(pid_t server, struct ivshmem *a, struct ivshmem *b)
 
 	pthread_create(&thread, NULL, stop, &server);
 	tap_eq(ivshmem_wait(b, &options, NULL), -ECONNRESET,
-	       "a sleeper learns that the server died");
+	       "the death of the server wakes a sleeper");
 	pthread_join(thread, NULL);
-	tap_eq(ivshmem_wait(b, &options, NULL), -ECONNRESET, "so do others");
-	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "no peer is counted");
-	tap_eq(ivshmem_ring(b, 9, 0), -ECONNRESET, "no stranger can be rung");
-	tap_eq(ivshmem_ring(a, 1, 0), 0, "but a peer known before");
-	tap_eq(ivshmem_wait(b, &options, NULL), 0, "and it hears that");
+	tap_eq(ivshmem_wait(b, &options, NULL), -ECONNRESET, "without a server: wait");
+	tap_eq(ivshmem_peers(b, NULL, 0), -ECONNRESET, "without a server: count peers");
+	tap_eq(ivshmem_ring(b, 9, 0), -ECONNRESET, "without a server: ring an unknown peer");
+	tap_eq(ivshmem_ring(a, 1, 0), 0, "without a server: ring a known peer");
+	tap_eq(ivshmem_wait(b, &options, NULL), 0, "without a server: that peer gets the doorbell");
 }
 
 int main(void)
@@ -439,6 +442,6 @@ int main(void)
 	test_server_dies(server, a, b);
 	ivshmem_close(a);
 	ivshmem_close(b);
-	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+	tap_eq(open_descriptors(0), before, "no file descriptor is leaked");
 	return tap_done();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Peers that join, leave, stall and misbehave (tools/server/server.c, peer.c).
+ * Peers that join, disconnect, stall and misbehave (tools/server/server.c, peer.c).
  */
 #include <ivshmem.h>
 #include <poll.h>
@@ -18,9 +18,9 @@
 #define CROWD		500
 #define ROUNDS		20
 #define GREETED		64
-#define SET		200	/* vectors; a server sends one set ahead, not two */
+#define SET		200	/* vectors; the server sends one such set ahead, not two */
 
-/* Whether a ring of the one is what the other gets. */
+/* Does a signal to one descriptor make the other readable? */
 static bool same_eventfd(int ours, int theirs)
 {
 	uint64_t value = 7;
@@ -89,10 +89,10 @@ static void test_order(void)
 	close(a);
 	expect_message(b, 0, NONE);
 	close(b);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
-/* Take messages up to the one that says that a peer has left. */
+/* Take messages up to the one that reports the disconnect of a peer. */
 static void until_disconnect(int socket, int id)
 {
 	struct message got;
@@ -118,7 +118,7 @@ static void test_fresh_ids(void)
 	peers[1] = newcomer(path, 1, 3);
 	close(peers[1]);
 	peers[1] = newcomer(path, 1, 4);
-	tap_ok(true, "with --fresh-ids none comes again while there are others");
+	tap_ok(true, "with --fresh-ids no id is reused while other peers are connected");
 	close(peers[1]);
 	until_disconnect(peers[0], 4);
 	for (n = 5; n <= IVSHMEM_MAX_PEER; n++) {
@@ -126,10 +126,10 @@ static void test_fresh_ids(void)
 		until_disconnect(peers[0], n);
 	}
 	peers[1] = newcomer(path, 1, 1);
-	tap_ok(true, "after the last number comes the lowest that is free");
+	tap_ok(true, "with --fresh-ids the lowest free id follows the last one");
 	close(peers[0]);
 	close(peers[1]);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 static void test_ids(void)
@@ -149,15 +149,15 @@ static void test_ids(void)
 	}
 	for (n = 1; n < 3; n++)
 		peers[n] = newcomer(path, 1, n);
-	tap_ok(true, "the lowest free id goes first, also on a reconnect");
+	tap_ok(true, "each newcomer gets the lowest free id, also on a reconnect");
 	close(peers[0]);
 	expect_message(peers[1], 2, SOME);
 	expect_message(peers[1], 0, NONE);
 	peers[0] = newcomer(path, 1, 0);
-	tap_ok(true, "id 0 is given again");
+	tap_ok(true, "id 0 is reused");
 	for (n = 0; n < 4; n++)
 		close(peers[n]);
-	tap_eq(stop_server(server, SIGINT), 0, "SIGINT ends it well");
+	tap_eq(stop_server(server, SIGINT), 0, "on SIGINT the server exits with 0");
 }
 
 static void test_crowd(void)
@@ -177,16 +177,16 @@ static void test_crowd(void)
 		wrong += message.value != n || message.fd == NONE;
 		close(message.fd);
 	}
-	tap_eq(wrong, 0, "the first has heard of all others, in order");
+	tap_eq(wrong, 0, "every join is reported to the first peer, in order");
 	for (n = 1; n < CROWD; n++)
 		close(peers[n]);
 	for (n = 1; n < CROWD; n++) {
 		message = next_message(peers[0]);
 		wrong += message.fd != NONE || message.end;
 	}
-	tap_eq(wrong, 0, "and that all have left");
+	tap_eq(wrong, 0, "every disconnect is reported to the first peer");
 	close(peers[0]);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 /* What a peer believes after a message. */
@@ -201,8 +201,8 @@ static void believe(int vectors_of[], struct message message)
 }
 
 /*
- * A peer that does not read misses all that come and go, costs the server nothing, and
- * gets a consistent state when it reads again.
+ * Peers that join and disconnect while one does not read are not announced to that one.
+ * They cost the server nothing, and the peer gets a consistent state when it reads again.
  */
 static void test_stuck(void)
 {
@@ -214,13 +214,13 @@ static void test_stuck(void)
 
 	tap_note("stuck reader");
 	tap_ok(eventually(strstr(server_said(), "event=join peer=0")),
-	       "it is there");
+	       "a peer that does not read has joined");
 	before = open_descriptors(server);
 	guest = newcomer(path, 64, 1);
 	for (n = 0; n < 200; n++) {
 		socket = newcomer(path, 64, 2);
 		close(socket);
-		/* The other peer hears of it, so the server has seen it. */
+		/* Once the server reports it to the other peer, it has seen the disconnect. */
 		do {
 			struct message message = next_message(guest);
 
@@ -229,23 +229,23 @@ static void test_stuck(void)
 			close(message.fd);
 		} while (true);
 	}
-	tap_ok(true, "200 others came and went meanwhile");
+	tap_ok(true, "200 others join and disconnect meanwhile");
 	tap_eq(open_descriptors(server), before + 65,
 	       "the server holds nothing for disconnected peers");
 
 	close(check_head(stuck, 0));
 	for (n = 0; n < 64; n++)
 		believe(vectors_of, next_message(stuck));
-	tap_eq(vectors_of[0], 64, "reading on, it gets its own vectors");
+	tap_eq(vectors_of[0], 64, "when it reads again, the peer gets its own vectors");
 	socket = newcomer(path, 64, 2);
 	eventually((believe(vectors_of, next_message(stuck)),
 		    vectors_of[2] == 64 && vectors_of[1] == 64));
 	tap_ok(vectors_of[1] == 64 && vectors_of[2] == 64 && !vectors_of[3],
-	       "and finally knows all connected peers");
+	       "the peer gets the vectors of all connected peers, and of no other");
 	close(socket);
 	close(guest);
 	close(stuck);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 /* Check that these many vectors of that peer come next. */
@@ -264,7 +264,7 @@ static void expect_set(int socket, int64_t id, int vectors)
 	       (long long)id);
 }
 
-/* How many messages the server has sent, when it has stopped for want of room. */
+/* Wait until the server stops as the socket is full; gives the number of messages sent. */
 static int sent_ahead(int socket)
 {
 	int bytes = 0, before;
@@ -277,24 +277,24 @@ static int sent_ahead(int socket)
 	return bytes / 8;
 }
 
-/* Three peers, and a fourth that the server is telling of the first. */
+/* Join three peers, and a fourth to which the server is announcing the first. */
 static int begin_announcing(const char *what, pid_t *server, int peers[3], int *part)
 {
 	int socket, n;
 
 	tap_note("%s", what);
-	server_nofile = 4096;	/* the server sends ahead by this */
+	server_nofile = 4096;	/* bounds how far the server sends ahead */
 	*server = start_server("-n", "200", "--memfd", NULL);
 	server_nofile = 0;
 	for (n = 0; n < 3; n++)
 		peers[n] = newcomer(scratch("socket"), SET, n);
 	socket = join(scratch("socket"));
 	*part = sent_ahead(socket) - 3;
-	tap_ok(*part > 0 && *part < SET, "the server is at vector %d of 0", *part);
+	tap_ok(*part > 0 && *part < SET, "the server has sent %d vectors of peer 0", *part);
 	return socket;
 }
 
-/* One leaves, and another comes with its id: the server knows then of both. */
+/* Replace a peer by another with the same id, and wait until the server has seen both. */
 static void replace(int peers[3], int n)
 {
 	close(peers[n]);
@@ -308,7 +308,7 @@ static void end_telling(pid_t server, int peers[3], int socket)
 	for (n = 0; n < 3; n++)
 		close(peers[n]);
 	close(socket);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 /* A peer leaves while it is being announced, and another gets its id. */
@@ -342,16 +342,16 @@ static void test_others_leave(void)
 	close(check_head(socket, 3));
 	expect_set(socket, 0, SET / 2);
 	part = sent_ahead(socket) - SET / 2;
-	tap_ok(part > 0 && part < SET, "the server is at vector %d of 2", part);
+	tap_ok(part > 0 && part < SET, "the server has sent %d vectors of peer 2", part);
 	replace(peers, 0);
 	expect_set(socket, 0, SET / 2);
 	expect_set(socket, 2, SET / 2);
 	part = sent_ahead(socket) - SET / 2 - 1;
-	tap_ok(part > 0 && part < SET, "the server is at vector %d of 3", part);
+	tap_ok(part > 0 && part < SET, "the server has sent %d vectors of peer 3", part);
 	replace(peers, 2);
 	expect_set(socket, 2, SET / 2);
 	expect_message(socket, 0, NONE);
-	/* Nothing comes between its own: that would be taken for the end. */
+	/* No message may come between a peer's own vectors: it would seem to end them. */
 	expect_set(socket, 3, SET);
 	expect_message(socket, 2, NONE);
 	expect_set(socket, 1, SET);
@@ -360,7 +360,7 @@ static void test_others_leave(void)
 	end_telling(server, peers, socket);
 }
 
-/* A greeting, and a disconnect only of a peer that was announced. */
+/* Read an introduction; a disconnect may follow only for a peer that was announced. */
 static bool greeted(int socket, int64_t id)
 {
 	const int64_t head[] = { 0, id, -1 };
@@ -385,7 +385,7 @@ static bool greeted(int socket, int64_t id)
 	return true;
 }
 
-/* One leaves while newcomers are greeted, before they have heard of it. */
+/* A peer disconnects during the introduction of newcomers, before it is announced. */
 static void test_unknown_leaves(void)
 {
 	pid_t server = start_server("-n", "1", "--memfd", "--fresh-ids", NULL);
@@ -395,7 +395,7 @@ static void test_unknown_leaves(void)
 	tap_note("one leaves as others come");
 	for (round = 0; round < ROUNDS; round++) {
 		other = newcomer(scratch("socket"), 1, id++);
-		/* The server greets all in turns, a message each. */
+		/* The server introduces all of them in turn, a message at a time. */
 		kill(server, SIGSTOP);
 		for (n = 0; n < GREETED; n++)
 			sockets[n] = (struct pollfd){
@@ -409,11 +409,11 @@ static void test_unknown_leaves(void)
 		for (n = 0; n < GREETED; n++)
 			close(sockets[n].fd);
 	}
-	tap_eq(well, ROUNDS * GREETED, "each newcomer is greeted as usual");
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(well, ROUNDS * GREETED, "each newcomer gets a correct introduction");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
-/* A stuck peer that goes away while there is something to tell it. */
+/* Peers that do not read disconnect while the server has messages for them. */
 static void test_stuck_leaves(void)
 {
 	pid_t server = start_server("-n", "200", "--memfd", NULL);
@@ -431,7 +431,7 @@ static void test_stuck_leaves(void)
 	close(stuck[2]);
 	expect_message(other, 2, NONE);
 	close(other);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 static void test_garbage(void)
@@ -457,7 +457,7 @@ static void test_garbage(void)
 	close(expect_message(good, 1, SOME));
 	tap_ok(write(bad, noise, sizeof(noise)) > 0, "a peer sends garbage");
 	expect_message(good, 1, NONE);
-	tap_ok(next_message(bad).end, "it is dropped");
+	tap_ok(next_message(bad).end, "the peer that sent garbage is disconnected");
 	close(bad);
 
 	before = open_descriptors(server);
@@ -469,7 +469,7 @@ static void test_garbage(void)
 	memcpy(CMSG_DATA(cmsg), &bad, sizeof(bad));
 	tap_ok(sendmsg(bad, &header, 0) == 1, "a peer sends a descriptor");
 	expect_message(good, 1, NONE);
-	tap_eq(open_descriptors(server), before, "it is not kept");
+	tap_eq(open_descriptors(server), before, "the server does not keep the descriptor");
 	close(bad);
 
 	bad = newcomer(path, 1, 1);
@@ -478,10 +478,10 @@ static void test_garbage(void)
 	expect_message(good, 1, NONE);
 	close(bad);
 	close(good);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
-/* Whether the next news is of one that joins. */
+/* Does the next message announce a peer that joins? */
 static bool seen_to_join(int socket)
 {
 	struct message message = next_message(socket);
@@ -491,7 +491,7 @@ static bool seen_to_join(int socket)
 	return message.fd != NONE;
 }
 
-/* Two that die at the same moment: each is announced to the other in vain. */
+/* Two peers die at the same moment, so reporting either to the other fails. */
 static void test_two_die(void)
 {
 	pid_t server = start_server("-n", "4", "--memfd", NULL);
@@ -514,7 +514,7 @@ static void test_two_die(void)
 			pause();
 		}
 		(void)!read(ready[0], &byte, 1);
-		/* A message that is missing now never comes. */
+		/* A message that is missing by now never comes. */
 		for (n = 0, alive = 0; n < 8; n++)
 			alive += seen_to_join(witness);
 		kill(pid, SIGKILL);
@@ -525,9 +525,9 @@ static void test_two_die(void)
 			alive -= 4 * !seen_to_join(witness);
 		wrong += alive != 0;
 	}
-	tap_eq(wrong, 0, "50 times, and the third heard of each");
+	tap_eq(wrong, 0, "50 times both deaths are reported to a third peer");
 	close(witness);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What happens when the server runs out of descriptors: newcomers are turned
- * away, connected peers notice nothing, and it does not spin. When it may
- * not have more of them on their way to peers, it waits until some arrive.
+ * The server runs out of file descriptors: it refuses newcomers, connected peers notice
+ * nothing, and it does not spin. If the kernel allows no more descriptors in flight to
+ * peers, the server waits until some are received.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #define LIMIT		64
 #define CROWD		100
 
-/* Sleeping each of many times one looks: something that spins never does. */
+/* Is the process asleep each of many times? One that spins is not. */
 static bool sleeps(pid_t pid)
 {
 	char path[64], text[256];
@@ -33,20 +33,20 @@ static bool sleeps(pid_t pid)
 	}));
 }
 
-/* Join; NONE if the server hangs up without a word. */
+/* Join; NONE if the server disconnects at once. */
 static int try_to_join(void)
 {
 	int socket = join(scratch("socket"));
 	char byte;
 
-	/* This blocks until there is something, or nothing any more. */
+	/* Wait for the first message, or the disconnect. */
 	if (recv(socket, &byte, 1, MSG_PEEK) == 1)
 		return socket;
 	close(socket);
 	return NONE;
 }
 
-/* Fill the server: how many of a crowd it takes. */
+/* Fill the server; gives how many of a crowd it accepts. */
 static int fill(int peers[], int vectors)
 {
 	int count, n;
@@ -59,7 +59,7 @@ static int fill(int peers[], int vectors)
 	}
 	for (n = 0; n < 20; n++)
 		if (try_to_join() != NONE)
-			tap_bail("a newcomer was taken after one was not");
+			tap_bail("the server accepts a newcomer after it refused one");
 	return count;
 }
 
@@ -73,33 +73,33 @@ static void test_full(const char *option, int vectors)
 	server = start_server("--memfd", "-n", option, NULL);
 	count = fill(peers, vectors);
 	tap_ok(count > 1 && count <= LIMIT / (vectors + 1),
-	       "%d peers are taken, more are turned away", count);
-	tap_ok(strstr(server_said(), "event=refuse"), "it says so");
+	       "%d peers are accepted, more are refused", count);
+	tap_ok(strstr(server_said(), "event=refuse"), "the server logs the refusals");
 	tap_ok(open_descriptors(server) <= LIMIT &&
 	       open_descriptors(server) > LIMIT - vectors - 2,
-	       "there was no room for more");
-	tap_ok(sleeps(server), "it does not spin");
+	       "the server had no descriptors left for one more peer");
+	tap_ok(sleeps(server), "the full server does not spin");
 	close(peers[count - 1]);
 	tap_ok(eventually(strstr(server_said(), "event=leave")),
-	       "one leaves");
+	       "one peer disconnects");
 	again = join(scratch("socket"));
-	tap_eq(introduction(again, vectors), count - 1, "one more may come");
-	tap_eq(try_to_join(), NONE, "but not two");
+	tap_eq(introduction(again, vectors), count - 1, "then one newcomer is accepted");
+	tap_eq(try_to_join(), NONE, "a second newcomer is refused");
 	for (n = 0; n < count - 1; n++)
 		close(peers[n]);
 	close(again);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 	server_nofile = 0;
 }
 
-/* Read on to where descriptors come; gives the own id. */
+/* Read an introduction up to the first descriptor; gives this peer's id. */
 static int start_introduction(int socket)
 {
 	next_message(socket);
 	return next_message(socket).value;
 }
 
-/* Descriptors of this user in flight between two sockets that are not read. */
+/* Send descriptors to a socket that nobody reads, so that they count as in flight. */
 static void use_up(int pair[2])
 {
 	int fds[LIMIT + 1], n;
@@ -131,45 +131,45 @@ static void test_on_their_way(void)
 	pid_t server;
 	int pair[2], peer;
 
-	tap_note("too many descriptors on their way");
+	tap_note("too many descriptors in flight");
 	server_nofile = LIMIT;
 	server_limited = true;
 	server = start_server("--memfd", NULL);
 	use_up(pair);
 	peer = join(scratch("socket"));
-	tap_eq(start_introduction(peer), 0, "a peer is there");
+	tap_eq(start_introduction(peer), 0, "a peer joins");
 	tap_ok(eventually(strstr(server_said(), "event=pause")),
-	       "the kernel takes no more of them");
-	tap_ok(sleeps(server), "the server does not spin");
+	       "the kernel accepts no more descriptors in flight, and the server pauses");
+	tap_ok(sleeps(server), "the paused server does not spin");
 	close(pair[0]);
 	close(pair[1]);
 	close(expect_message(peer, -1, SOME));
 	close(expect_message(peer, 0, SOME));
 	close(peer);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
-/* Peers that stop reading delay no other, however many there are. */
+/* Many peers that stop reading delay no other peer. */
 static void test_silent(int limit, const char *option, int vectors, int count)
 {
 	int peers[CROWD], n, in_order = 0;
 	pid_t server;
 
-	tap_note("%d do not read, of %s vectors", count, option);
+	tap_note("%d peers of %s vectors do not read", count, option);
 	server_nofile = limit;
 	server = start_server("--memfd", "-n", option, NULL);
 	for (n = 0; n < count; n++) {
 		peers[n] = join(scratch("socket"));
 		in_order += start_introduction(peers[n]) == n;
 	}
-	tap_eq(in_order, count, "all have joined");
+	tap_eq(in_order, count, "all of them have joined");
 	n = join(scratch("socket"));
-	tap_eq(introduction(n, vectors), count, "a newcomer hears everything");
+	tap_eq(introduction(n, vectors), count, "a newcomer gets its whole introduction");
 	close(n);
-	tap_ok(!strstr(server_said(), "event=pause"), "and need not wait");
+	tap_ok(!strstr(server_said(), "event=pause"), "the server did not pause");
 	for (n = 0; n < count; n++)
 		close(peers[n]);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 int main(void)

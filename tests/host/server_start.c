@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How the server starts and ends, and what it leaves: options, sizes, socket,
- * memory, pid file (tools/server/ivshmem-server.c, socket.c, memory.c, daemon.c, lock.c).
+ * How the server starts and ends, and what it leaves behind: options, sizes, socket, memory
+ * and pid file (tools/server/ivshmem-server.c, socket.c, memory.c, daemon.c, lock.c).
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -30,7 +30,7 @@ static const char *object_path(void)
 	return path;
 }
 
-/* A refusal: the exit status, and what must be said. */
+/* The server must refuse to start, with this exit status and this text on stderr. */
 #define refused(status, text, ...) ({ \
 	tap_eq(run_server(__VA_ARGS__, NULL), status, \
 	       "refused: " #__VA_ARGS__); \
@@ -47,10 +47,10 @@ static void test_options(void)
 	tap_note("options");
 	for (n = 0; n < 3; n++) {
 		tap_eq(run_server(help[n], NULL), 0, "%s succeeds", help[n]);
-		tap_ok(strstr(server_said(), "--vectors"), "and helps");
+		tap_ok(strstr(server_said(), "--vectors"), "%s lists the options", help[n]);
 	}
 	tap_eq(run_server("--version", NULL), 0, "--version succeeds");
-	tap_ok(!strncmp(server_said(), "ivshmem-server ", 15), "and tells");
+	tap_ok(!strncmp(server_said(), "ivshmem-server ", 15), "--version prints the version");
 	refused(2, "invalid option", "-F", "-Z");
 	refused(2, "Too many", "-F", "word");
 	refused(2, "mutually exclusive", "-F", "-m", "/tmp", "-M", "name");
@@ -119,25 +119,25 @@ static void test_defaults(void)
 		tap_skip("defaults", "not root, or a server runs here");
 		return;
 	}
-	tap_eq(run_server("--verbose", NULL), 0, "it goes to the background");
+	tap_eq(run_server("--verbose", NULL), 0, "the server goes to the background");
 	tap_ok(stat("/tmp/ivshmem_socket", &st) == 0 && S_ISSOCK(st.st_mode),
-	       "the socket is there when it returns");
+	       "the socket exists when the command returns");
 	tap_ok(stat("/dev/shm/ivshmem", &st) == 0 && st.st_size == 4 << 20,
-	       "so is the memory, 4M");
+	       "the memory exists, with 4M");
 	FILE *file = fopen("/var/run/ivshmem-server.pid", "r");
-	tap_ok(file && fscanf(file, "%d", &server) == 1, "and the pid file");
+	tap_ok(file && fscanf(file, "%d", &server) == 1, "the pid file holds a process id");
 	if (!file)
 		return;
 	fclose(file);
 	int socket = join("/tmp/ivshmem_socket");
-	tap_eq(introduction(socket, 1), 0, "it serves, with one vector");
+	tap_eq(introduction(socket, 1), 0, "a peer can join and gets one vector");
 	kill(server, SIGTERM);
-	tap_ok(next_message(socket).end, "it ends on SIGTERM");
+	tap_ok(next_message(socket).end, "SIGTERM disconnects the peer");
 	close(socket);
-	tap_ok(eventually(kill(server, 0) < 0), "the process is gone");
+	tap_ok(eventually(kill(server, 0) < 0), "the process has ended");
 	tap_ok(!exists("/tmp/ivshmem_socket") && !exists("/dev/shm/ivshmem") &&
 	       !exists("/tmp/ivshmem_socket.lock") &&
-	       !exists("/var/run/ivshmem-server.pid"), "nothing is left");
+	       !exists("/var/run/ivshmem-server.pid"), "no file of the server is left");
 }
 
 static void test_background_fails(void)
@@ -148,7 +148,7 @@ static void test_background_fails(void)
 	refused(1, "cannot use pid file", "-S", scratch("socket"), "--memfd",
 		"-p", "/nowhere/pid");
 	tap_ok(!exists(scratch("socket")) && !exists(scratch("pid")),
-	       "nothing is left");
+	       "no file of the server is left");
 }
 
 static void test_clean_end(int signal)
@@ -160,17 +160,17 @@ static void test_clean_end(int signal)
 	int socket;
 
 	tap_note("signal %d", signal);
-	tap_ok(eventually(exists(pid_file)), "the pid file is there");
+	tap_ok(eventually(exists(pid_file)), "the pid file exists");
 	tap_ok(stat(scratch("socket"), &st) == 0 &&
-	       (st.st_mode & 0777) == 0660, "the socket has the mode");
+	       (st.st_mode & 0777) == 0660, "the socket has the mode of --mode");
 	tap_ok(stat(object_path(), &st) == 0 && (st.st_mode & 0777) == 0600,
-	       "the memory is there for its owner alone");
+	       "only the owner may use the memory");
 	socket = join(scratch("socket"));
 	introduction(socket, 256);
-	tap_eq(stop_server(server, signal), 0, "the server ends well");
-	tap_ok(next_message(socket).end, "peers see it end");
+	tap_eq(stop_server(server, signal), 0, "the server exits with 0");
+	tap_ok(next_message(socket).end, "the signal disconnects the peer");
 	tap_ok(!exists(scratch("socket")) && !exists(scratch("socket.lock")) &&
-	       !exists(object_path()) && !exists(pid_file), "nothing is left");
+	       !exists(object_path()) && !exists(pid_file), "no file of the server is left");
 	close(socket);
 }
 
@@ -186,13 +186,13 @@ static void test_second_server(void)
 	refused(1, process, "-F", "-S", scratch("other"), "--memfd", "-p",
 		scratch("pid"));
 	int socket = join(scratch("socket"));
-	tap_eq(introduction(socket, 1), 0, "the first one goes on");
+	tap_eq(introduction(socket, 1), 0, "the first server still serves");
 	close(socket);
-	tap_ok(exists(object_path()), "with its memory");
+	tap_ok(exists(object_path()), "the first server's memory still exists");
 	stop_server(server, SIGTERM);
 }
 
-/* A listening socket without our lock, as another program would have it. */
+/* A listening socket without the server's lock, like one of another program. */
 static int foreign_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -205,7 +205,7 @@ static int foreign_socket(const char *path)
 	return fd;
 }
 
-/* As nohup has it, and started without any of the standard streams. */
+/* Started by nohup, which ignores SIGHUP, and without standard streams. */
 static void test_nohup(void)
 {
 	const char *path = scratch("socket"), *pid_file = scratch("pid");
@@ -217,16 +217,16 @@ static void test_nohup(void)
 	snprintf(command, sizeof(command),
 		 "trap '' HUP; exec build/san/ivshmem-server --memfd -S %s -p %s <&- >&- 2>&-",
 		 path, pid_file);
-	tap_eq(system(command), 0, "it starts without standard streams");
+	tap_eq(system(command), 0, "the server starts without standard streams");
 	file = fopen(pid_file, "r");
 	if (!file || fscanf(file, "%d", &pid) != 1 || pid <= 1)
 		tap_bail("no process id in %s", pid_file);
 	fclose(file);
 	kill(pid, SIGHUP);
 	usleep(300000);
-	tap_ok(exists(path), "what is ignored does not end it");
+	tap_ok(exists(path), "SIGHUP does not end a server that was started with it ignored");
 	kill(pid, SIGTERM);
-	tap_ok(eventually(!exists(path)), "SIGTERM does");
+	tap_ok(eventually(!exists(path)), "SIGTERM ends it");
 }
 
 static void test_stale_socket(void)
@@ -243,20 +243,20 @@ static void test_stale_socket(void)
 	refused(1, "pid file", "-S", path, "-M", object, "-p", "/nowhere/pid");
 	tap_ok(exists(object_path()), "a server that then fails to start leaves the memory");
 	server = start_server("-M", object, NULL);
-	tap_ok(true, "the next one takes them over");
-	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
-	tap_ok(!exists(path) && !exists(object_path()), "nothing is left");
+	tap_ok(true, "the next server takes them over");
+	tap_eq(stop_server(server, SIGTERM), 0, "the next server exits with 0");
+	tap_ok(!exists(path) && !exists(object_path()), "no file of the server is left");
 
 	fd = foreign_socket(path);
 	refused(1, "is listening on", "-F", "-S", path, "--memfd");
 	tap_ok(exists(path), "another program's socket is left alone");
 	close(fd);
 	server = start_server("--memfd", NULL);
-	tap_eq(stop_server(server, SIGTERM), 0, "and replaced when it is dead");
+	tap_eq(stop_server(server, SIGTERM), 0, "a socket that nobody listens on is replaced");
 
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	refused(1, "not a socket", "-F", "-S", path, "--memfd");
-	tap_ok(exists(path), "a file is left alone");
+	tap_ok(exists(path), "a file that is no socket is left alone");
 	unlink(path);
 	refused(1, "1 to 107 bytes", "-F", "--memfd", "-S",
 		"/tmp/a-very-long-name-a-very-long-name-a-very-long-name-"
@@ -281,18 +281,18 @@ static void test_objects(void)
 	server = start_server("-M", object, "-l", "8K", NULL);
 	tap_ok(pread(fd, text, 6, 0) == 6 && !strcmp(text, "before"),
 	       "one of the right size is used as it is");
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 	close(fd);
 
 	if (geteuid()) {
-		tap_skip("somebody else's object", "not root");
+		tap_skip("an object of another user", "not root");
 		return;
 	}
 	close(open(object_path(), O_CREAT | O_RDWR, 0600));
 	if (chown(object_path(), 12345, 12345) < 0)
 		tap_bail("chown: %m");
 	refused(1, "owned by another user", "-F", "-S", path, "-M", object);
-	tap_ok(exists(object_path()), "and left alone");
+	tap_ok(exists(object_path()), "an object of another user is left alone");
 	unlink(object_path());
 }
 
@@ -305,7 +305,7 @@ static void make_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* Names that lead to something else than what servers leave there. */
+/* The names of pid file, lock and memory lead to files that no server has left. */
 static void test_others_files(void)
 {
 	static const char *const texts[] = { "x", "12", "12\n\n", "\n", "1 2\n" };
@@ -321,12 +321,12 @@ static void test_others_files(void)
 			pid);
 		tap_ok(stat(pid, &st) == 0 &&
 		       st.st_size == (off_t)strlen(texts[n]) &&
-		       (st.st_mode & 0777) == 0600, "it is left alone");
+		       (st.st_mode & 0777) == 0600, "a file that is no pid file is left alone");
 	}
 	make_file(pid, "1234567\n");
 	tap_eq(stop_server(start_server("--memfd", "-p", pid, NULL), SIGTERM),
 	       0, "a stale pid file is replaced");
-	tap_ok(!exists(pid), "and removed");
+	tap_ok(!exists(pid), "the pid file is removed when the server ends");
 
 	if (mkfifo(pid, 0640) < 0 || mkfifo(object_path(), 0600) < 0)
 		tap_bail("mkfifo: %m");
@@ -354,12 +354,15 @@ static void test_others_files(void)
 		tap_bail("chown: %m");
 	refused(1, "another user; use another socket (-S)", "-F", "-S",
 		path, "--memfd");
-	tap_ok(exists(pid) && exists(lock), "other users' are left alone");
+	tap_ok(exists(pid) && exists(lock), "pid file and lock of other users are left alone");
 	unlink(pid);
 	unlink(lock);
 }
 
-/* Somebody removes what the first one has, and the second takes the names. */
+/*
+ * The files of a server are removed by hand, and a second server creates its own under the
+ * same names. The first one must not remove those when it ends.
+ */
 static void test_successor(void)
 {
 	const char *const names[] = {
@@ -375,12 +378,12 @@ static void test_successor(void)
 		if (unlink(names[n]) < 0)
 			tap_bail("unlink %s: %m", names[n]);
 	second = start_server("-M", object, "-p", scratch("pid"), NULL);
-	tap_eq(stop_server(first, SIGTERM), 0, "the first one ends well");
+	tap_eq(stop_server(first, SIGTERM), 0, "the first server exits with 0");
 	for (n = 0; n < 4; n++)
-		tap_ok(exists(names[n]), "%s is still there", names[n]);
-	tap_eq(stop_server(second, SIGTERM), 0, "the second one ends well");
+		tap_ok(exists(names[n]), "%s of the second server still exists", names[n]);
+	tap_eq(stop_server(second, SIGTERM), 0, "the second server exits with 0");
 	for (n = 0; n < 4; n++)
-		tap_ok(!exists(names[n]), "%s is gone", names[n]);
+		tap_ok(!exists(names[n]), "%s is removed when the second server ends", names[n]);
 }
 
 /* The log goes to a pipe without a reader. */
@@ -403,13 +406,13 @@ static void test_closed_log(void)
 	}
 	close(log[1]);
 	tap_ok(eventually((socket = join(path)) >= 0), "the server listens");
-	tap_eq(introduction(socket, 1), 0, "it serves");
+	tap_eq(introduction(socket, 1), 0, "a peer can join");
 	close(socket);
-	tap_eq(stop_server(server, SIGTERM), 0, "it ends well");
-	tap_ok(!exists(path) && !exists(object_path()), "nothing is left");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
+	tap_ok(!exists(path) && !exists(object_path()), "no file of the server is left");
 }
 
-/* Peers cannot free the lock, nor keep it after the server died. */
+/* A peer cannot release the server's lock, and does not hold it after the server's death. */
 static void test_lock_is_ours(void)
 {
 	pid_t server = start_server("-M", object, NULL);
@@ -425,7 +428,7 @@ static void test_lock_is_ours(void)
 	tap_ok(true, "a peer of a dead server does not keep the next one out");
 	close(memory);
 	close(socket);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 static void test_directory(void)
@@ -436,9 +439,9 @@ static void test_directory(void)
 	tap_note("directory");
 	mkdir(directory, 0700);
 	server = start_server("-m", directory, NULL);
-	tap_ok(rmdir(directory) == 0, "the file has no name");
+	tap_ok(rmdir(directory) == 0, "the memory file has no name in the directory");
 	int socket = join(scratch("socket"));
-	tap_eq(introduction(socket, 1), 0, "the server serves");
+	tap_eq(introduction(socket, 1), 0, "a peer can join");
 	close(socket);
 	stop_server(server, SIGTERM);
 	refused(1, "cannot create a file in", "-F", "-S", scratch("socket"),
@@ -469,7 +472,7 @@ static void use_huge_pages(const char *directory)
 	munmap(map, 4 << 20);
 	close(fd);
 	close(socket);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 	refused(1, "use at least that", "-F", "-S", scratch("socket"), "-m",
 		directory, "-l", "1M");
 	refused(1, "not enough free huge pages", "-F", "-S", scratch("socket"),

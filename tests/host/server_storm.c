@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The server in a storm: many clients that come and go at any moment, stop
- * reading, send noise and descriptors, and are killed. Well-behaved peers notice
- * nothing, and when it is over the server has no more open and no more memory
- * than before. So with the sanitizers, as it is installed (where its memory is
- * compared), with too few descriptors for all, and under valgrind.
+ * The server in a storm: many clients connect and disconnect at any moment, stop reading,
+ * send noise and descriptors, and are killed. Well-behaved peers must notice nothing, and
+ * afterwards the server must have no more open files and no more memory than before. This
+ * is done with the sanitizers, as installed (there the memory is compared), with too few
+ * descriptors for all clients, and under valgrind.
  */
 #include <poll.h>
 #include <signal.h>
@@ -17,12 +17,12 @@
 #include "../guest/pattern.h"
 #include "common/harness.h"
 
-#define SWARMS		8	/* processes, all clients between them */
-#define MOVES		16	/* of each client: some two lives */
-#define SILENT		16	/* that never read, from the start to the end */
-#define ROUNDS		3	/* after one to warm up */
+#define SWARMS		8	/* processes, among which the clients are divided */
+#define MOVES		16	/* of each client; it connects about twice */
+#define SILENT		16	/* clients that never read, all the time */
+#define ROUNDS		3	/* after one that warms up */
 #define VECTORS		2
-#define GROWTH_KB	2048	/* holes in the heap; leaks have finders of their own */
+#define GROWTH_KB	2048	/* allowance for a fragmented heap; the sanitizers find leaks */
 
 static const char *const plain[] = { "build/ivshmem-server", NULL };
 static const char *const valgrind[] = {
@@ -31,7 +31,7 @@ static const char *const valgrind[] = {
 	"--track-fds=yes", "build/ivshmem-server", NULL
 };
 
-/* Unexpected bytes, some with a descriptor. */
+/* Send unexpected bytes, some of them with a descriptor. */
 static void send_noise(int socket, uint64_t number)
 {
 	uint64_t noise[16];
@@ -54,7 +54,7 @@ static void send_noise(int socket, uint64_t number)
 	sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Most wait until the server has begun to speak; some are gone by then. */
+/* Connect. Most clients wait until the server has sent something, some disconnect before. */
 static int come(uint64_t number)
 {
 	struct pollfd server = {
@@ -67,7 +67,7 @@ static int come(uint64_t number)
 	return server.fd;
 }
 
-/* One move of a client: it comes, goes, reads a little or misbehaves. */
+/* One move of a client: connect, disconnect, read a little or misbehave. */
 static void move(int *client, uint64_t number)
 {
 	char bytes[512];
@@ -90,13 +90,13 @@ static void move(int *client, uint64_t number)
 		*client = NONE;
 		break;
 	default:
-		/* Where it ends is anywhere; descriptors are not taken. */
+		/* Stop in the middle of a message, and take no descriptors. */
 		recv(*client, bytes, 1 + number / 32 % sizeof(bytes),
 		     MSG_DONTWAIT);
 	}
 }
 
-/* A part of the clients; finally all that are left die at once. */
+/* A process with a part of the clients. At its end those still connected die at once. */
 static void swarm(int clients, uint64_t seed)
 {
 	uint64_t state = pattern_seed(seed), number;
@@ -113,7 +113,7 @@ static void swarm(int clients, uint64_t seed)
 	kill(getpid(), SIGKILL);
 }
 
-/* Descriptors announced to the witness, by id: its view of the others. */
+/* The witness's view of the others: descriptors announced to it, by id. */
 static int beliefs[65536];
 
 static void believe(struct message message)
@@ -136,7 +136,7 @@ static void listen_to(int witness)
 		believe(next_message(witness));
 }
 
-/* One storm; how many newcomers were served meanwhile. */
+/* One storm; gives how many newcomers were served meanwhile. */
 static int storm(int clients, int witness, uint64_t seed)
 {
 	int running = SWARMS, served = 0, n, newcomer;
@@ -147,7 +147,7 @@ static int storm(int clients, int witness, uint64_t seed)
 	while (running) {
 		running -= waitpid(-1, NULL, WNOHANG) > 0;
 		listen_to(witness);
-		/* Without descriptors it may be turned away: see below. */
+		/* The server may refuse it if it has no descriptors left: see below. */
 		if (server_nofile)
 			continue;
 		newcomer = join(scratch("socket"));
@@ -158,7 +158,7 @@ static int storm(int clients, int witness, uint64_t seed)
 	return served;
 }
 
-/* How many there are for the witness that are not there. */
+/* The number of peers that the witness knows but that have disconnected. */
 static int ghosts(void)
 {
 	int count = 0, n;
@@ -183,7 +183,7 @@ static long memory_kb(pid_t pid)
 	return kb;
 }
 
-/* How often the server said so. */
+/* How often does the server's log have this text? */
 static int said(const char *what)
 {
 	const char *at = server_said();
@@ -196,7 +196,7 @@ static int said(const char *what)
 	return count;
 }
 
-/* How many peers there were at most, by what it said. */
+/* The largest number of peers at once, by the server's log. */
 static int most_at_once(void)
 {
 	const char *at = server_said();
@@ -209,7 +209,7 @@ static int most_at_once(void)
 	return most;
 }
 
-/* Nobody is there but the witness, the silent ones, and a newcomer again. */
+/* Only the witness and the silent clients are left; then a newcomer joins. */
 static void check_calm(pid_t server, int witness, int open)
 {
 	int newcomer;
@@ -224,10 +224,10 @@ static void check_calm(pid_t server, int witness, int open)
 	       "a newcomer gets the lowest id");
 	tap_ok(eventually((listen_to(witness),
 			   beliefs[SILENT + 1] == VECTORS)),
-	       "it hears of that");
+	       "the newcomer is announced to the witness");
 	close(newcomer);
 	tap_ok(eventually((listen_to(witness), !beliefs[SILENT + 1])),
-	       "and that it leaves again");
+	       "its disconnect is reported to the witness");
 }
 
 static void test(const char *what, const char *const *command, int clients,
@@ -247,7 +247,7 @@ static void test(const char *what, const char *const *command, int clients,
 	for (n = 0; n < SILENT; n++)
 		silent[n] = join(scratch("socket"));
 	tap_ok(eventually((listen_to(witness), beliefs[SILENT] == VECTORS)),
-	       "%d join and never read", SILENT);
+	       "%d clients join and never read", SILENT);
 	open = open_descriptors(server);
 	for (n = 0; n <= ROUNDS; n++) {
 		served += storm(clients, witness, n);
@@ -260,14 +260,14 @@ static void test(const char *what, const char *const *command, int clients,
 		 said("event=join"), most_at_once(), served);
 	tap_note("memory %ld kB, then %ld kB", warm, cold);
 	if (command == plain)
-		tap_ok(cold <= warm + GROWTH_KB, "memory is what it was");
+		tap_ok(cold <= warm + GROWTH_KB, "the server's memory has not grown");
 	if (nofile)
 		tap_ok(said("event=refuse"),
-		       "it said that it turned some away");
+		       "the log says that some clients were refused");
 	for (n = 0; n < SILENT; n++)
 		close(silent[n]);
 	close(witness);
-	tap_eq(stop_server(server, SIGTERM), 0, "the server ends well");
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
 static void test_valgrind(int clients)
@@ -279,7 +279,7 @@ static void test_valgrind(int clients)
 	test("under valgrind", valgrind, clients, 0);
 	tap_ok(said("FILE DESCRIPTORS") &&
 	       said("Open file descriptor") == said("<inherited from parent>"),
-	       "and leaves no descriptor open");
+	       "under valgrind: the server leaves no descriptor open");
 }
 
 int main(void)
@@ -288,7 +288,7 @@ int main(void)
 
 	test("with the sanitizers", sanitized, 1000, 0);
 	test("as it is installed", plain, 1000, 0);
-	test("and descriptors for a few", sanitized, 1000, 200);
+	test("with descriptors for a few", sanitized, 1000, 200);
 	test_valgrind(1000);
 	return tap_done();
 }

@@ -18,6 +18,7 @@ import toolchain
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
+SAMPLE = TOP / "tests/sample"  # a driver of nodes, for tests
 STACK_LIMIT = 512  # bytes a function of the driver may use
 
 # What clang lacks of the configuration that gcc left in the headers.
@@ -67,14 +68,14 @@ def _run_for(kernel, command):
         raise BuildError(output)
 
 
-def link_sources(directory):
-    """Make a directory of links to src/, so that the objects of several kernels
-    live apart and src/ stays clean. Return what identifies the sources."""
+def link_sources(directory, source=SOURCE):
+    """Make a directory of links to the sources of a module, so that the objects of
+    several kernels live apart and src/ stays clean. Return what identifies the sources."""
     identity = [(TOP / "dkms.conf").read_text()]
     links = set()
-    for path in sorted(SOURCE.rglob("*")):
+    for path in sorted(source.rglob("*")):
         if path.suffix in (".c", ".h") or path.name == "Kbuild":
-            link = directory / path.relative_to(SOURCE)
+            link = directory / path.relative_to(source)
             links.add(link)
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.is_symlink():
@@ -94,16 +95,19 @@ def module(kernel):
     """Build the driver for a kernel, if anything changed. Return its modules. Beside
     them the compiler leaves how much stack each function uses, in *.su."""
     directory = BUILD / "kmod" / kernel.release
+    sample = BUILD / "sample" / kernel.release
     arguments = [*kernels.make_arguments(kernel), "KCFLAGS=-fstack-usage"]
-    identity = [link_sources(directory), arguments]
+    identity = [link_sources(directory), link_sources(sample, SAMPLE), arguments]
     stamp = directory / "stamp"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
         print(f"# building the module for {kernel.release}", flush=True)
         _compile(kernel, directory, arguments)
+        symbols = f"KBUILD_EXTRA_SYMBOLS={directory}/Module.symvers"
+        _compile(kernel, sample, [*arguments, symbols, f"IVSHMEM={SOURCE}"])
         stamp.write_text(digest)
-    return sorted(directory.glob("*.ko"))
+    return sorted([*directory.glob("*.ko"), *sample.glob("*.ko")])
 
 
 def broken_module(kernel, name, changes):

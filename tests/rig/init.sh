@@ -1,10 +1,10 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash
-# The first process of a guest. Brings up the file systems, then runs the lines
-# that come over a serial port of ours as commands, with that port as their input
-# and output, and reports the exit status of each. The kernel's command line says
-# which port that is, and tests find it in rig_port as well.
+# The first process of a guest. It mounts the file systems, then runs each line that comes
+# over the rig's serial port as a command, with the port as its standard input and output,
+# and reports its exit status. The kernel's command line sets rig_port to that port; tests
+# use the variable as well.
 /bin/busybox --install -s /bin
 export PATH=/bin:/tests HOME=/tmp TERM=dumb
 
@@ -20,22 +20,22 @@ mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 dmesg -n 8
-# Leaks are asked for when a test has ended. Beside the load of one, the thread that
-# looks for them all the time can stand still for longer than RCU puts up with.
+# Scan for leaks only when a test has ended (kernel_reports.sh): under the load of a test,
+# kmemleak's own thread can be delayed for so long that RCU reports a stall.
 if [ -e /sys/kernel/debug/kmemleak ]; then
 	echo scan=off >/sys/kernel/debug/kmemleak
 fi
 
-# read passes over the zeros that the rig sends to see whether we are there.
+# The rig sends zeros to see whether this guest is alive; read ignores them.
 exec 3<>"/dev/${rig_port:?}"
 stty raw -echo <&3
 echo "@rig-ready" >&3
 while read -r command <&3; do
 	sh -c "$command" <&3 >&3 2>&3
 	status=$?
-	# Processes that a test left must not meet the next one. And if one dies while
-	# read has half a line, read starts again without that half. So wait until only
-	# this process, zombies and threads of the kernel are left.
+	# Processes that a test has left must not disturb the next one. And if a child dies
+	# while read has half a line, read starts again and loses that half. So wait until
+	# only this process, zombies and kernel threads are left.
 	kill -9 -1 2>/dev/null
 	tries=0
 	until awk '{ sub(/.*\) /, "") } $1 !~ /[XZ]/ && $2 != 0 && $2 != 2 { count++ }

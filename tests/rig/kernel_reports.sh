@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# In a guest: print what its kernel has found or counted. See kernel_reports.py.
-# A kernel that a test has locked down shows nothing.
+# Runs in a guest: print the memory leaks that the kernel has found and its coverage
+# counters, for kernel_reports.py. A locked-down kernel shows neither.
 if grep -qs '\[[ic]' /sys/kernel/security/lockdown; then
 	exit 0
 fi
@@ -10,8 +10,8 @@ leaks=/sys/kernel/debug/kmemleak
 counts=/sys/kernel/debug/gcov
 
 if [ -e "$leaks" ]; then
-	# What was allocated less than five seconds ago is not looked at, and what one
-	# scan finds may only have been moved while it went on.
+	# kmemleak ignores objects younger than five seconds. A single scan can report an
+	# object wrongly, if its last reference is moved meanwhile; so scan twice.
 	sleep 6
 	echo scan >"$leaks"
 	echo scan >"$leaks"

@@ -1,20 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# replace_devices window|memory VECTORS SIZE...: give each PCI device of a guest up, and have a
-# device of ivshmem_soft with the same number and so many bytes in its place: its memory
-# and its doorbell register by their addresses, or a device in software, which has its
-# vectors where the machine has none for PCI.
+# replace_devices window|memory VECTORS SIZE...: replace each PCI device of a guest by a
+# device of ivshmem_soft with the same number and SIZE bytes. "window" takes the addresses
+# of its BARs, "memory" a software device. That has VECTORS vectors even on a machine
+# without MSI-X, such as with pci=nomsi.
 set -e
 over=$1 all=$2 used=0
 shift 2
 config=/sys/kernel/config/ivshmem
 
-# value NAME: what the device was
+# value NAME: print an attribute of the PCI device
 value() {
 	cat "$device/$1"
 }
 
-# bar N: where a BAR begins
+# bar N: print the address of a BAR
 bar() {
 	sed -n "$(($1 + 1))s/ .*//p" "$pci/resource"
 }

@@ -1,22 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# What make what-is-called-when has a guest do: one scenario of a device, traced.
-# With NAME it leaves the trace in /tmp/trace; it calls itself with do-NAME for the
-# scenario. A mark tells who does what to whom:
+# Run one scenario of a device in a guest and trace it, for "make what-is-called-when".
+# With NAME, write the trace to /tmp/trace; the traced command is this script with do-NAME.
+# Marks show in the trace what happens outside the driver, where no tracepoint is:
 #
 #	program > QEMU: device_add
-#
-# which the tracepoints, all of them in the driver, can't.
 . /tests/lib.sh
 
-device=/dev/ivshmem1	# is plugged in and pulled out; ivshmem0 stays
+device=/dev/ivshmem1	# is plugged and unplugged; ivshmem0 stays
 limit=60
 
 mark() {
 	echo "$*" >"${IVSHMEM_TRACE:?}/trace_marker"
 }
 
-# The node comes, or goes, a moment after.
+# The node appears a moment after the device is plugged in.
 until_there() {
 	while [ ! -c $device ]; do
 		sleep 0.01
@@ -38,7 +36,7 @@ do_open() {
 
 do_unplug() {
 	mkfifo /tmp/input
-	# It maps the device and reads from its input straight into the mapping.
+	# ivshmemctl maps the device and reads its input straight into the mapping.
 	ivshmemctl write -d $device 0 </tmp/input 2>/tmp/said &
 	exec 4>/tmp/input
 	echo before >&4
@@ -54,7 +52,7 @@ do_unplug() {
 	mark "program > shell: $(sed 's/ivshmemctl: //' /tmp/said)"
 }
 
-# Pings there and back give pairs of time stamps by which to set the clocks.
+# Pings there and back give pairs of time stamps, by which trace_clocks.py sets the clocks.
 do_ring0() {
 	ivshmemctl ping -d /dev/ivshmem0 1 --count "$1" --interval 0.02
 }

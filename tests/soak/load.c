@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One of two ends that put load on a part of a region, on a guest or the host:
+ * Put load on one part of a region together with another process, the other side. Either
+ * may run in a guest or on the host:
  *
  *	load DEVICE PART SIDE
  *
- * A thread each for messages over a channel, there and back; for a word handed
- * over to and fro with nothing but doorbells to wake by; and for plain stores
- * that the other side reads. All is checked. The figures are in the region, so
- * they survive the end that made them, which may be killed at any moment. Word 0
- * of the region says when it is over.
+ * There are three threads. One sends messages over a channel and gets them back. One
+ * hands a word over to the other side and back, with nothing but doorbells to wake the
+ * sleeper. One stores data that the other side reads. All of it is checked. The counters
+ * are in the region, so they survive if this process is killed, which can happen at any
+ * moment. Word 0 of the region says when the soak is over.
  */
 #include <ivshmem.h>
 
@@ -18,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ivshmem_channel.h"
@@ -25,14 +27,14 @@
 
 #define SECOND		INT64_C(1000000000)
 #define RING_EXPECTED	(5 * SECOND)
-#define RING_LATE	(30 * SECOND)	/* on a machine that does more */
-#define PART_SIZE	(2 << 20)	/* the first is not used but for word 0 */
-#define CHANNEL		(64 << 10)	/* where it is in a part */
+#define RING_LATE	(30 * SECOND)	/* on a busy machine */
+#define PART_SIZE	(2 << 20)	/* of the first one only word 0 is used */
+#define CHANNEL		(64 << 10)	/* its offset in a part */
 #define CHANNEL_SIZE	(256 << 10)
 #define STORES		(1 << 20)
 #define STORE_SIZE	(64 << 10)
 
-/* What soak.py reads of one side. */
+/* The counters of one side, which soak.py reads. */
 struct figures {
 	_Atomic uint32_t id, starts;
 	_Atomic uint64_t messages, bytes, sessions;
@@ -46,14 +48,14 @@ struct part {
 	_Atomic uint32_t turn __attribute__((aligned(4096)));
 };
 
-/* What one side writes and the other reads, while number is even. */
+/* One side writes this and the other reads it. @number is odd during a write. */
 struct store {
 	_Atomic uint64_t number;
 	unsigned char bytes[4096];
 };
 
 static struct ivshmem *shm;
-static struct ivshmem *doorbell;	/* its own, which nothing else wakes */
+static struct ivshmem *doorbell;	/* a separate handle, which the channel does not wake */
 static unsigned char *region;
 static struct part *part;
 static struct figures *own, *other;
@@ -85,8 +87,8 @@ struct numbered {
 
 static struct ivshmem_channel *channel;
 
-/* Whether there is a channel, at last. */
-static bool come(void)
+/* Create or attach the channel; waits until the other side has created it. */
+static bool open_channel(void)
 {
 	struct ivshmem_channel_options options = {
 		.offset = offset + CHANNEL, .size = CHANNEL_SIZE,
@@ -99,7 +101,8 @@ static bool come(void)
 						      ivshmem_after(SECOND), &channel) :
 			ivshmem_channel_create(shm, &options, &channel);
 	if (error && error != -ENOENT)
-		complain("no channel: %s", strerror(-error));
+		complain("cannot %s the channel: %s", side ? "attach" : "create",
+			 strerror(-error));
 	return !error;
 }
 
@@ -140,7 +143,7 @@ static int64_t receive_number(void)
 	return message.number;
 }
 
-/* The other end was replaced: all that is left of it may come once more. */
+/* Has the other side been replaced? This error is reported once for each session. */
 static bool is_new_session(int64_t error)
 {
 	if (error != -EPIPE && error != -ECONNRESET)
@@ -149,21 +152,22 @@ static bool is_new_session(int64_t error)
 	return true;
 }
 
-/* Side 0: a number goes out, and has to come back. */
+/* Side 0: send a number, which must come back. */
 static int64_t ask(uint64_t number)
 {
 	int64_t answer = send_number(number);
 
-	/* Answers to what was asked in an earlier session are passed over. */
+	/* Skip answers to questions of an earlier session. */
 	do
 		answer = answer < 0 ? answer : receive_number();
 	while (answer >= 0 && (uint64_t)answer < number);
 	if (answer >= 0 && (uint64_t)answer != number)
-		complain("answer %lld to %lld", (long long)answer, (long long)number);
+		complain("sent number %lld, got %lld back", (long long)number,
+			 (long long)answer);
 	return answer;
 }
 
-/* Side 1: they come one after the other, from the first of a session on. */
+/* Side 1: send each number back. Within a session numbers are consecutive. */
 static int64_t answer(uint64_t expected)
 {
 	int64_t number = receive_number();
@@ -172,7 +176,7 @@ static int64_t answer(uint64_t expected)
 	if (number < 0)
 		return number;
 	if (expected && (uint64_t)number != expected)
-		complain("message %lld, not %lld", (long long)number,
+		complain("got message %lld, expected %lld", (long long)number,
 			 (long long)expected);
 	error = send_number(number);
 	return error ? error : number;
@@ -183,7 +187,7 @@ static void *talk(void *argument)
 	uint64_t number = side ? 0 : (uint64_t)own->starts << 40;
 	int64_t result;
 
-	if (!come())
+	if (!open_channel())
 		return argument;
 	while (!over()) {
 		result = side ? answer(number) : ask(number);
@@ -200,9 +204,9 @@ static void *talk(void *argument)
 	return argument;
 }
 
-/* The word */
+/* The word that is handed over */
 
-/* Nothing came though the word has changed. Is it late, or never to come? */
+/* The word has changed but no doorbell came. Is the doorbell late, or lost? */
 static void look_for_ring(void)
 {
 	struct ivshmem_wait_options options = {
@@ -215,12 +219,12 @@ static void look_for_ring(void)
 	own->late++;
 	if (!ivshmem_wait(doorbell, &options, NULL) || over())
 		return;
-	/* A side that died before ringing has lost nothing. */
+	/* If the other side was restarted, it died before it rang: nothing was lost. */
 	if (store->number != number && other->starts == starts)
 		own->lost++;
 }
 
-/* Sleep until the turn is ours, having rung the other if it was. */
+/* Sleep until the word is no longer @turn; if @rings, ring the other side first. */
 static void wait_for_turn(uint32_t turn, bool rings)
 {
 	struct ivshmem_wait_options options = {
@@ -235,7 +239,7 @@ static void wait_for_turn(uint32_t turn, bool rings)
 	if (rings)
 		error = ivshmem_ring_wait(doorbell, other->id, turn_vector, &options,
 					  &result);
-	/* On the host: the peer is not there for now. */
+	/* The host's library knows that the other side is not connected at the moment. */
 	if (error == -ENXIO)
 		error = ivshmem_wait(doorbell, &options, &result);
 	if (error && error != -ETIMEDOUT && error != -EINTR)
@@ -285,8 +289,8 @@ static void read_store(struct store *store)
 	if (!number || number % 2 || store->number != number)
 		return;
 	if (!pattern_matches(copy.bytes, sizeof(copy.bytes), number))
-		complain("store %llu is not what was written",
-			 (unsigned long long)number);
+		complain("store %llu of side %u does not show what was written",
+			 (unsigned long long)number, !side);
 	own->stores++;
 }
 

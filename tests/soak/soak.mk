@@ -3,6 +3,6 @@
 
 SOAK_CFLAGS = $(GUEST_CFLAGS) -Itests/guest
 
-build/soak/load: tests/soak/load.c tests/guest/pattern.h build/libivshmem.a
+build/soak/load: tests/soak/load.c tests/guest/pattern.h build/libguest.a build/libivshmem.a
 	@mkdir -p $(@D)
-	$(CC) $(SOAK_CFLAGS) -static -s -o $@ $< build/libivshmem.a
+	$(CC) $(SOAK_CFLAGS) -static -s -o $@ $< build/libguest.a build/libivshmem.a

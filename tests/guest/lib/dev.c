@@ -52,7 +52,7 @@ bool dev_interrupts(int fd, const char *what)
 	bool has = dev_info(fd).vectors;
 
 	if (!has)
-		tap_skip(what, "the device has no interrupt vectors");
+		tap_skip(what, "the device has no vectors");
 	return has;
 }
 

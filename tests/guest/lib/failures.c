@@ -6,7 +6,7 @@
 
 static int fail_nth;
 
-/* Without fail-nth these inject no failures. */
+/* These settings only let fail-nth reach all allocations; by themselves none fails. */
 void failures_begin(void)
 {
 	static const char * const settings[][2] = {
@@ -35,7 +35,7 @@ static void arm(unsigned int nth)
 		tap_bail("fail-nth: %s", strerror(errno));
 }
 
-/* Stop; gives how many allocations were left before the failure. */
+/* Disarm; gives how many allocations were left before the failure, 0 if it happened. */
 static unsigned int disarm(void)
 {
 	char text[16] = "";
@@ -64,7 +64,7 @@ static unsigned int first_failure(const struct operation *op)
 		return 1;
 	arm(many);
 	if (op->run())
-		tap_bail("%s: fails without a failure", op->name);
+		tap_bail("%s: fails although no allocation failed", op->name);
 	points = many - disarm();
 	completes(op);
 	return points > op->last ? points - op->last : 1;
@@ -83,13 +83,16 @@ static void fail_each(const struct operation *op)
 		ret = op->run();
 		fired = !disarm();
 		if (!fired && ret)
-			tap_bail("%s: %s without a failure", op->name, strerror(-ret));
+			tap_bail("%s: %s although no allocation failed", op->name,
+				 strerror(-ret));
 		if (ret && ret != -ENOMEM && ret != -op->also) {
-			tap_note("%s: failure %u gives %s", op->name, nth, strerror(-ret));
+			tap_note("%s: failure of allocation %u gives %s", op->name, nth,
+				 strerror(-ret));
 			wrong++;
 		}
 		if (!ret && !completes(op)) {
-			tap_note("%s: the result is incomplete after failure %u", op->name, nth);
+			tap_note("%s: succeeds but is incomplete after failure of allocation %u",
+				 op->name, nth);
 			wrong++;
 		}
 		if (!fired)
@@ -100,12 +103,13 @@ static void fail_each(const struct operation *op)
 			continue;
 		ret = op->run();
 		if (ret || !completes(op)) {
-			tap_note("%s: %s after failure %u", op->name, strerror(-ret), nth);
+			tap_note("%s: the next try after failure of allocation %u: %s", op->name,
+				 nth, ret ? strerror(-ret) : "incomplete");
 			wrong++;
 		}
 	}
-	tap_eq(wrong, 0, "%s: %u points, %u failed cleanly, %u survived", op->name,
-	       nth - first, failed, survived);
+	tap_eq(wrong, 0, "%s: each of %u allocations failed: %u times cleanly, %u times unnoticed",
+	       op->name, nth - first, failed, survived);
 }
 
 void fail_all(const struct operation *ops, size_t count)

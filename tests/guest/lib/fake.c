@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices made up by the rig: see fake.h. */
+/* Devices that the rig emulates: see fake.h. */
 #include "../fake.h"
 
 const char *fake_plug(const char *name, const char *facts)
@@ -10,7 +10,7 @@ const char *fake_plug(const char *name, const char *facts)
 	snprintf(pci, sizeof(pci), "%s", rig_ask("fake %s %s", name, facts));
 	snprintf(path, sizeof(path), PCI_DEVICES "%s", pci);
 	if (!file_comes(path, true))
-		tap_bail("no device %s in the guest", pci);
+		tap_bail("device %s does not appear in the guest", pci);
 	file_write("/sys/bus/pci/rescan", "1");
 	return pci;
 }

@@ -18,7 +18,7 @@ static uint64_t registers_offset;
 
 static __thread char *buffer;	/* between two guard pages */
 
-/* A number that may be interesting as offset, length or field. */
+/* Draw a number for an offset, length or field, often at an edge. */
 uint64_t op_number(void)
 {
 	const uint64_t edges[] = {
@@ -38,8 +38,8 @@ uint64_t op_number(void)
 }
 
 /*
- * Addresses to give to the kernel: a buffer mostly, one that ends too early, a
- * mapping of a device, or nonsense.
+ * An address for a system call: mostly that of the buffer, or so near its end that it is
+ * too short, or in a mapping of a device, or invalid.
  */
 static void *place(const struct op *o, unsigned int which)
 {
@@ -89,7 +89,7 @@ static void op_close(const struct op *o)
 	fds[o->slot] = -1;
 }
 
-/* Shorten a WAIT, and point its counts to harmless memory. */
+/* Limit how long a WAIT lasts, and point its counts to harmless memory. */
 static void tame_wait(const struct op *o, struct ivshmem_wait *w)
 {
 	if (w->flags & IVSHMEM_WAIT_ABSTIME && w->timeout_ns > SECOND)
@@ -197,7 +197,7 @@ static void op_change(const struct op *o)
 		break;
 	case 2:
 	case 3:
-		/* Except those that poison the memory. */
+		/* All but MADV_HWPOISON and MADV_SOFT_OFFLINE, which take memory away. */
 		madvise(p, length, o->bits % 26);
 		break;
 	case 4:
@@ -336,7 +336,7 @@ static void op_eventfd(const struct op *o)
 		eventfd_write(eventfds[o->slot % 4], value);
 }
 
-/* As a debugger does. It could write to any memory, so keep within the mapping. */
+/* Access a mapping as a debugger does. Stay inside: this way can write to any memory. */
 static void op_peek(const struct op *o)
 {
 	size_t length = maps[o->slot].length, from, some;
@@ -355,7 +355,7 @@ static void op_peek(const struct op *o)
 		length = pread(own_memory, buffer, some, at);
 }
 
-/* Rarely, as it takes as long as hundreds of other operations. */
+/* Fork, but rarely: it takes as long as hundreds of other operations. */
 static void op_fork(const struct op *o)
 {
 	pid_t child = once_in(64) ? fork() : -1;
@@ -487,7 +487,7 @@ void op_make(struct op *o, unsigned int kind)
 	o->offset = op_number();
 	o->length = op_number();
 	make_data(o);
-	/* Mostly a file that permits everything, and a mapping of the whole region. */
+	/* Mostly open for reading and writing, and map the whole region. */
 	if (kinds[kind].run == op_open && below(4))
 		o->bits = O_RDWR;
 	if (kinds[kind].run == op_map && below(4)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Touches of memory that may not be there: see guarded.h. */
+/* Accesses that may raise a signal: see guarded.h. */
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -10,11 +10,23 @@
 static __thread sigjmp_buf escape;
 static __thread volatile bool armed;
 
+/* Run a statement; gives the signal that ended it, or 0. */
+#define guarded(statement) ({ \
+	int signal_; \
+	armed = true; \
+	signal_ = sigsetjmp(escape, 0); \
+	if (!signal_) \
+		statement; \
+	armed = false; \
+	signal_; \
+})
+
+/* A fault anywhere else is a bug of the test: end the process with a status that says so. */
 static void on_fault(int signal)
 {
 	if (!armed)
 		_exit(signal);
-	siglongjmp(escape, 1);
+	siglongjmp(escape, signal);
 }
 
 void guard(void)
@@ -25,15 +37,19 @@ void guard(void)
 	sigaction(SIGBUS, &fault, NULL);
 }
 
+int touch(volatile char *p, bool write)
+{
+	if (write)
+		return guarded(*p = 1);
+	return guarded((void)*p);
+}
+
+bool put_word(volatile uint32_t *to, uint32_t value)
+{
+	return !guarded(*to = value);
+}
+
 bool put(void *to, const void *from, size_t length)
 {
-	bool done = false;
-
-	armed = true;
-	if (!sigsetjmp(escape, 0)) {
-		memcpy(to, from, length);
-		done = true;
-	}
-	armed = false;
-	return done;
+	return !guarded(memcpy(to, from, length));
 }

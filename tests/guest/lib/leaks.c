@@ -18,7 +18,7 @@ void leaks_end(const char *program)
 		tap_skip("nothing is leaked", "the kernel has no kmemleak");
 		return;
 	}
-	/* It skips objects younger than this, and reports only what two scans find. */
+	/* kmemleak skips objects younger than five seconds; one scan may report too many. */
 	sleep_ms(6000);
 	ret = file_write(KMEMLEAK, "scan");
 	if (ret == -EPERM) {

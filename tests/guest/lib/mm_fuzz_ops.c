@@ -11,9 +11,9 @@
 #include "../mm_fuzz_ops.h"
 
 /*
- * The mappings are far below where the kernel puts others, so that nothing gets into
- * their holes. There are two areas, each with room for the whole region: things move
- * between them. Their addresses allow for entries of 1 GiB.
+ * The mappings are far below where the kernel puts others, so that no other mapping lands
+ * in their holes. There are two areas, each with room for the whole region, between which
+ * mappings move. Their addresses are aligned so that entries of 1 GiB are possible.
  */
 #define AREA(n) ((char *)(((n) + 256ULL) * (64 * GIB)))
 #define BUFFER (64 << 10)
@@ -95,7 +95,7 @@ int mm_open_device(uint64_t bytes)
 	return -1;
 }
 
-/* The open device may have been unregistered. */
+/* Open the device again if the open file's has been unregistered. */
 static void op_open(const struct op *o)
 {
 	struct ivshmem_info info;
@@ -113,7 +113,7 @@ static void op_map_all(const struct op *o)
 	mmap(AREA(o->bits & 1), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
-/* Replace a part. */
+/* Replace a part of the mapping. */
 static void op_map_part(const struct op *o)
 {
 	static const struct {
@@ -130,7 +130,7 @@ static void op_map_part(const struct op *o)
 	unsigned int way = o->bits % 7;
 	size_t length = o->length;
 
-	/* The guest's own memory, which may get populated, must stay small. */
+	/* Anonymous memory may get populated, and the guest does not have much: keep it small. */
 	if (ways[way].flags & MAP_ANONYMOUS)
 		length = smaller(length, 2 * MIB);
 	mmap(o->p, length, ways[way].prot, ways[way].flags | MAP_FIXED, fd, o->offset);
@@ -154,7 +154,7 @@ static void op_move(const struct op *o)
 	case 0:		/* shrink */
 		mremap(o->p, o->length, half ? half : PAGE, 0);
 		break;
-	case 1:		/* a second mapping of the same */
+	case 1:		/* map the same memory a second time */
 		mremap(o->p, 0, o->length, MREMAP_MAYMOVE | MREMAP_FIXED, o->to);
 		break;
 	case 2:
@@ -168,7 +168,7 @@ static void op_move(const struct op *o)
 
 static void op_advise(const struct op *o)
 {
-	/* Except those that poison the memory; the last two make guard pages. */
+	/* All but those that poison memory. The last two install and remove guard pages. */
 	static const uint8_t advices[] = {
 		0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
 		24, 25, 102, 103,
@@ -222,7 +222,7 @@ static void op_look(const struct op *o)
 		msync(o->p, o->length, o->bits >> 1 & 7);
 }
 
-/* Read what the kernel shows of all mappings. */
+/* Read the files in which the kernel describes all mappings. */
 static void op_show(const struct op *o)
 {
 	static const char *const names[] = { "smaps", "smaps_rollup", "numa_maps", "maps" };
@@ -265,7 +265,7 @@ static void op_huge(const struct op *o)
 	prctl(PR_SET_THP_DISABLE, o->bits & 1, 0, 0, 0);
 }
 
-/* A touch of a registered page waits until the file is closed. */
+/* A touch of a page registered with userfaultfd waits until the file is closed. */
 static void op_userfault(const struct op *o)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = o->bits & 1 ? 1 << 15 : 0 };
@@ -281,7 +281,7 @@ static void op_userfault(const struct op *o)
 	close(file);
 }
 
-/* As a debugger does, in this process or another. */
+/* Access a mapping of this process or another one as a debugger does. */
 static void op_peek(const struct op *o)
 {
 	size_t length = smaller(o->length, BUFFER);
@@ -337,7 +337,7 @@ static void op_touch(const struct op *o)
 			put(buffer, p, sizeof(o->offset));
 }
 
-/* The child goes on with operations of its own. */
+/* Fork; the child does operations of its own. */
 static void op_fork(const struct op *o)
 {
 	pid_t child = fork();

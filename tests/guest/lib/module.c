@@ -34,7 +34,8 @@ void module_clean(void)
 {
 	tap_eq(module_references(), 0, "the module has no references");
 	tap_eq(module_unload(), 0, "the module can be unloaded");
-	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "it claims no memory any more");
-	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0, "it has no interrupt any more");
+	tap_eq(file_mentions("/proc/iomem", "ivshmem"), 0, "the unloaded module claims no memory");
+	tap_eq(file_mentions("/proc/interrupts", "ivshmem"), 0,
+	       "the unloaded module has no interrupt");
 	tap_eq(module_load(), 0, "the module can be loaded again");
 }

@@ -12,8 +12,8 @@ int rig_number(const char *name)
 }
 
 /*
- * One line from the host, a byte at a time, so that nothing of the next line is taken.
- * The zeros between lines only keep the serial port going.
+ * Read one line from the host, a byte at a time, so that nothing of the next line is taken.
+ * Skip the zeros that the host sends to keep the serial port going.
  */
 static void rig_read_line(char *line, size_t size)
 {
@@ -68,7 +68,7 @@ int rig_sleep(void)
 	rig_read_line(line, sizeof(line));
 	if (slept && !strcmp(line, "ok"))
 		return 0;
-	tap_note("%s, host: %s", slept ? "slept" : "did not sleep", line);
+	tap_note("the guest %s, the host says: %s", slept ? "slept" : "did not sleep", line);
 	return -1;
 }
 

@@ -2,7 +2,6 @@
 /* The kinds of user in users.h. */
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,7 +15,7 @@
 
 #define USER_FILES 200		/* of a user that has many */
 
-/* Wait until all users are ready: those that never sleep would slow down the start. */
+/* Wait until all users are ready, as users that never sleep would delay the start of others. */
 static void user_ready(struct user *u)
 {
 	char byte;
@@ -53,7 +52,7 @@ static int user_read_toucher(struct user *u)
 	return user_toucher(u, false);
 }
 
-/* A mapping with a hole, a page that may only be read, and one that was moved. */
+/* Touches a mapping with a hole, a read-only page and a page that was moved. */
 static int user_pieces(struct user *u)
 {
 	size_t page = getpagesize(), quarter = u->size / 4;
@@ -68,7 +67,7 @@ static int user_pieces(struct user *u)
 		{ map + 3 * quarter + page, quarter - page, true },
 	};
 	const int nr = sizeof(pieces) / sizeof(pieces[0]);
-	volatile int i, alive;	/* over a SIGBUS */
+	int i, alive;
 
 	if (munmap(map + quarter, page) ||
 	    mprotect(map + 2 * quarter, page, PROT_READ) ||
@@ -92,8 +91,8 @@ static int user_pieces(struct user *u)
 }
 
 /*
- * Splits its mapping and moves a part to and fro all the time. Where that is when the
- * device goes does not matter.
+ * Splits its mapping and moves a part away and back all the time. The device may be
+ * unregistered while the part is at either place.
  */
 static int user_mover(struct user *u)
 {
@@ -119,7 +118,7 @@ static int user_mover(struct user *u)
 	return user_unmap(u);
 }
 
-/* Changes all the time what size of pages the process may have. */
+/* Allow and forbid transparent huge pages in this process, all the time. */
 static void *user_toggle(void *arg)
 {
 	for (unsigned long off = 0;; off = !off)
@@ -136,7 +135,7 @@ static int user_thp_toucher(struct user *u)
 	return user_write_toucher(u);
 }
 
-/* Its mapping is of the file in sysfs. */
+/* Touches a mapping of the file in sysfs. */
 static int user_sysfs_toucher(struct user *u)
 {
 	char path[64];
@@ -152,7 +151,7 @@ static int user_sysfs_toucher(struct user *u)
 	return user_write_toucher(u);
 }
 
-/* The register page. Rings a peer that does not exist, so that nobody else wakes. */
+/* Rings through the register page: a peer that does not exist, so that nobody wakes. */
 static int user_registers(struct user *u)
 {
 	volatile uint32_t *page;
@@ -161,10 +160,9 @@ static int user_registers(struct user *u)
 		return user_read_toucher(u);
 	page = dev_map_registers(u->fd);
 	user_ready(u);
-	if (!sigsetjmp(user_escape, 1))
-		for (;; u->seat->turns++)
-			page[IVSHMEM_REG_DOORBELL / 4] =
-				IVSHMEM_DOORBELL(MAX_PEER, NOISY_VECTOR);
+	while (put_word(&page[IVSHMEM_REG_DOORBELL / 4],
+			IVSHMEM_DOORBELL(MAX_PEER, NOISY_VECTOR)))
+		u->seat->turns++;
 	return !user_gone(u->fd);
 }
 
@@ -191,7 +189,7 @@ static int user_forker(struct user *u)
 	return status ? 3 : user_unmap(u);
 }
 
-/* A child that inherited file and mapping from a parent that has exited. */
+/* Inherited its file and mapping from a parent that has exited. */
 static int user_orphan(struct user *u)
 {
 	pid_t parent = getpid();
@@ -204,7 +202,7 @@ static int user_orphan(struct user *u)
 	return user_write_toucher(u);
 }
 
-/* More than the driver moves at once, so that the device can go in the middle. */
+/* Reads or writes more than the driver copies at once: the device may go in the middle. */
 static int user_file(struct user *u, bool write)
 {
 	static char buffer[128 << 10];
@@ -235,7 +233,7 @@ static int user_writer(struct user *u)
 	return user_file(u, true);
 }
 
-/* The same by io_uring, where there is one. */
+/* Reads by io_uring, if the kernel has it. */
 static int user_uring_reader(struct user *u)
 {
 	static char buffer[128 << 10];
@@ -249,7 +247,7 @@ static int user_uring_reader(struct user *u)
 		ret = uring_submit(&ring, &(struct io_uring_sqe){
 			.opcode = IORING_OP_READ, .fd = u->fd, .len = sizeof(buffer),
 			.addr = (uintptr_t)buffer, .off = u->size / 2 });
-		/* During a reset it takes as long as that. */
+		/* During a reset the request waits until the reset is done. */
 		while (ret == 1 && !uring_done(&ring, &ret))
 			syscall(SYS_io_uring_enter, ring.fd, 0, 1, IORING_ENTER_GETEVENTS,
 				NULL, 0);
@@ -279,7 +277,7 @@ static int user_splicer(struct user *u)
 	return ret != -ENODEV;
 }
 
-/* Open, map, touch and close until there is no node to open. */
+/* Opens, maps, touches and closes until there is no node to open. */
 static int user_opener(struct user *u)
 {
 	const size_t page = getpagesize();
@@ -314,8 +312,8 @@ static int user_ringer(struct user *u)
 }
 
 /*
- * Take what rang; a turn is what was not only noise. Without doorbells poll() says all
- * the time that there is something to read.
+ * Take the vectors that fired; count a turn if one was not the noisy vector. Without
+ * vectors poll() always gives POLLIN, so sleep instead.
  */
 static void user_take(struct user *u)
 {
@@ -331,7 +329,7 @@ static void user_take(struct user *u)
 		u->seat->turns++;
 }
 
-/* Sleep in poll; gives the events. */
+/* Sleep in poll; gives its events. */
 static int user_poll(struct user *u)
 {
 	struct pollfd p = { .fd = u->fd, .events = POLLIN };
@@ -383,7 +381,7 @@ static int user_sigio(struct user *u)
 	return 0;
 }
 
-/* An eventfd is signalled for the end of the device too: INFO tells which it was. */
+/* The end of the device signals an eventfd too; INFO tells that from a doorbell. */
 static int user_eventfd(struct user *u)
 {
 	int efd = eventfd(0, EFD_CLOEXEC);
@@ -402,7 +400,7 @@ static int user_eventfd(struct user *u)
 	return 0;
 }
 
-/* Has many files, each with an eventfd on the same vector; any of them may be first. */
+/* Has many files, each with an eventfd on the same vector, signalled in any order. */
 static int user_many_eventfds(struct user *u)
 {
 	struct epoll_event e = { .events = EPOLLIN };
@@ -426,7 +424,7 @@ static int user_many_eventfds(struct user *u)
 }
 
 /*
- * WAIT all the time, and ring first if asked. Without interrupts that gives EOPNOTSUPP until the
+ * Call WAIT all the time, and ring first if asked. Without vectors it gives EOPNOTSUPP until the
  * device is unregistered.
  */
 static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring)
@@ -478,7 +476,7 @@ static int user_patient_waiter(struct user *u)
 	return user_waits(u, &w, false);
 }
 
-/* Nobody changes the word, so only a doorbell ends the wait. */
+/* Waits for a word that nobody changes, so only a doorbell ends the wait. */
 static int user_word_waiter(struct user *u)
 {
 	const struct ivshmem_wait w = {
@@ -526,7 +524,7 @@ static int user_receive(int sock)
 	return fd;
 }
 
-/* Got its descriptor from a process that has exited. */
+/* Received its descriptor over a socket from a process that has exited. */
 static int user_receiver(struct user *u)
 {
 	int pair[2], status;
@@ -578,11 +576,11 @@ static int user_in_flight(struct user *u)
 const struct user_kind user_kinds[USERS] = {
 	{ "write toucher", user_write_toucher },
 	{ "read toucher", user_read_toucher },
-	{ "toucher of pieces", user_pieces },
-	{ "mover of its mapping", user_mover },
+	{ "toucher of a mapping in pieces", user_pieces },
+	{ "mover of a mapping", user_mover },
 	{ "toucher that toggles huge pages", user_thp_toucher },
 	{ "toucher through sysfs", user_sysfs_toucher },
-	{ "toucher of registers", user_registers },
+	{ "ringer through the register page", user_registers },
 	{ "forker", user_forker },
 	{ "orphan", user_orphan },
 	{ "reader", user_reader },
@@ -593,7 +591,7 @@ const struct user_kind user_kinds[USERS] = {
 	{ "ringer", user_ringer },
 	{ "poller", user_poller },
 	{ "epoller", user_epoller },
-	{ "taker of SIGIO", user_sigio },
+	{ "receiver of SIGIO", user_sigio },
 	{ "reader of an eventfd", user_eventfd },
 	{ "reader of many eventfds", user_many_eventfds },
 	{ "waiter", user_waiter },
@@ -602,6 +600,6 @@ const struct user_kind user_kinds[USERS] = {
 	{ "waiter with a long timeout", user_patient_waiter },
 	{ "waiter for a word", user_word_waiter },
 	{ "ringing waiter", user_ring_waiter },
-	{ "receiver", user_receiver },
-	{ "receiver of what is in flight", user_in_flight },
+	{ "receiver of a descriptor", user_receiver },
+	{ "receiver of a descriptor in flight", user_in_flight },
 };

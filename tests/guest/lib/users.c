@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A crowd of users of one device, from start to end: see users.h. */
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "../users.h"
 
-sigjmp_buf user_escape;
-
-void user_on_sigbus(int signal)
-{
-	(void)signal;
-	siglongjmp(user_escape, 1);
-}
-
-/* The word that user_word_waiter() waits for is not at the start of a page. */
+/* This does not change the word of user_word_waiter(), which is not at a page's start. */
 bool user_touch(volatile char *map, size_t length, bool write)
 {
-	if (sigsetjmp(user_escape, 1))
-		return false;
-	for (size_t i = 0; i < length; i += getpagesize()) {
-		if (write)
-			map[i] = i;
-		else
-			(void)map[i];
-	}
+	for (size_t i = 0; i < length; i += PAGE)
+		if (touch(map + i, write))
+			return false;
 	return true;
 }
 
@@ -38,7 +24,7 @@ bool user_gone(int fd)
 
 static void user_main(struct user *u, int kind)
 {
-	signal(SIGBUS, user_on_sigbus);
+	guard();
 	u->seat->pid = getpid();
 	u->fd = dev_open_at(u->path, O_RDWR);
 	u->info = dev_info(u->fd);
@@ -77,7 +63,7 @@ void users_start(struct users *users, const char *path)
 	close(go[0]);
 	for (int i = 0; i < USERS; i++)
 		if (read(ready[0], &byte, 1) != 1)
-			tap_bail("a user does not start");
+			tap_bail("only %d of %d users start", i, USERS);
 	close(ready[0]);
 	close(go[1]);
 	/* The process that forked an orphan has exited. */
@@ -105,7 +91,8 @@ int users_go_on(struct users *users)
 		while (s->turns == s->mark && now_ns() < end)
 			sleep_ms(1);
 		if (s->turns == s->mark) {
-			tap_note("the %s stands still", user_kinds[i].name);
+			tap_note("the %s makes no progress after turn %u", user_kinds[i].name,
+				 s->mark);
 			stuck++;
 		}
 	}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A module that drives a node in place of the character device (tests/sample): it owns
+ * the node, gets doorbells in the interrupt, and is unbound, unloaded, reset and
+ * unplugged while it rings itself without end.
+ */
+/* rig: devices=doorbell vectors=4 size=1M over=pci,memory bridges=yes timeout=400 */
+#include <signal.h>
+
+#include "dev.h"
+#include "guarded.h"
+#include "module.h"
+
+#define BUS "/sys/bus/ivshmem/"
+#define NODE BUS "devices/ivshmem0/"
+#define CHARDEV BUS "drivers/ivshmem_chardev/"
+#define SAMPLE BUS "drivers/ivshmem_sample/"
+
+static bool vectors;
+static char pci[32];	/* address of the device, empty if it is none of PCI */
+
+/* A number in a file of the node; -1 if there is none. */
+static int node_number(const char *attribute)
+{
+	char path[128];
+	int value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), NODE "%s", attribute);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%d", &value) != 1)
+		value = -1;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* Do doorbells go on? Waits for some more of them. */
+static bool echoes_go_on(void)
+{
+	int first = node_number("echoes");
+
+	for (int i = 0; i < 6000; i++) {
+		if (first >= 0 && node_number("echoes") > first + 3)
+			return true;
+		sleep_ms(10);
+	}
+	return false;
+}
+
+static int reset(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", pci);
+	return file_write(path, "1");
+}
+
+static int sample_load(void)
+{
+	return system("insmod /lib/ivshmem_sample.ko");
+}
+
+/* Give the node to the sample driver. */
+static int sample_take(void)
+{
+	int ret = file_write(NODE "driver_override", "ivshmem_sample");
+
+	if (!ret && !access(CHARDEV "ivshmem0", F_OK))
+		ret = file_write(CHARDEV "unbind", "ivshmem0");
+	return ret ? ret : file_write(SAMPLE "bind", "ivshmem0");
+}
+
+/* Give it back to the character device. */
+static int sample_give(void)
+{
+	int ret = file_write(NODE "driver_override", "\n");
+
+	if (!ret && !access(SAMPLE "ivshmem0", F_OK))
+		ret = file_write(SAMPLE "unbind", "ivshmem0");
+	return ret ? ret : file_write(CHARDEV "bind", "ivshmem0");
+}
+
+/* Files and mappings of the character device end when it loses the node. */
+static void test_handover(void)
+{
+	int fd = dev_open();
+	volatile char *map = dev_map(fd, 1 << 20);
+
+	map[0] = 1;
+	tap_ok(!access(CHARDEV "ivshmem0", F_OK), "the character device drives the node");
+	tap_eq(file_write(SAMPLE "bind", "ivshmem0"), -ENODEV,
+	       "a driver of no type gets the node by driver_override only");
+	tap_eq(sample_take(), 0, "the sample takes the node");
+	tap_ok(access(RIG_DEVICE, F_OK), "the node is gone from /dev");
+	tap_eq(result(pread(fd, &(char){ 0 }, 1, 0)), -ENODEV, "an open file gives ENODEV");
+	refused(ioctl(fd, IVSHMEM_IOC_INFO, &(struct ivshmem_info){}), ENODEV,
+		"so does INFO");
+	tap_eq(touch(map, false), SIGBUS, "a mapping gives SIGBUS");
+	tap_eq(file_write(CHARDEV "bind", "ivshmem0"), -ENODEV,
+	       "the character device cannot have it as well");
+	close(fd);
+	if (vectors)
+		tap_ok(echoes_go_on(), "the sample gets its own doorbells");
+	tap_eq(sample_give(), 0, "it gives the node back");
+	fd = dev_open();
+	tap_ok(dev_size(fd) == 1 << 20, "the device can be opened again");
+	if (dev_interrupts(fd, "the doorbell works again"))
+		tap_ok(!dev_ring_self(fd, 2) && dev_wait_vector(fd, 2, 20 * SECOND) > 0,
+		       "the doorbell works again");
+	close(fd);
+}
+
+static void test_override(void)
+{
+	tap_eq(file_write(NODE "driver_override", "nobody"), 0, "no driver has this name");
+	tap_eq(file_write(CHARDEV "unbind", "ivshmem0"), 0, "unbind");
+	file_write(BUS "drivers_probe", "ivshmem0");
+	tap_ok(access(NODE "driver", F_OK), "then the node stays without a driver");
+	tap_eq(file_write(NODE "driver_override", "\n"), 0, "end the override");
+	tap_eq(file_write(BUS "drivers_probe", "ivshmem0"), 0, "probe again");
+	tap_ok(!access(CHARDEV "ivshmem0", F_OK), "the type decides again");
+}
+
+/* The module goes and comes, and its node does so as well, under load. */
+static void test_cycles(int cycles)
+{
+	int failed = 0;
+
+	for (int i = 0; i < cycles; i++) {
+		failed += sample_take() != 0;
+		sleep_ms(i % 5);
+		if (*pci && i % 3 == 1)
+			failed += reset() != 0;
+		if (i % 2) {
+			failed += system("rmmod ivshmem_sample") != 0;
+			failed += sample_load() != 0;
+		}
+		if (*pci && i % 3 == 2) {
+			failed += file_write(PCI_DRIVER "unbind", pci) != 0;
+			failed += file_write(PCI_DRIVER "bind", pci) != 0;
+		} else {
+			failed += sample_give() != 0;
+		}
+		if (failed) {
+			tap_note("cycle %d failed", i);
+			break;
+		}
+	}
+	tap_eq(failed, 0, "%d times bound, reset, unloaded, unplugged under load", cycles);
+}
+
+static void test_reset(void)
+{
+	tap_eq(sample_take(), 0, "the sample takes the node");
+	tap_eq(reset(), 0, "reset the device");
+	tap_eq(node_number("resets"), 1, "the sample is notified of the reset");
+	if (vectors)
+		tap_ok(echoes_go_on(), "it goes on after it");
+	tap_eq(module_unload(), -EWOULDBLOCK, "the driver cannot be unloaded before the sample");
+	tap_eq(sample_give(), 0, "it gives the node back");
+}
+
+int main(void)
+{
+	int fd = dev_open();
+
+	vectors = dev_info(fd).vectors;
+	if (!rig_over("memory"))
+		snprintf(pci, sizeof(pci), "%s", dev_pci(0));
+	close(fd);
+	tap_eq(sample_load(), 0, "the sample loads");
+	test_override();
+	test_handover();
+	if (*pci)
+		test_reset();
+	test_cycles(rig_cycles(60));
+	tap_eq(system("rmmod ivshmem_sample"), 0, "the sample unloads");
+	tap_ok(!access(RIG_DEVICE, F_OK), "the device is there in the end");
+	return tap_done();
+}
