@@ -12,7 +12,7 @@ import subprocess
 import build
 import record
 
-DIRECTORY = build.BUILD / "bench"          # for what the plot is drawn from
+DIRECTORY = build.BUILD / "bench"  # for what the plot is drawn from
 PLOT = pathlib.Path(__file__).with_name("plot.gp")
 HEADINGS = ("", "median", "min", "max", "unit", "ratio", "to", "target", "met")
 COMPARISONS = {"<=": operator.le, ">=": operator.ge}
@@ -28,9 +28,18 @@ class Figures:
         """A figure, from the values of all repetitions. anchor is (name, values)
         of what it is compared with, target a bound of the ratio: "<= 0.95"."""
         median = statistics.median(samples)
-        row = {"name": name, "unit": unit, "median": median, "min": min(samples),
-               "max": max(samples), "anchor": None, "anchor_median": None,
-               "ratio": None, "target": target, "met": None}
+        row = {
+            "name": name,
+            "unit": unit,
+            "median": median,
+            "min": min(samples),
+            "max": max(samples),
+            "anchor": None,
+            "anchor_median": None,
+            "ratio": None,
+            "target": target,
+            "met": None,
+        }
         if anchor:
             row["anchor"], values = anchor
             row["anchor_median"] = statistics.median(values)
@@ -38,8 +47,9 @@ class Figures:
                 row["ratio"] = median / row["anchor_median"]
         if target:
             comparison, bound = target.split()
-            row["met"] = row["ratio"] is not None and \
-                COMPARISONS[comparison](row["ratio"], float(bound))
+            row["met"] = row["ratio"] is not None and COMPARISONS[comparison](
+                row["ratio"], float(bound)
+            )
         self.rows.append(row)
 
     def write(self):
@@ -50,17 +60,27 @@ class Figures:
         cells = [HEADINGS, *(texts(row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells)]
         for row in cells:
-            print("  ".join([row[0].ljust(widths[0]), *(
-                cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
+            print(
+                "  ".join(
+                    [
+                        row[0].ljust(widths[0]),
+                        *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+                    ]
+                ).rstrip()
+            )
         print("\n" + verdict(self.rows))
 
 
 def verdict(rows):
     targets = [row for row in rows if row["target"]]
-    lines = [f"missed: {row['name']}: {number(row['ratio'])}, target {row['target']}"
-             for row in targets if not row["met"]]
-    return "\n".join([*lines, f"{sum(row['met'] for row in targets)} of "
-                      f"{len(targets)} targets met"])
+    lines = [
+        f"missed: {row['name']}: {number(row['ratio'])}, target {row['target']}"
+        for row in targets
+        if not row["met"]
+    ]
+    return "\n".join(
+        [*lines, f"{sum(row['met'] for row in targets)} of " f"{len(targets)} targets met"]
+    )
 
 
 def number(value):
@@ -71,28 +91,39 @@ def number(value):
 
 def texts(row):
     met = {None: "", True: "yes", False: "NO"}[row["met"]]
-    return (row["name"], *(number(row[key]) for key in ("median", "min", "max")),
-            row["unit"], number(row["ratio"]), row["anchor"] or "",
-            row["target"] or "", met)
+    return (
+        row["name"],
+        *(number(row[key]) for key in ("median", "min", "max")),
+        row["unit"],
+        number(row["ratio"]),
+        row["anchor"] or "",
+        row["target"] or "",
+        met,
+    )
 
 
 def bars(rows, prefix):
     """A line for each row whose name begins so: the rest of the name, the figures."""
     return "".join(
-        json.dumps(row["name"][len(prefix):]) +
-        " {median} {min} {max}\n".format(**row)
-        for row in rows if row["name"].startswith(prefix))
+        json.dumps(row["name"][len(prefix) :]) + " {median} {min} {max}\n".format(**row)
+        for row in rows
+        if row["name"].startswith(prefix)
+    )
 
 
 def curves(rows, pattern):
     """A column for each name and a line for each number that the pattern finds."""
-    cells = {match.groups(): row["median"] for row in rows
-             if (match := re.fullmatch(pattern, row["name"]))}
+    cells = {
+        match.groups(): row["median"]
+        for row in rows
+        if (match := re.fullmatch(pattern, row["name"]))
+    }
     names = list(dict.fromkeys(name for _, name in cells))
     numbers = list(dict.fromkeys(number for number, _ in cells))
-    lines = [["size", *map(json.dumps, names)],
-             *([number, *(str(cells[number, name]) for name in names)]
-               for number in numbers)]
+    lines = [
+        ["size", *map(json.dumps, names)],
+        *([number, *(str(cells[number, name]) for name in names)] for number in numbers),
+    ]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
@@ -102,8 +133,10 @@ def plot(rows):
         print("# no plot: gnuplot is missing")
         return
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    for name, table in (("roundtrip", bars(rows, "round trip, p50, ")),
-                        ("mapping", bars(rows, "total, ")),
-                        ("stream", curves(rows, r"stream, (\d+) B, (.*)"))):
+    for name, table in (
+        ("roundtrip", bars(rows, "round trip, p50, ")),
+        ("mapping", bars(rows, "total, ")),
+        ("stream", curves(rows, r"stream, (\d+) B, (.*)")),
+    ):
         (DIRECTORY / f"{name}.dat").write_text(table)
     subprocess.run(["gnuplot", str(PLOT)], cwd=DIRECTORY, check=True)

@@ -33,30 +33,46 @@ import topology  # noqa: E402
 
 HOST = 3
 VICTIM = 2
-PAIRS = ((0, 1), (1, VICTIM), (VICTIM, HOST), (HOST, 0))    # side 0, side 1
+PAIRS = ((0, 1), (1, VICTIM), (VICTIM, HOST), (HOST, 0))  # side 0, side 1
 PART_SIZE = 2 << 20
-FIGURES = struct.Struct("<II8Q128s")                        # struct figures of load.c
-NAMES = ("id", "starts", "messages", "bytes", "sessions", "handovers", "late", "lost",
-         "stores", "wrong", "complaint")
+FIGURES = struct.Struct("<II8Q128s")  # struct figures of load.c
+NAMES = (
+    "id",
+    "starts",
+    "messages",
+    "bytes",
+    "sessions",
+    "handovers",
+    "late",
+    "lost",
+    "stores",
+    "wrong",
+    "complaint",
+)
 SHOWN = NAMES[1:-1]
-TOPOLOGY = dict(topology.DEFAULTS, guests="3", size="16M", vectors="8", mem="192",
-                smp="1")
+TOPOLOGY = dict(topology.DEFAULTS, guests="3", size="16M", vectors="8", mem="192", smp="1")
 SAMPLE_SECONDS = 2
-SLAB_KB = 2048          # more than these, and it is not the same any more
+SLAB_KB = 2048  # more than these, and it is not the same any more
 AVAILABLE_KB = 8192
 PROCESS_KB = 256
-SECONDS = 120           # for what must come, on a busy machine
+SECONDS = 120  # for what must come, on a busy machine
 ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError)
 
 # What a guest runs besides the load, until that is over.
 FILE = "-O 10M -S 1M -t 60"
-SEND = (f"while :; do ivshmemctl send {FILE} /tmp/file || "
-        "{ echo @failed: send ended with $?; sleep 1; }; done")
-RECEIVE = (f"while :; do if ivshmemctl recv {FILE} /tmp/copy; then "
-           "cmp /tmp/file /tmp/copy && echo @file || echo @corrupted; "
-           "else echo @failed: recv ended with $?; sleep 1; fi; done")
-SAMPLE = (f"while sleep {SAMPLE_SECONDS}; do echo @memory $(awk "
-          "'/MemAvailable|SUnreclaim/ { print $2 }' /proc/meminfo); done")
+SEND = (
+    f"while :; do ivshmemctl send {FILE} /tmp/file || "
+    "{ echo @failed: send ended with $?; sleep 1; }; done"
+)
+RECEIVE = (
+    f"while :; do if ivshmemctl recv {FILE} /tmp/copy; then "
+    "cmp /tmp/file /tmp/copy && echo @file || echo @corrupted; "
+    "else echo @failed: recv ended with $?; sleep 1; fi; done"
+)
+SAMPLE = (
+    f"while sleep {SAMPLE_SECONDS}; do echo @memory $(awk "
+    "'/MemAvailable|SUnreclaim/ { print $2 }' /proc/meminfo); done"
+)
 BESIDE = {0: SEND, 1: RECEIVE}
 
 
@@ -71,19 +87,27 @@ class Guest:
         self.guest = machines.guests[index]
         self.index = index
         self.files = 0
-        self.memory = []        # (available, slab) in kB
+        self.memory = []  # (available, slab) in kB
         self.failures = []
         self.corrupted = 0
-        self.said = ""          # last, apart from that
+        self.said = ""  # last, apart from that
         self.thread = None
 
     def script(self):
-        loads = [f"load /dev/ivshmem0 {part} {pair.index(self.index)} & jobs=\"$jobs $!\"; "
-                 for part, pair in enumerate(PAIRS) if self.index in pair]
-        beside = f"seq 1 100000 >/tmp/file; {{ {BESIDE[self.index]}; }} 2>&1 & " \
-            if self.index in BESIDE else ""
-        return (f"{''.join(loads)}{beside}{{ {SAMPLE}; }} & "
-                "for job in $jobs; do wait $job || echo @failed: load ended with $?; done")
+        loads = [
+            f'load /dev/ivshmem0 {part} {pair.index(self.index)} & jobs="$jobs $!"; '
+            for part, pair in enumerate(PAIRS)
+            if self.index in pair
+        ]
+        beside = (
+            f"seq 1 100000 >/tmp/file; {{ {BESIDE[self.index]}; }} 2>&1 & "
+            if self.index in BESIDE
+            else ""
+        )
+        return (
+            f"{''.join(loads)}{beside}{{ {SAMPLE}; }} & "
+            "for job in $jobs; do wait $job || echo @failed: load ended with $?; done"
+        )
 
     def start(self):
         self.thread = threading.Thread(target=self._run)
@@ -112,8 +136,9 @@ class Guest:
         """How much more there is in the end than when all had settled, in kB."""
         values = [sample[column] for sample in self.memory] or [0]
         quarter = max(len(values) // 4, 1)
-        return (statistics.median(values[-quarter:]) -
-                statistics.median(values[quarter:2 * quarter] or values))
+        return statistics.median(values[-quarter:]) - statistics.median(
+            values[quarter : 2 * quarter] or values
+        )
 
 
 class Soak:
@@ -123,17 +148,30 @@ class Soak:
         self.guests = [Guest(machines, index) for index in range(3)]
         file = machines.devices.memory.open("r+b")
         self.region = mmap.mmap(file.fileno(), 0)
-        self.loads = [subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", build.BUILD / "soak" / "load",
-             machines.devices.socket, str(part), str(pair.index(HOST))])
-            for part, pair in enumerate(PAIRS) if HOST in pair]
+        self.loads = [
+            subprocess.Popen(
+                [
+                    "setpriv",
+                    "--pdeathsig",
+                    "KILL",
+                    build.BUILD / "soak" / "load",
+                    machines.devices.socket,
+                    str(part),
+                    str(pair.index(HOST)),
+                ]
+            )
+            for part, pair in enumerate(PAIRS)
+            if HOST in pair
+        ]
         self.begin = time.monotonic()
         self.kills = 0
-        self.deaths = 0         # of QEMU by itself
-        self.processes = {"the server": machines.devices.server.pid,
-                          "a program on the host": self.loads[0].pid}
+        self.deaths = 0  # of QEMU by itself
+        self.processes = {
+            "the server": machines.devices.server.pid,
+            "a program on the host": self.loads[0].pid,
+        }
         self.looks = {name: [] for name in self.processes}
-        self.logs = []          # what the kernels complained of
+        self.logs = []  # what the kernels complained of
 
     def figures(self, part, side):
         offset = (part + 1) * PART_SIZE + side * FIGURES.size
@@ -141,12 +179,12 @@ class Soak:
 
     def all_figures(self):
         """{(part, side): figures}"""
-        return {(part, side): self.figures(part, side)
-                for part in range(len(PAIRS)) for side in (0, 1)}
+        return {
+            (part, side): self.figures(part, side) for part in range(len(PAIRS)) for side in (0, 1)
+        }
 
     def check(self, passed, name, *details):
-        self.writer.point("three guests",
-                          tap.Point(bool(passed), name, None, list(details)))
+        self.writer.point("three guests", tap.Point(bool(passed), name, None, list(details)))
 
     def wait_for_progress(self):
         """Until each end has moved on in everything it does: none hangs."""
@@ -156,8 +194,12 @@ class Soak:
                 before = self.all_figures()
                 deadline = time.monotonic() + qemu.patience(SECONDS)
             now = self.all_figures()
-            behind = [end for end in now for name in ("messages", "handovers", "stores")
-                      if now[end][name] == before[end][name]]
+            behind = [
+                end
+                for end in now
+                for name in ("messages", "handovers", "stores")
+                if now[end][name] == before[end][name]
+            ]
             if not behind:
                 self.look_at_host()
                 return True
@@ -170,8 +212,12 @@ class Soak:
         for name, pid in self.processes.items():
             process = pathlib.Path("/proc") / str(pid)
             status = (process / "status").read_text()
-            self.looks[name].append((len(list((process / "fd").iterdir())),
-                                     int(status.partition("RssAnon:")[2].split()[0])))
+            self.looks[name].append(
+                (
+                    len(list((process / "fd").iterdir())),
+                    int(status.partition("RssAnon:")[2].split()[0]),
+                )
+            )
 
     def judge_log(self, index):
         lines = klog.between(self.machines.guests[index].console, 0, None)
@@ -192,8 +238,11 @@ class Soak:
         its memory now and then when other peers come and go. Was there any?"""
         dead = [guest for guest in self.guests if guest.guest.process.poll() is not None]
         for guest in dead:
-            print(f"# guest {guest.index}: QEMU died by itself:",
-                  guest.guest.errors.read_text(errors="replace").strip(), flush=True)
+            print(
+                f"# guest {guest.index}: QEMU died by itself:",
+                guest.guest.errors.read_text(errors="replace").strip(),
+                flush=True,
+            )
             self.deaths += 1
             self.boot_again(guest)
         return bool(dead)
@@ -209,9 +258,11 @@ class Soak:
             self.boot_again(self.guests[VICTIM])
             alive = self.wait_for_progress()
         sleep_until(start + seconds)
-        self.check(alive and self.wait_for_progress(),
-                   "each end goes on with the other, also after the last of "
-                   f"{self.kills} kills (QEMU died by itself {self.deaths} times)")
+        self.check(
+            alive and self.wait_for_progress(),
+            "each end goes on with the other, also after the last of "
+            f"{self.kills} kills (QEMU died by itself {self.deaths} times)",
+        )
         self.region[0] = 1
 
     def finish(self):
@@ -222,8 +273,12 @@ class Soak:
         statuses = [load.wait(qemu.patience(SECONDS)) for load in self.loads]
         failures = [line for guest in self.guests for line in guest.failures]
         # A side that waits for a file from a dead guest gives up.
-        self.check(ended and statuses == [0, 0] and (self.deaths or not failures),
-                   "all ends end well", f"the host's with {statuses}", *failures)
+        self.check(
+            ended and statuses == [0, 0] and (self.deaths or not failures),
+            "all ends end well",
+            f"the host's with {statuses}",
+            *failures,
+        )
         if not ended:
             return
         for index, guest in enumerate(self.guests):
@@ -236,59 +291,93 @@ class Soak:
     def judge(self):
         figures = self.all_figures()
         total = {name: sum(end[name] for end in figures.values()) for name in SHOWN}
-        complaints = [f"part {part}, side {side}: " +
-                      end["complaint"].rstrip(b"\0").decode(errors="replace")
-                      for (part, side), end in figures.items() if end["wrong"]]
-        self.check(total["messages"] and not total["wrong"],
-                   f"{total['messages']} messages of {total['bytes'] >> 20} MiB and "
-                   f"{total['stores']} stores are as they were written", *complaints)
-        self.check(total["handovers"] and not total["lost"],
-                   f"{total['handovers']} hand-overs, {total['lost']} wake-ups lost")
+        complaints = [
+            f"part {part}, side {side}: " + end["complaint"].rstrip(b"\0").decode(errors="replace")
+            for (part, side), end in figures.items()
+            if end["wrong"]
+        ]
+        self.check(
+            total["messages"] and not total["wrong"],
+            f"{total['messages']} messages of {total['bytes'] >> 20} MiB and "
+            f"{total['stores']} stores are as they were written",
+            *complaints,
+        )
+        self.check(
+            total["handovers"] and not total["lost"],
+            f"{total['handovers']} hand-overs, {total['lost']} wake-ups lost",
+        )
         files, corrupted = self.guests[1].files, self.guests[1].corrupted
-        self.check(files and not corrupted, f"{files} files arrived as they were sent",
-                   f"{corrupted} did not")
+        self.check(
+            files and not corrupted,
+            f"{files} files arrived as they were sent",
+            f"{corrupted} did not",
+        )
         self.judge_memory()
         self.show(figures)
 
     def judge_memory(self):
         for guest in self.guests[:VICTIM]:
             less, slab = -guest.growth(0), guest.growth(1)
-            self.check(guest.memory and slab <= SLAB_KB and less <= AVAILABLE_KB,
-                       f"guest {guest.index}: {slab:+.0f} kB of slab, {less:+.0f} kB "
-                       f"in use, in {len(guest.memory)} samples")
+            self.check(
+                guest.memory and slab <= SLAB_KB and less <= AVAILABLE_KB,
+                f"guest {guest.index}: {slab:+.0f} kB of slab, {less:+.0f} kB "
+                f"in use, in {len(guest.memory)} samples",
+            )
         for name, looks in self.looks.items():
             (before, kb), (after, last_kb) = looks[0], looks[-1]
-            self.check(before == after and last_kb <= kb + PROCESS_KB,
-                       f"{name}: {before} and {after} descriptors, "
-                       f"{kb} and {last_kb} kB")
+            self.check(
+                before == after and last_kb <= kb + PROCESS_KB,
+                f"{name}: {before} and {after} descriptors, " f"{kb} and {last_kb} kB",
+            )
 
     def show(self, figures):
         rows = [("", *SHOWN)]
         for (part, side), end in figures.items():
-            own, other = (f"guest {who}" if who != HOST else "host"
-                          for who in (PAIRS[part][side], PAIRS[part][1 - side]))
+            own, other = (
+                f"guest {who}" if who != HOST else "host"
+                for who in (PAIRS[part][side], PAIRS[part][1 - side])
+            )
             rows.append((f"{own} with {other}", *(str(end[name]) for name in SHOWN)))
-        record.write("soak", {
-            "seconds": round(time.monotonic() - self.begin), "kills": self.kills,
-            "deaths of QEMU": self.deaths, "files": self.guests[1].files,
-            "ends": [{"end": row[0], **dict(zip(SHOWN, map(int, row[1:])))} for row in rows[1:]]},
-            record.table(rows[0], rows[1:]))
+        record.write(
+            "soak",
+            {
+                "seconds": round(time.monotonic() - self.begin),
+                "kills": self.kills,
+                "deaths of QEMU": self.deaths,
+                "files": self.guests[1].files,
+                "ends": [
+                    {"end": row[0], **dict(zip(SHOWN, map(int, row[1:])))} for row in rows[1:]
+                ],
+            },
+            record.table(rows[0], rows[1:]),
+        )
         widths = [max(map(len, column)) for column in zip(*rows)]
         for name, *cells in rows:
-            print("#", name.ljust(widths[0]),
-                  *(cell.rjust(width) for cell, width in zip(cells, widths[1:])))
+            print(
+                "#",
+                name.ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(cells, widths[1:])),
+            )
 
 
 def soak(writer):
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server", "build/soak/load"])
-    setup = boot.Setup(kernel, build.module(kernel), {
-        "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
-        "bin/load": build.BUILD / "soak" / "load"})
+    setup = boot.Setup(
+        kernel,
+        build.module(kernel),
+        {
+            "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
+            "bin/load": build.BUILD / "soak" / "load",
+        },
+    )
     machines = None
     try:
-        machines = boot.start(setup, topology.Topology(**{
-            key: TOPOLOGY[key] for key in topology.Topology._fields}), [])
+        machines = boot.start(
+            setup,
+            topology.Topology(**{key: TOPOLOGY[key] for key in topology.Topology._fields}),
+            [],
+        )
         seconds = float(settings.get("SECONDS") or 3600)
         interval = min(float(settings.get("KILL_SECONDS") or 60), seconds / 2)
         work = Soak(machines, writer)
