@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+import typing
 
 import figures
 import machines
@@ -25,6 +26,8 @@ import kernels
 import qemu
 import record
 
+# {label: {what a command printed: values}}
+Samples = dict[str, dict[str, list[float]]]
 REPETITIONS = 7
 MAPPING_REPETITIONS = 5  # they take long
 CROWD_REPETITIONS = 3  # so do these
@@ -40,10 +43,12 @@ MODULES = "vfio-pci,vfio_iommu_type1"
 NET_MODULES = "virtio_pci,virtio_net,virtio_console"
 
 
-def interleaved(guests, plan, repetitions=REPETITIONS):
+def interleaved(
+    guests: machines.Machines, plan: dict[str, str], repetitions: int = REPETITIONS
+) -> Samples:
     """Run all commands of a plan {label: command} in turn, again and again. Gives
     {label: {what the command printed: values}}."""
-    samples = {label: collections.defaultdict(list) for label in plan}
+    samples: Samples = {label: collections.defaultdict(list) for label in plan}
     for _ in range(repetitions):
         for label, command in plan.items():
             for key, value in guests.measure(command).items():
@@ -51,13 +56,15 @@ def interleaved(guests, plan, repetitions=REPETITIONS):
     return samples
 
 
-def best(samples, labels, key, pick=min):
+def best(
+    samples: Samples, labels: typing.Iterable[str], key: str, pick: typing.Callable[..., str] = min
+) -> tuple[str, list[float]]:
     """Of some labels the one with the best median, and its values."""
     label = pick(labels, key=lambda label: statistics.median(samples[label][key]))
     return label, samples[label][key]
 
 
-def say(text):
+def say(text: str) -> None:
     print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
@@ -86,20 +93,22 @@ ADAPTIVE = {
 IDLE = {POLLING: "poll", CHANNEL: "channel", "ivshmem, WAIT that spins": "wait"}
 
 
-def command(program, way, *numbers):
+def command(program: str, way: str, *numbers: int) -> str:
     """A way may have an argument, which comes last."""
     name, *argument = way.split()
     return " ".join([program, name, *map(str, numbers), *argument])
 
 
-def net_ways(nets, protocol):
+def net_ways(nets: typing.Sequence[str], protocol: str) -> dict[str, str]:
     return {
         f"virtio-net {net}, {protocol.upper()}": f"{protocol} 10.0.{machines.NETS.index(net)}.2"
         for net in nets
     }
 
 
-def doorbells(guests, found, nets):
+def doorbells(
+    guests: machines.Machines, found: figures.Figures, nets: typing.Sequence[str]
+) -> None:
     say("round trips, blocking")
     tcp = net_ways(nets, "tcp")
     ways = {**BLOCKING, **tcp, **net_ways(nets, "udp"), "virtio-serial": "serial"}
@@ -138,7 +147,7 @@ def doorbells(guests, found, nets):
         )
 
 
-def spinning(guests, found):
+def spinning(guests: machines.Machines, found: figures.Figures) -> None:
     say("round trips, spinning")
     samples = interleaved(
         guests, {label: command("doorbell", way, 100000, 100) for label, way in ADAPTIVE.items()}
@@ -184,7 +193,7 @@ STREAMS = {
 STREAM_MS = 500
 
 
-def stream_rows(found, size, samples):
+def stream_rows(found: figures.Figures, size: int, samples: Samples) -> None:
     floor = "0.7" if size < 1024 else "0.9"
     for label, values in samples.items():
         found.add(
@@ -214,7 +223,7 @@ def stream_rows(found, size, samples):
             )
 
 
-def streams(guests, found, nets):
+def streams(guests: machines.Machines, found: figures.Figures, nets: typing.Sequence[str]) -> None:
     tcp = net_ways(nets, "tcp")
     for size in SIZES:
         say(f"streams of {size} B")
@@ -265,7 +274,7 @@ MAPPING_NAMES = {
 }
 
 
-def mapping_rows(found, line, policy, samples):
+def mapping_rows(found: figures.Figures, line: str, policy: str, samples: Samples) -> None:
     for values in samples.values():
         values["total"] = [a + b for a, b in zip(values["mmap"], values["first"])]
     for key, unit in MAPPING_FIGURES.items():
@@ -280,7 +289,7 @@ def mapping_rows(found, line, policy, samples):
             )
 
 
-def mapping(setup, found):
+def mapping(setup: boot.Setup, found: figures.Figures) -> None:
     with machines.running(
         setup,
         devices="plain,plain,plain",
@@ -333,7 +342,7 @@ COUNTED_ANCHORS = {
 }
 
 
-def instructions(setup, found):
+def instructions(setup: boot.Setup, found: figures.Figures) -> None:
     say("instructions")
     setup = copy.copy(setup)
     setup.accel = "tcg"  # that counts them
@@ -369,7 +378,7 @@ CROWDS = {
 }
 
 
-def crowds(setup, found):
+def crowds(setup: boot.Setup, found: figures.Figures) -> None:
     say("crowds of listeners")
     with machines.running(
         setup,
@@ -399,9 +408,9 @@ def crowds(setup, found):
         )
 
 
-def pair(setup, found):
+def pair(setup: boot.Setup, found: figures.Figures) -> None:
     """What takes two guests."""
-    nets = machines.NETS
+    nets: typing.Sequence[str] = machines.NETS
     if not machines.private_network():
         say("no tap: it takes root, and a kernel with tun and bridge")
         nets = nets[:-1]
@@ -426,7 +435,7 @@ def pair(setup, found):
         streams(guests, found, nets)
 
 
-def main():
+def main() -> int:
     begin = time.monotonic()
     found = figures.Figures()
     setups = []

@@ -7,6 +7,7 @@ import ctypes
 import json
 import subprocess
 import threading
+import typing
 
 import boot
 import qemu
@@ -33,7 +34,7 @@ class MeasureError(Exception):
     """A program of the bench did not get to its figures."""
 
 
-def private_network():
+def private_network() -> bool:
     """Leave the host's network for an empty one that goes with us, and connect two
     taps in it. Whether that worked: it takes root and the kernel's help."""
     if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):  # CLONE_NEWNET
@@ -50,7 +51,7 @@ def private_network():
     )
 
 
-def hardware(nets):
+def hardware(nets: typing.Sequence[str]) -> str:
     """QEMU's arguments for the alternatives: an IOMMU for vfio-pci, networks and
     a serial line between the guests."""
     arguments = ["-device intel-iommu,intremap=on"]
@@ -72,7 +73,7 @@ def hardware(nets):
 class Machines:
     """One or two guests, up, with the second device given to vfio-pci."""
 
-    def __init__(self, setup, **words):
+    def __init__(self, setup: boot.Setup, **words: str) -> None:
         words = {
             **topo.DEFAULTS,
             "smp": "1",
@@ -97,14 +98,16 @@ class Machines:
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         self.boot.stop()
 
-    def shell(self, guest, command, seconds=60, on_line=None):
+    def shell(
+        self, guest: int, command: str, seconds: float = 60, on_line: qemu.OnLine | None = None
+    ) -> None:
         """Run a shell command in one guest; fails if that does."""
         lines = []
 
-        def keep(line):
+        def keep(line: str) -> str | None:
             answer = on_line(line) if on_line else None
             lines.append(line)
             return answer
@@ -116,19 +119,19 @@ class Machines:
         if status:
             raise MeasureError(f"guest {guest}: {command}\n" + "\n".join(lines))
 
-    def measure(self, command, seconds=60):
+    def measure(self, command: str, seconds: float = 60) -> dict[str, float]:
         """Run one of our programs in all guests at once; what it printed."""
         requests = verbs.Verbs(self.guests, self.boot.devices, [0] * len(self.guests), seconds)
         values, errors = {}, []
 
-        def on_line(index, line):
+        def on_line(index: int, line: str) -> str | None:
             if line.startswith("@rig "):
                 return requests.answer(index, line[len("@rig ") :])
             if line.startswith("{"):
                 values.update(json.loads(line))
             return None
 
-        def work(index):
+        def work(index: int) -> None:
             try:
                 self.shell(
                     index,
@@ -154,7 +157,7 @@ class Machines:
 
 
 @contextlib.contextmanager
-def running(setup, **words):
+def running(setup: boot.Setup, **words: str) -> typing.Iterator[Machines]:
     machines = Machines(setup, **words)
     try:
         yield machines

@@ -8,6 +8,7 @@ the host and 0. load.c says what they do; guests 0 and 1 send each other files a
 well. Prints TAP and a table of figures, which are kept as build/figures/soak.md too.
 """
 
+import builtins
 import mmap
 import pathlib
 import statistics
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "rig"))
@@ -35,21 +37,26 @@ HOST = 3
 VICTIM = 2
 PAIRS = ((0, 1), (1, VICTIM), (VICTIM, HOST), (HOST, 0))  # side 0, side 1
 PART_SIZE = 2 << 20
-FIGURES = struct.Struct("<II8Q128s")  # struct figures of load.c
-NAMES = (
-    "id",
-    "starts",
-    "messages",
-    "bytes",
-    "sessions",
-    "handovers",
-    "late",
-    "lost",
-    "stores",
-    "wrong",
-    "complaint",
-)
-SHOWN = NAMES[1:-1]
+
+
+class Figures(typing.NamedTuple):
+    """What one end has done: struct figures of load.c."""
+
+    id: int
+    starts: int
+    messages: int
+    bytes: int
+    sessions: int
+    handovers: int
+    late: int
+    lost: int
+    stores: int
+    wrong: int
+    complaint: builtins.bytes
+
+
+LAYOUT = struct.Struct("<II8Q128s")
+SHOWN = Figures._fields[1:-1]
 TOPOLOGY = dict(topology.DEFAULTS, guests="3", size="16M", vectors="8", mem="192", smp="1")
 SAMPLE_SECONDS = 2
 SLAB_KB = 2048  # more than these, and it is not the same any more
@@ -76,24 +83,24 @@ SAMPLE = (
 BESIDE = {0: SEND, 1: RECEIVE}
 
 
-def sleep_until(moment):
+def sleep_until(moment: float) -> None:
     time.sleep(max(moment - time.monotonic(), 0))
 
 
 class Guest:
     """What one guest does, and what it says meanwhile."""
 
-    def __init__(self, machines, index):
+    def __init__(self, machines: boot.Boot, index: int) -> None:
         self.guest = machines.guests[index]
         self.index = index
         self.files = 0
-        self.memory = []  # (available, slab) in kB
-        self.failures = []
+        self.memory: list[tuple[int, ...]] = []  # (available, slab) in kB
+        self.failures: list[str] = []
         self.corrupted = 0
         self.said = ""  # last, apart from that
-        self.thread = None
+        self.thread: threading.Thread  # from start() on
 
-    def script(self):
+    def script(self) -> str:
         loads = [
             f'load /dev/ivshmem0 {part} {pair.index(self.index)} & jobs="$jobs $!"; '
             for part, pair in enumerate(PAIRS)
@@ -109,17 +116,17 @@ class Guest:
             "for job in $jobs; do wait $job || echo @failed: load ended with $?; done"
         )
 
-    def start(self):
+    def start(self) -> None:
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
-    def _run(self):
+    def _run(self) -> None:
         try:
             self.guest.run(self.script(), float("inf"), self._take)
         except qemu.GuestError as error:
             self.failures.append(str(error))
 
-    def _take(self, line):
+    def _take(self, line: str) -> None:
         word, *rest = line.split() or [""]
         if word == "@file":
             self.files += 1
@@ -132,7 +139,7 @@ class Guest:
         else:
             self.said = line
 
-    def growth(self, column):
+    def growth(self, column: int) -> float:
         """How much more there is in the end than when all had settled, in kB."""
         values = [sample[column] for sample in self.memory] or [0]
         quarter = max(len(values) // 4, 1)
@@ -142,7 +149,7 @@ class Guest:
 
 
 class Soak:
-    def __init__(self, machines, writer):
+    def __init__(self, machines: boot.Boot, writer: tap.Sink) -> None:
         self.machines = machines
         self.writer = writer
         self.guests = [Guest(machines, index) for index in range(3)]
@@ -166,29 +173,30 @@ class Soak:
         self.begin = time.monotonic()
         self.kills = 0
         self.deaths = 0  # of QEMU by itself
+        assert machines.devices.server
         self.processes = {
             "the server": machines.devices.server.pid,
             "a program on the host": self.loads[0].pid,
         }
-        self.looks = {name: [] for name in self.processes}
-        self.logs = []  # what the kernels complained of
+        self.looks: dict[str, list[tuple[int, int]]] = {name: [] for name in self.processes}
+        self.logs: list[str] = []  # what the kernels complained of
 
-    def figures(self, part, side):
-        offset = (part + 1) * PART_SIZE + side * FIGURES.size
-        return dict(zip(NAMES, FIGURES.unpack_from(self.region, offset)))
+    def figures(self, part: int, side: int) -> Figures:
+        offset = (part + 1) * PART_SIZE + side * LAYOUT.size
+        return Figures(*LAYOUT.unpack_from(self.region, offset))
 
-    def all_figures(self):
+    def all_figures(self) -> dict[tuple[int, int], Figures]:
         """{(part, side): figures}"""
         return {
             (part, side): self.figures(part, side) for part in range(len(PAIRS)) for side in (0, 1)
         }
 
-    def check(self, passed, name, *details):
+    def check(self, passed: object, name: str, *details: str) -> None:
         self.writer.point("three guests", tap.Point(bool(passed), name, None, list(details)))
 
-    def wait_for_progress(self):
+    def wait_for_progress(self) -> bool:
         """Until each end has moved on in everything it does: none hangs."""
-        deadline = 0
+        deadline = 0.0
         while not deadline or time.monotonic() < deadline:
             if not deadline or self.revive():
                 before = self.all_figures()
@@ -198,7 +206,7 @@ class Soak:
                 end
                 for end in now
                 for name in ("messages", "handovers", "stores")
-                if now[end][name] == before[end][name]
+                if getattr(now[end], name) == getattr(before[end], name)
             ]
             if not behind:
                 self.look_at_host()
@@ -207,7 +215,7 @@ class Soak:
         print(f"# no progress at (part, side) {sorted(set(behind))}", flush=True)
         return False
 
-    def look_at_host(self):
+    def look_at_host(self) -> None:
         """Descriptors and kB of processes, when all are there."""
         for name, pid in self.processes.items():
             process = pathlib.Path("/proc") / str(pid)
@@ -219,24 +227,24 @@ class Soak:
                 )
             )
 
-    def judge_log(self, index):
+    def judge_log(self, index: int) -> None:
         lines = klog.between(self.machines.guests[index].console, 0, None)
         self.logs += klog.reports(lines)
 
-    def boot_again(self, guest):
+    def boot_again(self, guest: Guest) -> None:
         """It goes, in the middle of everything, and comes again."""
         self.judge_log(guest.index)
         guest.guest.kill()
         guest.thread.join()
         guest.failures.clear()
         guest.memory.clear()
-        boot.again(self.machines.restart, guest.index)
+        boot.again(lambda: self.machines.restart(guest.index))
         guest.start()
 
-    def revive(self):
+    def revive(self) -> bool:
         """Boot what is not there any more though nobody killed it. QEMU 7.2 corrupts
         its memory now and then when other peers come and go. Was there any?"""
-        dead = [guest for guest in self.guests if guest.guest.process.poll() is not None]
+        dead = [guest for guest in self.guests if guest.guest.has_ended()]
         for guest in dead:
             print(
                 f"# guest {guest.index}: QEMU died by itself:",
@@ -247,7 +255,7 @@ class Soak:
             self.boot_again(guest)
         return bool(dead)
 
-    def run(self, seconds, interval):
+    def run(self, seconds: float, interval: float) -> None:
         for guest in self.guests:
             guest.start()
         alive = self.wait_for_progress()
@@ -265,7 +273,7 @@ class Soak:
         )
         self.region[0] = 1
 
-    def finish(self):
+    def finish(self) -> None:
         """All exit on request."""
         for guest in self.guests:
             guest.thread.join(qemu.patience(SECONDS))
@@ -282,19 +290,19 @@ class Soak:
         if not ended:
             return
         for index, guest in enumerate(self.guests):
-            output = []
+            output: list[str] = []
             status = guest.guest.run("rmmod ivshmem", SECONDS, output.append)
             self.check(not status, f"guest {index}: nothing holds the driver", *output)
             self.judge_log(index)
         self.check(not self.logs, "no kernel complains", *self.logs)
 
-    def judge(self):
+    def judge(self) -> None:
         figures = self.all_figures()
-        total = {name: sum(end[name] for end in figures.values()) for name in SHOWN}
+        total = {name: sum(getattr(end, name) for end in figures.values()) for name in SHOWN}
         complaints = [
-            f"part {part}, side {side}: " + end["complaint"].rstrip(b"\0").decode(errors="replace")
+            f"part {part}, side {side}: " + end.complaint.rstrip(b"\0").decode(errors="replace")
             for (part, side), end in figures.items()
-            if end["wrong"]
+            if end.wrong
         ]
         self.check(
             total["messages"] and not total["wrong"],
@@ -315,7 +323,7 @@ class Soak:
         self.judge_memory()
         self.show(figures)
 
-    def judge_memory(self):
+    def judge_memory(self) -> None:
         for guest in self.guests[:VICTIM]:
             less, slab = -guest.growth(0), guest.growth(1)
             self.check(
@@ -330,14 +338,21 @@ class Soak:
                 f"{name}: {before} and {after} descriptors, " f"{kb} and {last_kb} kB",
             )
 
-    def show(self, figures):
-        rows = [("", *SHOWN)]
-        for (part, side), end in figures.items():
-            own, other = (
-                f"guest {who}" if who != HOST else "host"
-                for who in (PAIRS[part][side], PAIRS[part][1 - side])
-            )
-            rows.append((f"{own} with {other}", *(str(end[name]) for name in SHOWN)))
+    @staticmethod
+    def name(part: int, side: int) -> str:
+        """Who is at one end, and at the other."""
+        own, other = (
+            f"guest {who}" if who != HOST else "host"
+            for who in (PAIRS[part][side], PAIRS[part][1 - side])
+        )
+        return f"{own} with {other}"
+
+    def show(self, figures: dict[tuple[int, int], Figures]) -> None:
+        ends = [
+            {"end": self.name(part, side), **{name: getattr(end, name) for name in SHOWN}}
+            for (part, side), end in figures.items()
+        ]
+        rows = [("", *SHOWN), *(tuple(map(str, end.values())) for end in ends)]
         record.write(
             "soak",
             {
@@ -345,9 +360,7 @@ class Soak:
                 "kills": self.kills,
                 "deaths of QEMU": self.deaths,
                 "files": self.guests[1].files,
-                "ends": [
-                    {"end": row[0], **dict(zip(SHOWN, map(int, row[1:])))} for row in rows[1:]
-                ],
+                "ends": ends,
             },
             record.table(rows[0], rows[1:]),
         )
@@ -360,7 +373,7 @@ class Soak:
             )
 
 
-def soak(writer):
+def soak(writer: tap.Sink) -> None:
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server", "build/soak/load"])
     setup = boot.Setup(
@@ -390,7 +403,7 @@ def soak(writer):
         setup.close()
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, (*settings.MACHINE, "SECONDS", "KILL_SECONDS"))
     writer = tap.Writer()
     begin = time.monotonic()
