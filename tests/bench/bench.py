@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+import typing
 
 import figures
 import machines
@@ -25,20 +26,29 @@ import kernels
 import qemu
 import record
 
+# {label: {what a command printed: values}}
+Samples = dict[str, dict[str, list[float]]]
 REPETITIONS = 7
-MAPPING_REPETITIONS = 5         # they take long
-CROWD_REPETITIONS = 3           # so do these
+MAPPING_REPETITIONS = 5  # they take long
+CROWD_REPETITIONS = 3  # so do these
 KERNEL, OLD_KERNEL = "6.12", "6.1"
-ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError,
-          machines.MeasureError, qemu.GuestError)
+ERRORS = (
+    archive.ArchiveError,
+    build.BuildError,
+    devices.DeviceError,
+    machines.MeasureError,
+    qemu.GuestError,
+)
 MODULES = "vfio-pci,vfio_iommu_type1"
 NET_MODULES = "virtio_pci,virtio_net,virtio_console"
 
 
-def interleaved(guests, plan, repetitions=REPETITIONS):
+def interleaved(
+    guests: machines.Machines, plan: dict[str, str], repetitions: int = REPETITIONS
+) -> Samples:
     """Run all commands of a plan {label: command} in turn, again and again. Gives
     {label: {what the command printed: values}}."""
-    samples = {label: collections.defaultdict(list) for label in plan}
+    samples: Samples = {label: collections.defaultdict(list) for label in plan}
     for _ in range(repetitions):
         for label, command in plan.items():
             for key, value in guests.measure(command).items():
@@ -46,13 +56,15 @@ def interleaved(guests, plan, repetitions=REPETITIONS):
     return samples
 
 
-def best(samples, labels, key, pick=min):
+def best(
+    samples: Samples, labels: typing.Iterable[str], key: str, pick: typing.Callable[..., str] = min
+) -> tuple[str, list[float]]:
     """Of some labels the one with the best median, and its values."""
     label = pick(labels, key=lambda label: statistics.median(samples[label][key]))
     return label, samples[label][key]
 
 
-def say(text):
+def say(text: str) -> None:
     print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
@@ -81,53 +93,89 @@ ADAPTIVE = {
 IDLE = {POLLING: "poll", CHANNEL: "channel", "ivshmem, WAIT that spins": "wait"}
 
 
-def command(program, way, *numbers):
+def command(program: str, way: str, *numbers: int) -> str:
     """A way may have an argument, which comes last."""
     name, *argument = way.split()
     return " ".join([program, name, *map(str, numbers), *argument])
 
 
-def net_ways(nets, protocol):
-    return {f"virtio-net {net}, {protocol.upper()}":
-            f"{protocol} 10.0.{machines.NETS.index(net)}.2" for net in nets}
+def net_ways(nets: typing.Sequence[str], protocol: str) -> dict[str, str]:
+    return {
+        f"virtio-net {net}, {protocol.upper()}": f"{protocol} 10.0.{machines.NETS.index(net)}.2"
+        for net in nets
+    }
 
 
-def doorbells(guests, found, nets):
+def doorbells(
+    guests: machines.Machines, found: figures.Figures, nets: typing.Sequence[str]
+) -> None:
     say("round trips, blocking")
     tcp = net_ways(nets, "tcp")
     ways = {**BLOCKING, **tcp, **net_ways(nets, "udp"), "virtio-serial": "serial"}
-    samples = interleaved(guests, {label: command("doorbell", way, 2000, 1)
-                                   for label, way in ways.items()})
+    samples = interleaved(
+        guests, {label: command("doorbell", way, 2000, 1) for label, way in ways.items()}
+    )
     for label in ways:
-        found.add(f"round trip, p50, {label}", "µs", samples[label]["p50"],
-                  (VFIO, samples[VFIO]["p50"]), "<= 0.95" if label == OURS else None)
-    found.add(f"round trip against best TCP, {OURS}", "µs",
-              samples[OURS]["p50"], best(samples, tcp, "p50"), "<= 0.3")
+        found.add(
+            f"round trip, p50, {label}",
+            "µs",
+            samples[label]["p50"],
+            (VFIO, samples[VFIO]["p50"]),
+            "<= 0.95" if label == OURS else None,
+        )
+    found.add(
+        f"round trip against best TCP, {OURS}",
+        "µs",
+        samples[OURS]["p50"],
+        best(samples, tcp, "p50"),
+        "<= 0.3",
+    )
     for label in ways:
-        found.add(f"round trip, p99, {label}", "µs", samples[label]["p99"],
-                  (VFIO, samples[VFIO]["p99"]), "<= 1.0" if label == OURS else None)
+        found.add(
+            f"round trip, p99, {label}",
+            "µs",
+            samples[label]["p99"],
+            (VFIO, samples[VFIO]["p99"]),
+            "<= 1.0" if label == OURS else None,
+        )
     for label in ways:
-        found.add(f"processor time per round trip, {label}", "µs", samples[label]["cpu"],
-                  (VFIO, samples[VFIO]["cpu"]))
+        found.add(
+            f"processor time per round trip, {label}",
+            "µs",
+            samples[label]["cpu"],
+            (VFIO, samples[VFIO]["cpu"]),
+        )
 
 
-def spinning(guests, found):
+def spinning(guests: machines.Machines, found: figures.Figures) -> None:
     say("round trips, spinning")
-    samples = interleaved(guests, {label: command("doorbell", way, 100000, 100)
-                                   for label, way in ADAPTIVE.items()})
+    samples = interleaved(
+        guests, {label: command("doorbell", way, 100000, 100) for label, way in ADAPTIVE.items()}
+    )
     for label in ADAPTIVE:
-        found.add(f"round trip, p50, {label}", "µs", samples[label]["p50"],
-                  (POLLING, samples[POLLING]["p50"]),
-                  "<= 1.5" if label == LOOKING else None)
+        found.add(
+            f"round trip, p50, {label}",
+            "µs",
+            samples[label]["p50"],
+            (POLLING, samples[POLLING]["p50"]),
+            "<= 1.5" if label == LOOKING else None,
+        )
     for label in ADAPTIVE:
-        found.add(f"processor time per round trip, {label}", "µs", samples[label]["cpu"],
-                  (POLLING, samples[POLLING]["cpu"]))
-    samples = interleaved(guests, {label: command("idle", way)
-                                   for label, way in IDLE.items()})
+        found.add(
+            f"processor time per round trip, {label}",
+            "µs",
+            samples[label]["cpu"],
+            (POLLING, samples[POLLING]["cpu"]),
+        )
+    samples = interleaved(guests, {label: command("idle", way) for label, way in IDLE.items()})
     for label in IDLE:
-        found.add(f"processor time in a second of waiting, {label}", "µs",
-                  samples[label]["cpu"], (POLLING, samples[POLLING]["cpu"]),
-                  None if label == POLLING else "<= 0.001")
+        found.add(
+            f"processor time in a second of waiting, {label}",
+            "µs",
+            samples[label]["cpu"],
+            (POLLING, samples[POLLING]["cpu"]),
+            None if label == POLLING else "<= 0.001",
+        )
 
 
 # Streams.
@@ -135,38 +183,66 @@ def spinning(guests, found):
 SIZES = (64, 1 << 10, 4 << 10, 64 << 10, 1 << 20)
 FLOOR = "polling ring by hand"
 COPYING, ZERO_COPY = "channel, copying", "channel, in place"
-STREAMS = {FLOOR: "floor", COPYING: "channel", "channel, 16 at a time": "channel-batch",
-           ZERO_COPY: "channel-zero", "memcpy in one guest": "memcpy"}
+STREAMS = {
+    FLOOR: "floor",
+    COPYING: "channel",
+    "channel, 16 at a time": "channel-batch",
+    ZERO_COPY: "channel-zero",
+    "memcpy in one guest": "memcpy",
+}
 STREAM_MS = 500
 
 
-def stream_rows(found, size, samples):
+def stream_rows(found: figures.Figures, size: int, samples: Samples) -> None:
     floor = "0.7" if size < 1024 else "0.9"
     for label, values in samples.items():
-        found.add(f"stream, {size} B, {label}", "MB/s", values["mbps"],
-                  (FLOOR, samples[FLOOR]["mbps"]),
-                  f">= {floor}" if label in (COPYING, ZERO_COPY) else None)
+        found.add(
+            f"stream, {size} B, {label}",
+            "MB/s",
+            values["mbps"],
+            (FLOOR, samples[FLOOR]["mbps"]),
+            f">= {floor}" if label in (COPYING, ZERO_COPY) else None,
+        )
     for label, values in samples.items():
-        found.add(f"messages, {size} B, {label}", "1/s", values["rate"],
-                  (FLOOR, samples[FLOOR]["rate"]))
+        found.add(
+            f"messages, {size} B, {label}", "1/s", values["rate"], (FLOOR, samples[FLOOR]["rate"])
+        )
     for label, values in samples.items():
         if "rings0" in values:
-            found.add(f"doorbells per message, {size} B, {label}", "", [
-                (zero + one) / messages for zero, one, messages in
-                zip(values["rings0"], values["rings1"], values["messages"])],
-                ("one for each", [1]), "<= 0.02")
+            found.add(
+                f"doorbells per message, {size} B, {label}",
+                "",
+                [
+                    (zero + one) / messages
+                    for zero, one, messages in zip(
+                        values["rings0"], values["rings1"], values["messages"]
+                    )
+                ],
+                ("one for each", [1]),
+                "<= 0.02",
+            )
 
 
-def streams(guests, found, nets):
+def streams(guests: machines.Machines, found: figures.Figures, nets: typing.Sequence[str]) -> None:
     tcp = net_ways(nets, "tcp")
     for size in SIZES:
         say(f"streams of {size} B")
-        samples = interleaved(guests, {label: command("stream", way, size, STREAM_MS)
-                                       for label, way in {**STREAMS, **tcp}.items()})
+        samples = interleaved(
+            guests,
+            {
+                label: command("stream", way, size, STREAM_MS)
+                for label, way in {**STREAMS, **tcp}.items()
+            },
+        )
         stream_rows(found, size, samples)
         if size == 64 << 10:
-            found.add(f"stream against best TCP, {size} B, {COPYING}", "MB/s",
-                      samples[COPYING]["mbps"], best(samples, tcp, "mbps", max), ">= 4")
+            found.add(
+                f"stream against best TCP, {size} B, {COPYING}",
+                "MB/s",
+                samples[COPYING]["mbps"],
+                best(samples, tcp, "mbps", max),
+                ">= 4",
+            )
 
 
 # Mapping.
@@ -180,116 +256,196 @@ MAPPINGS = {
     "sysfs resource2_wc": f"/sys/bus/pci/devices/{SYSFS_DEVICE}/resource2_wc",
     "vfio-pci": machines.OTHER,
 }
-MAPPING_FIGURES = {"mmap": "ms", "first": "ms", "second": "ms", "total": "ms",
-                   "random": "ns", "munmap": "ms", "tables": "kB", "faults": ""}
-MAPPING_NAMES = {"first": "first touch", "second": "second touch",
-                 "random": "random touch", "tables": "page tables"}
+MAPPING_FIGURES = {
+    "mmap": "ms",
+    "first": "ms",
+    "second": "ms",
+    "total": "ms",
+    "random": "ns",
+    "munmap": "ms",
+    "tables": "kB",
+    "faults": "",
+}
+MAPPING_NAMES = {
+    "first": "first touch",
+    "second": "second touch",
+    "random": "random touch",
+    "tables": "page tables",
+}
 
 
-def mapping_rows(found, line, policy, samples):
+def mapping_rows(found: figures.Figures, line: str, policy: str, samples: Samples) -> None:
     for values in samples.values():
         values["total"] = [a + b for a, b in zip(values["mmap"], values["first"])]
     for key, unit in MAPPING_FIGURES.items():
         for label, values in samples.items():
             target = "<= 1.0" if (key, label) == ("total", "ivshmem") else None
-            found.add(f"{MAPPING_NAMES.get(key, key)}, {line} {policy}, {label}", unit,
-                      values[key], (SYSFS, samples[SYSFS][key]), target)
+            found.add(
+                f"{MAPPING_NAMES.get(key, key)}, {line} {policy}, {label}",
+                unit,
+                values[key],
+                (SYSFS, samples[SYSFS][key]),
+                target,
+            )
 
 
-def mapping(setup, found):
-    with machines.running(setup, devices="plain,plain,plain", size="1G", mem="1024",
-                          modules=MODULES, qemu=machines.hardware(())) as guests:
-        guests.shell(0, f"cd /sys/bus/pci/devices/{SYSFS_DEVICE} && "
-                     f"echo {SYSFS_DEVICE} >driver/unbind && echo 1 >enable")
+def mapping(setup: boot.Setup, found: figures.Figures) -> None:
+    with machines.running(
+        setup,
+        devices="plain,plain,plain",
+        size="1G",
+        mem="1024",
+        modules=MODULES,
+        qemu=machines.hardware(()),
+    ) as guests:
+        guests.shell(
+            0,
+            f"cd /sys/bus/pci/devices/{SYSFS_DEVICE} && "
+            f"echo {SYSFS_DEVICE} >driver/unbind && echo 1 >enable",
+        )
         plan = {label: f"mapping {REGION} {what}" for label, what in MAPPINGS.items()}
-        interleaved(guests, plan, 1)    # so that the host has all memory in place
+        interleaved(guests, plan, 1)  # so that the host has all memory in place
         for policy in ("always", "madvise", "never"):
             say(f"mapping, {setup.kernel.line}, huge pages {policy}")
             guests.shell(0, f"echo {policy} >/sys/kernel/mm/transparent_hugepage/enabled")
-            mapping_rows(found, setup.kernel.line, policy, interleaved(guests, plan, MAPPING_REPETITIONS))
+            mapping_rows(
+                found, setup.kernel.line, policy, interleaved(guests, plan, MAPPING_REPETITIONS)
+            )
 
 
 # Instructions.
 
 COUNTED = {
-    "ring": {"ivshmem, RING": "ring-ioctl", "ivshmem, mapped doorbell": "ring-mapped",
-             "vfio-pci, mapped doorbell": "ring-vfio-mapped",
-             "vfio-pci, pwrite": "ring-vfio-pwrite"},
-    "go to sleep": {"ivshmem, WAIT": "sleep-wait", "ivshmem, WAIT that rings": "sleep-ring-wait",
-                    "ivshmem, eventfd": "sleep-eventfd", "vfio-pci, eventfd": "sleep-vfio"},
-    "wake up": {"ivshmem, WAIT": "wake-wait", "ivshmem, WAIT that rings": "wake-ring-wait",
-                "ivshmem, eventfd": "wake-eventfd", "vfio-pci, eventfd": "wake-vfio"},
+    "ring": {
+        "ivshmem, RING": "ring-ioctl",
+        "ivshmem, mapped doorbell": "ring-mapped",
+        "vfio-pci, mapped doorbell": "ring-vfio-mapped",
+        "vfio-pci, pwrite": "ring-vfio-pwrite",
+    },
+    "go to sleep": {
+        "ivshmem, WAIT": "sleep-wait",
+        "ivshmem, WAIT that rings": "sleep-ring-wait",
+        "ivshmem, eventfd": "sleep-eventfd",
+        "vfio-pci, eventfd": "sleep-vfio",
+    },
+    "wake up": {
+        "ivshmem, WAIT": "wake-wait",
+        "ivshmem, WAIT that rings": "wake-ring-wait",
+        "ivshmem, eventfd": "wake-eventfd",
+        "vfio-pci, eventfd": "wake-vfio",
+    },
 }
-COUNTED_ANCHORS = {"ring": "vfio-pci, pwrite", "go to sleep": "vfio-pci, eventfd",
-                   "wake up": "vfio-pci, eventfd"}
+COUNTED_ANCHORS = {
+    "ring": "vfio-pci, pwrite",
+    "go to sleep": "vfio-pci, eventfd",
+    "wake up": "vfio-pci, eventfd",
+}
 
 
-def instructions(setup, found):
+def instructions(setup: boot.Setup, found: figures.Figures) -> None:
     say("instructions")
     setup = copy.copy(setup)
-    setup.accel = "tcg"         # that counts them
-    with machines.running(setup, devices="doorbell,doorbell", modules=MODULES,
-                          turns="yes",
-                          qemu=machines.hardware(()) + " -icount shift=0,sleep=off") as guests:
-        samples = interleaved(guests, {"ours": "instructions ours",
-                                       "vfio": f"instructions vfio {machines.OTHER}"})
+    setup.accel = "tcg"  # that counts them
+    with machines.running(
+        setup,
+        devices="doorbell,doorbell",
+        modules=MODULES,
+        turns="yes",
+        qemu=machines.hardware(()) + " -icount shift=0,sleep=off",
+    ) as guests:
+        samples = interleaved(
+            guests, {"ours": "instructions ours", "vfio": f"instructions vfio {machines.OTHER}"}
+        )
     values = {**samples["ours"], **samples["vfio"]}
     for what, ways in COUNTED.items():
         anchor = COUNTED_ANCHORS[what]
         for label, key in ways.items():
-            found.add(f"instructions, {what}, {label}", "", values[key],
-                      (anchor, values[ways[anchor]]))
+            found.add(
+                f"instructions, {what}, {label}", "", values[key], (anchor, values[ways[anchor]])
+            )
 
 
 # One user with many listeners: handler of the interrupt, and doorbells of others.
 
-CROWDS = {"none": "none", "one waiter": "waiter", "one eventfd": "eventfd",
-          "256 waiters": "waiters", "1024 bindings of an eventfd with 1000 epolls": "bindings",
-          "10,000 epolls on a file": "epolls",
-          "16 files with O_ASYNC, a group of 1000": "sigio"}
+CROWDS = {
+    "none": "none",
+    "one waiter": "waiter",
+    "one eventfd": "eventfd",
+    "256 waiters": "waiters",
+    "1024 bindings of an eventfd with 1000 epolls": "bindings",
+    "10,000 epolls on a file": "epolls",
+    "16 files with O_ASYNC, a group of 1000": "sigio",
+}
 
 
-def crowds(setup, found):
+def crowds(setup: boot.Setup, found: figures.Figures) -> None:
     say("crowds of listeners")
-    with machines.running(setup, devices="doorbell,doorbell", modules=MODULES, smp="2",
-                          mem="1024", qemu=machines.hardware(())) as guests:
-        samples = interleaved(guests, {label: f"crowd {kind}" for label, kind in CROWDS.items()},
-                              CROWD_REPETITIONS)
+    with machines.running(
+        setup,
+        devices="doorbell,doorbell",
+        modules=MODULES,
+        smp="2",
+        mem="1024",
+        qemu=machines.hardware(()),
+    ) as guests:
+        samples = interleaved(
+            guests, {label: f"crowd {kind}" for label, kind in CROWDS.items()}, CROWD_REPETITIONS
+        )
     for label in CROWDS:
-        found.add(f"interrupt handler, p99, {label}", "µs", samples[label]["handler"],
-                  ("none", samples["none"]["handler"]))
+        found.add(
+            f"interrupt handler, p99, {label}",
+            "µs",
+            samples[label]["handler"],
+            ("none", samples["none"]["handler"]),
+        )
     for label in CROWDS:
-        found.add(f"doorbell of another user, p99, {label}", "µs", samples[label]["p99"],
-                  ("none", samples["none"]["p99"]), "<= 2.0")
+        found.add(
+            f"doorbell of another user, p99, {label}",
+            "µs",
+            samples[label]["p99"],
+            ("none", samples["none"]["p99"]),
+            "<= 2.0",
+        )
 
 
-def pair(setup, found):
+def pair(setup: boot.Setup, found: figures.Figures) -> None:
     """What takes two guests."""
-    nets = machines.NETS
+    nets: typing.Sequence[str] = machines.NETS
     if not machines.private_network():
         say("no tap: it takes root, and a kernel with tun and bridge")
         nets = nets[:-1]
-    with machines.running(setup, guests="2", devices="doorbell,doorbell", size="64M",
-                          mem="512", modules=f"{MODULES},{NET_MODULES}",
-                          qemu=machines.hardware(nets)) as guests:
+    with machines.running(
+        setup,
+        guests="2",
+        devices="doorbell,doorbell",
+        size="64M",
+        mem="512",
+        modules=f"{MODULES},{NET_MODULES}",
+        qemu=machines.hardware(nets),
+    ) as guests:
         for guest in (0, 1):
             for index in range(len(nets)):
-                guests.shell(guest, f"ip addr add 10.0.{index}.{1 + guest}/24 dev eth{index} && "
-                             f"ip link set eth{index} up")
+                guests.shell(
+                    guest,
+                    f"ip addr add 10.0.{index}.{1 + guest}/24 dev eth{index} && "
+                    f"ip link set eth{index} up",
+                )
         doorbells(guests, found, nets)
         spinning(guests, found)
         streams(guests, found, nets)
 
 
-def main():
+def main() -> int:
     begin = time.monotonic()
     found = figures.Figures()
     setups = []
     try:
-        build.targets(["build/ivshmem-server",
-                       *(f"build/bench/bin/{name}" for name in machines.PROGRAMS)])
-        programs = {f"bench/{name}": build.BUILD / "bench" / "bin" / name
-                    for name in machines.PROGRAMS}
+        build.targets(
+            ["build/ivshmem-server", *(f"build/bench/bin/{name}" for name in machines.PROGRAMS)]
+        )
+        programs = {
+            f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
+        }
         for line in (KERNEL, OLD_KERNEL):
             kernel = kernels.find(line)
             setups.append(boot.Setup(kernel, build.module(kernel), programs))

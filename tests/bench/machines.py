@@ -7,13 +7,14 @@ import ctypes
 import json
 import subprocess
 import threading
+import typing
 
 import boot
 import qemu
 import topology as topo
 import verbs
 
-OTHER = "0000:00:11.0"          # the second device, which vfio-pci gets
+OTHER = "0000:00:11.0"  # the second device, which vfio-pci gets
 PROGRAMS = ("crowd", "doorbell", "idle", "instructions", "mapping", "stream")
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
 APPEND = "intel_iommu=on "
@@ -25,27 +26,32 @@ NET_ARGUMENTS = (
     "stream,id=net0,addr.type=unix,addr.path={directory}/net,server={server}",
     "dgram,id=net1,local.type=unix,local.path={directory}/net{guest},"
     "remote.type=unix,remote.path={directory}/net{other}",
-    "tap,id=net2,ifname=bench{guest},script=no,downscript=no")
+    "tap,id=net2,ifname=bench{guest},script=no,downscript=no",
+)
 
 
 class MeasureError(Exception):
     """A program of the bench did not get to its figures."""
 
 
-def private_network():
+def private_network() -> bool:
     """Leave the host's network for an empty one that goes with us, and connect two
     taps in it. Whether that worked: it takes root and the kernel's help."""
-    if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):   # CLONE_NEWNET
+    if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):  # CLONE_NEWNET
         return False
     commands = ["ip link add bridge type bridge", "ip link set bridge up"]
     for guest in (0, 1):
-        commands += [f"ip tuntap add bench{guest} mode tap vnet_hdr",
-                     f"ip link set bench{guest} master bridge up"]
-    return not any(subprocess.run(command.split(), stderr=subprocess.DEVNULL).returncode
-                   for command in commands)
+        commands += [
+            f"ip tuntap add bench{guest} mode tap vnet_hdr",
+            f"ip link set bench{guest} master bridge up",
+        ]
+    return not any(
+        subprocess.run(command.split(), stderr=subprocess.DEVNULL).returncode
+        for command in commands
+    )
 
 
-def hardware(nets):
+def hardware(nets: typing.Sequence[str]) -> str:
     """QEMU's arguments for the alternatives: an IOMMU for vfio-pci, networks and
     a serial line between the guests."""
     arguments = ["-device intel-iommu,intremap=on"]
@@ -53,43 +59,55 @@ def hardware(nets):
         if NETS[index] in nets:
             arguments.append(
                 f"-netdev {net} -device virtio-net-pci,netdev=net{index},"
-                f"mac=52:54:00:00:0{index}:0{{guest}},addr={8 + index:#x}")
+                f"mac=52:54:00:00:0{index}:0{{guest}},addr={8 + index:#x}"
+            )
     if nets:
         arguments.append(
             "-chardev socket,id=line,path={directory}/line,{listen} "
             "-device virtio-serial-pci,addr=7 "
-            "-device virtserialport,chardev=line")
+            "-device virtserialport,chardev=line"
+        )
     return " ".join(arguments)
 
 
 class Machines:
     """One or two guests, up, with the second device given to vfio-pci."""
 
-    def __init__(self, setup, **words):
-        words = {**topo.DEFAULTS, "smp": "1", "append": APPEND,
-                 "machine": MACHINE[setup.accel], **words}
+    def __init__(self, setup: boot.Setup, **words: str) -> None:
+        words = {
+            **topo.DEFAULTS,
+            "smp": "1",
+            "append": APPEND,
+            "machine": MACHINE[setup.accel],
+            **words,
+        }
         self.boot = boot.start(setup, topo.Topology(**words), [])
         self.guests = self.boot.guests
         self.count = 0
         try:
             for guest in range(len(self.guests)):
-                self.shell(guest, f"cd /sys/bus/pci/devices/{OTHER} && "
-                           "echo vfio-pci >driver_override && "
-                           f"echo {OTHER} >driver/unbind && "
-                           f"echo {OTHER} >/sys/bus/pci/drivers_probe && "
-                           "test $(basename $(readlink driver)) = vfio-pci")
+                self.shell(
+                    guest,
+                    f"cd /sys/bus/pci/devices/{OTHER} && "
+                    "echo vfio-pci >driver_override && "
+                    f"echo {OTHER} >driver/unbind && "
+                    f"echo {OTHER} >/sys/bus/pci/drivers_probe && "
+                    "test $(basename $(readlink driver)) = vfio-pci",
+                )
         except BaseException:
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         self.boot.stop()
 
-    def shell(self, guest, command, seconds=60, on_line=None):
+    def shell(
+        self, guest: int, command: str, seconds: float = 60, on_line: qemu.OnLine | None = None
+    ) -> None:
         """Run a shell command in one guest; fails if that does."""
         lines = []
 
-        def keep(line):
+        def keep(line: str) -> str | None:
             answer = on_line(line) if on_line else None
             lines.append(line)
             return answer
@@ -101,30 +119,34 @@ class Machines:
         if status:
             raise MeasureError(f"guest {guest}: {command}\n" + "\n".join(lines))
 
-    def measure(self, command, seconds=60):
+    def measure(self, command: str, seconds: float = 60) -> dict[str, float]:
         """Run one of our programs in all guests at once; what it printed."""
-        requests = verbs.Verbs(self.guests, self.boot.devices, [0] * len(self.guests),
-                               seconds)
+        requests = verbs.Verbs(self.guests, self.boot.devices, [0] * len(self.guests), seconds)
         values, errors = {}, []
 
-        def on_line(index, line):
+        def on_line(index: int, line: str) -> str | None:
             if line.startswith("@rig "):
-                return requests.answer(index, line[len("@rig "):])
+                return requests.answer(index, line[len("@rig ") :])
             if line.startswith("{"):
                 values.update(json.loads(line))
             return None
 
-        def work(index):
+        def work(index: int) -> None:
             try:
-                self.shell(index, f"export RIG_GUEST={index}; exec /bench/{command}",
-                           seconds, lambda line: on_line(index, line))
+                self.shell(
+                    index,
+                    f"export RIG_GUEST={index}; exec /bench/{command}",
+                    seconds,
+                    lambda line: on_line(index, line),
+                )
             except MeasureError as error:
                 errors.append(error)
             finally:
                 requests.leave()
 
-        threads = [threading.Thread(target=work, args=(index,))
-                   for index in range(len(self.guests))]
+        threads = [
+            threading.Thread(target=work, args=(index,)) for index in range(len(self.guests))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -135,7 +157,7 @@ class Machines:
 
 
 @contextlib.contextmanager
-def running(setup, **words):
+def running(setup: boot.Setup, **words: str) -> typing.Iterator[Machines]:
     machines = Machines(setup, **words)
     try:
         yield machines

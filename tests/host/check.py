@@ -20,7 +20,7 @@ MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 
 sys.path.insert(0, str(HERE.parent / "rig"))
-import run  # noqa: E402
+import selection  # noqa: E402
 import settings  # noqa: E402
 import tap  # noqa: E402
 
@@ -62,18 +62,15 @@ def run_test(name, words, writer):
         # Its children as well: they hold the pipe that is read here.
         timer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
-        for line in process.stdout:
-            writer.take(name, reader, line.rstrip("\n"))
-        status = process.wait()
+        writer.follow(name, reader, process)
         timer.cancel()
-    writer.judge(name, reader, status)
 
 
 def main():
     """Run the chosen tests; the exit status is the verdict."""
     settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()
-    for path in run.host_tests():
+    for path in selection.host_tests():
         run_test(path.stem.removeprefix("test_"), command(path), writer)
     return writer.finish()
 

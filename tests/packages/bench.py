@@ -8,6 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
+import typing
 
 import archive
 import built_packages
@@ -15,41 +16,59 @@ import debian_roots
 import record
 
 ROUNDS = 5
+
+
+class Time(typing.NamedTuple):
+    waited: float  # seconds of the user
+    used: float  # seconds of processors
+
+
+class Row(typing.NamedTuple):
+    """What modules take, or the ratio of two."""
+
+    name: str
+    waited: float
+    used: float
+
+
 HEADINGS = ("module", "seconds", "processor seconds")
 RELEASES = ("bookworm", "trixie")
 PACKAGES = ["linux-headers-amd64", "v4l2loopback-dkms"]
 
 
-def measure(tree, kernel, module):
-    """One build: seconds as the user waits, seconds of processor time."""
+def measure(tree: debian_roots.Tree, kernel: str, module: str) -> Time:
+    """One build."""
     tree.must(f"dkms unbuild {module} -k {kernel} || :")
     start = time.monotonic()
     output = tree.must(f"dkms build {module} -k {kernel} && times")
     waited = time.monotonic() - start
     # The shell's last line is about what it started: user and system time.
     used = re.findall(r"(\d+)m([\d.]+)s", output.splitlines()[-1])
-    return waited, sum(60 * int(minutes) + float(seconds) for minutes, seconds in used)
+    return Time(waited, sum(60 * int(minutes) + float(seconds) for minutes, seconds in used))
 
 
-def compare(tree):
-    """For each module and their ratio: a name, the time and the processor time."""
+def compare(tree: debian_roots.Tree) -> list[Row]:
+    """A row for each module, and one for their ratio."""
     kernel = tree.must("ls -d /lib/modules/*/build").split("/")[3]
     tree.must("dpkg -i /ours/*.deb")
     modules = sorted(set(re.findall(r"^(\w+/[^,:]*)[,:]", tree.must("dkms status"), re.M)))
-    results = {module: [] for module in modules}
+    results: dict[str, list[Time]] = {module: [] for module in modules}
     for _ in range(ROUNDS):
         for module in modules:
             results[module].append(measure(tree, kernel, module))
-    rows = [
-        (f"{module} for {kernel}", *map(statistics.median, zip(*results[module])))
+    ours, other = (
+        Row(
+            f"{module} for {kernel}",
+            statistics.median(each.waited for each in results[module]),
+            statistics.median(each.used for each in results[module]),
+        )
         for module in modules
-    ]
-    (_, *ours), (_, *other) = rows
-    return [*rows, ("ratio", *(one / two for one, two in zip(ours, other)))]
+    )
+    return [ours, other, Row("ratio", ours.waited / other.waited, ours.used / other.used)]
 
 
-def main():
-    rows = []
+def main() -> None:
+    rows: list[Row] = []
     try:
         packages = built_packages.make("deb", built_packages.version())
         with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:

@@ -18,23 +18,25 @@ STAMP = "Mon, 23 Nov 2026 12:00:00 +0000"
 STAR = "* Mon Nov 23 2026 ivshmem maintainers <maintainers@ivshmem.example>"
 
 
-def version():
+def version() -> str:
     """The version of this tree, from dkms.conf."""
     text = (build.TOP / "dkms.conf").read_text()
-    return re.search(r'^PACKAGE_VERSION="(.*)"', text, re.M).group(1)
+    found = re.search(r'^PACKAGE_VERSION="(.*)"', text, re.M)
+    assert found, "dkms.conf has no version"
+    return found[1]
 
 
-def next_version():
+def next_version() -> str:
     """The version after it."""
     head, _, last = version().rpartition(".")
     return f"{head}.{int(last) + 1}"
 
 
-def _edit(path, pattern, text):
+def _edit(path: pathlib.Path, pattern: str, text: str) -> None:
     path.write_text(re.sub(pattern, text, path.read_text(), count=1, flags=re.M))
 
 
-def _renumber(tree, number, release):
+def _renumber(tree: pathlib.Path, number: str, release: int) -> None:
     """Make a copy of the sources another version, or another release of it."""
     _edit(tree / "dkms.conf", r"^PACKAGE_VERSION=.*", f'PACKAGE_VERSION="{number}"')
     _edit(tree / "rpm/ivshmem.spec", r"^(Version: +).*", rf"\g<1>{number}")
@@ -53,12 +55,12 @@ def _renumber(tree, number, release):
         )
 
 
-def directory(kind, number, release=1, place=""):
+def directory(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.Path:
     """Where the packages of a kind ("deb" or "rpm") are, once they are made."""
     return WORK / place / f"{kind}-{number}-{release}" / "dist"
 
 
-def make(kind, number, release=1, place=""):
+def make(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.Path:
     """Build the packages of a kind; the directory they are in. A place is one for
     another build of the same, and "elsewhere" is unlike the others."""
     dist = directory(kind, number, release, place)

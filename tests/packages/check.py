@@ -16,6 +16,7 @@ import traceback
 import archive
 import build
 import built_packages
+import checked_system
 import chroots
 import debian
 import debian_roots
@@ -24,7 +25,7 @@ import files
 import qemu
 import qmp
 import rpms
-import run
+import selection
 import settings
 import tap
 import topology
@@ -39,8 +40,8 @@ ERRORS = (
 )
 TOPOLOGY = {**topology.DEFAULTS, "devices": "doorbell,plain", "names": "front,"}
 
-# The longest first. Each takes (directory, checks, devices).
-TESTS = {
+# The longest first.
+TESTS: dict[str, checked_system.Test] = {
     "debian-12": debian.life("bookworm", used=False),
     "debian-13": debian.life("trixie", used=True),
     "debian-11": debian.boots("bullseye"),
@@ -54,18 +55,7 @@ TESTS = {
 }
 
 
-class Checks:
-    """The points of one test."""
-
-    def __init__(self, name, writer):
-        self.name = name
-        self.writer = writer
-
-    def ok(self, what, passed, details=""):
-        self.writer.point(self.name, tap.Point(passed, what, None, details.splitlines()[-40:]))
-
-
-def hardware(directory):
+def hardware(directory: pathlib.Path) -> devices.Devices:
     """Devices for the guests of one test: what other guests do must not touch them."""
     own = directory / "devices"
     own.mkdir()
@@ -76,7 +66,7 @@ def hardware(directory):
     )
 
 
-def perform(name, writer, top, again=True):
+def perform(name: str, writer: tap.Sink, top: pathlib.Path, again: bool = True) -> None:
     """One test, in a directory of its own. QEMU 7.2 corrupts its own memory now and
     then: then all of it once more."""
     start = time.monotonic()
@@ -85,7 +75,7 @@ def perform(name, writer, top, again=True):
     own = None
     try:
         own = hardware(directory)
-        TESTS[name](directory, Checks(name, writer), own)
+        TESTS[name](directory, checked_system.Checks(name, writer), own)
     except ERRORS as error:
         if again and "QEMU was killed by signal" in str(error):
             print("# once more:", " ".join(str(error).split()), flush=True)
@@ -101,7 +91,7 @@ def perform(name, writer, top, again=True):
     print(f"# {name}: {time.monotonic() - start:.0f} s", flush=True)
 
 
-def perform_all(names, writer, top):
+def perform_all(names: list[str], writer: tap.Sink, top: pathlib.Path) -> None:
     for number in (built_packages.version(), built_packages.next_version()):
         built_packages.make("deb", number)
     build.targets(["build/ivshmem-server"])
@@ -110,14 +100,14 @@ def perform_all(names, writer, top):
             pool.submit(perform, name, writer, top)
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, ("TESTS", *settings.MACHINE))
     if os.geteuid():
         sys.exit("make check-packages makes whole systems: run it as root")
     writer = tap.Writer()
     top = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-packages-", dir="/var/tmp"))
     try:
-        perform_all([name for name in TESTS if run.selected(name)], writer, top)
+        perform_all([name for name in TESTS if selection.selected(name)], writer, top)
     except ERRORS as error:
         writer.fail("packages", str(error))
     finally:

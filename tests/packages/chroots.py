@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Debian packages in chroots: what goes wrong there, and must not go far."""
 
+import pathlib
+import typing
+
 import build
 import built_packages
 import debian_roots
+import devices
 import upgrades
-from checked_system import CheckedSystem
+from checked_system import CheckedSystem, Checks
 
 # A package manager that is at peace: nothing half installed or unconfigured.
 PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
@@ -21,7 +25,7 @@ BROKEN = (
 class Chroot(CheckedSystem):
     """A tree of the host's usual release with our packages and a repository."""
 
-    def __init__(self, directory, checks, release="bookworm"):
+    def __init__(self, directory: pathlib.Path, checks: Checks, release: str = "bookworm") -> None:
         lower = debian_roots.base(release, upgrades.KERNEL)
         store = upgrades.fetch(lower, directory / "fetch", release)
         self.tree = debian_roots.Tree(lower, directory / "tree")
@@ -34,12 +38,12 @@ class Chroot(CheckedSystem):
         )
         self.kernel = self.tree.must("ls /lib/modules").strip()
 
-    def says(self, name, output, *wanted):
+    def says(self, name: str, output: str, *wanted: str) -> None:
         """Check that users were told something."""
         text = " ".join(output.split())
         self.checks.ok(name, all(part in text for part in wanted), output)
 
-    def built(self, name, kernel, wanted=True):
+    def built(self, name: str, kernel: str, wanted: bool = True) -> None:
         """Check that DKMS has installed the module for a kernel."""
         self.holds(
             name,
@@ -47,11 +51,11 @@ class Chroot(CheckedSystem):
         )
 
 
-def deb_files():
+def deb_files() -> typing.Iterator[pathlib.Path]:
     return built_packages.directory("deb", built_packages.version()).glob("*.deb")
 
 
-def headers(directory, checks, _devices):
+def headers(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """Without headers all goes well, and one line says what to do; headers that
     come later bring the module."""
     chroot = Chroot(directory, checks)
@@ -73,13 +77,13 @@ def headers(directory, checks, _devices):
     chroot.holds("dpkg is at peace", PEACE)
 
 
-def failing_build(directory, checks, _devices):
+def failing_build(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """A compiler that does not work costs the module, and nothing else."""
     for release in ("bookworm", "trixie"):
         _failing_build(Chroot(directory / release, checks, release))
 
 
-def _failing_build(chroot):
+def _failing_build(chroot: Chroot) -> None:
     chroot.tree.must(
         "for gcc in /usr/bin/*-gnu-gcc-[0-9]*; do "
         "dpkg-divert --quiet --local --rename $gcc; "
@@ -121,7 +125,7 @@ def _failing_build(chroot):
     chroot.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
 
 
-def signing(directory, checks, _devices):
+def signing(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """DKMS signs the module with the key that the firmware may know."""
     chroot = Chroot(directory, checks)
     chroot.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
@@ -132,7 +136,7 @@ def signing(directory, checks, _devices):
     chroot.says("with the key of DKMS", chroot.holds("which has a certificate", key), signer)
 
 
-def autopkgtests(directory, checks, _devices):
+def autopkgtests(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """What debian/tests has, and what Debian runs for each DKMS package."""
     chroot = Chroot(directory, checks)
     chroot.tree.copy_in([build.TOP / "README.md"], "source")

@@ -2,6 +2,7 @@
 """A Debian machine's life with the driver, as its owner sees it: installed
 while the machine runs, kernel upgraded, rebooted, upgraded, purged."""
 
+import pathlib
 import shutil
 
 import archive
@@ -9,8 +10,9 @@ import built_packages
 import debian_roots
 import kernels
 import upgrades
+from devices import Devices
 from machine import Machine
-from checked_system import CheckedSystem
+from checked_system import CheckedSystem, Checks, Test
 
 OPTION = "/etc/modprobe.d/local.conf"
 GROUP_AND_MODE = "root:ivshmem 660"
@@ -20,7 +22,7 @@ SERVER = "/run/ivshmem-server/front/socket"
 OTHERS = f"grep -v -e ^{OPTION}$ -e ^/media -e ^/proc -e ^/sys"
 
 
-def packages_disk(directory, repository=None):
+def packages_disk(directory: pathlib.Path, repository: pathlib.Path | None = None) -> pathlib.Path:
     """A disk with our packages in two versions, and a repository."""
     tree = directory / "media"
     if repository:
@@ -35,12 +37,12 @@ def packages_disk(directory, repository=None):
 class Life(CheckedSystem):
     """The steps, each of which checks what it did."""
 
-    def __init__(self, machine, checks, version):
+    def __init__(self, machine: Machine, checks: Checks, version: str) -> None:
         super().__init__(checks, machine.run)
         self.machine = machine
         self.version = version
 
-    def settings(self):
+    def settings(self) -> None:
         """What the owner wants: an option, and two users."""
         self.machine.must(
             f"mkdir -p /etc/modprobe.d; echo 'options ivshmem cache=wc' > {OPTION};"
@@ -50,7 +52,7 @@ class Life(CheckedSystem):
             "> /etc/apt/sources.list && apt-get -q update"
         )
 
-    def install(self, number):
+    def install(self, number: str) -> str:
         """apt install ./*.deb, all but the development package."""
         self.version = number
         return self.holds(
@@ -59,7 +61,7 @@ class Life(CheckedSystem):
             "./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb",
         )
 
-    def present(self, when):
+    def present(self, when: str) -> None:
         """The node is there as it should be."""
         self.machine.run("udevadm settle")
         for index in (0, 1):
@@ -76,7 +78,7 @@ class Life(CheckedSystem):
             f"{when}: the option is in effect", "cat /sys/class/ivshmem/ivshmem0/cache", "wc"
         )
 
-    def built(self, when, count):
+    def built(self, when: str, count: int) -> None:
         """Every kernel has this version's module and no other, in DKMS's tree
         and where modules are loaded from."""
         self.equal(
@@ -97,7 +99,7 @@ class Life(CheckedSystem):
             self.version,
         )
 
-    def usable(self):
+    def usable(self) -> None:
         """By members of the group, and by them only."""
         self.holds(
             "list sees the devices",
@@ -121,11 +123,11 @@ class Life(CheckedSystem):
             "sudo usermod -aG ivshmem",
         )
 
-    def finds(self, name, doctor, text):
+    def finds(self, name: str, doctor: str, text: str) -> None:
         """The doctor finds something wrong, and says a text."""
         self.holds(name, f"! {doctor} >/tmp/told && cat /tmp/told && grep '{text}' /tmp/told")
 
-    def server(self):
+    def server(self) -> None:
         """The service, under a real systemd."""
         self.machine.must("echo 'OPTIONS=--memfd --size=1M' > /etc/ivshmem-server/front.conf")
         self.holds("the socket listens", "systemctl start ivshmem-server@front.socket")
@@ -143,13 +145,13 @@ class Life(CheckedSystem):
             "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front",
         )
 
-    def upgrade_kernel(self, count):
+    def upgrade_kernel(self, count: int) -> None:
         """Through apt; DKMS has to notice by itself."""
         self.machine.must("echo ivshmem >> /etc/initramfs-tools/modules && update-initramfs -u")
         self.holds("apt full-upgrade brings a kernel", "apt-get -q -y full-upgrade")
         self.built("kernel upgraded", count)
 
-    def reboot(self):
+    def reboot(self) -> None:
         """Into whatever kernel is the default now."""
         _, before = self.machine.run("uname -r")
         self.complaints()
@@ -158,11 +160,11 @@ class Life(CheckedSystem):
         _, after = self.machine.run("uname -r")
         self.checks.ok(f"the new kernel runs: {after}", before != after)
 
-    def complaints(self):
+    def complaints(self) -> None:
         found = self.machine.complaints()
         self.checks.ok("the kernel did not complain", not found, "\n".join(found))
 
-    def initramfs(self, when):
+    def initramfs(self, when: str) -> None:
         """Every initramfs that has the module has this version of it."""
         self.equal(
             f"{when}: what is in the initramfs",
@@ -172,14 +174,14 @@ class Life(CheckedSystem):
             self.version,
         )
 
-    def upgrade_idle(self):
+    def upgrade_idle(self) -> None:
         """Nobody uses the module: the new one takes over at once."""
         self.install(built_packages.next_version())
         self.equal(
             "upgraded: the new module runs", "cat /sys/module/ivshmem/version", self.version
         )
 
-    def upgrade_used(self):
+    def upgrade_used(self) -> None:
         """A program holds the device: it stays, and apt says what to do."""
         old = self.version
         self.machine.must("setsid sleep 9999 </dev/ivshmem0 >/dev/null 2>&1 & echo $! >/tmp/pid")
@@ -199,13 +201,13 @@ class Life(CheckedSystem):
             "upgraded: the new module runs", "cat /sys/module/ivshmem/version", self.version
         )
 
-    def purge(self):
+    def purge(self) -> None:
         """Nothing of ours is left; the group is."""
         self.holds("apt purge", "apt-get -q -y purge ivshmem-dkms ivshmem-tools libivshmem0")
         self.gone()
         self.equal("purged: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
-    def gone(self):
+    def gone(self) -> None:
         self.equal(
             "purged: no file is left",
             f"find / -xdev -iname '*ivshmem*' | {OTHERS}; ls -d /dev/ivshmem* /run/ivshmem* "
@@ -224,11 +226,11 @@ class Life(CheckedSystem):
         )
 
 
-def boots(release):
+def boots(release: str) -> Test:
     """A test: installed in a chroot, the driver is there at the first boot of a
     release's own kernel."""
 
-    def test(directory, checks, devices):
+    def test(directory: pathlib.Path, checks: Checks, devices: Devices) -> None:
         source = archive.Archive(release, "amd64")
         own = min(kernels.offers(source), key=kernels.age)  # newer ones are backports
         kernel = kernels.newest(source, own)["cloud-amd64"]
@@ -259,10 +261,10 @@ def boots(release):
     return test
 
 
-def life(release, used):
+def life(release: str, used: bool) -> Test:
     """A test: used says whether a program holds the device during the upgrade."""
 
-    def test(directory, checks, devices):
+    def test(directory: pathlib.Path, checks: Checks, devices: Devices) -> None:
         tree = debian_roots.Tree(debian_roots.base(release, upgrades.KERNEL), directory / "tree")
         store = upgrades.fetch(tree.lower, directory / "fetch", release)
         disk = directory / "disk"
@@ -277,7 +279,7 @@ def life(release, used):
     return test
 
 
-def _steps(owner, used):
+def _steps(owner: Life, used: bool) -> None:
     owner.settings()
     owner.install(built_packages.version())
     owner.built("installed", 1)

@@ -10,6 +10,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import typing
 
 import archive
 import cache
@@ -66,7 +67,11 @@ class RootError(Exception):
     """What could not be set up, with what the tool said."""
 
 
-def outcome(command, directory=None, **changes):
+def outcome(
+    command: typing.Sequence[str | pathlib.Path],
+    directory: pathlib.Path | None = None,
+    **changes: typing.Any,
+) -> tuple[int, str]:
     """Run a command, perhaps elsewhere or otherwise: (exit status, output)."""
     done = subprocess.run(
         [str(word) for word in command],
@@ -81,7 +86,12 @@ def outcome(command, directory=None, **changes):
     return done.returncode, done.stdout
 
 
-def run(command, error, directory=None, **changes):
+def run(
+    command: typing.Sequence[str | pathlib.Path],
+    error: str,
+    directory: pathlib.Path | None = None,
+    **changes: typing.Any,
+) -> str:
     """The same; its output, or RootError with it."""
     status, output = outcome(command, directory, **changes)
     if status:
@@ -89,18 +99,18 @@ def run(command, error, directory=None, **changes):
     return output
 
 
-def kept(name, *what):
+def kept(name: str, *what: object) -> pathlib.Path:
     """Where the cache keeps a thing of this name that is made of these."""
     digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
     return cache.directory() / "roots" / f"{name}-{digest}"
 
 
-def base(release, packages):
+def base(release: str, packages: typing.Iterable[str]) -> pathlib.Path:
     """The directory of a root of a release with packages, made if need be."""
     packages = sorted({*SYSTEM, *packages})
     root = kept(release, packages, FILES, MASKED, AGENT.read_text())
 
-    def make(work):
+    def make(work: pathlib.Path) -> None:
         archive.Archive(release, "amd64").bootstrap(
             packages,
             work,
@@ -114,7 +124,7 @@ def base(release, packages):
     return cache.made(root, make)
 
 
-def _furnish(root):
+def _furnish(root: pathlib.Path) -> None:
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -139,7 +149,7 @@ def _furnish(root):
 class Tree:
     """A writable view of a root. What is written stays in directory."""
 
-    def __init__(self, lower, directory):
+    def __init__(self, lower: pathlib.Path, directory: pathlib.Path) -> None:
         self.lower = lower
         self.upper = directory / "upper"
         self.merged = directory / "merged"
@@ -153,7 +163,7 @@ class Tree:
         for path in (self.upper, directory / "work", self.merged):
             path.mkdir(parents=True)
 
-    def around(self, *commands):
+    def around(self, *commands: str) -> tuple[int, str]:
         """Run shell commands beside the tree, which is mounted at merged where
         nobody else sees it: (exit status, output)."""
         script = " && ".join([self.mount, *commands])
@@ -167,26 +177,26 @@ class Tree:
         )
         return done.returncode, done.stdout
 
-    def run(self, command):
+    def run(self, command: str) -> tuple[int, str]:
         """Run a shell command in the tree: (exit status, output)."""
         inner = f"export LC_ALL=C DEBIAN_FRONTEND=noninteractive; {command}"
         return self.around(*self.binds, f"chroot {self.merged} sh -c {shlex.quote(inner)}")
 
-    def must(self, command):
+    def must(self, command: str) -> str:
         """Run a command that only fails when the test itself can't go on."""
         status, output = self.run(command)
         if status:
             raise RootError(f"{command}:\n{output[-3000:]}")
         return output
 
-    def copy_in(self, files, place):
+    def copy_in(self, files: typing.Iterable[pathlib.Path], place: str) -> None:
         """Copy files of the host to a directory of the tree."""
         target = self.upper / place
         target.mkdir(parents=True, exist_ok=True)
         for path in files:
             shutil.copy(path, target)
 
-    def disk(self, path):
+    def disk(self, path: pathlib.Path) -> None:
         """Make a disk image of the tree."""
         status, output = self.around(
             f"mke2fs -q -t ext4 -d {self.merged} {shlex.quote(str(path))} {DISK_SIZE}"
@@ -195,7 +205,7 @@ class Tree:
             raise RootError(f"no disk:\n{output}")
 
 
-def media(path, directory):
+def media(path: pathlib.Path, directory: pathlib.Path) -> None:
     """Make a disk image labelled media of a directory."""
     run(
         ["mke2fs", "-q", "-t", "ext4", "-L", "media", "-d", directory, path, "1G"],
@@ -203,7 +213,7 @@ def media(path, directory):
     )
 
 
-def file_of(disk, name):
+def file_of(disk: pathlib.Path, name: str) -> str:
     """Where a symbolic link of a disk points to, as a path on that disk."""
     output = run(["debugfs", "-R", f"stat {name}", disk], f"cannot read {disk}")
     for line in output.splitlines():
@@ -212,7 +222,7 @@ def file_of(disk, name):
     return name
 
 
-def extract(disk, name, target):
+def extract(disk: pathlib.Path, name: str, target: pathlib.Path) -> None:
     """Copy a file out of a disk that no guest uses."""
     run(["debugfs", "-R", f"dump {file_of(disk, name)} {target}", disk], f"cannot read {disk}")
     if not pathlib.Path(target).stat().st_size:

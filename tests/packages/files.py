@@ -2,18 +2,22 @@
 """The packages as files: made twice they are the same bytes, and the checkers of
 Debian and Fedora have nothing to say about them."""
 
+import pathlib
+
 import built_packages
 import debian_roots
+import devices
+from checked_system import Checks
 
 LINTIAN = ["lintian", "--allow-root", "--fail-on", "error,warning,info"]
 RPMLINT = ["rpmlint", "--strict", "-c", "rpm/rpmlint.toml", "rpm/ivshmem.spec"]
 
 
-def contents(dist):
+def contents(dist: pathlib.Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in dist.iterdir()}
 
 
-def check(_directory, checks, _devices):
+def check(_directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     for kind, checker in (("deb", LINTIAN), ("rpm", RPMLINT)):
         dist, copy = (
             built_packages.make(kind, built_packages.version(), place=place)
@@ -25,7 +29,7 @@ def check(_directory, checks, _devices):
         )
         checks.ok(
             f"{kind}: made elsewhere they are the same {len(one)} files",
-            one and not differ,
+            bool(one) and not differ,
             "\n".join(differ),
         )
         packages = sorted(path for path in dist.iterdir() if path.suffix != ".xz")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A Debian machine: a guest with systemd that boots what is on its own disk."""
 
-import collections
 import pathlib
+import typing
 
 import debian_roots
+import devices
 import initramfs
 import klog
 import qemu
@@ -13,25 +14,36 @@ BOOT_SECONDS = 600
 COMMAND_SECONDS = 2400
 MEMORY = "1024"
 
-Kernel = collections.namedtuple("Kernel", "image arch instruments", defaults=[()])
+
+class Kernel(typing.NamedTuple):
+    image: pathlib.Path
+    arch: str
+    instruments: tuple[str, ...] = ()
 
 
 class Machine:
     """disk is booted by the kernel that its /vmlinuz names, as a boot loader
     would; packages is a second disk, seen below /media."""
 
-    def __init__(self, directory, disk, packages, devices, append=""):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        disk: pathlib.Path,
+        packages: pathlib.Path | None,
+        devices: devices.Devices,
+        append: str = "",
+    ) -> None:
         self.directory = pathlib.Path(directory)
         self.disk = disk
         self.count = 0
-        self.guest = None
+        self.guest: qemu.Guest | None = None
         self.devices = devices
         self.append = f"root=/dev/vda rw {append}"
         self.drives = []
         for path in filter(None, (disk, packages)):
             self.drives += ["-drive", f"file={path},format=raw,if=virtio,cache=unsafe"]
 
-    def boot(self):
+    def boot(self) -> None:
         """Start the machine and wait until systemd has started everything."""
         self.count += 1
         directory = self.directory / f"boot{self.count}"
@@ -42,7 +54,7 @@ class Machine:
         plain = directory / "plain.cpio"
         initramfs.write(plain, {})
         kernel = Kernel(image, "amd64")
-        self.guest = qemu.Guest(
+        guest = self.guest = qemu.Guest(
             directory,
             "guest",
             kernel,
@@ -54,39 +66,44 @@ class Machine:
             smp="1",
         )
         try:
-            self.guest.start()
-            self.guest.wait_ready(BOOT_SECONDS)
+            guest.start()
+            guest.wait_ready(BOOT_SECONDS)
         except qemu.GuestError as error:
-            log = self.guest.console.read_text(errors="replace")[-3000:]
+            log = guest.console.read_text(errors="replace")[-3000:]
             raise qemu.GuestError(f"no boot: {error}\n{log}") from error
         self.run("mountpoint -q /media || mount /media")
 
-    def run(self, command):
+    def _running(self) -> qemu.Guest:
+        assert self.guest, "the machine is not up"
+        return self.guest
+
+    def run(self, command: str) -> tuple[int, str]:
         """Run a shell command: (exit status, output)."""
-        lines = []
-        status = self.guest.run(command, qemu.patience(COMMAND_SECONDS), lines.append)
+        lines: list[str] = []
+        status = self._running().run(command, qemu.patience(COMMAND_SECONDS), lines.append)
         return status, "\n".join(line for line in lines if line)
 
-    def must(self, command):
+    def must(self, command: str) -> str:
         """Run a command without which the test can't go on; its output."""
         status, output = self.run(command)
         if status:
             raise qemu.GuestError(f"{command}:\n{output[-3000:]}")
         return output
 
-    def complaints(self):
+    def complaints(self) -> list[str]:
         """What the kernel complained about in this boot."""
-        return klog.reports(klog.between(self.guest.console, 0, None))
+        return klog.reports(klog.between(self._running().console, 0, None))
 
-    def down(self):
+    def down(self) -> None:
         """Shut down in an orderly way, so that the disk is whole."""
-        self.guest.write_line("systemctl reboot")
+        guest = self._running()
+        guest.write_line("systemctl reboot")
         try:
-            self.guest.process.wait(BOOT_SECONDS)
+            guest.wait(BOOT_SECONDS)
         finally:
             self.kill()
 
-    def kill(self):
+    def kill(self) -> None:
         if self.guest:
             self.guest.kill()
             self.guest = None

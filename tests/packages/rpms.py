@@ -11,7 +11,9 @@ import shutil
 import built_packages
 import chroots
 import debian_roots
+import devices
 import upgrades
+from checked_system import Checks
 
 NAMES = ["ivshmem-dkms", "ivshmem-tools", "libivshmem"]
 STAND_IN = """Name: stand-in
@@ -28,7 +30,7 @@ Nothing.
 PLUGIN = "/etc/kernel/install.d/dkms"
 
 
-def repository(directory, versions):
+def repository(directory: pathlib.Path, versions: list[tuple[str, int]]) -> pathlib.Path:
     """A repository of our packages, and of the stand-in for what they require."""
     directory.mkdir()
     required = {"kernel-core", "kernel-devel-matched"}
@@ -60,12 +62,14 @@ def repository(directory, versions):
 
 
 class Dnf(chroots.Chroot):
-    def __init__(self, directory, checks, versions):
+    def __init__(
+        self, directory: pathlib.Path, checks: Checks, versions: list[tuple[str, int]]
+    ) -> None:
         super().__init__(directory, checks)
         self.repository = repository(directory / "repository", versions)
         self.kernels = self.tree.must("ls /lib/modules").split()
 
-    def dnf(self, *arguments):
+    def dnf(self, *arguments: str) -> tuple[int, str]:
         """Run dnf on the tree: (exit status, output)."""
         command = [
             "dnf",
@@ -84,14 +88,14 @@ class Dnf(chroots.Chroot):
         ]
         return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
 
-    def step(self, name, *arguments):
+    def step(self, name: str, *arguments: str) -> str:
         """Run dnf, which has to succeed; what it printed."""
         status, output = self.dnf(*arguments)
         # dnf only reports that a scriptlet failed.
         self.checks.ok(name, status == 0 and "scriptlet" not in output, output)
         return output
 
-    def all_built(self, name, version):
+    def all_built(self, name: str, version: str) -> None:
         """Exactly this version's module is there, for every kernel."""
         count = len(self.kernels)
         self.equal(
@@ -109,7 +113,7 @@ class Dnf(chroots.Chroot):
             f"ivshmem-{version}",
         )
 
-    def gone(self):
+    def gone(self) -> None:
         """Nothing of ours is left, but the group."""
         self.equal(
             "erased: no file is left",
@@ -119,13 +123,13 @@ class Dnf(chroots.Chroot):
         self.equal("erased: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
 
-def versions_built():
+def versions_built() -> list[tuple[str, int]]:
     """The version of this tree, a second release of it, the next version."""
     version = built_packages.version()
     return [(version, 1), (version, 2), (built_packages.next_version(), 1)]
 
 
-def another_kernel(dnf):
+def another_kernel(dnf: Dnf) -> None:
     """A kernel and its headers come later."""
     dnf.tree.must(
         "cd /etc/kernel && mv header_postinst.d/dkms header && mv postinst.d/dkms . && "
@@ -139,7 +143,7 @@ def another_kernel(dnf):
     )
 
 
-def life(directory, checks, _devices):
+def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """Install, another kernel, upgrade, reinstall, downgrade, erase."""
     versions = versions_built()
     for number, release in versions:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian packages as users of the distribution's kernels put them there."""
 
+import pathlib
 import shutil
 
 import archive
@@ -13,7 +14,7 @@ KERNEL = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"]
 LIBRARIES = ["libc6-dev", "libjansson4", "libxxhash0", "pkgconf"]
 
 
-def fetch(lower, directory, release):
+def fetch(lower: pathlib.Path, directory: pathlib.Path, release: str) -> pathlib.Path:
     """Have apt download the kernel of a release's backports, and what it and our
     packages need on a root, into a directory of the cache that apt can read."""
     suite = f"{release}-backports"
@@ -31,7 +32,7 @@ def fetch(lower, directory, release):
     return store
 
 
-def _fetch(tree, suite, line, store):
+def _fetch(tree: debian_roots.Tree, suite: str, line: str, store: pathlib.Path) -> None:
     tree.must(
         f"echo '{line}' > /etc/apt/sources.list.d/backports.list && "
         "apt-get -q update && apt-get -q -y --download-only install "
@@ -42,7 +43,7 @@ def _fetch(tree, suite, line, store):
     index(store)
 
 
-def index(directory):
+def index(directory: pathlib.Path) -> None:
     """Make a directory of packages a repository."""
     text = debian_roots.run(
         ["sh", "-c", f"cd {directory} && dpkg-scanpackages -m . 2>/dev/null"],

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The architectures that guests can have, and how this machine builds for them."""
 
-import collections
 import platform
+import typing
 
 import settings
 
-# kernel and triplet name it as make and gcc do; cpu is a model for each
-# accelerator; port is the line to the guest's init, port_device what QEMU
-# needs to have it; machine takes the place of pc and q35.
-Arch = collections.namedtuple(
-    "Arch", "name kernel triplet qemu package cpu console port port_device machine"
-)
+
+class Arch(typing.NamedTuple):
+    name: str
+    kernel: str  # what make calls it
+    triplet: str  # what gcc calls it
+    qemu: str
+    package: str  # that has QEMU
+    cpu: dict[str, str]  # a model for each accelerator
+    console: str
+    port: str  # the line to the guest's init
+    port_device: list[str]  # what QEMU needs to have it
+    machine: str | None  # takes the place of pc and q35
+
 
 # What TCG emulates badly is left out of "max": with cx16 guests with an IOMMU
 # hang, with erms every copy is slow, with fsrm kernels before 6.12 hang at boot.
@@ -47,7 +54,7 @@ ALL = {arch.name: arch for arch in (AMD64, ARM64)}
 HOST = {"aarch64": "arm64"}.get(platform.machine(), "amd64")
 
 
-def wanted():
+def wanted() -> str:
     """The name of the architecture asked for by ARCH=, else the one that the rig
     is at home on."""
     name = settings.get("ARCH") or AMD64.name
@@ -56,7 +63,7 @@ def wanted():
     return name
 
 
-def make_arguments(name):
+def make_arguments(name: str) -> list[str]:
     """Arguments for make that build the kernel's things for an architecture."""
     if name == HOST:
         return []

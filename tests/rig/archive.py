@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import typing
 import urllib.error
 import urllib.request
 
@@ -26,14 +27,14 @@ class ArchiveError(Exception):
     """What apt could not do, in words for the user."""
 
 
-def host_release():
+def host_release() -> str | None:
     """The code name of the Debian this runs on ("bookworm"), or None."""
     text = pathlib.Path("/etc/os-release").read_text()
     found = re.search(r'^VERSION_CODENAME="?(\w+)', text, re.M)
     return found.group(1) if found else None
 
 
-def _host_sources():
+def _host_sources() -> typing.Iterator[tuple[str, str]]:
     """Yield (URI, suite) of everything the host's apt reads."""
     etc = pathlib.Path("/etc/apt")
     for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))]:
@@ -41,7 +42,7 @@ def _host_sources():
             for line in path.read_text().splitlines():
                 found = re.match(r"deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)", line)
                 if found:
-                    yield found.groups()
+                    yield found[1], found[2]
         elif path.suffix == ".sources":
             for stanza in re.split(r"\n\s*\n", path.read_text()):
                 uris = re.search(r"^URIs:\s*(\S+)", stanza, re.M)
@@ -51,7 +52,7 @@ def _host_sources():
                         yield uris.group(1), suite
 
 
-def _mirrors():
+def _mirrors() -> tuple[str, str]:
     """The host's own mirrors: (main, security)."""
     main, security = None, None
     codename = host_release()
@@ -63,7 +64,7 @@ def _mirrors():
     return main or MIRROR, security or SECURITY_MIRROR
 
 
-def _keyrings():
+def _keyrings() -> typing.Iterator[str]:
     """Old releases are signed with keys that were removed since."""
     for name in ("debian-archive-keyring", "debian-archive-removed-keys"):
         for suffix in (".pgp", ".gpg"):
@@ -73,7 +74,7 @@ def _keyrings():
 
 
 class Archive:
-    def __init__(self, release, arch):
+    def __init__(self, release: str, arch: str) -> None:
         self.release = release
         self.arch = arch
         self.root = cache.directory() / "apt" / f"{release}-{arch}"
@@ -102,9 +103,9 @@ class Archive:
         if os.geteuid() == 0:
             settings["APT::Sandbox::User"] = "root"
         self.options = [f"-o{name}={value}" for name, value in settings.items()]
-        self._names = None
+        self._names: frozenset[str] | None = None
 
-    def _run(self, *command, cwd=None):
+    def _run(self, *command: str, cwd: str | None = None) -> tuple[int, str]:
         program, *arguments = command
         done = subprocess.run(
             [program, *self.options, *arguments],
@@ -117,7 +118,7 @@ class Archive:
         )
         return done.returncode, done.stdout
 
-    def _write_sources(self):
+    def _write_sources(self) -> None:
         main, security = _mirrors()
         keys = ",".join(_keyrings())
         lines = [f"deb [signed-by={keys}] {main} {self.release} main"]
@@ -129,7 +130,7 @@ class Archive:
         (self.root / "status").touch()
         (self.root / "sources.list").write_text("\n".join(lines) + "\n")
 
-    def _update(self):
+    def _update(self) -> None:
         """Fetch the indexes, into a copy that takes the place of the old ones. A pocket
         may be gone (old releases lose theirs), so only having none at all is an error."""
         self._write_sources()
@@ -150,20 +151,18 @@ class Archive:
         link.replace(self.indexes)
         if old:
             shutil.rmtree(old)
-        self._names = frozenset(names.split())
 
-    def names(self):
+    def names(self) -> frozenset[str]:
         """All package names; the indexes are fetched on first use."""
         if self._names is None:
             with cache.locked(self.root):
                 if not self.indexes.exists():
                     self._update()
-                else:
-                    _, output = self._run("apt-cache", "pkgnames")
-                    self._names = frozenset(output.split())
+                _, output = self._run("apt-cache", "pkgnames")
+                self._names = frozenset(output.split())
         return self._names
 
-    def depends(self, package):
+    def depends(self, package: str) -> list[str]:
         """Names that a package's newest version depends on."""
         self.names()
         with cache.locked(self.root):
@@ -171,7 +170,7 @@ class Archive:
         found = re.search(r"^Depends: (.*)", output, re.M)
         return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)", found.group(1)) if found else []
 
-    def with_libraries(self, packages):
+    def with_libraries(self, packages: typing.Iterable[str]) -> list[str]:
         """The packages, NAME or NAME/SUITE, and all libraries they depend on."""
         found, pending = [], list(packages)
         while pending:
@@ -181,7 +180,7 @@ class Archive:
                 pending += [name for name in self.depends(package) if name.startswith("lib")]
         return found
 
-    def serves(self, package):
+    def serves(self, package: str) -> bool:
         """Is the package on the mirror? An index may name more than there is."""
         self.names()
         with cache.locked(self.root):
@@ -197,7 +196,7 @@ class Archive:
                 pass  # apt may know another way, or say what is wrong
         return found is not None
 
-    def unpack(self, packages, root):
+    def unpack(self, packages: typing.Iterable[str], root: pathlib.Path) -> None:
         """Download packages, NAME or NAME/SUITE, and unpack them below a root."""
         self.names()
         with tempfile.TemporaryDirectory(dir=self.root) as store, cache.locked(self.root):
@@ -211,12 +210,12 @@ class Archive:
             for deb in pathlib.Path(store).glob("*.deb"):
                 subprocess.run(["dpkg", "-x", deb, root], check=True)
 
-    def sources(self):
+    def sources(self) -> list[str]:
         """The lines of sources.list."""
         self.names()  # writes them
         return (self.root / "sources.list").read_text().splitlines()
 
-    def bootstrap(self, packages, root, *options):
+    def bootstrap(self, packages: typing.Iterable[str], root: pathlib.Path, *options: str) -> None:
         """Make the root file system of a system with these packages."""
         print(f"# making a root of {self.release}", flush=True)
         # Old releases have lost their backports.
@@ -245,7 +244,7 @@ class Archive:
             raise ArchiveError(f"no root of {self.release}:\n{done.stdout[-3000:]}")
 
 
-def releases(arch):
+def releases(arch: str) -> typing.Iterator[Archive]:
     """The archives of all releases, the host's own first."""
     host = host_release()
     for name in sorted(RELEASES, key=lambda name: name != host):

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import tempfile
 import threading
+import typing
 
 import build
 import devices
@@ -13,9 +14,11 @@ import emulator
 import firmware
 import initramfs
 import kernel_reports
+import kernels
 import klog
 import qemu
 import qmp
+import selection
 import settings
 import tap
 import topology as topo
@@ -27,11 +30,19 @@ REPORT_SECONDS = 120
 BOOTS_AGAIN = 2
 POWERED_OFF = "reboot: Power down"
 
+T = typing.TypeVar("T")
+
 
 class Setup:
     """What all guests of one architecture have in common in a run."""
 
-    def __init__(self, kernel, modules, programs, others=()):
+    def __init__(
+        self,
+        kernel: kernels.Kernel,
+        modules: list[pathlib.Path],
+        programs: dict[str, pathlib.Path],
+        others: typing.Sequence["Setup"] = (),
+    ) -> None:
         self.kernel = kernel
         self.modules = modules  # of the driver
         self.programs = programs  # {name in the guest: path}
@@ -41,11 +52,11 @@ class Setup:
         initramfs.write(plain, {}, kernel.arch)
         self.accel = qemu.accelerator(kernel, plain)
 
-    def of(self, arch):
+    def of(self, arch: str) -> "Setup":
         """The setup of an architecture."""
         return next(setup for setup in (self, *self.others) if setup.kernel.arch == arch)
 
-    def arches(self, topology):
+    def arches(self, topology: topo.Topology) -> list[str]:
         """The architecture of each guest of a topology."""
         return (
             topology.arches.split(",")
@@ -53,7 +64,9 @@ class Setup:
             else [self.kernel.arch] * int(topology.guests)
         )
 
-    def image(self, topology, tests, path):
+    def image(
+        self, topology: topo.Topology, tests: typing.Sequence[selection.Test], path: pathlib.Path
+    ) -> list[str]:
         """Write the initramfs of a topology's guests with some tests in it. Return
         the names of the kernel's modules to load, in order."""
         arch = self.kernel.arch
@@ -69,7 +82,7 @@ class Setup:
         initramfs.write(path, files, arch)
         return [file.name for file in extra]
 
-    def close(self):
+    def close(self) -> None:
         for setup in (self, *self.others):
             shutil.rmtree(setup.directory, ignore_errors=True)
 
@@ -78,40 +91,42 @@ class NoBoot(qemu.GuestError):
     """A guest did not come up; nothing of ours has run in it yet."""
 
 
-def again(boots, *arguments):
+def again(boots: typing.Callable[[], T]) -> T:
     """Do what boots guests. An emulated one crashes now and then while its kernel
     patches itself at boot, long before the driver is there: then again, twice at
     most."""
     for _ in range(BOOTS_AGAIN):
         try:
-            return boots(*arguments)
+            return boots()
         except NoBoot as error:
             print("# booting again:", str(error).splitlines()[0], flush=True)
-    return boots(*arguments)
+    return boots()
 
 
-def start(setup, topology, tests):
+def start(setup: Setup, topology: topo.Topology, tests: typing.Sequence[selection.Test]) -> "Boot":
     """A Boot."""
-    return again(Boot, setup, topology, tests)
+    return again(lambda: Boot(setup, topology, tests))
 
 
 class Boot:
     """The guests of one topology with the files of some tests in them."""
 
-    def __init__(self, setup, topology, tests):
+    def __init__(
+        self, setup: Setup, topology: topo.Topology, tests: typing.Sequence[selection.Test]
+    ) -> None:
         self.topology = topology
         self.count = 0
-        self.guests = []
-        self.modules = []  # of the kernel, in each guest
-        self.devices = None
+        self.guests: list[qemu.Guest] = []
+        self.modules: list[list[str]] = []  # of the kernel, in each guest
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
+        self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
         try:
             self._start(setup, tests)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, setup, tests):
+    def _start(self, setup: Setup, tests: typing.Sequence[selection.Test]) -> None:
         topology = self.topology
         arches = setup.arches(topology)
         mapped = sum(map(topo.bar_size, topo.sizes(topology)))
@@ -119,7 +134,6 @@ class Boot:
         modules = {
             arch: setup.of(arch).image(topology, tests, path) for arch, path in images.items()
         }
-        self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
         for index, arch in enumerate(arches):
             own = setup.of(arch)
             mem = own.kernel.memory(topology.mem, mapped)
@@ -149,7 +163,7 @@ class Boot:
             self.modules.append(modules[arch])
             self._prepare(guest, modules[arch])
 
-    def _prepare(self, guest, modules):
+    def _prepare(self, guest: qemu.Guest, modules: list[str]) -> None:
         """Wait until a guest is up, and load what it shall have."""
         topology = self.topology
         commands = [f"insmod /lib/{name}" for name in modules]
@@ -162,7 +176,7 @@ class Boot:
                 if kind != "server"
             ]
             commands.append(" ".join(["replace_devices", topology.over, topology.vectors, *sizes]))
-        failure = NoBoot
+        failure: type[qemu.GuestError] = NoBoot
         try:
             guest.wait_ready()
             failure = qemu.GuestError
@@ -171,13 +185,13 @@ class Boot:
             log = guest.console.read_text(errors="replace")[-3000:]
             raise failure(f"{guest.name} did not come up: {error}\n{log}") from error
 
-    def restart(self, index):
+    def restart(self, index: int) -> None:
         """Kill one guest as a loss of power would, and boot it again."""
         self.guests[index].kill()
         self.guests[index].start()
         self._prepare(self.guests[index], self.modules[index])
 
-    def _hardware(self, index, mem):
+    def _hardware(self, index: int, mem: str) -> list[str]:
         """What the topology wants of QEMU for one guest: {guest} and {other} are the
         numbers of the two; guest 0 listens to the other, with {server} for netdevs
         and {listen} for chardevs. {half} is half of the guest's MiB."""
@@ -193,25 +207,27 @@ class Boot:
         )
 
     @staticmethod
-    def _commands(guest, commands):
+    def _commands(guest: qemu.Guest, commands: list[str]) -> None:
         for command in commands:
-            output = []
+            output: list[str] = []
             if guest.run(command, MODULE_SECONDS, output.append):
                 raise qemu.GuestError("\n".join([f"{command} failed", *output]))
 
-    def run(self, test, writer):
+    def run(self, test: selection.Test, writer: tap.Sink) -> bool:
         """Run one test in all guests at once and write its points. Return
         whether the guests are fit for another test."""
         self.count += 1
         if self.count > 1:
             self.devices.clear()
         starts = [self._mark(guest, "begin") for guest in self.guests]
-        requests = verbs.Verbs(self.guests, self.devices, list(starts), test.timeout)
-        results = [None] * len(self.guests)
+        requests = verbs.Verbs(
+            self.guests, self.devices, [start or 0 for start in starts], test.timeout
+        )
+        alive = [False] * len(self.guests)
 
-        def work(index):
+        def work(index: int) -> None:
             try:
-                results[index] = self._run_in(index, test, requests, writer)
+                alive[index] = self._run_in(index, test, requests, writer)
             except Exception as error:  # whatever it is, it is no pass
                 writer.fail(self._name(index, test), repr(error))
 
@@ -222,10 +238,10 @@ class Boot:
             thread.start()
         for thread in threads:
             thread.join()
-        healthy = all(results)
+        healthy = all(alive)
         for index, start in enumerate(starts):
             healthy = (
-                self._judge_log(index, test, start, requests, results[index], writer) and healthy
+                self._judge_log(index, test, start, requests, alive[index], writer) and healthy
             )
         try:
             requests.close()
@@ -234,18 +250,18 @@ class Boot:
             return False
         return healthy
 
-    def _name(self, index, test):
+    def _name(self, index: int, test: selection.Test) -> str:
         return test.name if len(self.guests) == 1 else f"{test.name}[{index}]"
 
     @staticmethod
-    def _settings():
+    def _settings() -> str:
         """What was said to the rig that tests want to know, as RIG_NAME."""
         return "".join(
             f"export RIG_{name}={shlex.quote(settings.get(name))}; "
             for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED")
         )
 
-    def _mark(self, guest, word):
+    def _mark(self, guest: qemu.Guest, word: str) -> int | None:
         """Put a mark into the kernel log; the place right after it."""
         mark = f"rig: {word} {self.count}"
         try:
@@ -254,12 +270,14 @@ class Boot:
             return None
         return klog.wait_match(guest.console, 0, rf"{mark}\b")
 
-    def _run_in(self, index, test, requests, writer):
+    def _run_in(
+        self, index: int, test: selection.Test, requests: verbs.Verbs, writer: tap.Sink
+    ) -> bool:
         """Run a test in one guest; whether the guest is still there."""
         name = self._name(index, test)
         reader = tap.Reader()
 
-        def on_line(line):
+        def on_line(line: str) -> str | None:
             if line.startswith("@rig "):
                 return requests.answer(index, line[len("@rig ") :])
             writer.take(name, reader, line)
@@ -286,7 +304,15 @@ class Boot:
         writer.judge(name, reader, status)
         return True
 
-    def _judge_log(self, index, test, start, requests, alive, writer):
+    def _judge_log(
+        self,
+        index: int,
+        test: selection.Test,
+        start: int | None,
+        requests: verbs.Verbs,
+        alive: bool,
+        writer: tap.Sink,
+    ) -> bool:
         """Write a failure if the kernel complained; whether it did not."""
         guest = self.guests[index]
         end = self._mark(guest, "end") if alive else None
@@ -296,7 +322,7 @@ class Boot:
             writer.fail(self._name(index, test), "\n".join(["the kernel complained", *found]))
         return not found
 
-    def log(self):
+    def log(self) -> list[str]:
         """What the guests' kernels have said."""
         return [
             line
@@ -304,7 +330,7 @@ class Boot:
             for line in [f"{guest.name}:", *klog.between(guest.console, 0, None)]
         ]
 
-    def finish(self, name, writer):
+    def finish(self, name: str, writer: tap.Sink) -> None:
         """After the last test of healthy guests: what a kernel that watches has to
         say about all of them."""
         for guest in self.guests:
@@ -314,9 +340,8 @@ class Boot:
                 except qemu.GuestError as error:
                     writer.fail(name, f"at the end: {error}")
 
-    def stop(self):
+    def stop(self) -> None:
         for guest in self.guests:
             guest.kill()
-        if self.devices:
-            self.devices.stop()
+        self.devices.stop()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import typing
 
 import arches
 import guest_programs
@@ -42,11 +43,15 @@ CLANG = [
 ]
 
 
+# What a build depends on: texts, and a file's name, time and size.
+Identity = list[str | tuple[str, int, int]]
+
+
 class BuildError(Exception):
     """Output of the compiler, or what is missing."""
 
 
-def _run(command):
+def _run(command: typing.Sequence[str | pathlib.Path]) -> None:
     done = subprocess.run(
         [str(word) for word in command],
         text=True,
@@ -59,19 +64,20 @@ def _run(command):
         raise BuildError(done.stdout)
 
 
-def _run_for(kernel, command):
+def _run_for(kernel: kernels.Kernel, command: typing.Sequence[str | pathlib.Path]) -> None:
     """Run a build where its compilers are."""
     if kernel.toolchain is None:
-        return _run(command)
+        _run(command)
+        return
     status, output = toolchain.Toolchain(*kernel.toolchain).run(*command)
     if status:
         raise BuildError(output)
 
 
-def link_sources(directory, source=SOURCE):
+def link_sources(directory: pathlib.Path, source: pathlib.Path = SOURCE) -> Identity:
     """Make a directory of links to the sources of a module, so that the objects of
     several kernels live apart and src/ stays clean. Return what identifies the sources."""
-    identity = [(TOP / "dkms.conf").read_text()]
+    identity: Identity = [(TOP / "dkms.conf").read_text()]
     links = set()
     for path in sorted(source.rglob("*")):
         if path.suffix in (".c", ".h") or path.name == "Kbuild":
@@ -91,7 +97,7 @@ def link_sources(directory, source=SOURCE):
     return identity
 
 
-def module(kernel):
+def module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     """Build the driver for a kernel, if anything changed. Return its modules. Beside
     them the compiler leaves how much stack each function uses, in *.su."""
     directory = BUILD / "kmod" / kernel.release
@@ -110,12 +116,14 @@ def module(kernel):
     return sorted([*directory.glob("*.ko"), *sample.glob("*.ko")])
 
 
-def broken_module(kernel, name, changes):
+def broken_module(
+    kernel: kernels.Kernel, name: str, changes: dict[tuple[str, str], str]
+) -> list[pathlib.Path]:
     """Build the driver with pieces of its text replaced: {(file, old): new}. Return
     its modules."""
     directory = BUILD / "broken" / kernel.release
     link_sources(directory)
-    texts = {}
+    texts: dict[str, str] = {}
     for (file, old), new in changes.items():
         text = texts.get(file) or (SOURCE / file).read_text()
         if text.count(old) != 1:
@@ -132,14 +140,14 @@ def broken_module(kernel, name, changes):
     return sorted(directory.glob("*.ko"))
 
 
-def _compile(kernel, directory, arguments):
+def _compile(kernel: kernels.Kernel, directory: pathlib.Path, arguments: list[str]) -> None:
     _run_for(kernel, ["make", f"-j{os.cpu_count()}", *arguments, f"M={directory}", "modules"])
     strip = f"{arches.ALL[kernel.arch].triplet}-strip"
     for built in directory.glob("*.ko"):
         subprocess.run([strip, "--strip-debug", built], check=True)
 
 
-def warnings(lines, headers):
+def warnings(lines: list[str], headers: pathlib.Path) -> list[str]:
     """The lines of a compiler's output that complain of our own sources and not of
     a kernel's headers."""
     foreign = (str(headers.parent), "./include/", "./arch/", "warning: pahole")
@@ -150,24 +158,26 @@ def warnings(lines, headers):
     ]
 
 
-def targets(names):
+def targets(names: typing.Sequence[str]) -> None:
     """Have make build files below build/."""
     if names:
         _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
 
 
-def program(name, arch=arches.HOST):
+def program(name: str, arch: str = arches.HOST) -> pathlib.Path:
     """Where make puts a program of ours for an architecture."""
     return (BUILD if arch == arches.HOST else BUILD / arch) / name
 
 
-def programs(names, arch):
+def programs(names: typing.Iterable[str], arch: str) -> None:
     """Have make build programs of ours for an architecture."""
     root = [] if arch == arches.HOST else [f"ARM64_ROOT={guest_programs.root(arch)}"]
     targets([*root, *(str(program(name, arch).relative_to(TOP)) for name in names)])
 
 
-def kernel_modules(kernel, names, directory):
+def kernel_modules(
+    kernel: kernels.Kernel, names: typing.Iterable[str], directory: pathlib.Path
+) -> list[pathlib.Path]:
     """The kernel's own modules of these names and what they depend on, in load
     order, unpacked into a directory."""
     names = list(names)
@@ -180,24 +190,24 @@ def kernel_modules(kernel, names, directory):
     builtin = {
         _module_name(path) for path in (kernel.modules / "modules.builtin").read_text().split()
     }
-    order = []
+    order: list[str] = []
     for name in (name.replace("-", "_") for name in names):
         if name in index:
-            path, needs = index[name]
-            order += [item for item in [*reversed(needs), path] if item not in order]
+            own, depends = index[name]
+            order += [item for item in [*reversed(depends), own] if item not in order]
         elif name not in builtin:
             raise BuildError(f"kernel {kernel.release} has no module {name}")
     return [_unpack(kernel.modules / path, directory) for path in order]
 
 
-def _module_name(path):
+def _module_name(path: str) -> str:
     return re.sub(r"\.ko(\.\w+)?$", "", path.rpartition("/")[2]).replace("-", "_")
 
 
-def _unpack(path, directory):
+def _unpack(path: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"{_module_name(str(path))}.ko"
-    opener = lzma.open if path.suffix == ".xz" else open
-    with opener(path, "rb") as source, target.open("wb") as output:
+    packed = path.suffix == ".xz"
+    with lzma.open(path) if packed else path.open("rb") as source, target.open("wb") as output:
         shutil.copyfileobj(source, output)
     return target

@@ -14,7 +14,7 @@ import kernels
 FILES = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
 
 
-def program():
+def program() -> pathlib.Path:
     """The path of checkpatch.pl with its word lists beside it, in the cache."""
     directory = cache.directory() / f"checkpatch-{kernels.DEFAULT}"
     if not directory.exists():
@@ -22,7 +22,7 @@ def program():
     return directory / "checkpatch.pl"
 
 
-def _fetch(directory):
+def _fetch(directory: pathlib.Path) -> None:
     package = f"linux-source-{kernels.DEFAULT}"
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent) as name:
@@ -38,9 +38,10 @@ def _fetch(directory):
         ) as tree:
             for member in tree:
                 base = pathlib.PurePath(member.name)
-                if base.name in missing and base.parent.name == "scripts":
+                content = tree.extractfile(member)
+                if content and base.name in missing and base.parent.name == "scripts":
                     with (taken / base.name).open("wb") as output:
-                        shutil.copyfileobj(tree.extractfile(member), output)
+                        shutil.copyfileobj(content, output)
                     missing.remove(base.name)
                 if not missing:
                     break

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A shell in each guest, on one terminal: Ctrl-] goes from one to the other."""
 
+import qemu
 import os
 import selectors
 import sys
@@ -21,59 +22,70 @@ there. The device is /dev/ivshmem0.
 """
 
 
-def _note(text):
+def _note(text: str) -> None:
     sys.stdout.write(f"\r\n[{text}]\r\n")
     sys.stdout.flush()
 
 
-def _relay(guests, keyboard):
-    selector = selectors.DefaultSelector()
-    alive = {index: guest.control for index, guest in enumerate(guests)}
-    for index, line in alive.items():
-        line.setblocking(True)
-        selector.register(line, selectors.EVENT_READ, index)
-    selector.register(keyboard, selectors.EVENT_READ)
-    held = {index: b"" for index in alive}  # said while the other was shown
-    tail = {index: b"" for index in alive}  # the end mark may come in two parts
-    current = 0
+class Terminal:
+    """The user's terminal, which shows one guest at a time."""
 
-    def show(index):
-        nonlocal current
-        current = index
-        _note(f"guest {index}")
-        os.write(1, held[index])
-        held[index] = b""
+    def __init__(self, guests: list[qemu.Guest], keyboard: int) -> None:
+        self.keyboard = keyboard
+        self.alive = {index: guest.control for index, guest in enumerate(guests)}
+        self.held = {index: b"" for index in self.alive}  # said while the other was shown
+        self.tail = {index: b"" for index in self.alive}  # the end mark may come in two parts
+        self.current = 0
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(keyboard, selectors.EVENT_READ)
+        for index, line in self.alive.items():
+            line.setblocking(True)
+            self.selector.register(line, selectors.EVENT_READ, index)
 
-    while alive:
-        for key, _ in selector.select():
-            if key.data is None:
-                data = os.read(keyboard, 4096)
-                if not data:
+    def relay(self) -> None:
+        """Until all guests have ended, or the user has."""
+        while self.alive:
+            for key, _ in self.selector.select():
+                if key.data is not None:
+                    self._hear(key.data)
+                elif not self._type():
                     return
-                if SWITCH in data and len(alive) > 1:
-                    show(1 - current)
-                    data = data.replace(SWITCH, b"")
-                if current in alive:
-                    alive[current].sendall(data)
-                continue
-            try:
-                data = key.fileobj.recv(65536)
-            except OSError:
-                data = b""
-            tail[key.data] = tail[key.data][-len(END) :] + data
-            if not data or END in tail[key.data]:
-                selector.unregister(key.fileobj)
-                del alive[key.data]
-                _note(f"guest {key.data} has ended")
-                if alive and key.data == current:
-                    show(next(iter(alive)))
-            elif key.data == current:
-                os.write(1, data)
-            else:
-                held[key.data] = (held[key.data] + data)[-65536:]
+
+    def _show(self, index: int) -> None:
+        self.current = index
+        _note(f"guest {index}")
+        os.write(1, self.held[index])
+        self.held[index] = b""
+
+    def _type(self) -> bool:
+        """Pass on what the user has typed; whether there was anything."""
+        data = os.read(self.keyboard, 4096)
+        if SWITCH in data and len(self.alive) > 1:
+            self._show(1 - self.current)
+            data = data.replace(SWITCH, b"")
+        if self.current in self.alive:
+            self.alive[self.current].sendall(data)
+        return bool(data)
+
+    def _hear(self, index: int) -> None:
+        """Show or keep what a guest has said."""
+        try:
+            data = self.alive[index].recv(65536)
+        except OSError:
+            data = b""
+        self.tail[index] = self.tail[index][-len(END) :] + data
+        if not data or END in self.tail[index]:
+            self.selector.unregister(self.alive.pop(index))
+            _note(f"guest {index} has ended")
+            if self.alive and index == self.current:
+                self._show(next(iter(self.alive)))
+        elif index == self.current:
+            os.write(1, data)
+        else:
+            self.held[index] = (self.held[index] + data)[-65536:]
 
 
-def attach(guests):
+def attach(guests: list[qemu.Guest]) -> None:
     """Give the user a shell in each guest, until both have ended."""
     print(HELP, flush=True)
     for index, guest in enumerate(guests):
@@ -83,7 +95,7 @@ def attach(guests):
     try:
         if before:
             tty.setraw(keyboard)
-        _relay(guests, keyboard)
+        Terminal(guests, keyboard).relay()
     finally:
         if before:
             termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

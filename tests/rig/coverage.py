@@ -7,27 +7,29 @@ The figures are "coverage": each file, with the lines that were not run.
 import collections
 import json
 import shutil
+import typing
 
 import kernel_reports
 import record
 
+Total = dict[str, collections.Counter[int]]  # {source: {line: times}}
 HEADINGS = ("file", "lines", "run", "not run")
 
 
-def clear():
+def clear() -> None:
     shutil.rmtree(kernel_reports.DIRECTORY, ignore_errors=True)
 
 
-def collect():
+def collect() -> Total:
     """{source: {line: times}} of all boots together."""
-    total = collections.defaultdict(collections.Counter)
+    total: Total = collections.defaultdict(collections.Counter)
     for path in sorted(kernel_reports.DIRECTORY.glob("*.json")):
         for name, lines in json.loads(path.read_text()).items():
             total[name].update({int(line): times for line, times in lines.items()})
     return total
 
 
-def rows(total):
+def rows(total: Total) -> typing.Iterator[tuple[str, int, str, str]]:
     """A row for each file, and one for all."""
     everything = covered = 0
     for name, lines in sorted(total.items()):
@@ -41,7 +43,7 @@ def rows(total):
     yield "**all**", everything, f"**{100 * covered / everything:.1f} %**", ""
 
 
-def report():
+def report() -> None:
     """Say it of the last run, if its kernel counted."""
     total = collect()
     if total:

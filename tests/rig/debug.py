@@ -18,6 +18,7 @@ import debugkernel
 import kernels
 import mutants
 import run
+import selection
 import settings
 import suite
 import tap
@@ -29,23 +30,23 @@ ENVIRONMENT = {"SLOW": "4"}
 class Listener(tap.Sink):
     """Takes what a test writes, to be searched."""
 
-    def __init__(self):
-        self.lines = []
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
-    def take(self, _test, _reader, line):
+    def take(self, _test: str, _reader: tap.Reader, line: str) -> None:
         self.lines.append(line)
 
-    def judge(self, *_):
+    def judge(self, *_: object) -> None:
         """How the test itself ends does not matter."""
 
-    def point(self, _test, point):
+    def point(self, _test: str, point: tap.Point) -> None:
         self.lines += [point.name, *point.details]
 
-    def fail(self, _test, reason):
+    def fail(self, _test: str, reason: str) -> None:
         self.lines += reason.splitlines()
 
 
-def try_mutant(mutant, test, writer):
+def try_mutant(mutant: mutants.Mutant, test: selection.Test, writer: tap.Sink) -> None:
     """Does the detector speak of what was broken?"""
     tests = [test]
     kernel = kernels.find(mutant.kernel)
@@ -69,7 +70,7 @@ def try_mutant(mutant, test, writer):
         print(f"# {found[0].strip()}", flush=True)
 
 
-def main():
+def main() -> int:
     part = settings.parse(__doc__, settings.SUITE, ("all", "mutants"))
     writer = tap.Writer()
     chosen = settings.get("KERNEL")
@@ -82,7 +83,7 @@ def main():
             suite.run(name, {**slow, "KERNEL": name}, writer)
             coverage.report()
         os.environ.update(slow)
-        tests = {test.name: test for test in run.guest_tests()}
+        tests = {test.name: test for test in selection.guest_tests()}
         for mutant in mutants.ALL:
             if mutant.kernel in wanted and mutant.test in tests:
                 try_mutant(mutant, tests[mutant.test], writer)

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import subprocess
+import typing
 
 import archive
 import cache
@@ -26,7 +27,7 @@ IMAGE = "arch/x86/boot/bzImage"
 INSTRUMENTS = ("KCOV_INSTRUMENT=y", "GCOV_PROFILE=y")
 
 
-def find(name, line):
+def find(name: str, line: str) -> pathlib.Path:
     """The directory that the kernel of this name was built in. Module.symvers and
     all that modules need is there as well."""
     tree = cache.directory() / "debug" / name
@@ -36,11 +37,11 @@ def find(name, line):
     return tree
 
 
-def release(tree):
+def release(tree: pathlib.Path) -> str:
     return (tree / "include/config/kernel.release").read_text().strip()
 
 
-def _build(name, line, tree):
+def _build(name: str, line: str, tree: pathlib.Path) -> None:
     stamp = tree / "stamp"
     compiler = subprocess.run(
         ["gcc", "-dumpfullversion"], check=True, text=True, stdout=subprocess.PIPE
@@ -63,7 +64,7 @@ def _build(name, line, tree):
     stamp.write_text(digest)
 
 
-def _source(line, root):
+def _source(line: str, root: pathlib.Path) -> pathlib.Path:
     """The unpacked source of a line, fetched if it is not there."""
     package = f"linux-source-{line}"
     source = root / package
@@ -79,7 +80,7 @@ def _source(line, root):
     return source
 
 
-def _check(config, fragments):
+def _check(config: pathlib.Path, fragments: list[pathlib.Path]) -> None:
     """What a fragment asks for must not be dropped for want of something else."""
     have = config.read_text().splitlines()
     missing = [
@@ -92,11 +93,11 @@ def _check(config, fragments):
         raise archive.ArchiveError(f"this kernel cannot have {', '.join(missing)}")
 
 
-def _make(source, tree, *words):
+def _make(source: pathlib.Path, tree: pathlib.Path, *words: str) -> None:
     _run(["make", "-s", "-C", source, f"O={tree}", *words], tree)
 
 
-def _run(command, directory):
+def _run(command: typing.Sequence[str | pathlib.Path], directory: pathlib.Path) -> None:
     done = subprocess.run(
         [str(word) for word in command],
         cwd=directory,

@@ -6,11 +6,13 @@ Everything shown is what the programs in the guests printed just now.
 INTERACTIVE=1 ends with a shell in each guest instead of a summary.
 """
 
+import concurrent.futures
 import json
 import os
 import sys
 import threading
 import time
+import typing
 
 import archive
 import boot
@@ -32,15 +34,18 @@ COLORS = ("36", "33")  # cyan and yellow, one per guest
 TERMINAL = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
+T = typing.TypeVar("T")
+
+
 class DemoError(Exception):
     """A command in a guest failed."""
 
 
-def paint(text, color):
+def paint(text: str, color: str) -> str:
     return f"\x1b[{color}m{text}\x1b[0m" if TERMINAL else text
 
 
-def heading(text):
+def heading(text: str) -> None:
     print("\n" + paint(text, "1"), flush=True)
 
 
@@ -50,25 +55,25 @@ class Screen:
     lock = threading.Lock()
 
     @classmethod
-    def say(cls, index, text):
+    def say(cls, index: int, text: str) -> None:
         with cls.lock:
             for line in text.splitlines():
                 print(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line, flush=True)
 
 
 class Demo:
-    def __init__(self, machines):
+    def __init__(self, machines: boot.Boot) -> None:
         self.guests = machines.guests
-        self.summary = []
+        self.summary: list[str] = []
 
-    def quiet(self, index, command):
+    def quiet(self, index: int, command: str) -> str:
         """Run a command in a guest; what it printed."""
-        lines = []
+        lines: list[str] = []
         if self.guests[index].run(command, SECONDS, lines.append):
             raise DemoError(f"guest {index}: {command}\n" + "\n".join(lines))
         return "\n".join(line for line in lines if line)
 
-    def show(self, index, command):
+    def show(self, index: int, command: str) -> str:
         """Run a command in a guest, showing it and what it prints. Progress bars,
         which go to stderr, are not for a screen shared by two."""
         Screen.say(index, f"$ {command}")
@@ -76,33 +81,19 @@ class Demo:
         Screen.say(index, output)
         return output
 
-    def both(self, zero, one):
+    def both(self, zero: typing.Callable[[], T], one: typing.Callable[[], T]) -> tuple[T, T]:
         """Two things at once, one in each guest; their results."""
-        results = [None, None]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            jobs = pool.submit(zero), pool.submit(one)
+        return jobs[0].result(), jobs[1].result()
 
-        def work(index, what):
-            try:
-                results[index] = what()
-            except (DemoError, qemu.GuestError) as error:
-                results[index] = error
-
-        threads = [threading.Thread(target=work, args=item) for item in enumerate((zero, one))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        return results
-
-    def devices(self):
+    def devices(self) -> None:
         heading("What each guest sees")
         for index in (0, 1):
             self.show(index, "dmesg | grep -o 'ivshmem ivshmem.*'; ls -l /dev/ivshmem0")
             self.show(index, "ivshmemctl list")
 
-    def messages(self):
+    def messages(self) -> None:
         heading("Messages, both ways: text into the memory, a doorbell to say so")
         texts = (
             "Hello from guest 0. Can you read this?",
@@ -114,14 +105,16 @@ class Demo:
 
             listens = threading.Event()
 
-            def hear():
+            def hear() -> None:
                 try:
                     self.show(other, "ivshmemctl wait --count 1 --timeout 30 1")
                 finally:
                     listens.set()
-                return self.show(other, f"ivshmemctl read --raw {offset} {len(text)}")
+                heard = self.show(other, f"ivshmemctl read --raw {offset} {len(text)}")
+                if text not in heard:
+                    raise DemoError(f"guest {other} read {heard!r}")
 
-            def speak():
+            def speak() -> None:
                 time.sleep(0.5)
                 self.show(sender, f"ivshmemctl write {offset} '{text}'")
                 self.show(sender, f"ivshmemctl ring {other} 1")
@@ -129,12 +122,10 @@ class Demo:
                 while not listens.wait(1):
                     self.quiet(sender, f"ivshmemctl ring {other} 1")
 
-            heard = self.both(*((speak, hear) if sender == 0 else (hear, speak)))
-            if text not in heard[other]:
-                raise DemoError(f"guest {other} read {heard[other]!r}")
+            self.both(*((speak, hear) if sender == 0 else (hear, speak)))
         self.summary.append("messages             crossed both ways")
 
-    def file(self):
+    def file(self) -> None:
         heading(f"A file of {FILE_MIB} MiB from guest 0 to guest 1")
         self.quiet(0, f"dd if=/dev/urandom of=/tmp/original bs=1M count={FILE_MIB}")
         sent, _ = self.both(
@@ -154,7 +145,7 @@ class Demo:
             f"throughput           {rate:.0f} MiB/s, file to file",
         ]
 
-    def doorbells(self):
+    def doorbells(self) -> None:
         heading(f"Doorbell round trips: {PINGS} times there and back")
         output, _ = self.both(
             lambda: self.show(0, f"ivshmemctl ping --json --count {PINGS} 1"),
@@ -166,14 +157,14 @@ class Demo:
             "p99 {p99:.0f} µs".format(**result["round_trip_us"])
         )
 
-    def run(self):
+    def run(self) -> None:
         self.devices()
         self.messages()
         self.file()
         self.doorbells()
 
 
-def start():
+def start() -> tuple[boot.Setup, boot.Boot]:
     """Build what is needed and boot; the machines and what they were built for."""
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server"])
@@ -196,7 +187,7 @@ def start():
     return setup, machines
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, (*settings.MACHINE, "INTERACTIVE"))
     begin = time.monotonic()
     setup = machines = None

@@ -24,12 +24,14 @@ class Devices:
     """The shared regions of one group of guests. All doorbell devices connect
     to one server, all plain ones of a size share one file."""
 
-    def __init__(self, directory, topology, server):
+    def __init__(
+        self, directory: pathlib.Path, topology: topo.Topology, server: pathlib.Path
+    ) -> None:
         self.directory = pathlib.Path(directory)
         self.topology = topology
         self.name = f"ivshmem-rig-{os.getpid()}-{next(NUMBERS)}"
         self.socket = self.directory / "server"
-        self.server = None
+        self.server: subprocess.Popen[bytes] | None = None
         self.program = server
         self.kinds = [
             (kind, topo.bar_size(size))
@@ -46,13 +48,17 @@ class Devices:
             self._start_server(served[0])
         self.regions = [SHM / self.name] if served else []
         self.regions += map(self._path, self.plain)
-        self.memory = next(iter(self.regions), None)
 
-    def _path(self, size):
+    @property
+    def memory(self) -> pathlib.Path:
+        """The first region, which the tests of the host's side use."""
+        return self.regions[0]
+
+    def _path(self, size: int) -> pathlib.Path:
         """Where QEMU finds the file of the plain devices of a size."""
         return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.plain[size]}")
 
-    def _start_server(self, size):
+    def _start_server(self, size: int) -> None:
         command = [
             self.program,
             "-F",
@@ -67,7 +73,7 @@ class Devices:
             "--fresh-ids",
         ]
         with (self.directory / "server.log").open("wb") as log:
-            self.server = subprocess.Popen(
+            server = self.server = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -75,13 +81,13 @@ class Devices:
             )
         deadline = time.monotonic() + 10
         while not self._listening():
-            if self.server.poll() is not None or time.monotonic() > deadline:
-                log = (self.directory / "server.log").read_text()
+            if server.poll() is not None or time.monotonic() > deadline:
+                said = (self.directory / "server.log").read_text()
                 self.stop()
-                raise DeviceError(f"ivshmem-server did not start: {log}")
+                raise DeviceError(f"ivshmem-server did not start: {said}")
             time.sleep(0.01)
 
-    def _listening(self):
+    def _listening(self) -> bool:
         """Connecting would make us a peer, so ask the kernel instead: flag
         0x10000 marks a socket that accepts connections."""
         sockets = pathlib.Path("/proc/net/unix").read_text()
@@ -89,7 +95,7 @@ class Devices:
             re.search(rf" 00010000 .* {re.escape(str(self.socket))}$", sockets, re.M) is not None
         )
 
-    def arguments(self):
+    def arguments(self) -> list[str]:
         """QEMU's arguments for the devices of one guest, in fixed slots."""
         result = []
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
@@ -130,7 +136,7 @@ class Devices:
                 ]
         return result
 
-    def clear(self):
+    def clear(self) -> None:
         """Every test starts with a region of zeros."""
         for region in self.regions:
             with region.open("r+b") as file:
@@ -138,7 +144,7 @@ class Devices:
                 file.truncate(0)
                 file.truncate(size)
 
-    def stop(self):
+    def stop(self) -> None:
         if self.server:
             self.server.terminate()
             try:

@@ -7,6 +7,7 @@ directory, and is started through the loader that came with them.
 """
 
 import functools
+import pathlib
 
 import arches
 import archive
@@ -18,7 +19,7 @@ FIRMWARE = ("qemu-system-data", "seabios")
 
 
 @functools.cache
-def obstacle(arch):
+def obstacle(arch: str) -> str | None:
     """Why there is no new QEMU for guests of an architecture, or None."""
     if arch != arches.AMD64.name:
         return "the machine has too few ports to plug that many devices into"
@@ -29,11 +30,11 @@ def obstacle(arch):
     return None
 
 
-def command(arch):
+def command(arch: str) -> list[str]:
     """What starts the new QEMU for guests of an architecture, a list of words."""
     package = arches.ALL[arch].package
 
-    def fetch(work):
+    def fetch(work: pathlib.Path) -> None:
         print(f"# fetching {package} of {SUITE}", flush=True)
         source = archive.Archive(RELEASE, arches.HOST)
         wanted = [f"{name}/{SUITE}" for name in (package, *FIRMWARE)]

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 import arches
+import topology as topo
 
 TESTS = pathlib.Path(__file__).resolve().parents[1] / "guest"
 PROGRAMS = {".dts": ["dtc", "fdtoverlay"], ".asl": ["iasl"]}
@@ -16,12 +17,12 @@ class FirmwareError(Exception):
     """It cannot be compiled."""
 
 
-def programs(name):
+def programs(name: str) -> list[str]:
     """What compiles it."""
     return PROGRAMS[pathlib.Path(name).suffix] if name else []
 
 
-def _run(*command):
+def _run(*command: str | pathlib.Path) -> None:
     done = subprocess.run(
         [str(word) for word in command],
         text=True,
@@ -33,7 +34,7 @@ def _run(*command):
         raise FirmwareError(f"{command[0]}: {done.stdout[-2000:]}")
 
 
-def arguments(topology, arch, qemu, directory):
+def arguments(topology: topo.Topology, arch: str, qemu: str, directory: pathlib.Path) -> list[str]:
     """QEMU's arguments for what the topology says."""
     if not topology.firmware:
         return []

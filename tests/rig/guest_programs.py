@@ -5,6 +5,7 @@ another architecture, unpacked into the cache directory."""
 import pathlib
 import re
 import subprocess
+import typing
 
 import arches
 import archive
@@ -19,13 +20,13 @@ class ProgramError(Exception):
     """A program or a library that is not there."""
 
 
-def root(arch):
+def root(arch: str) -> pathlib.Path:
     """The directory with the programs and libraries of an architecture."""
     if arch == arches.HOST:
         return pathlib.Path("/")
     release = archive.host_release() or "trixie"
 
-    def fetch(work):
+    def fetch(work: pathlib.Path) -> None:
         print(f"# fetching programs for {arch}", flush=True)
         source = archive.Archive(release, arch)
         source.unpack(source.with_libraries(PACKAGES), work)
@@ -33,12 +34,12 @@ def root(arch):
     return cache.made(cache.directory() / f"guest-programs-{release}-{arch}", fetch)
 
 
-def busybox(arch):
+def busybox(arch: str) -> pathlib.Path:
     """The path of a busybox that needs no libraries."""
     return _find(root(arch), ("bin", "usr/bin"), "busybox")
 
 
-def program(name, arch):
+def program(name: str, arch: str) -> dict[str, pathlib.Path]:
     """A program and all that it is linked with, as {name in the guest: path}."""
     top = root(arch)
     triplet = arches.ALL[arch].triplet
@@ -62,7 +63,7 @@ def program(name, arch):
     return files
 
 
-def _find(top, directories, name):
+def _find(top: pathlib.Path, directories: typing.Sequence[str], name: str) -> pathlib.Path:
     for directory in directories:
         path = top / directory / name
         if path.exists():
@@ -70,7 +71,7 @@ def _find(top, directories, name):
     raise ProgramError(f"{name} not found below {top}")
 
 
-def _needs(path):
+def _needs(path: pathlib.Path) -> tuple[str | None, list[str]]:
     """The program that loads a binary, if it names one, and its libraries."""
     text = subprocess.run(
         ["readelf", "-W", "-l", "-d", path], text=True, capture_output=True, check=True

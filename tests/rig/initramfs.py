@@ -12,24 +12,26 @@ DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "rig", "run", "sys", "tests",
 
 
 class Archive:
-    def __init__(self):
-        self.parts = []
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
         self.inode = 0
 
-    def add(self, name, mode, content=b"", device=(0, 0)):
+    def add(
+        self, name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)
+    ) -> None:
         self.inode += 1
-        name = name.encode() + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0)
-        header = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+        path = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields) + path
         for part in (header, content):
             self.parts.append(part + bytes(-len(part) % 4))
 
-    def finish(self):
+    def finish(self) -> bytes:
         self.add("TRAILER!!!", 0)
         return b"".join(self.parts)
 
 
-def write(path, files, arch=arches.HOST):
+def write(path: pathlib.Path, files: dict[str, pathlib.Path], arch: str = arches.HOST) -> None:
     """Write an initramfs with busybox, the rig's init and more files, given as
     {name in the guest: path on the host}; all of them can be executed."""
     archive = Archive()

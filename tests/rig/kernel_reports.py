@@ -15,17 +15,24 @@ import subprocess
 import tempfile
 
 import build
+import qemu
+import tap
 
 DIRECTORY = build.BUILD / "coverage"
 SCRIPT = pathlib.Path(__file__).with_name("kernel_reports.sh")
 
+Counts = dict[str, dict[str, int]]  # {source: {line: times}}
 
-def take(guest, name, writer, seconds):
+
+def take(guest: qemu.Guest, name: str, writer: tap.Sink, seconds: float) -> None:
     """Ask a guest after its last test, which is named."""
-    found = {"leak": [], "file": []}  # what lines begin with: paragraphs
-    paragraph = []
+    found: dict[str, list[list[str]]] = {
+        "leak": [],
+        "file": [],
+    }  # what lines begin with: paragraphs
+    paragraph: list[str] = []
 
-    def on_line(line):
+    def on_line(line: str) -> None:
         nonlocal paragraph
         kind = {"unreferenced object": "leak", "file /": "file"}
         for start, where in kind.items():
@@ -39,7 +46,7 @@ def take(guest, name, writer, seconds):
     for lines in found["leak"]:
         if any("ivshmem" in line for line in lines):
             writer.fail(name, "\n".join(["memory was lost", *lines]))
-    counts = {}
+    counts: Counts = {}
     for first, *text in found["file"]:
         try:
             data = base64.b64decode("".join(text), validate=True)
@@ -50,7 +57,7 @@ def take(guest, name, writer, seconds):
         _keep(counts)
 
 
-def _count(path, data, counts):
+def _count(path: pathlib.Path, data: bytes, counts: Counts) -> None:
     """Add what gcov says of one object to {source: {line: times}}. What the compiler
     left about the object is beside it."""
     with tempfile.TemporaryDirectory() as directory:
@@ -77,7 +84,7 @@ def _count(path, data, counts):
                 lines[number] = lines.get(number, 0) + line["count"]
 
 
-def _keep(counts):
+def _keep(counts: Counts) -> None:
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     for number in itertools.count():
         try:

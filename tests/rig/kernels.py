@@ -12,10 +12,12 @@ build against one.
 
 import collections
 import json
+import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import typing
 
 import arches
 import archive
@@ -24,6 +26,8 @@ import debugkernel
 import settings
 
 DEFAULT = "6.12"
+# {line: {flavour: releases}}
+Offers = dict[str, dict[str, list[str]]]
 # What KERNEL= can add to a line, as Debian names the flavour of an architecture. Without
 # any it is the flavour for virtual machines where there is one.
 FLAVOURS = {"rt": "rt-{arch}", "16k": "{arch}-16k"}
@@ -35,17 +39,18 @@ OVERRIDES = ["CONFIG_DEBUG_INFO_BTF_MODULES="]
 OLDER_COMPILER = ["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="]
 
 
-class Kernel(
-    collections.namedtuple(
-        "Kernel",
-        "line arch release image modules headers toolchain instruments",
-        defaults=[None, ()],
-    )
-):
-    """toolchain is None, or (release of Debian, gcc) that modules are built with;
-    instruments are more arguments for make, for a kernel that watches."""
+class Kernel(typing.NamedTuple):
+    line: str
+    arch: str
+    release: str
+    image: pathlib.Path
+    modules: pathlib.Path
+    headers: pathlib.Path
+    # The release of Debian and its gcc that modules are built with, unless by the host's.
+    toolchain: tuple[str, str] | None = None
+    instruments: tuple[str, ...] = ()  # more arguments for make, for a kernel that watches
 
-    def memory(self, mib, mapped):
+    def memory(self, mib: str, mapped: int) -> str:
         """The MiB that a guest gets which is to have so many for itself: watching takes
         some, and KASAN an eighth of what is mapped, the regions too."""
         if not self.instruments:
@@ -53,7 +58,7 @@ class Kernel(
         return str(int(mib) + debugkernel.MEMORY + (mapped >> 23))
 
 
-def make_arguments(kernel):
+def make_arguments(kernel: Kernel) -> list[str]:
     """Arguments for make that build modules for a kernel."""
     _, gcc = kernel.toolchain or (None, "gcc")
     return [
@@ -66,20 +71,20 @@ def make_arguments(kernel):
     ]
 
 
-def gcc_arguments(arch, gcc):
+def gcc_arguments(arch: str, gcc: str) -> list[str]:
     """Arguments for make that name the compiler."""
     cross = arches.make_arguments(arch)
     prefix = f"{arches.ALL[arch].triplet}-" if cross else ""
     return [*cross, f"CC={prefix}{gcc}", f"HOSTCC={gcc}"]
 
 
-def offers(source):
+def offers(source: archive.Archive) -> Offers:
     """The kernels that an archive lists headers of, as {line: {flavour: releases}},
     the newest first; flavours as Debian names them: amd64, cloud-amd64, rt-amd64."""
     pattern = re.compile(
         r"linux-headers-((\d+\.\d+)\.\d\S*?" rf"-((?:[a-z]+-)?{source.arch}(?:-\w+)?))"
     )
-    found = collections.defaultdict(lambda: collections.defaultdict(list))
+    found: Offers = collections.defaultdict(lambda: collections.defaultdict(list))
     for match in filter(None, map(pattern.fullmatch, source.names())):
         release, line, flavour = match.groups()
         found[line][flavour].append(release)
@@ -87,7 +92,7 @@ def offers(source):
     return found
 
 
-def is_served(source, release):
+def is_served(source: archive.Archive, release: str) -> bool:
     """Are headers and image on the mirror? The image is signed, which takes some days
     longer, and since 7.x it is a package of another name."""
     images = [
@@ -98,7 +103,7 @@ def is_served(source, release):
     return bool(images) and all(map(source.serves, [f"linux-headers-{release}", images[0]]))
 
 
-def newest(source, line):
+def newest(source: archive.Archive, line: str) -> dict[str, str]:
     """The newest kernels of a line that a mirror serves: {flavour: release}."""
     found = {
         flavour: next((release for release in releases if is_served(source, release)), None)
@@ -107,12 +112,12 @@ def newest(source, line):
     return {flavour: release for flavour, release in found.items() if release}
 
 
-def age(release):
+def age(release: str) -> list[int]:
     """What sorts the releases of one flavour, the newest last."""
     return [int(number) for number in re.findall(r"\d+", release)]
 
 
-def find(name, arch="amd64"):
+def find(name: str, arch: str = "amd64") -> Kernel:
     """The kernel of a line such as "6.12", fetched if it is not cached."""
     if name in debugkernel.NAMES and arch == debugkernel.ARCH:
         tree = debugkernel.find(name, DEFAULT)
@@ -147,22 +152,26 @@ def find(name, arch="amd64"):
         line,
         arch,
         facts["release"],
-        *(root / facts[name] for name in ("image", "modules", "headers")),
+        root / facts["image"],
+        root / facts["modules"],
+        root / facts["headers"],
         (codename, facts["gcc"]) if codename else None,
     )
 
 
-def named(flavours, arch):
+def named(flavours: typing.Container[str], arch: str) -> list[str]:
     """What KERNEL= adds to a line for those of Debian's flavours that it can name."""
     return [name for name, debian in FLAVOURS.items() if debian.format(arch=arch) in flavours]
 
 
-def plain(name):
+def plain(name: str) -> str:
     """The same kernel without its flavour, which another architecture may not have."""
     return re.sub(rf"-({'|'.join(FLAVOURS)})\b", "", name)
 
 
-def _search(line, flavours, sources):
+def _search(
+    line: str, flavours: typing.Sequence[str], sources: typing.Iterable[archive.Archive]
+) -> tuple[archive.Archive, str]:
     """The archive that has the line, and the newest release string in it: of the
     first of these flavours that there is."""
     for source in sources:
@@ -177,7 +186,7 @@ def _search(line, flavours, sources):
     )
 
 
-def header_packages(source, release):
+def header_packages(source: archive.Archive, release: str) -> tuple[list[str], list[str]]:
     """The packages to build modules with: (of the kernel's architecture, of
     this machine's, whose programs run here)."""
     headers = f"linux-headers-{release}"
@@ -188,7 +197,7 @@ def header_packages(source, release):
     )
 
 
-def _unpack(source, release, root):
+def _unpack(source: archive.Archive, release: str, root: pathlib.Path) -> None:
     """7.x splits the image."""
     headers, build = header_packages(source, release)
     image = [f"linux-{part}-{release}" for part in ("image", "binary", "modules", "base")]
@@ -196,7 +205,7 @@ def _unpack(source, release, root):
     archive.Archive(source.release, arches.HOST).unpack(build, root)
 
 
-def _fetch(source, release, root):
+def _fetch(source: archive.Archive, release: str, root: pathlib.Path) -> None:
     print(f"# fetching kernel {release} from {source.release}", file=sys.stderr)
     work = root.with_name(f"{root.name}.new")
     shutil.rmtree(work, ignore_errors=True)
@@ -218,13 +227,16 @@ def _fetch(source, release, root):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def compiler(source, release):
+def compiler(source: archive.Archive, release: str) -> str:
     """The gcc that built a kernel, as its headers ask for it: gcc-14."""
     needs = " ".join(source.depends(f"linux-headers-{release}"))
-    return re.search(r"\bgcc-\d+", needs).group()
+    found = re.search(r"\bgcc-\d+", needs)
+    if not found:
+        raise archive.ArchiveError(f"linux-headers-{release} asks for no gcc")
+    return found.group()
 
 
-def headers(source, line):
+def headers(source: archive.Archive, line: str) -> dict[str, pathlib.Path]:
     """The headers of all flavours of a line that an archive has, fetched if they are
     not cached: {flavour: directory}. They are for a toolchain of that release."""
     found = newest(source, line)
@@ -251,10 +263,10 @@ def headers(source, line):
     }
 
 
-def _layout(root, release):
+def _layout(root: pathlib.Path, release: str) -> dict[str, str]:
     """Where the parts are, relative to the root."""
 
-    def first(*names):
+    def first(*names: str) -> str:
         for name in names:
             if (root / name).exists():
                 return name
@@ -270,13 +282,13 @@ def _layout(root, release):
     }
 
 
-def _fix_makefile(root, release):
+def _fix_makefile(root: pathlib.Path, release: str) -> None:
     path = root / f"usr/src/linux-headers-{release}/Makefile"
     text = path.read_text()
     path.write_text(re.sub(r"(?<![\w.])/usr/(src|lib)/", rf"{root}/usr/\1/", text))
 
 
-def _fix_programs(root, source):
+def _fix_programs(root: pathlib.Path, source: archive.Archive) -> None:
     """Kbuild's programs may want a newer C library than the host's, or a
     library the host lacks: start those with the libraries of their release."""
     libraries = root / "libraries"
@@ -297,7 +309,7 @@ def _fix_programs(root, source):
         path.chmod(0o755)
 
 
-def _needs_library(path):
+def _needs_library(path: pathlib.Path) -> bool:
     with path.open("rb") as file:
         if file.read(4) != b"\x7fELF":
             return False

@@ -2,8 +2,10 @@
 """The guest's kernel log: what happened between two marks, and is it clean?"""
 
 import itertools
+import pathlib
 import re
 import time
+import typing
 
 # What the kernels from 5.10 on print when something is wrong. Many reports begin with BUG:
 # of KASAN, KCSAN and KFENCE, soft lockups, bad pages, page maps and counters of them, sleeping
@@ -86,29 +88,29 @@ KERNELS_CALLER = re.compile(r"\bdl_task_timer\+")
 EXCERPT_LINES = 25
 
 
-def wait_match(path, start, pattern, seconds=5):
+def wait_match(path: pathlib.Path, start: int, pattern: str, seconds: float = 5) -> int | None:
     """The end of the first match at or after byte start of the log, or None if
     there is none in time: what the kernel prints comes with a delay."""
-    pattern = re.compile(pattern.encode(), re.M)
+    compiled = re.compile(pattern.encode(), re.M)
     deadline = time.monotonic() + seconds
     while True:
-        found = pattern.search(path.read_bytes(), start)
+        found = compiled.search(path.read_bytes(), start)
         if found or time.monotonic() > deadline:
             return found.end() if found else None
         time.sleep(0.01)
 
 
-def between(path, start, end):
+def between(path: pathlib.Path, start: int, end: int | None) -> list[str]:
     """The lines of the log from one byte to another (None: the end)."""
     return path.read_bytes()[start:end].decode(errors="replace").splitlines()
 
 
-def race(lines):
+def race(lines: list[str]) -> typing.Iterator[str]:
     """The report of KCSAN that begins with the first of these."""
     return itertools.takewhile(lambda line: not RACE_END.search(line), lines)
 
 
-def is_ours(report):
+def is_ours(report: typing.Iterable[str]) -> bool:
     """Is the driver part of this race?"""
     interrupted = False
     for line in report:
@@ -123,7 +125,7 @@ def is_ours(report):
     return False
 
 
-def is_kernels(lines):
+def is_kernels(lines: list[str]) -> bool:
     """Does the report that begins with the first of these have nothing to do with us?"""
     report = list(itertools.takewhile(lambda line: not TRACE_END.search(line), lines))
     return (
@@ -133,7 +135,7 @@ def is_kernels(lines):
     )
 
 
-def reports(lines, expected=()):
+def reports(lines: list[str], expected: typing.Sequence[str] = ()) -> list[str]:
     """The first report that no expected pattern explains, with what follows it;
     an empty list if the log is clean. What follows an expected report, or one of the
     kernel's own, up to the end of its trace belongs to it."""

@@ -3,11 +3,13 @@
 
 import concurrent.futures
 import os
+import pathlib
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import typing
 
 import archive
 import build
@@ -17,11 +19,13 @@ import settings
 import tap
 
 BLACK = ("tests/rig", "tests/packages", "tests/host")
+# The name of each check, and what is wrong.
+Points = typing.Iterator[tuple[str, list[str]]]
 # The driver compiles for all of these without a warning.
 LINES = ("5.10", "6.1", "6.12", "7.3")
 
 
-def output_of(*command):
+def output_of(*command: str | pathlib.Path) -> tuple[int, list[str]]:
     done = subprocess.run(
         [str(word) for word in command],
         text=True,
@@ -33,13 +37,13 @@ def output_of(*command):
     return done.returncode, done.stdout.splitlines()
 
 
-def failing(*command):
+def failing(*command: str | pathlib.Path) -> list[str]:
     """The output of a command that says nothing worth reading when all is well."""
     status, lines = output_of(*command)
     return lines or ["exit status %d" % status] if status else []
 
 
-def compile_module(line, name, *arguments):
+def compile_module(line: str, name: str, *arguments: str) -> list[str]:
     """Warnings about our own sources when the module is built for a kernel."""
     kernel = kernels.find(line)
     directory = build.BUILD / "lint" / f"{name}-{line}"
@@ -57,7 +61,7 @@ def compile_module(line, name, *arguments):
     return build.warnings(lines, kernel.headers) or (lines[-20:] if status else [])
 
 
-def check_module():
+def check_module() -> Points:
     for line in LINES:
         yield (
             f"module for {line}, gcc W=1",
@@ -67,7 +71,7 @@ def check_module():
     yield "module, clang", compile_module(kernels.DEFAULT, "clang", *build.CLANG)
 
 
-def check_style():
+def check_style() -> Points:
     program = checkpatch.program()
     for path in sorted(build.SOURCE.rglob("*.[ch]")):
         yield (
@@ -78,14 +82,14 @@ def check_style():
         )
 
 
-def make_variable(name):
+def make_variable(name: str) -> list[str]:
     _, lines = output_of(
         "make", "-s", "--no-print-directory", f"--eval=show:;@:$(info $({name}))", "show"
     )
     return shlex.split(lines[-1])
 
 
-def check_user_space():
+def check_user_space() -> Points:
     tops = {
         "lib": "user-flags",
         "examples": "user-flags",
@@ -120,7 +124,7 @@ def check_user_space():
             )
 
 
-def sources():
+def sources() -> typing.Iterator[pathlib.Path]:
     """Every file of the tree that is not built."""
     for path in sorted(build.TOP.rglob("*")):
         top = path.relative_to(build.TOP).parts[0]
@@ -128,14 +132,14 @@ def sources():
             yield path
 
 
-def is_shell(path):
+def is_shell(path: pathlib.Path) -> bool:
     with path.open("rb") as file:
         return (
             path.suffix == ".sh" or re.match(rb"#!.*\b(ba|da)?sh\b", file.readline()) is not None
         )
 
 
-def check_scripts():
+def check_scripts() -> Points:
     # SC1091: scripts for guests source files that are there only.
     yield "shellcheck", failing("shellcheck", "--exclude=SC1091", *filter(is_shell, sources()))
     yield "pyflakes", failing("pyflakes3", *(path for path in sources() if path.suffix == ".py"))
@@ -144,7 +148,7 @@ def check_scripts():
     yield "black", failing("/usr/bin/black", "--check", "--quiet", "--diff", *BLACK)
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, ("IVSHMEM_CACHE",))
     writer = tap.Writer()
     for check in (check_module, check_style, check_user_space, check_scripts):

@@ -9,6 +9,7 @@ into build/figures/kernels.md.
 """
 
 import os
+import pathlib
 import shutil
 import sys
 import threading
@@ -19,6 +20,7 @@ import build
 import kernels
 import results
 import run
+import selection
 import settings
 import suite
 import tap
@@ -47,9 +49,9 @@ FLAVOUR_TESTS = (
 BUILDING = threading.Lock()
 
 
-def lines():
+def lines() -> dict[tuple[str, str], archive.Archive]:
     """{(line, arch): archive}, the newest kernel of each line in any release."""
-    found = {}
+    found: dict[tuple[str, str], archive.Archive] = {}
     for arch in arches.ALL:
         for source in archive.releases(arch):
             for line, flavours in kernels.offers(source).items():
@@ -59,11 +61,11 @@ def lines():
     return found
 
 
-def age(flavours):
+def age(flavours: dict[str, list[str]]) -> list[int]:
     return max(kernels.age(releases[0]) for releases in flavours.values())
 
 
-def wanted():
+def wanted() -> dict[tuple[str, str], archive.Archive]:
     """The lines that KERNEL= and ARCH= ask for, all without them, newest first."""
     names = settings.get("KERNEL").split(",")
     archs = settings.get("ARCH") or ",".join(arches.ALL)
@@ -83,13 +85,13 @@ def wanted():
 class Line:
     """One row: a line of kernels on one architecture."""
 
-    def __init__(self, line, source, writer):
+    def __init__(self, line: str, source: archive.Archive, writer: tap.Writer) -> None:
         self.name = f"{line} {source.arch}"
         self.line, self.source, self.writer = line, source, writer
         self.row = results.Row(line, source.arch, source.release)
-        self.flavours = []  # that KERNEL= can add to the line
+        self.flavours: list[str] = []  # that KERNEL= can add to the line
 
-    def run(self):
+    def run(self) -> None:
         try:
             with BUILDING:
                 self._build()
@@ -100,7 +102,7 @@ class Line:
             self.writer.fail(self.name, reason)
             self.row.guests = reason.splitlines()[0]
 
-    def _build(self):
+    def _build(self) -> None:
         """Build for every flavour, by both compilers."""
         headers = kernels.headers(self.source, self.line)
         self.flavours = kernels.named(headers, self.source.arch)
@@ -108,8 +110,9 @@ class Line:
         gcc = kernels.compiler(self.source, release)
         tools = toolchain.Toolchain(self.source.release, gcc)
         self.row.gcc, self.row.clang = tools.version(gcc), tools.version("clang")
+        compilers: dict[str, list[str]] = {"gcc": [], "clang": build.CLANG}
         for flavour, directory in headers.items():
-            for name, arguments in (("gcc", []), ("clang", build.CLANG)):
+            for name, arguments in compilers.items():
                 problems = self._compile(
                     tools,
                     directory,
@@ -128,7 +131,9 @@ class Line:
                     ),
                 )
 
-    def _compile(self, tools, headers, name, *arguments):
+    def _compile(
+        self, tools: toolchain.Toolchain, headers: pathlib.Path, name: str, *arguments: str
+    ) -> list[str]:
         """What make complains of."""
         directory = build.BUILD / "kernels" / f"{self.line}-{name}"
         shutil.rmtree(directory, ignore_errors=True)
@@ -146,25 +151,25 @@ class Line:
         found = output.splitlines()
         return build.warnings(found, headers) or (found[-20:] if status else [])
 
-    def _kernel(self, flavour=""):
+    def _kernel(self, flavour: str = "") -> str:
         """What KERNEL= calls a flavour of this line."""
         return f"{self.line}{flavour and '-'}{flavour}/{self.source.release}"
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         """Have what guests of this line run; some tests want both architectures."""
         for arch in arches.ALL:
             build.module(kernels.find(self._kernel(), arch))
         for flavour in self.flavours:
             build.module(kernels.find(self._kernel(flavour), self.source.arch))
 
-    def _boot(self):
+    def _boot(self) -> None:
         """The guest suite, as make check runs it; then parts of it on other flavours."""
         tests = settings.get("TESTS")
         self._run_suite("", tests)
         for flavour in self.flavours:
             self._run_suite(flavour, tests or ",".join(FLAVOUR_TESTS))
 
-    def _run_suite(self, flavour, tests):
+    def _run_suite(self, flavour: str, tests: str) -> None:
         environment = {
             **ENVIRONMENT,
             **os.environ,
@@ -176,18 +181,18 @@ class Line:
         self.row.ran(flavour, reader)
 
 
-def prepare():
+def prepare() -> None:
     """Build the programs that all rows share."""
     build.targets(["build/ivshmem-server"])
     names = [
         "static/ivshmemctl",
-        *{f"guest/{test.path.stem}" for test in run.guest_tests() if test.compiled},
+        *{f"guest/{test.path.stem}" for test in selection.guest_tests() if test.compiled},
     ]
     for arch in arches.ALL:
         build.programs(names, arch)
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, settings.SUITE)
     writer = tap.Writer()
     try:
@@ -197,7 +202,7 @@ def main():
         writer.fail("kernels", str(error))
         return writer.finish()
 
-    def work(arch):
+    def work(arch: str) -> None:
         for row in rows:
             if row.source.arch == arch:
                 row.run()

@@ -6,13 +6,18 @@ Each of these is a slip that somebody could make, in the driver's own text, and 
 of the suite that comes by there.
 """
 
-import collections
+import typing
 
-# changes is {(file, text that is there once): what to put there}; report is what the
-# kernel has to say when the test has run; append is for its command line.
-Mutant = collections.namedtuple(
-    "Mutant", "detector slip kernel test changes report append", defaults=[""]
-)
+
+class Mutant(typing.NamedTuple):
+    detector: str
+    slip: str
+    kernel: str
+    test: str
+    changes: dict[tuple[str, str], str]  # {(file, text that is there once): what to put there}
+    report: str  # what the kernel has to say when the test has run
+    append: str = ""  # for its command line
+
 
 ALL = (
     Mutant(

@@ -7,6 +7,7 @@ vector of each peer, or an id alone when that peer has left.
 """
 
 import os
+import pathlib
 import select
 import socket
 import struct
@@ -20,7 +21,7 @@ class PeerError(Exception):
 
 
 class Peer:
-    def __init__(self, path, seconds=10):
+    def __init__(self, path: pathlib.Path, seconds: float = 10) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(seconds)
         self.socket.connect(str(path))
@@ -28,13 +29,14 @@ class Peer:
         if version != 0:
             raise PeerError(f"the server speaks version {version}")
         self.id, _ = self._message()
-        marker, self.memory = self._message()
-        if marker != -1 or self.memory is None:
+        marker, memory = self._message()
+        if marker != -1 or memory is None:
             raise PeerError("the server sent no memory")
-        self.vectors = {self.id: []}
+        self.memory = memory
+        self.vectors: dict[int, list[int]] = {self.id: []}
         self._update()
 
-    def _message(self):
+    def _message(self) -> tuple[int, int | None]:
         data, descriptors, _, _ = socket.recv_fds(self.socket, MESSAGE.size, 1)
         while data and len(data) < MESSAGE.size:
             data += self.socket.recv(MESSAGE.size - len(data))
@@ -42,7 +44,7 @@ class Peer:
             raise PeerError("the server closed the connection")
         return MESSAGE.unpack(data)[0], descriptors[0] if descriptors else None
 
-    def _update(self, seconds=0.1):
+    def _update(self, seconds: float = 0.1) -> None:
         """Take in who came and who left."""
         while select.select([self.socket], [], [], seconds)[0]:
             peer, descriptor = self._message()
@@ -51,11 +53,11 @@ class Peer:
             else:
                 self.vectors.setdefault(peer, []).append(descriptor)
 
-    def _forget(self, peer):
+    def _forget(self, peer: int) -> None:
         for descriptor in self.vectors.pop(peer, ()):
             os.close(descriptor)
 
-    def ring(self, peer, vector, times=1):
+    def ring(self, peer: int, vector: int, times: int = 1) -> None:
         self._update(0)
         try:
             descriptor = self.vectors[peer][vector]
@@ -67,7 +69,7 @@ class Peer:
         for _ in range(times):
             os.write(descriptor, struct.pack("=Q", 1))
 
-    def wait(self, vector, seconds):
+    def wait(self, vector: int, seconds: float) -> int:
         """How often the own vector was rung since the last call."""
         deadline = time.monotonic() + 1
         while len(self.vectors[self.id]) <= vector:
@@ -79,7 +81,7 @@ class Peer:
             raise PeerError(f"vector {vector} was not rung in {seconds:g} s")
         return struct.unpack("=Q", os.read(descriptor, 8))[0]
 
-    def leave(self):
+    def leave(self) -> None:
         for peer in list(self.vectors):
             self._forget(peer)
         os.close(self.memory)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+import typing
 
 import arches
 import cache
@@ -31,16 +32,36 @@ APPEND = (
 )
 
 
-def patience(seconds):
+def patience(seconds: float) -> float:
     """A time limit, on a machine that SLOW= says is slow."""
     return seconds * float(settings.get("SLOW") or 1)
+
+
+# What takes a line that a guest prints; what it returns, if anything, is sent back.
+OnLine = typing.Callable[[str], str | None]
+
+
+class Bootable(typing.Protocol):
+    """What is to be known of a kernel."""
+
+    @property
+    def image(self) -> pathlib.Path:
+        ...
+
+    @property
+    def arch(self) -> str:
+        ...
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        ...
 
 
 class GuestError(Exception):
     """The guest died or did not answer in time."""
 
 
-def binary(name):
+def binary(name: str) -> str:
     """The emulator of an architecture; QEMU= names another one for x86-64."""
     arch = arches.ALL[name]
     name = arch.qemu
@@ -52,7 +73,7 @@ def binary(name):
     return path
 
 
-def accelerator(kernel, initramfs):
+def accelerator(kernel: Bootable, initramfs: pathlib.Path) -> str:
     """ "kvm" if a guest really boots with it, else "tcg". On some hosts
     /dev/kvm opens and guests hang, so one is booted once per boot of the host."""
     if kernel.arch != arches.HOST or not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -82,19 +103,19 @@ class Guest:
 
     def __init__(
         self,
-        directory,
-        name,
-        kernel,
-        initramfs,
-        accel,
-        devices,
-        append,
-        machine="pc",
-        mem="256",
-        smp="2",
-        turns="",
-        program=None,
-    ):
+        directory: pathlib.Path,
+        name: str,
+        kernel: Bootable,
+        initramfs: pathlib.Path,
+        accel: str,
+        devices: list[str],
+        append: str,
+        machine: str = "pc",
+        mem: str = "256",
+        smp: str = "2",
+        turns: str = "",
+        program: list[str] | None = None,
+    ) -> None:
         self.name = name
         self.arch = arches.ALL[kernel.arch]
         self.watches = bool(kernel.instruments)
@@ -102,17 +123,36 @@ class Guest:
         self.directory = pathlib.Path(directory)
         self.console = self.directory / f"{name}.console"
         self.errors = self.directory / f"{name}.qemu"
-        self.process = None
-        self.control = None
-        self.qmp = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.control: socket.socket  # from start() on, as is the next
+        self.qmp: qmp.Qmp
         self.buffer = b""
-        self.listeners = {}
+        self.listeners: dict[str, socket.socket] = {}
+        self.ports: list[str] = []
+        if self.arch.machine or machine != "pc":
+            self.ports = [f"port{index}" for index in range(PORTS)]
         self.arguments = [
             "-nodefaults",
             "-no-user-config",
             "-display",
             "none",
             "-no-reboot",
+            *self._processors(accel, machine, smp, turns),
+            "-m",
+            mem,
+            "-kernel",
+            str(kernel.image),
+            "-initrd",
+            str(initramfs),
+            "-append",
+            APPEND.format(arch=self.arch) + append,
+            *self._lines(),
+            *devices,
+            *self._root_ports(),
+        ]
+
+    def _processors(self, accel: str, machine: str, smp: str, turns: str) -> list[str]:
+        return [
             "-machine",
             self.arch.machine or machine,
             "-cpu",
@@ -124,14 +164,11 @@ class Guest:
             "tcg,thread=single" if turns and accel == "tcg" else accel,
             "-smp",
             smp,
-            "-m",
-            mem,
-            "-kernel",
-            str(kernel.image),
-            "-initrd",
-            str(initramfs),
-            "-append",
-            APPEND.format(arch=self.arch) + append,
+        ]
+
+    def _lines(self) -> list[str]:
+        """The console, the line to init and QEMU's monitor."""
+        return [
             "-chardev",
             f"file,id=console,path={self.console}",
             "-serial",
@@ -143,24 +180,24 @@ class Guest:
             f"socket,id=monitor,path={self._path('monitor')}",
             "-mon",
             "chardev=monitor,mode=control",
-            *devices,
         ]
-        self.ports = []
-        if self.arch.machine or machine != "pc":
-            self.ports = [f"port{index}" for index in range(PORTS)]
-            for index, port in enumerate(self.ports):
-                self.arguments += [
-                    "-device",
-                    f"pcie-root-port,id={port},"
-                    f"chassis={index + 1},slot={index + 1},"
-                    f"addr={FIRST_PORT_SLOT + index:#x},"
-                    "pref64-reserve=64M",
-                ]
 
-    def _path(self, purpose):
+    def _root_ports(self) -> list[str]:
+        """Where devices are plugged in later."""
+        return [
+            word
+            for index, port in enumerate(self.ports)
+            for word in (
+                "-device",
+                f"pcie-root-port,id={port},chassis={index + 1},slot={index + 1},"
+                f"addr={FIRST_PORT_SLOT + index:#x},pref64-reserve=64M",
+            )
+        ]
+
+    def _path(self, purpose: str) -> pathlib.Path:
         return self.directory / f"{self.name}.{purpose}"
 
-    def _listen(self, purpose):
+    def _listen(self, purpose: str) -> None:
         """QEMU connects to us, so nothing that it says is lost."""
         listener = socket.socket(socket.AF_UNIX)
         self._path(purpose).unlink(missing_ok=True)
@@ -169,7 +206,7 @@ class Guest:
         listener.settimeout(patience(10))
         self.listeners[purpose] = listener
 
-    def start(self):
+    def start(self) -> None:
         """Start QEMU, also again after kill(). It dies with the thread that calls this."""
         self.buffer = b""
         for purpose in ("control", "monitor"):
@@ -187,12 +224,12 @@ class Guest:
         except (OSError, qmp.QmpError) as error:
             raise self._lost() from error
 
-    def wait_ready(self, seconds=BOOT_SECONDS):
+    def wait_ready(self, seconds: float = BOOT_SECONDS) -> None:
         deadline = time.monotonic() + patience(seconds)
         while self.read_line(deadline, poke=False) != "@rig-ready":
             pass
 
-    def read_line(self, deadline, poke=True):
+    def read_line(self, deadline: float, poke: bool = True) -> str:
         """The guest's next line. Emulated at once with others, its serial port loses
         an interrupt now and then, and then says nothing until it is sent something:
         a 0, which everybody there passes over, once the port does not echo any more."""
@@ -214,26 +251,26 @@ class Guest:
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")
 
-    def write_line(self, line):
+    def write_line(self, line: str) -> None:
         self._send(line.encode() + b"\n")
 
-    def _send(self, data):
+    def _send(self, data: bytes) -> None:
         try:
             self.control.settimeout(10)
             self.control.sendall(data)
         except OSError as error:
             raise self._lost() from error
 
-    def _lost(self):
+    def _lost(self) -> GuestError:
         """Why QEMU is not there any more."""
         try:
-            status = self.process.wait(5)
+            status = self.wait(5)
         except subprocess.TimeoutExpired:
             return GuestError("QEMU closed the guest's port")
         how = f"was killed by signal {-status}" if status < 0 else "ended"
         return GuestError(f"QEMU {how}\n{self.errors.read_text(errors='replace')}")
 
-    def run(self, command, timeout, on_line=None):
+    def run(self, command: str, timeout: float, on_line: OnLine | None = None) -> int:
         """Run a shell command in the guest and return its exit status. Each
         line it prints is given to on_line, whose result, if any, is sent back."""
         deadline = time.monotonic() + timeout
@@ -246,7 +283,16 @@ class Guest:
             if answer is not None:
                 self.write_line(answer)
 
-    def kill(self):
+    def has_ended(self) -> bool:
+        """Has QEMU, by itself?"""
+        return self.process is not None and self.process.poll() is not None
+
+    def wait(self, seconds: float) -> int:
+        """Wait for QEMU to end by itself; its exit status."""
+        assert self.process
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
         for listener in self.listeners.values():
             listener.close()
         if self.process:

@@ -2,7 +2,12 @@
 """QEMU's machine protocol: one JSON object per line, answers and events."""
 
 import json
+import socket
 import time
+import typing
+
+
+Message = dict[str, typing.Any]  # a JSON object
 
 
 class QmpError(Exception):
@@ -10,18 +15,20 @@ class QmpError(Exception):
 
 
 class Qmp:
-    def __init__(self, connection):
+    def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.buffer = b""
-        self.events = []
+        self.events: list[Message] = []
         self._receive(time.monotonic() + 10)  # the greeting
         self.command("qmp_capabilities")
 
-    def command(self, name, arguments=None, timeout=20):
+    def command(
+        self, name: str, arguments: Message | None = None, timeout: float = 20
+    ) -> typing.Any:
         """Run a command and return its answer."""
         return self.send({"execute": name, "arguments": arguments or {}}, timeout)
 
-    def send(self, request, timeout=20):
+    def send(self, request: Message, timeout: float = 20) -> typing.Any:
         try:
             self.connection.sendall(json.dumps(request).encode() + b"\n")
         except OSError as error:
@@ -36,7 +43,7 @@ class Qmp:
             else:
                 return message["return"]
 
-    def wait_event(self, name, timeout=20, **data):
+    def wait_event(self, name: str, timeout: float = 20, **data: object) -> Message:
         """Wait for an event whose data has these values; it is used up."""
         deadline = time.monotonic() + timeout
         while True:
@@ -48,7 +55,7 @@ class Qmp:
             if "event" in message:
                 self.events.append(message)
 
-    def _receive(self, deadline):
+    def _receive(self, deadline: float) -> Message:
         while b"\n" not in self.buffer:
             self.connection.settimeout(max(deadline - time.monotonic(), 0.001))
             try:

@@ -7,10 +7,11 @@ import typing
 
 import build
 
+T = typing.TypeVar("T")
 DIRECTORY = build.BUILD / "figures"
 
 
-def table(headings: typing.Sequence[str], rows: typing.Iterable[typing.Sequence]) -> str:
+def table(headings: typing.Sequence[str], rows: typing.Iterable[typing.Sequence[object]]) -> str:
     """Rows as a table of Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(
@@ -18,14 +19,14 @@ def table(headings: typing.Sequence[str], rows: typing.Iterable[typing.Sequence]
     )
 
 
-def write(name: str, data, text: str) -> None:
+def write(name: str, data: object, text: str) -> None:
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     (DIRECTORY / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
     (DIRECTORY / f"{name}.md").write_text(text)
     print(f"# figures: {DIRECTORY.relative_to(build.TOP)}/{name}.md", flush=True)
 
 
-def read(name: str, otherwise):
+def read(name: str, otherwise: T) -> T:
     """What was written last."""
     path = DIRECTORY / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else otherwise

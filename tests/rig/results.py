@@ -5,8 +5,11 @@ run replaces the rows that it has done again."""
 import datetime
 import re
 import threading
+import typing
 
 import record
+import suite
+import tap
 
 NAME = "kernels"
 LOCK = threading.Lock()
@@ -27,24 +30,26 @@ BUILT = (
     "A cell names the compilers that built the module for that flavour without a "
     "warning; `-` stands where Debian has no such flavour.\n\n"
 )
+# A row as it is kept.
+Data = dict[str, typing.Any]
 NOTES = "\nSkipped or failed:\n\n"
 
 
 class Row:
     """What came of one line of kernels on one architecture."""
 
-    def __init__(self, line, arch, release):
+    def __init__(self, line: str, arch: str, release: str) -> None:
         self.line, self.arch, self.origin = line, arch, release
         self.gcc = self.clang = "?"
-        self.builds = {}  # {flavour: [what each compiler did]}
-        self.releases = []  # of the kernels that guests ran
-        self.guests = None  # why none ran
-        self.points = []
+        self.builds: dict[str, list[str]] = {}  # {flavour: [what each compiler did]}
+        self.releases: list[str] = []  # of the kernels that guests ran
+        self.guests: str | None = None  # why none ran
+        self.points: list[tap.Point] = []
 
-    def built(self, flavour, compiler, well):
+    def built(self, flavour: str, compiler: str, well: bool) -> None:
         self.builds.setdefault(flavour, []).append(compiler if well else f"{compiler} FAILED")
 
-    def ran(self, flavour, reader):
+    def ran(self, flavour: str, reader: suite.Counter) -> None:
         """Guests ran the suite, and a suite.Counter saw it."""
         self.points += [
             point._replace(name=f"{flavour}: {point.name}") if flavour else point
@@ -53,7 +58,7 @@ class Row:
         if reader.release:
             self.releases.append(reader.release)
 
-    def data(self):
+    def data(self) -> Data:
         """As it is kept: a value for each heading, and the notes."""
         skipped = sum(point.skip is not None for point in self.points)
         failed = sum(not point.passed for point in self.points)
@@ -80,11 +85,11 @@ class Row:
         }
 
 
-def _key(row):
+def _key(row: Data) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", row["kernel"])], row["arch"]
 
 
-def table(rows):
+def table(rows: typing.Iterable[Data]) -> str:
     """The tables of some rows, as they are kept."""
     rows = sorted(rows, key=_key)
     return (
@@ -98,10 +103,11 @@ def table(rows):
     )
 
 
-def write(row):
+def write(row: Row) -> None:
     """Keep a row, in place of the one that is there."""
     with LOCK:
         new = row.data()
-        rows = [new, *(old for old in record.read(NAME, []) if _key(old) != _key(new))]
+        kept: list[Data] = record.read(NAME, [])
+        rows = [new, *(old for old in kept if _key(old) != _key(new))]
         rows.sort(key=_key)
         record.write(NAME, rows, table(rows))

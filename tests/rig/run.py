@@ -5,12 +5,12 @@ The part "guests" is the last of these alone. Example: run.py guests --tests mma
 """
 
 import collections
-import fnmatch
 import os
 import shutil
 import subprocess
 import sys
 import time
+import typing
 
 import arches
 import archive
@@ -24,12 +24,11 @@ import kernel_reports
 import kernels
 import qemu
 import second_chance
+import selection
 import settings
 import tap
 import topology
 
-GUEST_TESTS = build.TOP / "tests" / "guest"
-HOST_TESTS = build.TOP / "tests" / "host"
 SOAK_SECONDS = "60"  # instead of an hour
 ERRORS = (
     archive.ArchiveError,
@@ -42,56 +41,7 @@ ERRORS = (
 )
 
 
-class Test(collections.namedtuple("Test", "path topology timeout kernel")):
-    """One file of tests/guest and what it wants."""
-
-    @property
-    def name(self):
-        over, variant = self.topology.over, self.topology.variants
-        return "-".join(filter(None, (self.path.stem, over if over != "pci" else "", variant)))
-
-    def program(self, arch):
-        """What runs in a guest."""
-        return build.program(f"guest/{self.path.stem}", arch) if self.compiled else self.path
-
-    @property
-    def compiled(self):
-        return self.path.suffix == ".c"
-
-
-def selected(name):
-    """Do the tests that were asked for (globs or parts of names) include this one?"""
-    wanted = settings.get("TESTS")
-    return not wanted or any(
-        pattern in name or fnmatch.fnmatch(name, pattern) for pattern in wanted.split(",")
-    )
-
-
-def guest_tests():
-    """The chosen tests in tests/guest, one file each."""
-    for path in sorted(GUEST_TESTS.iterdir()):
-        if path.suffix not in (".c", ".sh") or path.name == "lib.sh":
-            continue
-        if selected(path.stem):
-            for wants in topology.parse(path):
-                yield Test(path, *wants)
-
-
-def host_tests():
-    """The chosen tests of user space: programs in C, test_NAME.py for pytest, and
-    whatever is executable."""
-    for path in sorted(HOST_TESTS.iterdir()):
-        runs = (
-            path.suffix == ".c"
-            or path.name.startswith("test_")
-            or path.is_file()
-            and os.access(path, os.X_OK)
-        )
-        if runs and path.name != "check.py" and selected(path.stem):
-            yield path
-
-
-def run_make(writer, target, **environment):
+def run_make(writer: tap.Sink, target: str, **environment: str) -> None:
     """Run what prints TAP itself."""
     print(f"# {target}", flush=True)
     reader = tap.Relay()
@@ -104,12 +54,10 @@ def run_make(writer, target, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
-        for line in process.stdout:
-            writer.take(target, reader, line.rstrip("\n"))
-    writer.judge(target, reader, process.returncode)
+        writer.follow(target, reader, process)
 
 
-def run_test(machines, test, attempt):
+def run_test(machines: boot.Boot, test: selection.Test, attempt: second_chance.Attempt) -> bool:
     """Run a test in guests that are up; whether they are fit for another one."""
     print(f"# {test.name}", flush=True)
     start = time.monotonic()
@@ -119,7 +67,12 @@ def run_test(machines, test, attempt):
     return healthy
 
 
-def run_alone(setup, wanted, test, attempt):
+def run_alone(
+    setup: boot.Setup,
+    wanted: topology.Topology,
+    test: selection.Test,
+    attempt: second_chance.Attempt,
+) -> None:
     """Run a test in guests that no other test has used."""
     try:
         machines = boot.start(setup, wanted, [test])
@@ -133,10 +86,16 @@ def run_alone(setup, wanted, test, attempt):
         machines.stop()
 
 
-def run_group(setup, wanted, tests, writer, chances):
+def run_group(
+    setup: boot.Setup,
+    wanted: topology.Topology,
+    tests: list[selection.Test],
+    writer: tap.Sink,
+    chances: second_chance.SecondChances,
+) -> None:
     """Tests of one topology: in one boot, or a fresh one after a guest broke."""
 
-    def judge(test, attempt):
+    def judge(test: selection.Test, attempt: second_chance.Attempt) -> None:
         # What a kernel that watches finds only now and then is a fault all the same.
         if setup.kernel.instruments:
             attempt.replay(writer)
@@ -173,7 +132,7 @@ def run_group(setup, wanted, tests, writer, chances):
             judge(test, attempt)
 
 
-def obstacle(test, kernel):
+def obstacle(test: selection.Test, kernel: kernels.Kernel) -> str | None:
     """Why a test cannot run on a kernel here, or None."""
     if test.kernel and kernels.age(kernel.line) < list(test.kernel):
         return f"needs kernel {'.'.join(map(str, test.kernel))}"
@@ -196,7 +155,11 @@ def obstacle(test, kernel):
     return None
 
 
-def setup_for(kernel, tests, others=()):
+def setup_for(
+    kernel: kernels.Kernel,
+    tests: typing.Sequence[selection.Test],
+    others: typing.Sequence[boot.Setup] = (),
+) -> boot.Setup:
     """Build everything that guests of a kernel's architecture run."""
     arch = kernel.arch
     build.programs(
@@ -210,7 +173,7 @@ def setup_for(kernel, tests, others=()):
             "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
             "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
             "bin/kernel_reports": kernel_reports.SCRIPT,
-            "tests/lib.sh": GUEST_TESTS / "lib.sh",
+            "tests/lib.sh": selection.GUEST_TESTS / "lib.sh",
             **{
                 str(path.relative_to(build.TOP)): path
                 for path in (build.TOP / "conf").rglob("*")
@@ -221,8 +184,8 @@ def setup_for(kernel, tests, others=()):
     )
 
 
-def run_guest_tests(writer):
-    tests = list(guest_tests())
+def run_guest_tests(writer: tap.Sink) -> None:
+    tests = list(selection.guest_tests())
     if not tests:
         return
     name = settings.get("KERNEL") or kernels.DEFAULT
@@ -254,14 +217,14 @@ def run_guest_tests(writer):
         setup.close()
 
 
-def main():
+def main() -> int:
     part = settings.parse(__doc__, settings.SUITE, ("all", "guests"))
     writer = tap.Writer()
     try:
         if part == "all":
-            if list(host_tests()):
+            if list(selection.host_tests()):
                 run_make(writer, "check-host")
-            if selected("soak"):
+            if selection.selected("soak"):
                 run_make(writer, "soak", SECONDS=SOAK_SECONDS)
         run_guest_tests(writer)
     except (*ERRORS, ValueError) as error:

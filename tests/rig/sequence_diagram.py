@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A sequence diagram as SVG: who does what to whom, from top to bottom."""
 
-import collections
 import html
+import typing
 
-# A step from one lane to another, or in one lane if both are the same. when, name,
-# where and how are texts; tone is one of TONES.
-Step = collections.namedtuple("Step", "when source target name where how tone")
+
+class Step(typing.NamedTuple):
+    """A step from one lane to another, or in one lane if both are the same."""
+
+    when: str
+    source: str
+    target: str
+    name: str
+    where: str
+    how: str
+    tone: str  # one of TONES
+
 
 # Each context has a colour of its own. All on white, whatever is around it.
 TONES = {
@@ -32,7 +41,7 @@ STYLE = (
 
 
 class Drawing:
-    def __init__(self, width, height):
+    def __init__(self, width: int, height: int) -> None:
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}">',
@@ -40,30 +49,32 @@ class Drawing:
             f'<rect width="{width}" height="{height}" fill="#fff"/>',
         ]
 
-    def line(self, x1, y1, x2, y2, color, more=""):
+    def line(self, x1: float, y1: float, x2: float, y2: float, color: str, more: str = "") -> None:
         self.parts.append(
             f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" ' f'stroke="{color}" {more}/>'
         )
 
-    def box(self, x, y, width, height, color, fill="#fff"):
+    def box(
+        self, x: float, y: float, width: float, height: float, color: str, fill: str = "#fff"
+    ) -> None:
         self.parts.append(
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" '
             f'rx="4" fill="{fill}" stroke="{color}" stroke-width="1.5"/>'
         )
 
-    def text(self, x, y, text, kind="", more=""):
+    def text(self, x: float, y: float, text: str, kind: str = "", more: str = "") -> None:
         self.parts.append(
             f'<text class="{kind}" x="{x}" y="{y}" {more}>'
             f"{html.escape(text, quote=False)}</text>"
         )
 
-    def arrow(self, x1, x2, y, color):
+    def arrow(self, x1: float, x2: float, y: float, color: str) -> None:
         """With a white halo: it may cross other lanes."""
         tip = 9 if x2 > x1 else -9
         self.line(x1, y, x2 - tip / 2, y, color, 'stroke-width="1.8"')
         self.parts.append(f'<path d="M{x2} {y} l{-tip} -5 v10 z" fill="{color}"/>')
 
-    def label(self, x, y, text, color):
+    def label(self, x: float, y: float, text: str, color: str) -> None:
         """A name in the middle of something, readable over a line."""
         width = 7.3 * len(text) + 6
         self.parts.append(
@@ -72,11 +83,11 @@ class Drawing:
         )
         self.text(x, y, text, "m b c", f'style="fill:{color}"')
 
-    def finish(self):
+    def finish(self) -> str:
         return "\n".join([*self.parts, "</svg>", ""])
 
 
-def _draw_step(drawing, step, row, place):
+def _draw_step(drawing: Drawing, step: Step, row: int, place: dict[str, int]) -> None:
     y = HEAD + ROW * row + 30
     color = TONES[step.tone]
     source, target = place[step.source], place[step.target]
@@ -93,7 +104,7 @@ def _draw_step(drawing, step, row, place):
     drawing.text(x, y + 13, step.how, "s")
 
 
-def draw(lanes, steps):
+def draw(lanes: typing.Sequence[str], steps: typing.Sequence[Step]) -> str:
     """The SVG of some steps, top down. Each lane is named once."""
     place = {lane: TIME + LANE * index + LANE // 2 for index, lane in enumerate(lanes)}
     bottom = HEAD + ROW * len(steps) + 24

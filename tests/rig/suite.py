@@ -11,12 +11,12 @@ import tap
 class Counter(tap.Relay):
     """Remembers the points that pass by, and the kernel that they are of."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.points = []
-        self.release = None
+        self.points: list[tap.Point] = []
+        self.release: str | None = None
 
-    def feed(self, line):
+    def feed(self, line: str) -> tap.Point | None:
         if line.startswith("# kernel "):
             self.release = line.split()[2].rstrip(",")
         point = super().feed(line)
@@ -25,11 +25,11 @@ class Counter(tap.Relay):
         return point
 
 
-def run(name, environment, writer):
+def run(name: str, environment: dict[str, str], writer: tap.Sink) -> Counter:
     """Run the suite, as the environment says, and write its points under a name. Gives
     the Counter that saw them."""
     reader = Counter()
-    command = ["nice", sys.executable, "-B", build.TOP / "tests/rig/run.py", "guests"]
+    command = ["nice", sys.executable, "-B", str(build.TOP / "tests/rig/run.py"), "guests"]
     with subprocess.Popen(
         command,
         text=True,
@@ -38,7 +38,5 @@ def run(name, environment, writer):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
-        for line in process.stdout:
-            writer.take(name, reader, line.rstrip("\n"))
-    writer.judge(name, reader, process.returncode)
+        writer.follow(name, reader, process)
     return reader

@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads the TAP of single tests, writes the TAP of the whole run."""
 
-import collections
 import re
+import subprocess
 import sys
 import threading
+import typing
 
 POINT = re.compile(r"(not )?ok\b *\d* *(?:- )?(.*?)(?: *# *SKIP\b *(.*))?$", re.I)
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP\b *(.*))?$", re.I)
 
-# skip is None or the reason; details are lines that explain a failure.
-Point = collections.namedtuple("Point", "passed name skip details")
+
+class Point(typing.NamedTuple):
+    passed: bool
+    name: str
+    skip: str | None  # the reason
+    details: list[str]  # lines that explain a failure
 
 
 class Reader:
     """Takes a test's output line by line."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = self.failures = 0
-        self.plan = None
-        self.notes = []  # lines since the last point, which explain the next
-        self.bail = None
+        self.plan: int | None = None
+        self.notes: list[str] = []  # lines since the last point, which explain the next
+        self.bail: str | None = None
 
-    def feed(self, line):
+    def feed(self, line: str) -> Point | None:
         """Take one line; the Point it is, or None."""
         planned = PLAN.match(line)
         found = POINT.match(line)
@@ -45,7 +50,7 @@ class Reader:
             self.notes.append(line)
         return None
 
-    def complaint(self, status):
+    def complaint(self, status: int) -> str | None:
         """What is wrong with the whole, given the exit status, or None."""
         if self.bail:
             return "\n".join([self.bail, *self.notes[-20:]])
@@ -63,7 +68,7 @@ class Reader:
 class Relay(Reader):
     """Reads what a Writer has written, where it follows a failure what explains it."""
 
-    def feed(self, line):
+    def feed(self, line: str) -> Point | None:
         if line.startswith("#"):
             print(line, flush=True)
             return None
@@ -73,22 +78,29 @@ class Relay(Reader):
 class Sink:
     """Where the points of tests go."""
 
-    def point(self, test, point):
+    def point(self, test: str, point: Point) -> None:
         raise NotImplementedError
 
-    def take(self, test, reader, line):
+    def take(self, test: str, reader: Reader, line: str) -> None:
         """Give a line of a test to its reader and pass on the point it makes."""
         point = reader.feed(line)
         if point:
             self.point(test, point)
 
-    def judge(self, test, reader, status):
+    def follow(self, test: str, reader: Reader, process: subprocess.Popen[str]) -> None:
+        """Pass on the points of a program that prints them, until it ends."""
+        assert process.stdout
+        for line in process.stdout:
+            self.take(test, reader, line.rstrip("\n"))
+        self.judge(test, reader, process.wait())
+
+    def judge(self, test: str, reader: Reader, status: int) -> None:
         """Add a failure if the test's output as a whole is wrong."""
         complaint = reader.complaint(status)
         if complaint:
             self.fail(test, complaint)
 
-    def fail(self, test, reason):
+    def fail(self, test: str, reason: str) -> None:
         """A failure that is no point of the test itself."""
         first, *rest = reason.strip().splitlines() or ["failed"]
         self.point(test, Point(False, first, None, rest))
@@ -97,12 +109,12 @@ class Sink:
 class Writer(Sink):
     """Numbers the points of all tests and counts them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.passed = self.failed = self.skipped = 0
         self.lock = threading.Lock()
         print("TAP version 13", flush=True)
 
-    def point(self, test, point):
+    def point(self, test: str, point: Point) -> None:
         with self.lock:
             number = self.passed + self.failed + self.skipped + 1
             name = f"{test}: {point.name}" if point.name else test
@@ -117,7 +129,7 @@ class Writer(Sink):
                 print("\n#   ".join([f"not ok {number} - {name}", *point.details]))
             sys.stdout.flush()
 
-    def finish(self):
+    def finish(self) -> int:
         """Print the verdict; the exit status of the run."""
         total = self.passed + self.failed + self.skipped
         print(f"1..{total}")

@@ -32,12 +32,12 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 class Toolchain:
     """gcc and clang of a release, for this architecture and the others."""
 
-    def __init__(self, release, gcc):
+    def __init__(self, release: str, gcc: str) -> None:
         self.release = release
         self.gcc = gcc  # gcc-14
         self.root = cache.made(cache.directory() / f"toolchain-{release}-{gcc}", self._create)
 
-    def _create(self, root):
+    def _create(self, root: pathlib.Path) -> None:
         source = archive.Archive(self.release, arches.HOST)
         packages = [name for name in (self.gcc, *PACKAGES) if name in source.names()]
         packages += [
@@ -53,7 +53,7 @@ class Toolchain:
             "--dpkgopt=path-exclude=/usr/share/locale/*",
         )
 
-    def run(self, *command):
+    def run(self, *command: str | pathlib.Path) -> tuple[int, str]:
         """Run a command in the root: (exit status, output)."""
         script = SCRIPT.format(
             root=shlex.quote(str(self.root)), shared=shlex.join([str(TOP), str(cache.directory())])
@@ -69,7 +69,7 @@ class Toolchain:
         )
         return done.returncode, done.stdout
 
-    def version(self, compiler):
+    def version(self, compiler: str) -> str:
         """The version of a compiler, "14.2.0"."""
         _, output = self.run(compiler, "--version")
         found = re.search(r"\b(\d+\.\d+\.\d+)\b", output)

@@ -6,7 +6,7 @@
 Tests with equal topologies share one boot.
 """
 
-import collections
+import pathlib
 import re
 import shlex
 import typing
@@ -46,7 +46,15 @@ class Topology(typing.NamedTuple):
 
 
 DEFAULTS = Topology()._asdict()
-Wants = collections.namedtuple("Wants", "topology timeout kernel")
+
+
+class Wants(typing.NamedTuple):
+    """What a test wants."""
+
+    topology: Topology
+    timeout: float
+    kernel: tuple[int, ...] | None  # the oldest that it runs on
+
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -55,7 +63,7 @@ class TopologyError(Exception):
     """A "rig:" line that makes no sense."""
 
 
-def parse(path):
+def parse(path: pathlib.Path) -> list[Wants]:
     """What a test file asks for, a Wants for each transport and variant."""
     words = {**DEFAULTS, "timeout": "60"}
     kernel = None
@@ -91,7 +99,7 @@ def parse(path):
     ]
 
 
-def _check(path, topology):
+def _check(path: pathlib.Path, topology: Topology) -> None:
     for name in ("guests", "vectors", "mem", "smp"):
         if not getattr(topology, name).isdigit():
             raise TopologyError(f"{path}: {name} must be a number")
@@ -111,12 +119,12 @@ def _check(path, topology):
     sizes(topology)
 
 
-def devices(topology):
+def devices(topology: Topology) -> list[str]:
     """The kinds of device of each guest, in slot order."""
     return [] if topology.devices == "none" else topology.devices.split(",")
 
 
-def sizes(topology) -> list[int]:
+def sizes(topology: Topology) -> list[int]:
     """Bytes of each device's region. Doorbell devices share that of the first one."""
     kinds = devices(topology)
     given = [parse_size(text) for text in topology.size.split(",")]
@@ -131,7 +139,7 @@ def bar_size(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def parse_size(text):
+def parse_size(text: str) -> int:
     """Bytes of a size such as 16M."""
     found = re.fullmatch(r"(\d+)([KMG]?)", text)
     if not found:

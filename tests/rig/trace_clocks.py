@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The clocks of two guests: pings there and back tell by how much they differ."""
 
+import typing
+
+
+class Event(typing.Protocol):
+    name: str
+    clock: float
+
+
+E = typing.TypeVar("E", bound=Event)
+
 
 class Exchange:
     """One ring from guest 0 to guest 1 and the one back."""
 
-    def __init__(self, ring, heard, answer, end):
+    def __init__(self, ring: Event, heard: Event, answer: Event, end: Event) -> None:
         self.ring, self.heard, self.answer, self.end = ring, heard, answer, end
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         return self.end.clock - self.ring.clock
 
-    def slept(self, zero, one):
+    def slept(self, zero: typing.Iterable[Event], one: typing.Iterable[Event]) -> bool:
         """Did both sides sleep until they were woken?"""
         return any(
             event.name == "wake" and self.ring.clock < event.clock < self.end.clock + 0.01
@@ -23,11 +33,11 @@ class Exchange:
         )
 
 
-def exchanges(zero, one):
+def exchanges(zero: typing.Iterable[Event], one: typing.Iterable[Event]) -> list[Exchange]:
     """Those of a trace, counted from its end: in the beginning one may ring before
     the other listens."""
 
-    def named(events, name):
+    def named(events: typing.Iterable[Event], name: str) -> typing.Iterator[Event]:
         return reversed([event for event in events if event.name == name])
 
     return [
@@ -45,7 +55,7 @@ def exchanges(zero, one):
     ]
 
 
-def ahead(near):
+def ahead(near: list[Exchange]) -> tuple[float, float]:
     """By how much guest 1's clock is ahead of guest 0's, at least and at most: no
     doorbell comes in before it was rung."""
     return (
@@ -54,11 +64,11 @@ def ahead(near):
     )
 
 
-def between(events, start, end):
+def between(events: typing.Iterable[E], start: float, end: float) -> list[E]:
     return [event for event in events if start <= event.clock <= end]
 
 
-def difference(low, high):
+def difference(low: float, high: float) -> str:
     """In words, by how much guest 1's clock is ahead of guest 0's."""
     if low < 0 and high < 0:
         low, high, word = -high, -low, "behind"

@@ -7,11 +7,13 @@ trace_scenarios.sh has what the guests do. What the driver does is known from "i
 trace" alone.
 """
 
+import concurrent.futures
 import datetime
 import json
+import pathlib
 import re
 import sys
-import threading
+import typing
 
 import archive
 import boot
@@ -64,6 +66,10 @@ KINDS = {
 LANES = ("host", "QEMU", "kernel", "driver", "program", "shell")
 
 
+# A line of ivshmemctl trace --json.
+Line = dict[str, typing.Any]
+
+
 class ScenarioError(Exception):
     """A scenario did not go as it should."""
 
@@ -71,35 +77,35 @@ class ScenarioError(Exception):
 class Event:
     """A line of ivshmemctl trace --json, which is no call of a function."""
 
-    def __init__(self, line, guest):
+    def __init__(self, line: Line, guest: int) -> None:
         self.guest = guest
         self.clock = line["monotonic"]  # in seconds
         self.is_mark = line["event"] == "mark"
         self.name = line["event"].replace("ivshmem_", "", 1)
         self.line = line
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> typing.Any:
         return self.line[name]
 
     @property
-    def where(self):
+    def where(self) -> str:
         return "" if self.is_mark else f"{self.file} {self.function}()"
 
     @property
-    def runs(self):
+    def runs(self) -> str:
         """In what: for people."""
         off = ", interrupts off" if self.interrupts_off else ""
         return f"{self.context}{off}"
 
     @property
-    def tone(self):
+    def tone(self) -> str:
         if self.is_mark:
             return "outside"
         if self.context == "process":
             return "process"
         return "workqueue" if self.context in ("workqueue", "interrupt thread") else "interrupt"
 
-    def _ends(self):
+    def _ends(self) -> tuple[str, str]:
         if self.is_mark:
             return self.text.partition(":")[0].split(" > ")
         kind = KINDS.get(self.name, CALL)
@@ -112,7 +118,9 @@ class Event:
             IN: ("QEMU", "driver"),
         }[kind]
 
-    def step(self, zero, lane):
+    def step(
+        self, zero: float, lane: typing.Callable[["Event", str], str]
+    ) -> sequence_diagram.Step:
         """As a step of a diagram, in lanes that lane() names."""
         source, target = (lane(self, end) for end in self._ends())
         words = self.text.partition(": ")[2] if self.is_mark else self.meaning
@@ -126,7 +134,7 @@ class Event:
             self.tone,
         )
 
-    def row(self, zero, with_guest):
+    def row(self, zero: float, with_guest: bool) -> str:
         """As a row of a table."""
         cells = [f"{(self.clock - zero) * 1000:.3f}"]
         cells += [str(self.guest)] if with_guest else []
@@ -143,7 +151,7 @@ class Event:
         return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def table(events, zero, with_guest=False):
+def table(events: list[Event], zero: float, with_guest: bool = False) -> str:
     guest = "guest | " if with_guest else ""
     bar = "---|" if with_guest else ""
     return "\n".join(
@@ -155,7 +163,7 @@ def table(events, zero, with_guest=False):
     )
 
 
-def graph(calls, zero):
+def graph(calls: list[Line], zero: float) -> str:
     """The calls of functions, to be unfolded."""
     if not calls:
         return "This kernel shows no calls of functions in an instance of its tracing."
@@ -178,27 +186,27 @@ def graph(calls, zero):
     )
 
 
-def picture(name):
+def picture(name: str) -> pathlib.Path:
     """The file with the diagram of a scenario."""
     return DOCUMENT.with_name(f"{DOCUMENT.stem}-{name}.svg")
 
 
-def title(name):
+def title(name: str) -> str:
     return f"![What calls what, from top to bottom]({picture(name).name})"
 
 
 class Scenarios:
-    def __init__(self, machines):
+    def __init__(self, machines: boot.Boot) -> None:
         self.guests = machines.guests
         self.requests = verbs.Verbs(
             machines.guests, machines.devices, [0] * len(machines.guests), SECONDS
         )
 
-    def run(self, index, command):
+    def run(self, index: int, command: str) -> list[str]:
         """Run something in a guest, answer what it asks the host; what it printed."""
-        lines = []
+        lines: list[str] = []
 
-        def on_line(line):
+        def on_line(line: str) -> str | None:
             if line.startswith("@rig "):
                 return self.requests.answer(index, line[len("@rig ") :])
             lines.append(line)
@@ -208,7 +216,7 @@ class Scenarios:
             raise ScenarioError(f"guest {index}: {command}\n" + "\n".join(lines))
         return lines
 
-    def trace(self, index, arguments):
+    def trace(self, index: int, arguments: str) -> tuple[list[Event], list[Line]]:
         """What a guest saw of a scenario: its events, and calls of functions."""
         self.run(index, f"/tests/trace_scenarios.sh {arguments} 2>&1")
         lines = [
@@ -219,7 +227,7 @@ class Scenarios:
             [line for line in lines if "call" in line],
         )
 
-    def alone(self, name):
+    def alone(self, name: str) -> None:
         """A scenario of one guest."""
         events, calls = self.trace(0, name)
         zero = events[0].clock
@@ -230,28 +238,18 @@ class Scenarios:
         draw(name, lanes, steps)
         write(name, "\n\n".join([title(name), table(events, zero), graph(calls, zero)]))
 
-    def ring(self):
+    def ring(self) -> None:
         """A ring there and one back: both guests are traced at once."""
-        traces = [None, None]
-
-        def work(index):
-            try:
-                traces[index] = self.trace(index, f"ring{index} {PINGS}")[0]
-            except (ScenarioError, qemu.GuestError) as error:
-                traces[index] = error
-
-        threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        failures = [str(trace) for trace in traces if isinstance(trace, Exception)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(self.trace, index, f"ring{index} {PINGS}") for index in (0, 1)]
+        failures = [str(job.exception()) for job in jobs if job.exception()]
         if failures:
             raise ScenarioError("\n".join(failures))
-        write_ring(*traces)
+        (zero, _), (one, _) = (job.result() for job in jobs)
+        write_ring(zero, one)
 
 
-def write_ring(zero, one):
+def write_ring(zero: list[Event], one: list[Event]) -> None:
     """A ring from guest 0 to guest 1 and one back, from what each has seen."""
     every = trace_clocks.exchanges(zero, one)
     chosen = [each for each in every if each.slept(zero, one)]
@@ -292,7 +290,7 @@ def write_ring(zero, one):
     )
 
 
-def ahead(every, best):
+def ahead(every: list[trace_clocks.Exchange], best: trace_clocks.Exchange) -> tuple[float, float]:
     """By how much guest 1's clock is ahead around one exchange, at least and at most."""
     index = every.index(best)
     low, high = trace_clocks.ahead(every[max(index - NEAR, 0) : index + NEAR + 1])
@@ -303,7 +301,9 @@ def ahead(every, best):
     return low, high
 
 
-def merge(zero, one, exchange, lead):
+def merge(
+    zero: list[Event], one: list[Event], exchange: trace_clocks.Exchange, lead: float
+) -> list[Event]:
     """All events of an exchange, by guest 0's clock: from where guest 1 falls asleep to
     where guest 0 is awake again."""
     asleep = max(
@@ -323,30 +323,28 @@ def merge(zero, one, exchange, lead):
     return sorted([*events, *there], key=lambda event: event.clock)
 
 
-def draw(name, lanes, steps):
+def draw(name: str, lanes: list[str], steps: list[sequence_diagram.Step]) -> None:
     path = picture(name)
     path.write_text(sequence_diagram.draw(lanes, steps))
     print(f"# wrote {path.relative_to(build.TOP)}", flush=True)
 
 
-def marks(name):
+def marks(name: str) -> tuple[str, str]:
     """What the generated text of a scenario stands between."""
     return f"<!-- {name}: written by {COMMAND} -->", f"<!-- {name}: end -->"
 
 
-def write(name, text):
+def write(name: str, text: str) -> None:
     """Put a generated text into the document, in place of the one that is there."""
-    begin, end = map(re.escape, marks(name))
+    begin, end = (re.escape(mark) for mark in marks(name))
     old = DOCUMENT.read_text()
-    new, count = re.subn(
-        f"(?s)({begin}\n).*?({end})", lambda found: f"{found[1]}\n{text}\n\n{found[2]}", old
-    )
+    new, count = re.subn(f"(?s)(?<={begin}\n).*?(?={end})", lambda _: f"\n{text}\n\n", old)
     if count != 1:
         raise ScenarioError(f"{DOCUMENT.name} has no marks for {name}")
     DOCUMENT.write_text(new)
 
 
-def start():
+def start() -> tuple[boot.Setup, boot.Boot]:
     """Build what is needed and boot; the machines and what they were built for."""
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/ivshmem-server"])
@@ -355,12 +353,12 @@ def start():
     return setup, boot.start(setup, topology.Topology(**TOPOLOGY), [])
 
 
-def emulator(machines):
+def emulator(machines: boot.Boot) -> str:
     version = machines.guests[0].qmp.command("query-version")["qemu"]
     return f"QEMU {version['major']}.{version['minor']}.{version['micro']}"
 
 
-def main():
+def main() -> int:
     settings.parse(__doc__, settings.MACHINE)
     setup = machines = None
     try:

@@ -8,7 +8,9 @@ back to the guest as "ok RESULT", what it raises as "error REASON".
 import collections
 import json
 import threading
+import typing
 
+import devices
 import klog
 import peer
 import qemu
@@ -19,26 +21,33 @@ import vfio_user
 FIRST_FAKE_SLOT = 4
 
 
+class Plugged(typing.NamedTuple):
+    kind: str
+    port: str | None
+
+
 class Verbs:
     """The requests of one test, from all its guests. Its two guests call from
     two threads."""
 
-    def __init__(self, guests, devices, marks, timeout):
+    def __init__(
+        self, guests: list[qemu.Guest], devices: devices.Devices, marks: list[int], timeout: float
+    ) -> None:
         self.guests = guests
         self.devices = devices
         self.marks = marks
         self.timeout = timeout
-        self.expected = [[] for _ in guests]
-        self.arrivals = collections.Counter()  # at each barrier
+        self.expected: list[list[str]] = [[] for _ in guests]
+        self.arrivals: collections.Counter[str] = collections.Counter()  # at each barrier
         self.left = False
-        self.powered_off = set()
+        self.powered_off: set[int] = set()
         self.changed = threading.Condition()
-        self.plugged = {}
-        self.fakes = {}
-        self.peer = None
+        self.plugged: dict[tuple[int, str], Plugged] = {}
+        self.fakes: dict[str, vfio_user.Fake] = {}
+        self.peer: peer.Peer | None = None
         self.lock = threading.Lock()
 
-    def answer(self, index, request):
+    def answer(self, index: int, request: str) -> str:
         """Carry out one request of a guest and return the line to send back."""
         verb, *arguments = request.split() or [""]
         method = getattr(self, "do_" + verb.replace("-", "_"), None)
@@ -51,13 +60,13 @@ class Verbs:
             return "error " + reason.replace("\n", " ")
         return "ok" if result is None else f"ok {result}"
 
-    def leave(self):
+    def leave(self) -> None:
         """The test ended in a guest: it will come to no barrier any more."""
         with self.changed:
             self.left = True
             self.changed.notify_all()
 
-    def close(self):
+    def close(self) -> None:
         """Put right what the test left: host peer, plugged devices."""
         if self.peer:
             self.peer.leave()
@@ -69,7 +78,7 @@ class Verbs:
             except qmp.QmpError as error:
                 raise qmp.QmpError(f"unplug {name}: {error}") from error
 
-    def do_barrier(self, _index, name):
+    def do_barrier(self, _index: int, name: str) -> None:
         """barrier NAME: wait until every guest of the test is here."""
         everybody = len(self.guests)
         with self.changed:
@@ -80,7 +89,7 @@ class Verbs:
             if self.arrivals[name] < needed:
                 raise ValueError(f"barrier {name}: the other guest is not coming")
 
-    def do_plug(self, index, kind, name, size):
+    def do_plug(self, index: int, kind: str, name: str, size: str) -> None:
         """plug plain ID SIZE, plug doorbell ID VECTORS: hotplug a device. A plain
         one has memory of its own; a doorbell one joins the test's server."""
         guest = self.guests[index]
@@ -96,7 +105,7 @@ class Verbs:
                     "size": topo.parse_size(size),
                 },
             )
-            options = {"driver": "ivshmem-plain", "memdev": f"{name}-memory"}
+            options: qmp.Message = {"driver": "ivshmem-plain", "memdev": f"{name}-memory"}
         elif kind == "doorbell":
             address = {"type": "unix", "data": {"path": str(self.devices.socket)}}
             guest.qmp.command(
@@ -115,34 +124,35 @@ class Verbs:
             raise ValueError(f"plug plain or doorbell, not {kind}")
         port = guest.ports.pop() if guest.ports else None
         guest.qmp.command("device_add", {**options, "id": name, **({"bus": port} if port else {})})
-        self.plugged[index, name] = (kind, port)
+        self.plugged[index, name] = Plugged(kind, port)
 
-    def do_unplug(self, index, name):
+    def do_unplug(self, index: int, name: str) -> None:
         """unplug ID: ask the guest to let go of a plugged device, and wait."""
         guest = self.guests[index]
-        kind, port = self.plugged.pop((index, name), (None, None))
-        if kind is None:
+        plugged = self.plugged.pop((index, name), None)
+        if plugged is None:
             raise ValueError(f"no {name} was plugged")
         guest.qmp.command("device_del", {"id": name})
         # A native slot blinks for five seconds first.
         guest.qmp.wait_event("DEVICE_DELETED", qemu.patience(20), device=name)
-        if port:
-            guest.ports.append(port)
-        if kind == "plain":
+        if plugged.port:
+            guest.ports.append(plugged.port)
+        if plugged.kind == "plain":
             guest.qmp.command("object-del", {"id": f"{name}-memory"})
             (self.devices.directory / f"plugged-{index}-{name}").unlink()
         else:
             guest.qmp.command("chardev-remove", {"id": f"{name}-server"})
 
-    def do_fake(self, index, name, *facts):
+    def do_fake(self, index: int, name: str, *facts: str) -> str:
         """fake NAME FACT=NUMBER...: plug a device of vfio_user.py into a guest with
         newqemu=yes; gives its PCI address. QEMU gives up waiting for an answer after
         patience= milliseconds. It can't be unplugged, as QEMU does not survive that."""
-        facts = {fact: int(value, 0) for fact, _, value in (word.partition("=") for word in facts)}
-        patience = facts.pop("patience", 60000)
+        words = (fact.partition("=") for fact in facts)
+        numbers = {fact: int(value, 0) for fact, _, value in words}
+        patience = numbers.pop("patience", 60000)
         path = self.devices.directory / f"fake-{name}"
         slot = FIRST_FAKE_SLOT + len(self.fakes)
-        self.fakes[name] = vfio_user.Fake(path, **facts)
+        self.fakes[name] = vfio_user.Fake(path, **numbers)
         self.guests[index].qmp.command(
             "device_add",
             {
@@ -156,30 +166,30 @@ class Verbs:
         )
         return f"0000:00:{slot:02x}.0"
 
-    def do_fake_mode(self, _index, name, mode, after="0"):
+    def do_fake_mode(self, _index: int, name: str, mode: str, after: str = "0") -> None:
         """fake-mode NAME MODE [N]: be good, slow, ones, silent or gone, now or when the
         guest has accessed its registers or configuration N more times. One that is
         slow is not back from its next reset until it is good."""
         self.fakes[name].set_mode(mode, int(after))
 
-    def do_fake_id(self, _index, name, number):
+    def do_fake_id(self, _index: int, name: str, number: str) -> None:
         """fake-id NAME ID: change what the register with the own id says."""
         self.fakes[name].facts["id"] = int(number)
 
-    def do_fake_fire(self, _index, name, vector):
+    def do_fake_fire(self, _index: int, name: str, vector: str) -> None:
         """fake-fire NAME VECTOR: raise an interrupt, as a peer's ring does."""
         self.fakes[name].fire(int(vector))
 
-    def do_fake_rings(self, _index, name, peer):
+    def do_fake_rings(self, _index: int, name: str, peer: str) -> int:
         """fake-rings NAME PEER: how often the guest has rung another peer there."""
         return self.fakes[name].rings[int(peer)]
 
-    def do_fake_accesses(self, _index, name):
+    def do_fake_accesses(self, _index: int, name: str) -> int:
         """fake-accesses NAME: how often the guest has accessed registers and
         configuration since the last fake-mode."""
         return self.fakes[name].accesses
 
-    def do_suspended_wakeup(self, index):
+    def do_suspended_wakeup(self, index: int) -> None:
         """suspended-wakeup: print it before suspending, read the answer after; the
         host waits for the machine to sleep, then wakes it."""
         guest = self.guests[index]
@@ -190,59 +200,59 @@ class Verbs:
         if klog.wait_match(guest.console, start, "PM: suspend exit", qemu.patience(30)) is None:
             raise ValueError("the machine did not resume")
 
-    def do_power_off(self, index):
+    def do_power_off(self, index: int) -> None:
         """power-off: the last request of a test, after its plan; the guest then powers
         itself off."""
         self.powered_off.add(index)
 
-    def do_qmp(self, index, *words):
+    def do_qmp(self, index: int, *words: str) -> str:
         """qmp JSON: any command of QEMU's machine protocol; gives its answer."""
         return json.dumps(self.guests[index].qmp.send(json.loads(" ".join(words))))
 
-    def _host_peer(self):
+    def _host_peer(self) -> peer.Peer:
         if self.peer is None:
             self.peer = peer.Peer(self.devices.socket)
         return self.peer
 
-    def do_peer_id(self, _index):
+    def do_peer_id(self, _index: int) -> int:
         """peer-id: the id of the host, which joins the server when first asked."""
         with self.lock:
             return self._host_peer().id
 
-    def do_peer_ring(self, _index, target, vector, times="1"):
+    def do_peer_ring(self, _index: int, target: str, vector: str, times: str = "1") -> None:
         """peer-ring ID VECTOR [TIMES]: the host rings a peer."""
         with self.lock:
             self._host_peer().ring(int(target), int(vector), int(times))
 
-    def do_peer_wait(self, _index, vector, seconds):
+    def do_peer_wait(self, _index: int, vector: str, seconds: str) -> int:
         """peer-wait VECTOR SECONDS: wait until the host is rung; gives how often."""
         with self.lock:
             return self._host_peer().wait(int(vector), float(seconds))
 
-    def do_peer_leave(self, _index):
+    def do_peer_leave(self, _index: int) -> None:
         """peer-leave: the host leaves the server."""
         with self.lock:
             if self.peer:
                 self.peer.leave()
             self.peer = None
 
-    def do_memory_read(self, _index, offset, length):
+    def do_memory_read(self, _index: int, offset: str, length: str) -> str:
         """memory-read OFFSET LENGTH: bytes of the shared region, in hex."""
         with self.devices.memory.open("rb") as file:
             file.seek(int(offset, 0))
             return file.read(int(length, 0)).hex()
 
-    def do_memory_write(self, _index, offset, digits):
+    def do_memory_write(self, _index: int, offset: str, digits: str) -> None:
         """memory-write OFFSET HEX: change the shared region from the host."""
         with self.devices.memory.open("r+b") as file:
             file.seek(int(offset, 0))
             file.write(bytes.fromhex(digits))
 
-    def do_console_mark(self, index):
+    def do_console_mark(self, index: int) -> None:
         """console-mark: expect-log looks only at what comes after."""
         self.marks[index] = len(self.guests[index].console.read_bytes())
 
-    def do_expect_log(self, index, *words):
+    def do_expect_log(self, index: int, *words: str) -> None:
         """expect-log REGEX: this must appear in the kernel log within 5 s (since the
         last console-mark, or the test's start), and is no failure."""
         pattern = " ".join(words)

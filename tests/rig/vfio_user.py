@@ -14,6 +14,7 @@ QEMU shows the guest a MSI-X table and BAR registers of its own.
 import collections
 import contextlib
 import os
+import pathlib
 import socket
 import struct
 import threading
@@ -45,19 +46,31 @@ class FakeError(Exception):
     """Something that the device has not."""
 
 
+def _receive(connection: socket.socket, size: int) -> tuple[bytes, list[int]]:
+    data = b""
+    fds: list[int] = []
+    while len(data) < size:
+        part, more, _, _ = socket.recv_fds(connection, size - len(data), 32)
+        if not part:
+            raise FakeError("QEMU closed the connection")
+        data += part
+        fds += more
+    return data, fds
+
+
 class Fake:
     """One device; path is the socket for QEMU. The facts are numbers: the BARs'
     sizes (0: there is none), mapped=0 to have BAR2 read and written by messages."""
 
-    def __init__(self, path, **facts):
+    def __init__(self, path: pathlib.Path, **facts: int) -> None:
         if facts.keys() - FACTS.keys():
             raise FakeError(f"{', '.join(facts)}: there are {', '.join(FACTS)}")
         self.facts = {**FACTS, **facts}
         self.mode = "good"
-        self.later = None  # (accesses left, mode)
+        self.later: tuple[int, str] | None = None  # (accesses left, mode)
         self.accesses = 0  # of the guest, since the last change of mode
-        self.rings = collections.Counter()  # of others than this device
-        self.eventfds = {}
+        self.rings: collections.Counter[int] = collections.Counter()  # of others than this device
+        self.eventfds: dict[int, int] = {}
         self.lock = threading.Lock()  # protects all of these
         self.sizes = {
             0: self.facts["bar0"],
@@ -72,12 +85,12 @@ class Fake:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(1)
-        self.connection = None
+        self.connection: socket.socket | None = None
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
-    def _write_config(self):
-        def put(form, offset, *values):
+    def _write_config(self) -> None:
+        def put(form: str, offset: int, *values: int) -> None:
             struct.pack_into("<" + form, self.config, offset, *values)
 
         put("HHHH", 0, 0x1AF4, 0x1110, 0, 0x10)  # has capabilities
@@ -89,7 +102,7 @@ class Fake:
             put("BBHII", CAP_MSIX, 0x11, CAP_FEATURES, self.facts["vectors"] - 1, 1, 0x800 | 1)
         put("BBBB", CAP_FEATURES, 0x13, 0, 6, 3)  # can be reset by itself
 
-    def set_mode(self, mode, after=0):
+    def set_mode(self, mode: str, after: int = 0) -> None:
         """Be good, be good until the next reset and then answer with ones (it takes as
         long as the test wants), answer all reads with ones, fall silent (what is written
         arrives all the same), or be gone, for good: now, or when the guest has accessed
@@ -102,35 +115,36 @@ class Fake:
             if not after:
                 self._enter(mode)
 
-    def _enter(self, mode):
+    def _enter(self, mode: str) -> None:
         self.mode = mode
         if mode == "gone" and self.connection:
             # What has been asked is answered, as QEMU would wait for it in vain.
             with contextlib.suppress(OSError):  # it is closed already
                 self.connection.shutdown(socket.SHUT_RD)
 
-    def fire(self, vector):
+    def fire(self, vector: int) -> None:
         """Raise an interrupt, as a peer's ring does."""
         with self.lock:
             if vector not in self.eventfds:
                 raise FakeError(f"vector {vector} is not enabled")
             os.write(self.eventfds[vector], struct.pack("=Q", 1))
 
-    def close(self):
+    def close(self) -> None:
         self.set_mode("gone")
         self.listener.close()
         self.thread.join(10)
         os.close(self.memory)
 
-    def _serve(self):
+    def _serve(self) -> None:
         """Answer commands until the connection ends. Then QEMU lets the guest read
         all-ones and passes over what it writes."""
         with contextlib.suppress(OSError, FakeError):
-            self.connection, _ = self.listener.accept()
+            connection, _ = self.listener.accept()
+            self.connection = connection
             while True:
-                head, fds = self._receive(HEADER.size)
+                head, fds = _receive(connection, HEADER.size)
                 number, command, size, flags, _ = HEADER.unpack(head)
-                body, more = self._receive(size - HEADER.size)
+                body, more = _receive(connection, size - HEADER.size)
                 with self.lock:
                     answer, own = self._answer(command, body, fds + more)
                     if self.mode == "silent" or flags & NO_REPLY:
@@ -138,23 +152,13 @@ class Fake:
                 status = (REPLY, 0) if answer is not None else (REPLY | ERROR, ENOTSUP)
                 answer = answer or b""
                 head = HEADER.pack(number, command, HEADER.size + len(answer), *status)
-                socket.send_fds(self.connection, [head + answer], own)
+                socket.send_fds(connection, [head + answer], own)
         if self.connection:
             self.connection.close()
         with self.lock:
             self._drop_eventfds()
 
-    def _receive(self, size):
-        data, fds = b"", []
-        while len(data) < size:
-            part, more, _, _ = socket.recv_fds(self.connection, size - len(data), 32)
-            if not part:
-                raise FakeError("QEMU closed the connection")
-            data += part
-            fds += more
-        return data, fds
-
-    def _answer(self, command, body, fds):
+    def _answer(self, command: int, body: bytes, fds: list[int]) -> tuple[bytes | None, list[int]]:
         """What to send back, None for "cannot do that", and descriptors with it."""
         if command == VERSION:
             return body[:4] + b'{"capabilities":{"max_msg_fds":16}}\0', []
@@ -174,7 +178,7 @@ class Fake:
             os.close(fd)
         return body[:24] if command in (DMA_MAP, DMA_UNMAP, RESET) else None, []
 
-    def _region_info(self, index):
+    def _region_info(self, index: int) -> tuple[bytes, list[int]]:
         size, flags, fds = self.sizes.get(index, 0), 0, []
         if size:
             flags = REGION_READ | REGION_WRITE
@@ -183,7 +187,7 @@ class Fake:
             fds = [self.memory]
         return struct.pack("<IIIIQQ", 32, flags, index, 0, size, 0), fds
 
-    def _set_irqs(self, body, fds):
+    def _set_irqs(self, body: bytes, fds: list[int]) -> bytes:
         """Each message has the eventfds of some vectors, or none: those are off."""
         _, flags, index, start, count = struct.unpack_from("<IIIII", body)
         if index == MSIX and not count:
@@ -196,12 +200,12 @@ class Fake:
                 self.eventfds[vector] = fds.pop(0)
         return b""
 
-    def _drop_eventfds(self):
+    def _drop_eventfds(self) -> None:
         for fd in self.eventfds.values():
             os.close(fd)
         self.eventfds.clear()
 
-    def _access(self, command, body):
+    def _access(self, command: int, body: bytes) -> bytes:
         """The guest reads or writes."""
         offset, region, length = ACCESS.unpack_from(body)
         if region in (0, CONFIG):
@@ -219,7 +223,7 @@ class Fake:
         )
         return body[: ACCESS.size] + data
 
-    def _read(self, region, offset, length):
+    def _read(self, region: int, offset: int, length: int) -> bytes:
         if region == CONFIG:
             return bytes(self.config[offset : offset + length])
         if region == 2:
@@ -228,7 +232,7 @@ class Fake:
             return struct.pack("<i", self.facts["id"])[:length]
         return bytes(length)
 
-    def _write(self, region, offset, data):
+    def _write(self, region: int, offset: int, data: bytes) -> None:
         if region == CONFIG and offset == 4:
             (command,) = struct.unpack("<H", data[:2])
             struct.pack_into("<H", self.config, 4, command & COMMAND_WRITABLE)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which tests there are, and which of them were asked for."""
+
+import fnmatch
+import os
+import pathlib
+import typing
+
+import build
+import settings
+import topology as topo
+
+GUEST_TESTS = build.TOP / "tests" / "guest"
+HOST_TESTS = build.TOP / "tests" / "host"
+
+
+class Test(typing.NamedTuple):
+    """One file of tests/guest and what it wants."""
+
+    path: pathlib.Path
+    topology: topo.Topology
+    timeout: float
+    kernel: tuple[int, ...] | None
+
+    @property
+    def name(self) -> str:
+        over, variant = self.topology.over, self.topology.variants
+        return "-".join(filter(None, (self.path.stem, over if over != "pci" else "", variant)))
+
+    def program(self, arch: str) -> pathlib.Path:
+        """What runs in a guest."""
+        return build.program(f"guest/{self.path.stem}", arch) if self.compiled else self.path
+
+    @property
+    def compiled(self) -> bool:
+        return self.path.suffix == ".c"
+
+
+def selected(name: str) -> bool:
+    """Do the tests that were asked for (globs or parts of names) include this one?"""
+    wanted = settings.get("TESTS")
+    return not wanted or any(
+        pattern in name or fnmatch.fnmatch(name, pattern) for pattern in wanted.split(",")
+    )
+
+
+def guest_tests() -> typing.Iterator[Test]:
+    """The chosen tests in tests/guest, one file each."""
+    for path in sorted(GUEST_TESTS.iterdir()):
+        if path.suffix not in (".c", ".sh") or path.name == "lib.sh":
+            continue
+        if selected(path.stem):
+            for wants in topo.parse(path):
+                yield Test(path, *wants)
+
+
+def host_tests() -> typing.Iterator[pathlib.Path]:
+    """The chosen tests of user space: programs in C, test_NAME.py for pytest, and
+    whatever is executable."""
+    for path in sorted(HOST_TESTS.iterdir()):
+        runs = (
+            path.suffix == ".c"
+            or path.name.startswith("test_")
+            or path.is_file()
+            and os.access(path, os.X_OK)
+        )
+        if runs and path.name != "check.py" and selected(path.stem):
+            yield path
