@@ -72,7 +72,8 @@ def check_module() -> Points:
 
 
 def check_style() -> Points:
-    command = ["perl", checkpatch.program(), "--no-tree", "--strict", "--terse", "--no-summary"]
+    command: list[str | pathlib.Path] = ["perl", checkpatch.program()]
+    command += ["--no-tree", "--strict", "--terse", "--no-summary"]
     # A bus cannot be constant: bus_register() writes to it before 6.9.
     command += ["--ignore", "CONST_STRUCT", "--file"]
     sample = build.SAMPLE.rglob("*.c")
