@@ -405,6 +405,7 @@ int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);
+int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
 u64 ivshmem_device_features(const struct ivshmem_device *idev);
 
 /* section.c */

@@ -11,7 +11,6 @@
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
 #include "core.h"
-#include "trace.h"
 
 static_assert(sizeof(struct ivshmem_info) == 32);
 static_assert(sizeof(struct ivshmem_region) == 40);
@@ -144,8 +143,7 @@ int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
 
 	if (ret)
 		return ret;
-	trace_ivshmem_ring(idev->number, peer, vector);
-	ret = idev->transport->ring(idev, peer, vector);
+	ret = ivshmem_device_ring(idev, peer, vector);
 	ivshmem_access_end(idev, idx);
 	return ret;
 }

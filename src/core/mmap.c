@@ -269,8 +269,8 @@ static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 }
 
 /* @file is that of the node, or NULL: then there is only the region to map. */
-static int map(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
-	       struct vm_area_struct *vma)
+static int map_vma(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
+		   struct vm_area_struct *vma)
 {
 	int ret;
 
@@ -298,7 +298,7 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 {
 	struct ivshmem_file *file = filp->private_data;
 
-	return map(file->chardev, file, vma);
+	return map_vma(file->chardev, file, vma);
 }
 
 static int mapping_release(struct inode *inode, struct file *filp)
@@ -344,7 +344,7 @@ int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *
 	}
 	get_device(&chardev->dev);
 	filp->f_mapping = chardev->node->inode->i_mapping;
-	ret = map(chardev, NULL, vma);
+	ret = map_vma(chardev, NULL, vma);
 	if (!ret)
 		vma_set_file(vma, filp);
 	fput(filp);

@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include "core.h"
-#include "trace.h"
 
 static void node_release(struct device *dev)
 {
@@ -213,7 +212,6 @@ int ivshmem_node_ring(struct ivshmem_node *node, u32 peer, u32 vector)
 		return -EOPNOTSUPP;
 	if (peer > IVSHMEM_MAX_PEER || vector > U16_MAX)
 		return -EINVAL;
-	trace_ivshmem_ring(idev->number, peer, vector);
-	return idev->transport->ring(idev, peer, vector);
+	return ivshmem_device_ring(idev, peer, vector);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_ring);
