@@ -263,7 +263,7 @@ struct ivshmem_section {
  *	@srcu, or with READ_ONCE() as a hint
  * @srcu: read side held while accessing the device, see above
  * @changed: tasks that wait for another @state
- * @node: the whole device on the bus, while registered
+ * @node: the whole device on the bus; valid while registered, and in its callbacks
  * @peer: the peer that all files share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled

@@ -69,7 +69,6 @@ int ivshmem_node_add(struct ivshmem_device *idev)
 
 err_put:
 	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
-	idev->node = NULL;
 	put_device(&node->dev);
 	return ret;
 }
@@ -83,7 +82,6 @@ void ivshmem_node_remove(struct ivshmem_device *idev)
 	struct ivshmem_node *node = idev->node;
 
 	device_del(&node->dev);
-	idev->node = NULL;
 	put_device(&node->dev);
 }
 
