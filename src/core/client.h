@@ -19,6 +19,7 @@
 #include <linux/device.h>
 #include <linux/module.h>
 #include <linux/types.h>
+#include "namespace.h"
 #include "uapi/linux/ivshmem.h"
 
 struct ivshmem_node;

@@ -18,10 +18,8 @@
 /* 6.13: a namespace of symbols is a string. */
 #ifdef HAVE_NAMESPACE_TOKEN
 #define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, IVSHMEM)
-#define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS(IVSHMEM)
 #else
 #define EXPORT_SYMBOL_IVSHMEM(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, "IVSHMEM")
-#define MODULE_IMPORT_IVSHMEM()	MODULE_IMPORT_NS("IVSHMEM")
 #endif
 
 /* 5.11: a mapping gets another file by this function. */

@@ -340,9 +340,9 @@ struct ivshmem_node {
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
  * @groups: all attribute groups in sysfs
- * @region_attrs: attributes of @region_group
  * @region_attr: the file "region" in sysfs
  * @region_group: has @region_attr
+ * @region_attrs: attributes of @region_group
  */
 struct ivshmem_chardev {
 	struct device dev;
@@ -356,9 +356,10 @@ struct ivshmem_chardev {
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
 	const struct attribute_group *groups[4];
-	BIN_READ_CONST struct bin_attribute *region_attrs[2];
 	struct bin_attribute region_attr;
 	struct attribute_group region_group;
+
+	BIN_READ_CONST struct bin_attribute *region_attrs[2];
 };
 
 /**

@@ -70,7 +70,7 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	h->data = data;
 	h->masked = false;
 	h->seen = atomic64_read(&node->peer->vectors[vector].count);
-	smp_store_release(&h->handle, handle);
+	smp_store_release(&h->handle, handle);	/* after data */
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_request_vector);

@@ -2,10 +2,10 @@
 /*
  * Interrupts of a device
  *
- * They are enabled only while files are open or a driver handles vectors, so that peers that ring a device in vain
- * cost this machine at most one interrupt for each vector: the kernel masks the vector
- * when that one comes in. Whoever opens the device next gets it, as a doorbell that came
- * before and may mean something.
+ * They are enabled only while files are open or a driver handles vectors, so that peers
+ * that ring a device in vain cost this machine at most one interrupt for each vector: the
+ * kernel masks the vector when that one comes in. The next user of the device gets it, as
+ * a doorbell that came before and may mean something.
  *
  * Neither a reset nor sleep changes what is enabled: the bus restores its masks.
  */

@@ -170,7 +170,7 @@ int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
 		return 0;
 
 	chardev->vector_attrs = kcalloc(idev->nr_vectors + 1,
-				     sizeof(*chardev->vector_attrs), GFP_KERNEL);
+					sizeof(*chardev->vector_attrs), GFP_KERNEL);
 	if (!chardev->vector_attrs)
 		return -ENOMEM;
 	for (i = 0; i < idev->nr_vectors; i++) {

@@ -33,6 +33,7 @@
 
 #include <linux/device.h>
 #include <linux/types.h>
+#include "namespace.h"
 #include "uapi/linux/ivshmem.h"
 
 /* Vectors of a peer are numbered from 0 to this, exclusive. */

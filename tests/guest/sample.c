@@ -165,6 +165,7 @@ int main(void)
 {
 	int fd = dev_open();
 
+	guard();
 	vectors = dev_info(fd).vectors;
 	if (!rig_over("memory"))
 		snprintf(pci, sizeof(pci), "%s", dev_pci(0));

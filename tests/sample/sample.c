@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include "client.h"
-#include "compat.h"
 
 struct sample;
 
