@@ -25,7 +25,7 @@ import settings  # noqa: E402
 import tap  # noqa: E402
 
 
-def command(path):
+def command(path: pathlib.Path) -> list[str | pathlib.Path]:
     """What to run for a test's file."""
     if path.suffix == ".c":
         variant = "tsan" if path.stem.endswith("_race") else "san"
@@ -45,7 +45,7 @@ def command(path):
     return [path]
 
 
-def run_test(name, words, writer):
+def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> None:
     """Run one test from the top of the tree."""
     reader = tap.Reader()
     with subprocess.Popen(
@@ -66,7 +66,7 @@ def run_test(name, words, writer):
         timer.cancel()
 
 
-def main():
+def main() -> int:
     """Run the chosen tests; the exit status is the verdict."""
     settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()

@@ -13,9 +13,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-from ctl import CTL, FAILED, OK, check, done, run, skip  # noqa: E402
+from ctl import CTL, FAILED, OK, Program, check, done, run, skip  # noqa: E402
 
 KERNEL = os.uname().release
 PCI = "0000:00:05.0"
@@ -27,7 +28,7 @@ KEY = bytes(range(256))
 SOMEBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-def module(version="0.2.0"):
+def module(version: str = "0.2.0") -> bytes:
     """An object file that tells modinfo what a module would."""
     fields = (f"version={version}", f"srcversion=SOURCES{version}", f"vermagic={KERNEL} SMP")
     text = "\\0".join(fields)
@@ -43,7 +44,7 @@ def module(version="0.2.0"):
         return built.read_bytes()
 
 
-def signed(content):
+def signed(content: bytes) -> bytes:
     """With a signature of the form that the kernel's scripts/sign-file appends."""
     signer, key, signature = b"somebody", b"1234", bytes(256)
     return (
@@ -59,7 +60,7 @@ def signed(content):
 class Machine:
     """One where all is well, below a directory."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.root = pathlib.Path(directory)
         self.write(f"sys/bus/pci/devices/{PCI}/vendor", "0x1af4\n")
         self.write(f"sys/bus/pci/devices/{PCI}/device", "0x1110\n")
@@ -79,13 +80,13 @@ class Machine:
         self.write(f"lib/modules/{KERNEL}/build/Makefile", "")
         self.install(MODULE, module())
 
-    def write(self, name, content):
+    def write(self, name: str, content: str | bytes) -> pathlib.Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def install(self, name, content):
+    def install(self, name: str, content: bytes) -> None:
         """A module's file, and the line by which modprobe finds it."""
         self.write(name, content)
         top = pathlib.PurePath(*pathlib.PurePath(name).parts[:3])
@@ -95,7 +96,7 @@ class Machine:
             " kernel/other.ko\n",
         )
 
-    def remove(self, *names):
+    def remove(self, *names: str) -> None:
         for name in names:
             path = self.root / name
             if path.is_dir() and not path.is_symlink():
@@ -103,18 +104,18 @@ class Machine:
             else:
                 path.unlink()
 
-    def bind(self, driver):
+    def bind(self, driver: str | None) -> None:
         link = self.root / "sys/bus/pci/devices" / PCI / "driver"
         link.unlink(missing_ok=True)
         if driver:
             link.symlink_to(f"../../drivers/{driver}")
 
-    def unload(self):
+    def unload(self) -> None:
         """The driver is installed, and not loaded."""
         self.remove("sys/module/ivshmem", "sys/class/ivshmem", "dev/ivshmem0")
         self.bind(None)
 
-    def enforce(self, *variables):
+    def enforce(self, *variables: str) -> None:
         """Secure Boot, and which of the firmware's variables have the key."""
         self.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
         self.write(f"{EFIVARS}/MokListTrustedRT-{GUID}", b"1234" + KEY)
@@ -123,10 +124,12 @@ class Machine:
             self.write(f"{EFIVARS}/{name}-{GUID}", b"1234other" + (KEY if known else b""))
         self.write("var/lib/dkms/mok.pub", KEY)
 
-    def ask(self, *options, prefix=()):
+    def ask(self, *options: str, prefix: typing.Sequence[str] = ()) -> Program:
         return run("doctor", "--root", self.root, *options, prefix=prefix)
 
-    def verdict(self, name, problems, *words, prefix=()):
+    def verdict(
+        self, name: str, problems: list[str], *words: str, prefix: typing.Sequence[str] = ()
+    ) -> dict[str, typing.Any]:
         """These are the problems, by name, and the first line has these words."""
         text, report = self.ask(prefix=prefix), self.ask("--json", prefix=prefix)
         lines = text.out.decode().splitlines()
@@ -152,13 +155,13 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine():
+def machine() -> typing.Iterator[Machine]:
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         yield Machine(directory)
 
 
-def test_well():
+def test_well() -> None:
     with machine() as fake:
         found = fake.verdict("all is well", [], "all is well: you can use /dev/ivshmem0")
         check(found["usable"] == ["/dev/ivshmem0"], "the JSON says what can be used", found)
@@ -166,7 +169,7 @@ def test_well():
         fake.verdict("a device that is no PCI device will do", [], "/dev/ivshmem0")
 
 
-def test_device():
+def test_device() -> None:
     with machine() as fake:
         fake.unload()
         fake.remove(f"sys/bus/pci/devices/{PCI}")
@@ -194,8 +197,8 @@ def test_device():
         fake.verdict("not taken", ["not-taken"], PCI, "dmesg")
 
 
-def test_host():
-    def sockets(fake, *lines):
+def test_host() -> None:
+    def sockets(fake: Machine, *lines: str) -> None:
         fake.write(
             "proc/net/unix",
             "Num RefCount Protocol Flags Type St Inode Path\n"
@@ -224,7 +227,7 @@ def test_host():
             )
 
 
-def test_loading():
+def test_loading() -> None:
     with machine() as fake:
         fake.unload()
         fake.verdict("not loaded", ["not-loaded"], "modprobe ivshmem")
@@ -256,7 +259,7 @@ def test_loading():
         fake.verdict("if it can be", ["module-unreadable"], "ivshmem.ko.xz", "reinstall")
 
 
-def test_building():
+def test_building() -> None:
     with machine() as fake:
         fake.unload()
         fake.remove(MODULE)
@@ -299,7 +302,7 @@ def test_building():
         fake.verdict("but for another kernel", ["wrong-kernel"], "4.2-other", KERNEL)
 
 
-def test_blacklist():
+def test_blacklist() -> None:
     with machine() as fake:
         fake.unload()
         for name, line in (
@@ -326,7 +329,7 @@ def test_blacklist():
         fake.verdict("nor do other options", ["not-loaded"])
 
 
-def test_signature():
+def test_signature() -> None:
     rebuild = f"sudo dkms install ivshmem/0.2.0 -k {KERNEL}"
     with machine() as fake:
         fake.enforce("MokListRT")
@@ -343,7 +346,7 @@ def test_signature():
         fake.verdict("with no sources", ["unsigned"], "install the package ivshmem-dkms")
 
 
-def test_key():
+def test_key() -> None:
     with machine() as fake:
         fake.unload()
         fake.install(MODULE, signed(module()))
@@ -373,7 +376,7 @@ def test_key():
         fake.verdict("of a key from elsewhere nothing is said", ["not-loaded"])
 
 
-def as_somebody(fake):
+def as_somebody(fake: Machine) -> bool:
     """Whether somebody else may run the program on a made-up machine."""
     allowed = (
         os.getuid() == 0
@@ -389,7 +392,7 @@ def as_somebody(fake):
     return allowed
 
 
-def test_access():
+def test_access() -> None:
     with machine() as fake:
         fake.write("etc/group", "root:x:0:\nivshmem2:x:5:\n")
         fake.verdict("no group", ["group-missing"], "groupadd --system ivshmem", "udevadm trigger")
@@ -434,7 +437,7 @@ def test_access():
         fake.verdict("all may use it", [], prefix=SOMEBODY)
 
 
-def test_several():
+def test_several() -> None:
     with machine() as fake:
         fake.write("sys/class/ivshmem/ivshmem1/dev", "244:1\n")
         fake.write("sys/module/ivshmem/version", "0.1.0\n")
@@ -442,7 +445,7 @@ def test_several():
         fake.verdict("one line for each problem", ["old-module", "node-rights", "node-missing"])
 
 
-def main():
+def main() -> None:
     for test in (
         test_well,
         test_device,

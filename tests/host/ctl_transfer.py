@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
 from ctl import (
@@ -24,8 +25,9 @@ from ctl import (
     OK,
     TIMEOUT,
     USAGE,
+    Place,
     Program,
-    check,  # noqa: E402
+    check,
     check_exit,
     done,
     environment,
@@ -57,22 +59,22 @@ WORDS = {
 class Region:
     """The shared memory as a third process sees it."""
 
-    def __init__(self, path):
+    def __init__(self, path: pathlib.Path) -> None:
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), 0)
 
-    def get(self, block, word):
+    def get(self, block: int, word: str) -> int:
         offset, kind = WORDS[word]
         return struct.unpack_from(kind, self.memory, block + offset)[0]
 
-    def put(self, block, word, value):
+    def put(self, block: int, word: str, value: int) -> None:
         offset, kind = WORDS[word]
         struct.pack_into(kind, self.memory, block + offset, value)
 
-    def fill(self, data):
+    def fill(self, data: bytes) -> None:
         self.memory[:] = data
 
-    def have_met(self):
+    def have_met(self) -> bool:
         return all(
             self.get(mine, "hello") != 0 and self.get(mine, "hello") == self.get(other, "echo")
             for mine, other in ((SENDER, RECEIVER), (RECEIVER, SENDER))
@@ -82,7 +84,7 @@ class Region:
 class Pair:
     """A sender fed by the test, and a receiver, in the middle of a transfer."""
 
-    def __init__(self, device, region, output, *options):
+    def __init__(self, device: Place, region: Region, output: Place, *options: str) -> None:
         # What earlier pairs left looks like two that have met.
         region.put(SENDER, "hello", 0)
         region.put(RECEIVER, "hello", 0)
@@ -90,11 +92,17 @@ class Pair:
         self.receiver = Program("recv", output, *options, device=device)
         wait_until(region.have_met)
 
-    def feed(self, data):
-        self.sender.process.stdin.write(data)
-        self.sender.process.stdin.flush()
+    def feed(self, data: bytes) -> None:
+        self.sender.feed(data)
 
-    def ends(self, sender, receiver, name, sender_says=(), receiver_says=()):
+    def ends(
+        self,
+        sender: int,
+        receiver: int,
+        name: str,
+        sender_says: typing.Sequence[str] = (),
+        receiver_says: typing.Sequence[str] = (),
+    ) -> None:
         """Both end by themselves, with these exit codes and words."""
         self.sender.end()
         self.receiver.end()
@@ -102,7 +110,9 @@ class Pair:
         check_exit(self.receiver, receiver, f"{name}: the receiver", *receiver_says)
 
 
-def transfer(device, directory, data, receiver_first, *options):
+def transfer(
+    device: Place, directory: pathlib.Path, data: bytes, receiver_first: bool | None, *options: str
+) -> tuple[Program, Program, bytes]:
     """Send a file to a file; both programs and what came out."""
     source, target = directory / "source", directory / "target"
     source.write_bytes(data)
@@ -119,7 +129,14 @@ def transfer(device, directory, data, receiver_first, *options):
     return first, second, target.read_bytes()
 
 
-def check_transfer(device, directory, data, receiver_first, name, *options):
+def check_transfer(
+    device: Place,
+    directory: pathlib.Path,
+    data: bytes,
+    receiver_first: bool | None,
+    name: str,
+    *options: str,
+) -> None:
     first, second, received = transfer(device, directory, data, receiver_first, *options)
     good = first.process.returncode == OK and second.process.returncode == OK and received == data
     check(good, name, first.report(), second.report(), f"{len(received)} bytes arrived")
@@ -135,7 +152,7 @@ def check_transfer(device, directory, data, receiver_first, name, *options):
     )
 
 
-def test_sizes(device, directory, kind):
+def test_sizes(device: Place, directory: pathlib.Path, kind: str) -> None:
     orders = itertools.cycle(
         [(False, "sender first"), (True, "receiver first"), (None, "at once")]
     )
@@ -146,19 +163,19 @@ def test_sizes(device, directory, kind):
         )
 
 
-def test_known_checksum(device, directory):
+def test_known_checksum(device: Place, directory: pathlib.Path) -> None:
     first, _, _ = transfer(device, directory, b"", None)
     check(json.loads(first.out)["xxh64"] == "ef46db3751d8e999", "XXH64 of nothing is as published")
 
 
-def test_pipes(device):
+def test_pipes(device: Place) -> None:
     data = os.urandom(3 * SIZE + 1)
     receiver = Program("recv", "--json", device=device)
     sender = Program("send", "-", device=device, stdin=subprocess.PIPE)
     # Our own end of the pipes must not wait for the other.
     command = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=sender.process.stdin)
-    sender.process.stdin.close()
-    sender.process.stdin = None
+    assert command.stdin
+    sender.close()
     writer = os.fork()
     if writer == 0:
         command.stdin.write(data)
@@ -183,12 +200,12 @@ def test_pipes(device):
     check("sent 3145729 bytes" in sender.err, "the sender says what it sent", sender.err)
 
 
-def test_one_after_another(device, directory):
+def test_one_after_another(device: Place, directory: pathlib.Path) -> None:
     """No pause between transfers: each side starts the next one when it likes."""
     for number in range(5):
         (directory / f"in{number}").write_bytes(os.urandom(100000 * number))
 
-    def loop(verb, prefix):
+    def loop(verb: str, prefix: str) -> subprocess.Popen[bytes]:
         script = " && ".join(f'"$0" {verb} {directory}/{prefix}{number}' for number in range(5))
         return subprocess.Popen(
             ["sh", "-c", script, CTL],
@@ -208,7 +225,7 @@ def test_one_after_another(device, directory):
     )
 
 
-def test_stale_contents(device, region, directory):
+def test_stale_contents(device: Place, region: Region, directory: pathlib.Path) -> None:
     data = os.urandom(2 * SIZE)
     for fill, name in (
         (os.urandom(SIZE), "random bytes"),
@@ -221,12 +238,12 @@ def test_stale_contents(device, region, directory):
         check_transfer(device, directory, data, False, f"over {name}, sender first")
 
 
-def test_dead_before(device, region, directory):
+def test_dead_before(device: Place, region: Region, directory: pathlib.Path) -> None:
     """A side that is killed while it waits leaves its hello behind."""
     for verb, block in (("send", SENDER), ("recv", RECEIVER)):
         region.fill(bytes(SIZE))
         dead = Program(verb, "/dev/null", device=device)
-        wait_until(lambda block=block: region.get(block, "hello"))
+        wait_until(lambda: region.get(block, "hello"))
         dead.signal(signal.SIGKILL)
         dead.end()
         other = Program(
@@ -238,7 +255,7 @@ def test_dead_before(device, region, directory):
         check_transfer(device, directory, b"data" * 99, verb == "send", f"after a dead '{verb}'")
 
 
-def test_killed(device, region, directory):
+def test_killed(device: Place, region: Region, directory: pathlib.Path) -> None:
     for victim, survivor in (("sender", "receiver"), ("receiver", "sender")):
         # Long enough for both to start on a machine that has other work.
         pair = Pair(device, region, directory / "out", "-t", "5")
@@ -249,8 +266,7 @@ def test_killed(device, region, directory):
             pair.feed(b"y" * 1000)
         other = getattr(pair, survivor)
         if survivor == "sender":
-            pair.sender.process.stdin.close()
-            pair.sender.process.stdin = None
+            pair.sender.close()
         code = other.end()
         check_exit(other, TIMEOUT, f"a killed {victim} is noticed", f"no activity of the {victim}")
         check(code == TIMEOUT, f"in the exit code of the {survivor}")
@@ -259,7 +275,7 @@ def test_killed(device, region, directory):
     check((directory / "out").read_bytes() == b"x" * 1000, "what came before stays")
 
 
-def test_held_up(device, region, directory):
+def test_held_up(device: Place, region: Region, directory: pathlib.Path) -> None:
     """A sender that waits for its input is not dead."""
     pair = Pair(device, region, directory / "out", "-t", "1")
     pair.feed(b"first")
@@ -269,7 +285,7 @@ def test_held_up(device, region, directory):
     check((directory / "out").read_bytes() == b"firstsecond", "slow input arrives")
 
 
-def test_giving_up(device, region, directory):
+def test_giving_up(device: Place, region: Region, directory: pathlib.Path) -> None:
     pair = Pair(device, region, directory / "out")
     pair.sender.signal(signal.SIGINT)
     pair.ends(FAILED, FAILED, "interrupted sender", ["interrupted"], ["the sender gave up"])
@@ -290,7 +306,7 @@ def test_giving_up(device, region, directory):
     )
 
 
-def test_windows(device, region, directory):
+def test_windows(device: Place, region: Region, directory: pathlib.Path) -> None:
     region.fill(b"\xaa" * SIZE)
     window = ("--offset", "64K", "--size", "0x10000")
     check_transfer(device, directory, os.urandom(SIZE), None, "part of the region", *window)
@@ -319,7 +335,7 @@ def test_windows(device, region, directory):
         check_exit(run("send", *options, device=device), USAGE, f"send {' '.join(options)}", word)
 
 
-def test_intruders(device, region, directory):
+def test_intruders(device: Place, region: Region, directory: pathlib.Path) -> None:
     pair = Pair(device, region, directory / "out")
     second = Program("recv", "/dev/null", device=device)
     check_exit(
@@ -334,7 +350,7 @@ def test_intruders(device, region, directory):
     check_exit(pair.sender, FAILED, "the sender notices it, too", "another sender or receiver")
 
 
-def test_corruption(device, region, directory):
+def test_corruption(device: Place, region: Region, directory: pathlib.Path) -> None:
     pair = Pair(device, region, directory / "out")
     pair.receiver.signal(signal.SIGSTOP)
     pair.feed(b"precious data")
@@ -344,7 +360,7 @@ def test_corruption(device, region, directory):
     pair.ends(CORRUPTED, CORRUPTED, "damaged data", ["checksum mismatch"], ["checksum mismatch"])
 
 
-def test_hostile_words(device, region, directory):
+def test_hostile_words(device: Place, region: Region, directory: pathlib.Path) -> None:
     """Values that a check has to refuse."""
     cases = (
         (SENDER, "position", SIZE, "receiver", CORRUPTED, "more data than the ring holds"),
@@ -361,7 +377,7 @@ def test_hostile_words(device, region, directory):
         # By the second byte the sender has seen that the first was taken out.
         for taken in (1, 2):
             pair.feed(b"x")
-            wait_until(lambda taken=taken: region.get(RECEIVER, "position") == taken)
+            wait_until(lambda: region.get(RECEIVER, "position") == taken)
         if side == "sender":
             # It must not put its word right again.
             pair.receiver.signal(signal.SIGSTOP)
@@ -377,12 +393,14 @@ def test_hostile_words(device, region, directory):
         other.end()
 
 
-def fuzz_once(device, region, source, chance):
+def fuzz_once(
+    device: Place, region: Region, source: pathlib.Path, chance: random.Random
+) -> tuple[list[Program], bool]:
     """Two transfers' words are changed at random while they run."""
     window = ("--offset", "64K", "--size", "64K", "-t", "1")
     programs = [
-        Program(verb, path, *window, device=device)
-        for verb, path in (("send", source), ("recv", "/dev/null"))
+        Program("send", source, *window, device=device),
+        Program("recv", "/dev/null", *window, device=device),
     ]
     end = time.monotonic() + 2
     while any(program.is_running() for program in programs) and time.monotonic() < end:
@@ -406,13 +424,13 @@ def fuzz_once(device, region, source, chance):
         time.sleep(chance.choice((0, 0, 0.001, 0.01)))
     # A program whose partner has ended by now would wait for ever.
     for program in programs:
-        if not wait_until(lambda program=program: not program.is_running(), 10):
+        if not wait_until(lambda: not program.is_running(), 10):
             return programs, False
         program.end()
     return programs, True
 
 
-def test_fuzz(device, region, directory):
+def test_fuzz(device: Place, region: Region, directory: pathlib.Path) -> None:
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     chance = random.Random(seed)
     source = directory / "source"
@@ -440,7 +458,7 @@ def test_fuzz(device, region, directory):
     )
 
 
-def test_server_gone(directory):
+def test_server_gone(directory: pathlib.Path) -> None:
     with server() as (device, path):
         pair = Pair(device, Region(path), directory / "out")
     pair.receiver.end()
@@ -449,7 +467,7 @@ def test_server_gone(directory):
     check_exit(pair.sender, FAILED, "and the sender hears of it", "the receiver gave up")
 
 
-def main():
+def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         with server() as (device, path):

@@ -3,6 +3,7 @@
 """ivshmemctl: every verb but send and recv, every exit code, all JSON."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
 from ctl import (
@@ -23,7 +25,8 @@ from ctl import (
     OK,
     TIMEOUT,
     USAGE,
-    Program,  # noqa: E402
+    Place,
+    Program,
     check,
     check_exit,
     done,
@@ -55,7 +58,7 @@ VERBS = [
 ]
 
 
-def test_help():
+def test_help() -> None:
     program = run("--help")
     check_exit(program, OK, "--help succeeds")
     check(all(f"  {verb} " in program.out.decode() for verb in VERBS), "--help names all verbs")
@@ -74,7 +77,7 @@ def test_help():
     check(run("--version").out.startswith(b"ivshmemctl "), "--version")
 
 
-def test_usage():
+def test_usage() -> None:
     check_exit(run(), USAGE, "no verb", "Usage:")
     check_exit(run("juggle"), USAGE, "an unknown verb", "unknown verb 'juggle'")
     check_exit(run("ring"), USAGE, "ring without a peer", "missing operand PEER")
@@ -102,7 +105,7 @@ def test_usage():
     check_exit(run("read", "--json", "--raw"), USAGE, "JSON or bytes", "excludes --raw")
 
 
-def test_no_device(directory):
+def test_no_device(directory: pathlib.Path) -> None:
     nothing, plain = directory / "nothing", directory / "file"
     dead = directory / "dead"
     plain.write_text("")
@@ -128,7 +131,7 @@ def test_no_device(directory):
     check_exit(run("info", device=nothing), NO_DEVICE, "IVSHMEM_DEVICE is used", str(nothing))
 
 
-def test_denied(directory):
+def test_denied(directory: pathlib.Path) -> None:
     """Root may do everything, so somebody else has to try."""
     if os.getuid() != 0:
         skip("no permission", "needs root to become somebody else")
@@ -154,8 +157,8 @@ def test_denied(directory):
     check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
-def in_fake_sysfs(directory, *arguments):
-    """ivshmemctl where /sys/class is @directory, or None where that can't be done."""
+def fake_sysfs(directory: pathlib.Path) -> tuple[str, ...] | None:
+    """What runs a program where /sys/class is @directory, or None where that can't be done."""
     prefix = (
         "unshare",
         "--mount",
@@ -166,42 +169,44 @@ def in_fake_sysfs(directory, *arguments):
     )
     if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
         return None
-    return run(*arguments, prefix=prefix)
+    return prefix
 
 
-def fake_device(directory, name, interrupts, **attributes):
+def fake_device(
+    directory: pathlib.Path, name: str, interrupts: list[int], **attributes: object
+) -> None:
     device = directory / "ivshmem" / name
     (device / "interrupts").mkdir(parents=True)
     for vector, count in enumerate(interrupts):
         (device / "interrupts" / str(vector)).write_text(f"{count}\n")
-    for attribute, value in {"vectors": len(interrupts), **attributes}.items():
+    attributes = {"vectors": len(interrupts), **attributes}
+    for attribute, value in attributes.items():
         (device / attribute).write_text(f"{value}\n")
     (device / "device").symlink_to("../../../devices/pci0000:00/0000:00:05.0")
 
 
-def test_list(directory):
+def test_list(directory: pathlib.Path) -> None:
     classes = directory / "class"
     classes.mkdir()
-    program = in_fake_sysfs(classes, "list")
-    if program is None:
+    prefix = fake_sysfs(classes)
+    if prefix is None:
         skip("list", "needs the right to mount over /sys/class")
         return
-    check_exit(program, OK, "list without devices", "note: ", "ivshmemctl doctor")
-    check(json.loads(in_fake_sysfs(classes, "list", "--json").out) == [], "the same in JSON")
-    check_exit(
-        in_fake_sysfs(classes, "info"), NO_DEVICE, "no device to choose", "ivshmemctl doctor"
-    )
+    there = functools.partial(run, prefix=prefix)
+    check_exit(there("list"), OK, "list without devices", "note: ", "ivshmemctl doctor")
+    check(json.loads(there("list", "--json").out) == [], "the same in JSON")
+    check_exit(there("info"), NO_DEVICE, "no device to choose", "ivshmemctl doctor")
 
     fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
     check_exit(
-        in_fake_sysfs(classes, "info"),
+        there("info"),
         NO_DEVICE,
         "the only device is chosen",
         "no device ivshmem10",
     )
     fake_device(classes, "ivshmem9", [3, 4], size=64 << 20, id=2, cache="wb")
-    check_exit(in_fake_sysfs(classes, "info"), USAGE, "several devices", "ivshmem9, ivshmem10")
-    lines = in_fake_sysfs(classes, "list").out.decode().splitlines()
+    check_exit(there("info"), USAGE, "several devices", "ivshmem9, ivshmem10")
+    lines = there("list").out.decode().splitlines()
     check(
         [line.split() for line in lines[1:]]
         == [
@@ -212,7 +217,7 @@ def test_list(directory):
         "\n".join(lines),
     )
     check(
-        json.loads(in_fake_sysfs(classes, "list", "--json").out)
+        json.loads(there("list", "--json").out)
         == [
             {
                 "name": "ivshmem9",
@@ -239,7 +244,7 @@ def test_list(directory):
     )
 
 
-def test_info(device):
+def test_info(device: Place) -> None:
     info = json.loads(run("info", "--json", device=device).out)
     check(
         info
@@ -260,7 +265,7 @@ def test_info(device):
     check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
 
 
-def test_read_write(device, region, directory):
+def test_read_write(device: Place, region: pathlib.Path, directory: pathlib.Path) -> None:
     check_exit(run("write", "0x10", "hello", device=device), OK, "write a text")
     check(run("read", "16", "5", device=device).out == b"hello", "read it back")
     check(region.read_bytes()[:24] == bytes(16) + b"hello" + bytes(3), "nothing else is written")
@@ -323,8 +328,8 @@ def test_read_write(device, region, directory):
 
 
 @contextlib.contextmanager
-def huge_pages(number):
-    """A hugetlbfs with so many pages of 2 MiB, or the reason why there is none."""
+def huge_pages(number: int) -> typing.Iterator[tuple[str, str]]:
+    """A hugetlbfs with so many pages of 2 MiB, and the reason if there is none."""
     reserve = pathlib.Path("/proc/sys/vm/nr_hugepages")
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as undo:
         try:
@@ -335,18 +340,18 @@ def huge_pages(number):
                 stderr=subprocess.DEVNULL,
                 check=True,
             )
-            undo.callback(subprocess.run, ["umount", directory], check=True)
+            undo.callback(subprocess.check_call, ["umount", directory])
             undo.callback(reserve.write_text, "0")
             reserve.write_text(str(number))
             if int(reserve.read_text()) < number:
                 raise OSError("there are too few huge pages")
-            reason = None
+            reason = ""
         except (OSError, subprocess.CalledProcessError) as error:
             reason = str(error)
         yield directory, reason
 
 
-def test_huge_pages():
+def test_huge_pages() -> None:
     with huge_pages(2) as (directory, reason):
         if reason:
             skip("huge pages", reason)
@@ -364,7 +369,7 @@ def test_huge_pages():
                 )
 
 
-def test_terminal(device):
+def test_terminal(device: Place) -> None:
     """Under script(1) stdout is a terminal."""
     if subprocess.run(
         ["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL, check=False
@@ -373,7 +378,7 @@ def test_terminal(device):
         return
     run("write", "0", "0123456789abcdef" * 4 + "\n\x7fend", device=device)
 
-    def on_terminal(arguments):
+    def on_terminal(arguments: str) -> str:
         command = f"{CTL} read {arguments} -d {device}"
         return (
             subprocess.run(
@@ -397,14 +402,14 @@ def test_terminal(device):
     check(on_terminal("--raw 0 8") == "01234567", "or the bytes with --raw")
 
 
-def test_ring_wait(device):
+def test_ring_wait(device: Place) -> None:
     waiter = join("wait", "--json", "--count", "3", device=device)
     peer = peers(device)[0]
     check_exit(run("ring", peer, "3", device=device), OK, "ring a vector")
     check_exit(run("ring", peer, "--count", "2", device=device), OK, "ring twice")
     check(waiter.end() == OK, "wait ends after --count interrupts", waiter.report())
     lines = [json.loads(line) for line in waiter.out.splitlines()]
-    counts = {}
+    counts: dict[int, int] = {}
     for line in lines[:-1]:
         counts[line["vector"]] = counts.get(line["vector"], 0) + line["count"]
     check(counts == {3: 1, 0: 2}, "wait --json says which vectors fired", waiter.out)
@@ -445,13 +450,13 @@ def test_ring_wait(device):
     check_exit(run("ring", "9", device=device), FAILED, "ring an unknown peer", "peer 9")
 
 
-def test_server_gone():
+def test_server_gone() -> None:
     with server() as (device, _):
         waiter = join("wait", device=device)
     check(waiter.end() == NO_DEVICE, "wait notices the server's end", waiter.report())
 
 
-def test_ping(device):
+def test_ping(device: Place) -> None:
     answerer = join("ping", "--answer", "1", "--json", device=device)
     check(peers(device) == [0], "the answering side came first")
     pinger = run("ping", "0", "-c", "50", "--json", device=device)
@@ -515,7 +520,7 @@ def test_ping(device):
     )
 
 
-def test_handshake(device):
+def test_handshake(device: Place) -> None:
     """The asking side can start before the other; both count the same rings."""
     answerer = join("wait", device=device)
     pinger = Program("ping", "0", "-c", "1", "-t", "0.5", "--json", device=device)
@@ -552,7 +557,7 @@ def test_handshake(device):
     check_exit(myself, OK, "ping oneself", "this device itself")
 
 
-def test_late_answers(device):
+def test_late_answers(device: Place) -> None:
     """Late and missing answers are lost ones, and none answers the next ring."""
     answerer = join("wait", "--count", "2", device=device)
     pinger = Program("ping", "0", "-c", "2", "-t", "4", "--json", device=device)
@@ -570,11 +575,11 @@ def test_late_answers(device):
     answerer.end()
 
 
-def test_descriptors(device):
+def test_descriptors(device: Place) -> None:
     """Each vector of each peer takes a descriptor, and soft limits are low."""
     waiters = [join("wait", device=device) for _ in range(4)]
 
-    def limited(which):
+    def limited(which: str) -> Program:
         return run(
             "info", device=device, prefix=("sh", "-c", f'ulimit {which} 16; exec "$@"', "sh")
         )
@@ -586,7 +591,7 @@ def test_descriptors(device):
         waiter.end()
 
 
-def test_plain():
+def test_plain() -> None:
     with plain_server(1 << 20) as device:
         check(
             json.loads(run("info", "--json", device=device).out)["vectors"] == 0,
@@ -601,7 +606,7 @@ def test_plain():
             )
 
 
-def main():
+def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         test_help()

@@ -71,7 +71,9 @@ def command(name: str) -> list[str]:
     return [str(SAN / "examples" / name)]
 
 
-def converse(listener, speaker, server, join):
+def converse(
+    listener: list[str], speaker: list[str], server: subprocess.Popen[str], join: str
+) -> tuple[str, int]:
     """Start the listener; when it has joined, run the speaker. Return what the
     listener printed and its exit status."""
     env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
@@ -79,6 +81,7 @@ def converse(listener, speaker, server, join):
         listener, text=True, stdin=subprocess.DEVNULL, env=env, stdout=subprocess.PIPE
     ) as process:
         try:
+            assert server.stderr
             for line in server.stderr:
                 if join in line:
                     break
@@ -88,7 +91,7 @@ def converse(listener, speaker, server, join):
             process.kill()
 
 
-def greet(socket, server):
+def greet(socket: str, server: subprocess.Popen[str]) -> None:
     """The first program, with the reader there first and with the writer there first.
     The first to join is peer 0, the writer alone too."""
     hello = [*command("hello"), socket]
@@ -96,8 +99,8 @@ def greet(socket, server):
     check(heard == (TEXT, 0), "hello: the reader is there first", heard)
     writer = subprocess.run([*hello, "0", LONG], timeout=SECONDS).returncode
     reader = subprocess.run(hello, text=True, timeout=SECONDS, stdout=subprocess.PIPE)
-    heard = writer, reader.returncode, reader.stdout.strip()
-    check(heard == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", heard)
+    read = writer, reader.returncode, reader.stdout.strip()
+    check(read == (0, 0, LONG[:NOTE]), "hello: the writer is, and says too much", read)
     early = f'{SAN}/ivshmemctl ring --device {socket} 0 0 && exec "$@"'
     heard = converse(
         hello, ["sh", "-c", early, "sh", *hello, "0", TEXT], server, "event=join peer=0"
@@ -105,7 +108,7 @@ def greet(socket, server):
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
 
 
-def run_all(socket, server):
+def run_all(socket: str, server: subprocess.Popen[str]) -> None:
     greet(socket, server)
     for name in ("receiver", "event_loop", "receiver.py"):
         heard = converse(
@@ -125,7 +128,7 @@ def run_all(socket, server):
     check(counts == [str(first + n) for n in range(3)], "counter: counts", counts)
 
 
-def main():
+def main() -> int:
     check_documents()
     with tempfile.TemporaryDirectory() as directory:
         socket = pathlib.Path(directory) / "socket"
@@ -136,8 +139,9 @@ def main():
         ) as server:
             try:
                 # The first line says that the server listens.
+                assert server.stderr
                 server.stderr.readline()
-                run_all(socket, server)
+                run_all(str(socket), server)
             finally:
                 server.terminate()
     print(f"1..{points}")

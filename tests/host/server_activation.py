@@ -13,22 +13,25 @@ import socket
 import subprocess
 import sys
 import tempfile
+import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
 from ctl import (
     LIMIT,
     OK,
     SERVER,
+    Place,
     check,
     check_exit,
     done,
     environment,
     run,
-    skip,  # noqa: E402
+    skip,
     wait_until,
 )
 
 FIRST_FD = 3
+File = socket.socket | typing.BinaryIO
 # The process id is that of the program which the shell becomes.
 OURS = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 
@@ -36,11 +39,19 @@ OURS = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 class Server:
     """One that gets a file as its first descriptor beyond stderr."""
 
-    def __init__(self, directory, *options, file=None, prefix=OURS, **extra):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        *options: Place,
+        file: File | None = None,
+        prefix: typing.Sequence[Place] = OURS,
+        journal: bool = False,
+        **extra: str,
+    ) -> None:
         self.log = directory / "log"
         with self.log.open("wb") as log:
             status = os.fstat(log.fileno())
-            if extra.pop("journal", False):
+            if journal:
                 extra["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
             self.process = subprocess.Popen(
                 [*prefix, SERVER, *options, "--memfd"],
@@ -52,41 +63,49 @@ class Server:
                 preexec_fn=lambda: os.dup2(file.fileno(), FIRST_FD) if file else None,
             )
 
-    def said(self):
+    def said(self) -> str:
         return self.log.read_text()
 
-    def listens(self):
+    def listens(self) -> bool:
         return (
             wait_until(lambda: "event=listen" in self.said() or self.ended()) and not self.ended()
         )
 
-    def ended(self):
+    def ended(self) -> bool:
         return self.process.poll() is not None
 
-    def stop(self):
+    def stop(self) -> int:
         """Terminate it and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(LIMIT)
 
 
 @contextlib.contextmanager
-def listening(address):
+def listening(address: Place) -> typing.Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen()
         yield listener
 
 
-def check_refused(directory, name, words, *options, file=None, **extra):
-    server = Server(directory, "-F", *options, file=file, **extra)
+def check_refused(
+    directory: pathlib.Path,
+    name: str,
+    words: str,
+    *options: Place,
+    file: File | None = None,
+    sockets: str = "1",
+) -> None:
+    server = Server(directory, "-F", *options, file=file, LISTEN_FDS=sockets)
     status = server.process.wait(LIMIT)
     check(status == 1 and words in server.said(), name, f"exit status {status}", server.said())
 
 
-def test_inherited(directory):
+def test_inherited(directory: pathlib.Path) -> None:
     path = directory / "socket"
     with listening(path) as listener:
-        for options in ([], ["-S", path]):
+        choices: list[list[Place]] = [[], ["-S", path]]
+        for options in choices:
             server = Server(directory, "-F", *options, file=listener)
             check(
                 server.listens() and f"socket={path} " in server.said(),
@@ -111,7 +130,7 @@ def test_inherited(directory):
     path.unlink()
 
 
-def test_abstract(directory):
+def test_abstract(directory: pathlib.Path) -> None:
     name = f"ivshmem-test-{os.getpid()}"
     with listening("\0" + name) as listener:
         server = Server(directory, "-F", file=listener)
@@ -123,7 +142,7 @@ def test_abstract(directory):
         server.stop()
 
 
-def test_background(directory):
+def test_background(directory: pathlib.Path) -> None:
     path, pid_file = directory / "socket", directory / "pid"
     with listening(path) as listener:
         server = Server(directory, "-p", pid_file, file=listener)
@@ -134,7 +153,7 @@ def test_background(directory):
     path.unlink()
 
 
-def test_other_kinds(directory):
+def test_other_kinds(directory: pathlib.Path) -> None:
     words = "other than a listening Unix stream socket"
     near, far = socket.socketpair()
     with near, far:
@@ -150,10 +169,10 @@ def test_other_kinds(directory):
         check_refused(directory, "a file", words, file=file)
     check_refused(directory, "nothing", words)
     with listening(directory / "one") as listener:
-        check_refused(directory, "two sockets", "passed 2 sockets", file=listener, LISTEN_FDS="2")
+        check_refused(directory, "two sockets", "passed 2 sockets", file=listener, sockets="2")
 
 
-def test_stale(directory):
+def test_stale(directory: pathlib.Path) -> None:
     """What was meant for the process that started this one."""
     path = directory / "own"
     with listening(directory / "foreign") as listener:
@@ -166,7 +185,7 @@ def test_stale(directory):
         check(server.stop() == 0 and not path.exists(), "its own goes with it")
 
 
-def test_ready(directory):
+def test_ready(directory: pathlib.Path) -> None:
     path = directory / "notify"
     for address, name in ((str(path), str(path)), (f"\0{path}", f"@{path}")):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -187,7 +206,7 @@ def test_ready(directory):
     server.stop()
 
 
-def test_journal(directory):
+def test_journal(directory: pathlib.Path) -> None:
     server = Server(directory, "-F", "-S", directory / "own", journal=True, prefix=())
     check(
         server.listens() and server.said().startswith("<5>event=listen"),
@@ -204,7 +223,7 @@ def test_journal(directory):
     server.stop()
 
 
-def test_real(directory):
+def test_real(directory: pathlib.Path) -> None:
     """systemd's own tool waits for the first peer before it starts the server."""
     path = directory / "real"
     program = shutil.which("systemd-socket-activate")
@@ -229,7 +248,7 @@ def test_real(directory):
     check(server.stop() == 0, "it ends well", server.said())
 
 
-def main():
+def main() -> None:
     for test in (
         test_inherited,
         test_abstract,

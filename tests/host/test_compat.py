@@ -15,19 +15,19 @@ def names(path: pathlib.Path | str, pattern: str) -> set[str]:
 PROBES = {f"HAVE_{name}" for name in names("src/Kbuild", r"^probes .*\$\(call probe,.*,(\w+)\)$")}
 
 
-def test_kbuild_has_probes():
+def test_kbuild_has_probes() -> None:
     assert PROBES
 
 
-def test_compat_h_uses_the_probes_of_kbuild():
+def test_compat_h_uses_the_probes_of_kbuild() -> None:
     assert names("src/core/compat.h", r"^#if.*\b(HAVE_\w+)") == PROBES
 
 
-def test_docs_kernels_md_lists_them():
+def test_docs_kernels_md_lists_them() -> None:
     assert names("docs/kernels.md", r"^\| `(HAVE_\w+)` \| .*\d+\.\d+ \| .+ \|$") == PROBES
 
 
-def test_no_other_file_knows_of_differences():
+def test_no_other_file_knows_of_differences() -> None:
     assert not {
         f"{path.name}: {word}"
         for path in (TOP / "src").rglob("*.[ch]")

@@ -2,6 +2,7 @@
 """What of a guest's kernel log fails its test, and what does not."""
 
 import re
+import typing
 
 import pytest
 
@@ -131,26 +132,26 @@ RACE = [
 ]
 
 
-def race(what, caller):
+def race(what: str, caller: str) -> list[str]:
     return [line.format(what if "BUG" in line else caller) for line in RACE]
 
 
-def found(lines, expected=()):
+def found(lines: list[str], expected: typing.Sequence[str] = ()) -> str | None:
     """The line that the report begins with, or None."""
-    return (klog.reports(QUIET + lines + QUIET, expected)[:1] or [None])[0]
+    return next(iter(klog.reports(QUIET + lines + QUIET, expected)), None)
 
 
-def test_a_quiet_log_is_clean():
+def test_a_quiet_log_is_clean() -> None:
     assert found([]) is None
 
 
 @pytest.mark.parametrize("line", FAULTS.splitlines())
-def test_found(line):
+def test_found(line: str) -> None:
     assert found([f"[   12.345678] {line}"]) == f"[   12.345678] {line}"
 
 
 @pytest.mark.parametrize("pattern", klog.FAULTS)
-def test_there_is_a_line_that_only_this_finds(pattern):
+def test_there_is_a_line_that_only_this_finds(pattern: str) -> None:
     assert any(
         re.search(pattern, line)
         and not any(re.search(other, line) for other in klog.FAULTS if other != pattern)
@@ -159,32 +160,32 @@ def test_there_is_a_line_that_only_this_finds(pattern):
 
 
 @pytest.mark.parametrize("line", HARMLESS.splitlines())
-def test_passed_over(line):
+def test_passed_over(line: str) -> None:
     assert found([line]) is None
 
 
-def test_a_report_is_found_unless_it_is_expected():
+def test_a_report_is_found_unless_it_is_expected() -> None:
     assert found(LEAK) == LEAK[1]
     assert found(LEAK, ["unreferenced"]) is None
 
 
-def test_a_warning_of_the_scheduler_about_its_own_timer_is_passed_over():
+def test_a_warning_of_the_scheduler_about_its_own_timer_is_passed_over() -> None:
     assert found(TIMER + END) is None
     assert found(TIMER + END + LEAK) == LEAK[1]  # but not what comes after it
 
 
-def test_a_warning_in_which_the_driver_has_a_part_is_found():
+def test_a_warning_in_which_the_driver_has_a_part_is_found() -> None:
     assert found(TIMER + OURS + END) == TIMER[0]
 
 
-def test_a_warning_of_another_timer_is_found():
+def test_a_warning_of_another_timer_is_found() -> None:
     assert found(TIMER[:3] + END) == TIMER[0]
 
 
-def test_a_race_is_found_if_it_is_of_the_driver():
+def test_a_race_is_found_if_it_is_of_the_driver() -> None:
     assert found(race("a / b", "vfs_write+0x1/0x2")) is None
     assert found(race("a / b", OURS[0])) == RACE[1].format("a / b")
 
 
-def test_a_race_of_a_sleeper_and_its_waker_is_passed_over():
+def test_a_race_of_a_sleeper_and_its_waker_is_passed_over() -> None:
     assert found(race("poll_schedule_timeout.constprop.0 / pollwake", OURS[0])) is None

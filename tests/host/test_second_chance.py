@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What becomes of a guest test that fails, with guests that are made up."""
 
-import collections
+import pathlib
 import types
+import typing
 
 import pytest
 
 import boot
+import kernels
 import run
 import second_chance
+import selection
 import tap
+import topology
 
-KERNEL = types.SimpleNamespace(instruments=())
-TEST = collections.namedtuple("Test", "name")
+HERE = pathlib.Path()
+KERNEL = kernels.Kernel("6.12", "amd64", "6.12.1", HERE, HERE, HERE)
+WATCHING = KERNEL._replace(instruments=("KCOV",))
+# What each run of each test gives.
+Script = dict[str, list[list[tap.Point]]]
 GOOD = tap.Point(True, "one", None, [])
 BAD = tap.Point(False, "two", None, ["because"])
 SKIPPED = tap.Point(True, "two", "no reason", [])
@@ -21,56 +28,76 @@ SKIPPED = tap.Point(True, "two", "no reason", [])
 class FakeGuests:
     """Guests in which each test ends as the next line of a script says."""
 
-    def __init__(self, script, started):
+    def __init__(self, script: Script, started: list["FakeGuests"]) -> None:
         self.script = script
         started.append(self)
-        self.tests = []
+        self.tests: list[str] = []
 
-    def run(self, test, writer):
+    def run(self, test: selection.Test, writer: tap.Sink) -> bool:
         self.tests.append(test.name)
         points = self.script[test.name].pop(0)
         for point in points:
             writer.point(test.name, point)
         return all(point.passed for point in points)
 
-    def log(self):
+    def log(self) -> list[str]:
         return [f"log of {self.tests}"]
 
-    def finish(self, name, writer):
+    def finish(self, name: str, writer: tap.Sink) -> None:
         """Nothing was found."""
 
-    def stop(self):
+    def stop(self) -> None:
         """Nothing to do."""
 
 
-@pytest.fixture(name="suite")
-def fixture_suite(monkeypatch, tmp_path, capsys):
-    def suite(script, kernel=KERNEL):
-        """Run the tests of a script: (exit status, output, the guests that were booted)."""
-        started = []
-        monkeypatch.setattr(boot, "start", lambda *_: FakeGuests(script, started))
+class Result(typing.NamedTuple):
+    status: int
+    output: str
+    boots: list[list[str]]  # the tests that each of the guests ran
+
+
+class Suite:
+    """Runs the tests of a script."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: pathlib.Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.monkeypatch = monkeypatch
+        self.directory = tmp_path / "flaky"
+        self.capsys = capsys
+
+    def run(self, script: Script, kernel: kernels.Kernel = KERNEL) -> Result:
+        started: list[FakeGuests] = []
+        self.monkeypatch.setattr(boot, "start", lambda *_: FakeGuests(script, started))
         writer = tap.Writer()
-        chances = second_chance.SecondChances(writer, tmp_path / "flaky")
-        run.run_group(
-            types.SimpleNamespace(kernel=kernel),
-            None,
-            [TEST(name) for name in script],
-            writer,
-            chances,
-        )
+        chances = second_chance.SecondChances(writer, self.directory)
+        wanted = topology.Topology()
+        # Nothing else of it is looked at.
+        setup = typing.cast(boot.Setup, types.SimpleNamespace(kernel=kernel))
+        tests = [selection.Test(pathlib.Path(name), wanted, 60, None) for name in script]
+        run.run_group(setup, wanted, tests, writer, chances)
         chances.finish()
-        return writer.finish(), capsys.readouterr().out, [each.tests for each in started]
+        status = writer.finish()
+        return Result(status, self.capsys.readouterr().out, [each.tests for each in started])
 
-    return suite
+
+@pytest.fixture(name="suite")
+def fixture_suite(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> Suite:
+    return Suite(monkeypatch, tmp_path, capsys)
 
 
-def test_good_tests_share_a_boot(suite):
-    status, output, boots = suite({"a": [[GOOD]], "b": [[GOOD]]})
+def test_good_tests_share_a_boot(suite: Suite) -> None:
+    status, output, boots = suite.run({"a": [[GOOD]], "b": [[GOOD]]})
     assert status == 0 and "2 passed, 0 failed" in output and boots == [["a", "b"]]
 
 
-def test_a_test_that_passes_alone_is_flaky(suite, tmp_path):
-    status, output, boots = suite({"a": [[GOOD, BAD], [GOOD, GOOD]], "b": [[GOOD]]})
+def test_a_test_that_passes_alone_is_flaky(suite: Suite, tmp_path: pathlib.Path) -> None:
+    status, output, boots = suite.run({"a": [[GOOD, BAD], [GOOD, GOOD]], "b": [[GOOD]]})
     assert status == 0 and "3 passed, 0 failed, 0 skipped" in output
     assert "not ok" not in output and "# flaky: a: a: two" in output
     assert boots == [["a"], ["a"], ["b"]] or boots == [["a"], ["b"], ["a"]]
@@ -79,24 +106,24 @@ def test_a_test_that_passes_alone_is_flaky(suite, tmp_path):
     assert "not ok" not in (tmp_path / "flaky/a-passed.log").read_text()
 
 
-def test_a_test_that_fails_twice_has_failed(suite):
-    status, output, _ = suite({"a": [[GOOD, BAD], [BAD]]})
+def test_a_test_that_fails_twice_has_failed(suite: Suite) -> None:
+    status, output, _ = suite.run({"a": [[GOOD, BAD], [BAD]]})
     assert status == 1 and "1 passed, 1 failed" in output and "# flaky" not in output
     assert output.count("not ok") == 1
 
 
-def test_a_skip_takes_no_failure_back(suite):
-    status, output, _ = suite({"a": [[BAD], [SKIPPED]]})
+def test_a_skip_takes_no_failure_back(suite: Suite) -> None:
+    status, output, _ = suite.run({"a": [[BAD], [SKIPPED]]})
     assert status == 1 and "0 passed, 1 failed" in output
 
 
 @pytest.mark.parametrize("count, status", [(2, 0), (3, 1)])
-def test_too_many_flaky_tests_fail(suite, count, status):
-    found, output, _ = suite({str(number): [[BAD], [GOOD]] for number in range(count)})
+def test_too_many_flaky_tests_fail(suite: Suite, count: int, status: int) -> None:
+    found, output, _ = suite.run({str(number): [[BAD], [GOOD]] for number in range(count)})
     assert found == status and output.count("# flaky: ") == count
     assert f"{count} passed, {status} failed" in output
 
 
-def test_a_kernel_that_watches_gives_no_second_chance(suite):
-    status, output, boots = suite({"a": [[BAD]]}, types.SimpleNamespace(instruments=("KCOV",)))
+def test_a_kernel_that_watches_gives_no_second_chance(suite: Suite) -> None:
+    status, output, boots = suite.run({"a": [[BAD]]}, WATCHING)
     assert status == 1 and boots == [["a"]]

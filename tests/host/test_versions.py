@@ -20,19 +20,19 @@ def found(path: str, pattern: str) -> str:
 VERSION = found("dkms.conf", r'^PACKAGE_VERSION="(.+)"')
 
 
-def test_debian_changelog_has_the_version():
+def test_debian_changelog_has_the_version() -> None:
     assert found("debian/changelog", r"\Aivshmem \((.*)\)") == VERSION
 
 
-def test_the_spec_has_the_version():
+def test_the_spec_has_the_version() -> None:
     assert found(SPEC, r"^Version:\s*(.*)") == VERSION
 
 
-def test_the_changelog_of_the_spec_has_the_version():
+def test_the_changelog_of_the_spec_has_the_version() -> None:
     assert found(SPEC, r"%changelog\n.* - (.*)-") == VERSION
 
 
-def test_both_changelogs_have_the_same_date():
+def test_both_changelogs_have_the_same_date() -> None:
     debian = email.utils.parsedate_to_datetime(found("debian/changelog", r"^ -- .*>  (.*)")).date()
     assert (
         datetime.datetime.strptime(

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "san"))
@@ -25,10 +26,13 @@ CRASHED = 99  # what the sanitizers make of a program they stop
 
 OK, FAILED, USAGE, NO_DEVICE, DENIED, TIMEOUT, CORRUPTED = range(7)
 
+Word = str | int | pathlib.Path
+Place = str | pathlib.Path  # of a device: a node, or a server's socket
+
 points = failures = 0
 
 
-def check(passed, name, *details):
+def check(passed: object, name: str, *details: object) -> bool:
     """One point; @details are shown before it if it failed."""
     global points, failures
     points += 1
@@ -38,21 +42,21 @@ def check(passed, name, *details):
             for line in str(detail).splitlines():
                 print(f"# {line}")
     print(f"{'' if passed else 'not '}ok {points} - {name}", flush=True)
-    return passed
+    return bool(passed)
 
 
-def skip(name, why):
+def skip(name: str, why: str) -> None:
     global points
     points += 1
     print(f"ok {points} - {name} # SKIP {why}", flush=True)
 
 
-def done():
+def done() -> typing.NoReturn:
     print(f"1..{points}", flush=True)
     sys.exit(1 if failures else 0)
 
 
-def environment(**extra):
+def environment(**extra: str) -> dict[str, str]:
     env = {**os.environ, "LC_ALL": "C.UTF-8", **extra}
     env["ASAN_OPTIONS"] = f"exitcode={CRASHED}"
     env["UBSAN_OPTIONS"] = f"exitcode={CRASHED}"
@@ -63,7 +67,13 @@ def environment(**extra):
 class Program:
     """An ivshmemctl that runs beside the test."""
 
-    def __init__(self, *arguments, device=None, stdin=subprocess.DEVNULL, prefix=()):
+    def __init__(
+        self,
+        *arguments: Word,
+        device: Place | None = None,
+        stdin: int = subprocess.DEVNULL,
+        prefix: typing.Sequence[Place] = (),
+    ) -> None:
         env = environment(**({"IVSHMEM_DEVICE": str(device)} if device else {}))
         self.arguments = [str(argument) for argument in arguments]
         self.process = subprocess.Popen(
@@ -74,7 +84,7 @@ class Program:
             env=env,
         )
 
-    def end(self, data=None):
+    def end(self, data: bytes | None = None) -> int:
         """The exit code, once it has ended by itself; then out and err are there."""
         try:
             out, err = self.process.communicate(data, timeout=LIMIT)
@@ -85,36 +95,54 @@ class Program:
         self.out, self.err = out, err.decode(errors="replace")
         return self.process.returncode
 
-    def signal(self, number):
+    def feed(self, data: bytes) -> None:
+        """What it reads next from its stdin, a pipe."""
+        assert self.process.stdin
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def close(self) -> None:
+        """End its stdin, a pipe."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.stdin = None
+
+    def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def is_running(self):
+    def is_running(self) -> bool:
         return self.process.poll() is None
 
-    def line(self):
+    def line(self) -> bytes:
         """The next line on its stdout, or nothing if none comes in time."""
+        assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], LIMIT)
         return self.process.stdout.readline() if ready else b""
 
-    def has_joined(self):
+    def has_joined(self) -> bool:
         """The server has given it an id and the region."""
         fds = pathlib.Path("/proc", str(self.process.pid), "fd")
         with contextlib.suppress(OSError):
             return any(REGION in os.readlink(fd) for fd in fds.iterdir())
         return False
 
-    def report(self):
+    def report(self) -> str:
         return f"{' '.join(self.arguments)}: exit code {self.process.returncode}\n{self.err}"
 
 
-def run(*arguments, device=None, data=None, prefix=()):
+def run(
+    *arguments: Word,
+    device: Place | None = None,
+    data: bytes | None = None,
+    prefix: typing.Sequence[Place] = (),
+) -> Program:
     """Run ivshmemctl to its end."""
     program = Program(*arguments, device=device, prefix=prefix, stdin=subprocess.PIPE)
     program.end(data or b"")
     return program
 
 
-def check_exit(program, code, name, *words):
+def check_exit(program: Program, code: int, name: str, *words: str) -> bool:
     """The program ended with @code, and said all of @words on stderr."""
     missing = [word for word in words if word not in program.err]
     return check(
@@ -125,7 +153,7 @@ def check_exit(program, code, name, *words):
     )
 
 
-def wait_until(condition, limit=LIMIT):
+def wait_until(condition: typing.Callable[[], object], limit: float = LIMIT) -> bool:
     """Look at the condition until it holds; gives whether it did in time."""
     end = time.monotonic() + limit
     while not condition():
@@ -135,20 +163,22 @@ def wait_until(condition, limit=LIMIT):
     return True
 
 
-def join(*arguments, device):
+def join(*arguments: Word, device: Place | None) -> Program:
     """Start one that is on the server before anybody else comes: it has the lowest free id."""
     program = Program(*arguments, device=device)
     wait_until(program.has_joined)
     return program
 
 
-def peers(device):
+def peers(device: Place | None) -> list[int]:
     """The ids of all connected peers."""
     return json.loads(run("info", "--json", device=device).out)["peers"]
 
 
 @contextlib.contextmanager
-def server(size="1M", vectors=4, memory=("-M", REGION)):
+def server(
+    size: str = "1M", vectors: int = 4, memory: typing.Sequence[str] = ("-M", REGION)
+) -> typing.Iterator[tuple[pathlib.Path, pathlib.Path]]:
     """A running ivshmem-server: its socket, and the path of the region's file."""
     region = pathlib.Path("/dev/shm") / REGION
     with tempfile.TemporaryDirectory() as directory:
@@ -171,13 +201,13 @@ def server(size="1M", vectors=4, memory=("-M", REGION)):
 
 
 @contextlib.contextmanager
-def plain_server(size):
+def plain_server(size: int) -> typing.Iterator[str]:
     """A server that gives no vectors: the host's like of a device without doorbells."""
     memory = os.memfd_create("region")
     os.ftruncate(memory, size)
-    connections = []
+    connections: list[socket.socket] = []
 
-    def welcome(listener):
+    def welcome(listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()

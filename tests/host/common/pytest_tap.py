@@ -19,9 +19,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     # A # would begin a directive.
     name = report.nodeid.partition("::")[2].removeprefix("test_").replace("#", "")
     name = name.replace("_", " ")
+    for line in report.capstdout.splitlines():
+        print(f"# {line}")
     if report.failed:
         print(report.longreprtext)
-    skip = f" # SKIP {report.longrepr[2]}" if report.skipped else ""
+    skip = f" # SKIP {report.longrepr[2]}" if isinstance(report.longrepr, tuple) else ""
     print(f"{'not ' if report.failed else ''}ok {COUNT} - {name}{skip}", flush=True)
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The links of all documents lead somewhere: to a file, to a heading in it, and to
 the symbol that the link names:
@@ -11,10 +10,11 @@ that tells of it. Documents that are wrong in each of these ways are found as su
 
 import pathlib
 import re
-import sys
-import tempfile
+
+import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]
 
 LINK = re.compile(r"\[((?:[^][]|\[[^][]*\])*)\]\(([^()\s]+)\)")
 NAMED = re.compile(r"`([^`]+)`:\s+(.+)", re.S)
@@ -46,15 +46,15 @@ BAD = (
 )
 
 
-def prose(text):
+def prose(text: str) -> str:
     """A document without what it shows as code."""
     text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     return re.sub(r"^(    |\t).*$", "", text, flags=re.M)
 
 
-def anchors(path):
+def anchors(path: pathlib.Path) -> set[str]:
     """What a document's headings are called in links."""
-    found = set()
+    found: set[str] = set()
     for heading in re.findall(r"^#+ +(.+?) *$", prose(path.read_text()), re.M):
         plain = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
         count = sum(
@@ -64,7 +64,7 @@ def anchors(path):
     return found
 
 
-def code(path):
+def code(path: pathlib.Path) -> str:
     """A source without its comments."""
     text = path.read_text()
     if path.suffix in (".c", ".h"):
@@ -72,7 +72,7 @@ def code(path):
     return text
 
 
-def symbol_problem(text, path, top):
+def symbol_problem(text: str, path: pathlib.Path, top: pathlib.Path) -> str | None:
     """What is wrong with the file and the symbols that a link names, or None."""
     named = NAMED.fullmatch(text)
     if not named:
@@ -91,7 +91,7 @@ def symbol_problem(text, path, top):
     return f"{', '.join(lost)} is not there" if lost else None
 
 
-def problem(text, target, document, top):
+def problem(text: str, target: str, document: pathlib.Path, top: pathlib.Path) -> str | None:
     """What is wrong with a link, or None."""
     if re.match(r"\w+:", target):
         return None
@@ -104,53 +104,42 @@ def problem(text, target, document, top):
     return symbol_problem(text, path, top)
 
 
-def check_document(document, top):
-    """(the number of links, what is wrong with them)"""
-    links = LINK.findall(prose(document.read_text()))
-    found = ((text, target, problem(text, target, document, top)) for text, target in links)
-    return len(links), [f"[{text}]({target}): {wrong}" for text, target, wrong in found if wrong]
+def links(document: pathlib.Path) -> list[tuple[str, str]]:
+    """(text, target) of each link."""
+    return LINK.findall(prose(document.read_text()))
 
 
-def find_bad(top):
-    """What is wrong with this test itself."""
+def problems(document: pathlib.Path, top: pathlib.Path) -> list[str]:
+    """What is wrong with the links of a document."""
+    found = (
+        (text, target, problem(text, target, document, top)) for text, target in links(document)
+    )
+    return [f"[{text}]({target}): {wrong}" for text, target, wrong in found if wrong]
+
+
+@pytest.fixture(name="top")
+def fixture_top(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A tree with two good documents, and sources."""
+    top = tmp_path.resolve()
     (top / "sub").mkdir()
     (top / "sub" / "a.c").write_text(SOURCE)
     (top / "sub" / "c.c").write_text(SOURCE)
     (top / "sub" / "b.md").write_text(OTHER)
     (top / "good.md").write_text(GOOD)
-    yield from (
-        f"refused: {found}"
-        for name in ("good.md", "sub/b.md")
-        for found in check_document(top / name, top)[1]
-    )
-    if check_document(top / "good.md", top)[0] != 5:
-        yield "not all links were seen"
-    for text in BAD:
-        (top / "bad.md").write_text(text)
-        if len(check_document(top / "bad.md", top)[1]) != 1:
-            yield f"not found: {text}"
+    return top
 
 
-def main():
-    with tempfile.TemporaryDirectory() as name:
-        results = [
-            (
-                "bad links are found, good ones are not",
-                list(find_bad(pathlib.Path(name).resolve())),
-            )
-        ]
-    for document in [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]:
-        count, wrong = check_document(document, TOP)
-        results.append((f"{document.relative_to(TOP)}: {count} links", wrong))
-    for number, (name, wrong) in enumerate(results, 1):
-        print(
-            *(f"# {line}" for line in wrong),
-            f"{'not ' if wrong else ''}ok {number} - {name}",
-            sep="\n",
-        )
-    print(f"1..{len(results)}")
-    return any(wrong for _, wrong in results)
+def test_good_links_are_seen_and_right(top: pathlib.Path) -> None:
+    assert len(links(top / "good.md")) == 5
+    assert not problems(top / "good.md", top) + problems(top / "sub" / "b.md", top)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("text", BAD)
+def test_a_bad_link_is_found(top: pathlib.Path, text: str) -> None:
+    (top / "bad.md").write_text(text)
+    assert len(problems(top / "bad.md", top)) == 1
+
+
+@pytest.mark.parametrize("name", [str(path.relative_to(TOP)) for path in DOCUMENTS])
+def test_links_lead_somewhere(name: str) -> None:
+    assert not problems(TOP / name, TOP)
