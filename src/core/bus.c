@@ -72,16 +72,16 @@ void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event)
 }
 
 /**
- * __ivshmem_driver_register() - register a driver of nodes
+ * ivshmem_driver_register() - register a driver of nodes
  * @drv: the driver
- * @owner: its module
+ * @owner: THIS_MODULE
  *
- * Modules call ivshmem_driver_register(). Nodes that the driver matches are bound to it
+ * Nodes that the driver matches are bound to it
  * before this returns.
  *
  * Return: 0 or a negative errno
  */
-int __ivshmem_driver_register(struct ivshmem_driver *drv, struct module *owner)
+int ivshmem_driver_register(struct ivshmem_driver *drv, struct module *owner)
 {
 	drv->driver.bus = &ivshmem_bus;
 	drv->driver.owner = owner;
@@ -90,7 +90,7 @@ int __ivshmem_driver_register(struct ivshmem_driver *drv, struct module *owner)
 	drv->driver.probe_type = PROBE_FORCE_SYNCHRONOUS;
 	return driver_register(&drv->driver);
 }
-EXPORT_SYMBOL_IVSHMEM(__ivshmem_driver_register);
+EXPORT_SYMBOL_IVSHMEM(ivshmem_driver_register);
 
 /**
  * ivshmem_driver_unregister() - unbind all nodes from a driver and unregister it

@@ -170,7 +170,7 @@ int __init ivshmem_chardev_init(void)
 	ret = class_register(&chardev_class);
 	if (ret)
 		goto err_chrdev;
-	ret = ivshmem_driver_register(&chardev_driver);
+	ret = ivshmem_driver_register(&chardev_driver, THIS_MODULE);
 	if (ret)
 		goto err_class;
 	return 0;

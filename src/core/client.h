@@ -63,8 +63,7 @@ struct ivshmem_driver {
 };
 
 /* bus.c */
-int __ivshmem_driver_register(struct ivshmem_driver *drv, struct module *owner);
-#define ivshmem_driver_register(drv) __ivshmem_driver_register(drv, THIS_MODULE)
+int ivshmem_driver_register(struct ivshmem_driver *drv, struct module *owner);
 void ivshmem_driver_unregister(struct ivshmem_driver *drv);
 
 /* node.c */

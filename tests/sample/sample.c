@@ -199,7 +199,7 @@ static struct ivshmem_driver sample_driver = {
 
 static int __init sample_init(void)
 {
-	return ivshmem_driver_register(&sample_driver);
+	return ivshmem_driver_register(&sample_driver, THIS_MODULE);
 }
 module_init(sample_init);
 
