@@ -159,22 +159,20 @@ struct ivshmem_listener {
  * struct ivshmem_vector - one doorbell of a local peer
  * @count: times it was signalled; only grows
  * @listeners: struct ivshmem_listener, the direct ones first
- * @queue: the queue of all deferred listeners; NULL if they have several
  * @lock: protects all but @count
- * @deferred: number of deferred listeners
  * @number: index in the peer (constant)
  * @direct: number of direct listeners
+ * @mixed: the deferred listeners may have several queues
  *
  * An open file may have 256 of these, so they are small.
  */
 struct ivshmem_vector {
 	atomic64_t count;
 	struct hlist_head listeners;
-	struct ivshmem_queue *queue;
 	spinlock_t lock;	/* see above */
-	unsigned int deferred;
 	u16 number;
 	u8 direct;
+	bool mixed;
 };
 
 /**

@@ -68,12 +68,25 @@ static void insert_deferred(struct ivshmem_vector *vec, struct ivshmem_listener 
 		hlist_add_head(&l->node, &vec->listeners);
 }
 
+/* The first deferred listener or cursor, or NULL. */
+static struct ivshmem_listener *first_deferred(struct ivshmem_vector *vec)
+{
+	struct hlist_node *last = last_direct(vec);
+
+	return hlist_entry_safe(last ? last->next : vec->listeners.first,
+				struct ivshmem_listener, node);
+}
+
 static void add_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
-	if (!vec->deferred++)
-		vec->queue = l->queue;
-	else if (vec->queue != l->queue)
-		vec->queue = NULL;
+	struct ivshmem_listener *other = first_deferred(vec);
+	unsigned int passed;
+
+	/* Pass a few cursors; after more of them, suppose that users differ. */
+	for (passed = 0; other && !other->queue && passed < DIRECT_MAX; passed++)
+		other = hlist_entry_safe(other->node.next, struct ivshmem_listener, node);
+	if (other && other->queue != l->queue)
+		vec->mixed = true;
 	insert_deferred(vec, l);
 }
 
@@ -107,11 +120,10 @@ static void add_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	hlist_del_init(&l->node);
-	if (l->direct)
-		vec->direct--;
-	else
-		vec->deferred--;
+	vec->direct -= l->direct;
 	l->direct = false;
+	if (hlist_empty(&vec->listeners))
+		vec->mixed = false;
 }
 
 /**
@@ -159,10 +171,11 @@ static void queue_vector(struct ivshmem_queue *queue, struct ivshmem_vector *vec
 static void defer(struct ivshmem_vector *vec)
 {
 	struct ivshmem_peer *peer = vector_peer(vec);
+	struct ivshmem_listener *first = first_deferred(vec);
 
 	trace_ivshmem_defer(peer->idev->number, vec->number);
-	if (vec->queue) {
-		queue_vector(vec->queue, vec);
+	if (!vec->mixed && first->queue) {
+		queue_vector(first->queue, vec);
 	} else {
 		set_bit(vec->number, peer->shared);
 		queue_work(deferred_wq, &peer->work);
