@@ -114,7 +114,7 @@ if grep -q "no function graph" /tmp/errors; then
 	tap_skip "--graph: function calls" "this kernel has no function graph in an instance"
 else
 	tap_ok "--graph: a function call is printed" grep -q 'ivshmem_mmap' /tmp/text
-	tap_ok "--graph: a nested call is indented" grep -q '    ivshmem_access_begin()' /tmp/text
+	tap_ok "--graph: a nested call is indented" grep -q '    ivshmem_chardev_begin()' /tmp/text
 fi
 tap_eq "--graph: the tracing instance is removed" "$(ls $tracing/instances)" ""
 tap_eq "--graph: the machine's own tracer is unchanged" "$(cat $tracing/current_tracer)" nop
