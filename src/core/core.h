@@ -14,7 +14,7 @@
  * any number of processors at once, while interrupts come in and the device is
  * reset or removed. The rules:
  *
- *   idev->srcu	Between ivshmem_access_begin() and ivshmem_access_end() a task
+ *   idev->srcu	Between ivshmem_access_try() and ivshmem_access_end() a task
  *		may access the region and the registers. There it neither sleeps
  *		for a doorbell nor accesses the memory of programs. That memory
  *		could be a mapping of this device: its page fault would wait for
@@ -399,7 +399,6 @@ struct inode *ivshmem_inode_new(void);
 
 /* device.c */
 struct ivshmem_device *ivshmem_device_get(struct ivshmem_device *idev);
-int ivshmem_access_begin(struct ivshmem_device *idev, int *idx);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);

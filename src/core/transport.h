@@ -50,7 +50,7 @@ struct ivshmem_device;
  * @features: IVSHMEM_FEATURE_* that all devices of the transport have
  * @peer_per_file: every open file is a peer with its own id and vectors, else all
  *	files of the device share one peer
- * @ring: ring @vector of @peer; called between ivshmem_access_begin() and
+ * @ring: ring @vector of @peer; called between ivshmem_access_try() and
  *	ivshmem_access_end(). Return: 0, or a negative errno for the caller of RING.
  *	A peer that does not exist is no error
  * @id: return this machine's id or IVSHMEM_ID_UNKNOWN; called like @ring; not used

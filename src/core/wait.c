@@ -7,7 +7,7 @@
  * If it missed the change, the doorbell comes after it read the counts, and the
  * interrupt handler finds it among the listeners.
  *
- * No task sleeps between ivshmem_access_begin() and ivshmem_access_end(), so a
+ * No task sleeps between ivshmem_access_try() and ivshmem_access_end(), so a
  * device can be reset or removed under any number of waiters. A task that waits
  * for one vector listens to that vector only, and is not woken by others; a task
  * that waits for several listens to all of the peer.
