@@ -9,9 +9,13 @@
 #include <linux/device.h>
 #include <linux/pm.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include "core.h"
 #include "trace.h"
+
+/* Protects driver_override of all nodes: drivers are matched without the device_lock. */
+static DEFINE_SPINLOCK(override_lock);
 
 static struct ivshmem_driver *to_driver(const struct device_driver *drv)
 {
@@ -22,10 +26,15 @@ static int bus_match(struct device *dev, BUS_MATCH_CONST struct device_driver *d
 {
 	const struct ivshmem_node *node = to_ivshmem_node(dev);
 	const char *type = to_driver(drv)->type;
+	bool match;
 
+	spin_lock(&override_lock);
 	if (node->driver_override)
-		return !strcmp(node->driver_override, drv->name);
-	return type && !strcmp(type, node->type);
+		match = !strcmp(node->driver_override, drv->name);
+	else
+		match = type && !strcmp(type, node->type);
+	spin_unlock(&override_lock);
+	return match;
 }
 
 /* For udev, which loads the module with this alias. */
@@ -119,9 +128,9 @@ static ssize_t driver_override_show(struct device *dev, struct device_attribute 
 {
 	ssize_t n;
 
-	device_lock(dev);
+	spin_lock(&override_lock);
 	n = sysfs_emit(buf, "%s\n", to_ivshmem_node(dev)->driver_override ?: "");
-	device_unlock(dev);
+	spin_unlock(&override_lock);
 	return n;
 }
 
@@ -139,9 +148,9 @@ static ssize_t driver_override_store(struct device *dev, struct device_attribute
 		if (!name)
 			return -ENOMEM;
 	}
-	device_lock(dev);
+	spin_lock(&override_lock);
 	swap(name, to_ivshmem_node(dev)->driver_override);
-	device_unlock(dev);
+	spin_unlock(&override_lock);
 	kfree(name);
 	return count;
 }

@@ -123,6 +123,18 @@ bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev)
 }
 
 /**
+ * ivshmem_chardev_resetting() - must operations wait for the end of a reset?
+ * @chardev: the character device
+ *
+ * Return: false if none is going on, or if waiting is in vain
+ */
+bool ivshmem_chardev_resetting(const struct ivshmem_chardev *chardev)
+{
+	return READ_ONCE(chardev->idev->state) == IVSHMEM_RESETTING &&
+	       !READ_ONCE(chardev->unbound);
+}
+
+/**
  * ivshmem_chardev_try() - enter the device unless it is being reset
  * @chardev: the character device
  * @idx: for ivshmem_access_end()
@@ -133,8 +145,11 @@ bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev)
  */
 int ivshmem_chardev_try(struct ivshmem_chardev *chardev, int *idx)
 {
-	int ret = ivshmem_access_try(chardev->idev, idx);
+	int ret;
 
+	if (READ_ONCE(chardev->unbound))
+		return -ENODEV;
+	ret = ivshmem_access_try(chardev->idev, idx);
 	if (ret || !READ_ONCE(chardev->unbound))
 		return ret;
 	ivshmem_access_end(chardev->idev, *idx);
@@ -154,8 +169,7 @@ int ivshmem_chardev_begin(struct ivshmem_chardev *chardev, int *idx)
 	int ret;
 
 	while ((ret = ivshmem_chardev_try(chardev, idx)) == -EAGAIN)
-		if (wait_event_killable(idev->changed,
-					READ_ONCE(idev->state) != IVSHMEM_RESETTING))
+		if (wait_event_killable(idev->changed, !ivshmem_chardev_resetting(chardev)))
 			return -EINTR;
 	return ret;
 }

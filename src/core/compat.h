@@ -12,6 +12,8 @@
 #include <linux/export.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 
@@ -31,6 +33,18 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 	fput(file);
 }
 #endif
+
+/* 5.13, and stable 5.10: a flag instead of a setting of the interrupt. */
+static inline int ivshmem_request_disabled_irq(unsigned int irq, irq_handler_t handler,
+					       const char *name, void *data)
+{
+#ifdef IRQF_NO_AUTOEN
+	return request_irq(irq, handler, IRQF_NO_AUTOEN, name, data);
+#else
+	irq_set_status_flags(irq, IRQ_NOAUTOEN);
+	return request_irq(irq, handler, 0, name, data);
+#endif
+}
 
 /* 6.13, 6.16: the callbacks of a binary attribute take it as constant. */
 #ifdef HAVE_CONST_BIN_MMAP

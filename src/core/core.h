@@ -41,7 +41,7 @@
  *       locks of the interrupt controller
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
- * is called under that lock only, which no reader of idev->srcu ever takes.
+ * is called under that lock or a node's device_lock, which no reader of idev->srcu takes.
  *
  * Removal and reset wait for nothing that a user of the device controls. Tasks
  * inside leave after a bounded amount of work: they have allocated all memory
@@ -306,7 +306,7 @@ struct ivshmem_device {
  * @dev: on the bus "ivshmem"; owns the memory of this structure
  * @idev: holds a reference (constant)
  * @type: what drivers match (constant)
- * @driver_override: the only driver that may be bound, or NULL; under the device_lock
+ * @driver_override: the only driver that may be bound, or NULL; under a lock of bus.c
  * @offset: where the range begins in the device's memory (constant)
  * @size: bytes in the range (constant)
  * @inode: holds the mappings of programs, so that one call zaps them all (constant)
@@ -432,6 +432,7 @@ int ivshmem_chardev_init(void);
 void ivshmem_chardev_exit(void);
 int ivshmem_chardev_begin(struct ivshmem_chardev *chardev, int *idx);
 int ivshmem_chardev_try(struct ivshmem_chardev *chardev, int *idx);
+bool ivshmem_chardev_resetting(const struct ivshmem_chardev *chardev);
 bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev);
 
 /* peer.c */

@@ -13,6 +13,7 @@
  * be preempted. One user can take half of the direct places only and has a work item of
  * its own, so that a crowd of one user's listeners delays nobody else.
  */
+#include <linux/bottom_half.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
@@ -293,12 +294,18 @@ static void peer_work_fn(struct work_struct *work)
 	}
 }
 
-/* Call the handler of a vector, if the peer belongs to a driver that has one. */
+/*
+ * Call the handler of a vector, if the peer belongs to a driver that has one. In process
+ * context the softirq that it may raise runs at the end.
+ */
 static void call_handler(struct ivshmem_peer *peer, const struct ivshmem_vector *vec)
 {
+	bool process = in_task() && !irqs_disabled();
 	struct ivshmem_handler *h;
 	void (*handle)(void *data);
 
+	if (process)
+		local_bh_disable();
 	rcu_read_lock();
 	h = rcu_dereference(peer->handlers);
 	if (h) {
@@ -308,6 +315,8 @@ static void call_handler(struct ivshmem_peer *peer, const struct ivshmem_vector 
 			handle(h->data);
 	}
 	rcu_read_unlock();
+	if (process)
+		local_bh_enable();
 }
 
 /**
@@ -379,7 +388,7 @@ void ivshmem_queue_begin(struct ivshmem_queue *queue, struct ivshmem_peer *peer)
  * ivshmem_queue_end() - wait for the work item of a queue
  * @queue: without listeners, about to be freed
  *
- * Work is only queued under vec->lock while there are listeners, so none follows.
+ * It is only queued under vec->lock while there are listeners, so it does not run again.
  */
 void ivshmem_queue_end(struct ivshmem_queue *queue)
 {
@@ -415,8 +424,9 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
  */
 void ivshmem_events_end(struct ivshmem_peer *peer)
 {
-	cancel_work_sync(&peer->work);
+	/* In this order: a cursor of the queue's work lets a doorbell queue the peer's. */
 	ivshmem_queue_end(&peer->queue);
+	cancel_work_sync(&peer->work);
 }
 
 /**

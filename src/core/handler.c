@@ -29,7 +29,6 @@ static int get_peer(struct ivshmem_node *node)
 	}
 	rcu_assign_pointer(peer->handlers, handlers);
 	node->peer = peer;
-	ivshmem_irqs_get(node->idev);
 	return 0;
 }
 
@@ -45,16 +44,20 @@ static struct ivshmem_handler *node_handler(struct ivshmem_node *node, unsigned 
  * ivshmem_node_request_vector() - handle the doorbells of a vector
  * @node: bound to the caller, which holds its device_lock (in probe, or a callback)
  * @vector: below ivshmem_node_vectors()
- * @handle: called in the interrupt handler, or by a peer on the same machine
+ * @handle: called in any context: the interrupt handler, a task that rings on the same
+ *	machine, the end of a reset. Several calls may run at once, or interrupt each
+ *	other, so locks need spin_lock_irqsave(). Mask the vector before ringing oneself
  * @data: its argument
  *
- * The vector is not masked.
+ * The vector is not masked. Doorbells that came before are not reported: look at the
+ * memory after this.
  *
  * Return: 0; -EINVAL if there is no such vector; -EBUSY if it has a handler; -ENOMEM
  */
 int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 				void (*handle)(void *data), void *data)
 {
+	bool first = !node->peer;
 	struct ivshmem_handler *h;
 	int ret;
 
@@ -71,6 +74,8 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	h->masked = false;
 	h->seen = atomic64_read(&node->peer->vectors[vector].count);
 	smp_store_release(&h->handle, handle);	/* after data */
+	if (first)
+		ivshmem_irqs_get(node->idev);
 	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_request_vector);
@@ -101,7 +106,8 @@ void ivshmem_node_mask(struct ivshmem_node *node, unsigned int vector)
 {
 	struct ivshmem_handler *h = node_handler(node, vector);
 
-	WRITE_ONCE(h->seen, atomic64_read(&node->peer->vectors[vector].count));
+	/* Acquire: what the caller looks at next is not older than the count. */
+	WRITE_ONCE(h->seen, atomic64_read_acquire(&node->peer->vectors[vector].count));
 	WRITE_ONCE(h->masked, true);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_mask);
@@ -120,7 +126,8 @@ bool ivshmem_node_unmask(struct ivshmem_node *node, unsigned int vector)
 
 	WRITE_ONCE(h->masked, false);
 	smp_mb(); /* unmask first, look then: pairs with ivshmem_vector_signal() */
-	return atomic64_read(&node->peer->vectors[vector].count) != READ_ONCE(h->seen);
+	return atomic64_read_acquire(&node->peer->vectors[vector].count) !=
+	       READ_ONCE(h->seen);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
 

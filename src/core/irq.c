@@ -10,7 +10,6 @@
  * Neither a reset nor sleep changes what is enabled: the bus restores its masks.
  */
 #include <linux/interrupt.h>
-#include "compat.h"
 #include "core.h"
 
 /**
@@ -25,8 +24,8 @@
 int ivshmem_device_request_irq(struct ivshmem_device *idev, unsigned int vector,
 			       unsigned int irq, const char *name)
 {
-	int ret = request_irq(irq, ivshmem_interrupt, IRQF_NO_AUTOEN, name,
-			      &idev->peer->vectors[vector]);
+	int ret = ivshmem_request_disabled_irq(irq, ivshmem_interrupt, name,
+					       &idev->peer->vectors[vector]);
 
 	if (!ret)
 		idev->counters[vector].irq = irq;

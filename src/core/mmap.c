@@ -21,6 +21,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/sysfs.h>
 #include "compat.h"
 #include "core.h"
 #include "trace.h"
@@ -59,7 +60,7 @@ static int leave_pte(pte_t *pte, unsigned long addr, void *data)
  */
 static vm_fault_t fault_wait(struct vm_fault *vmf)
 {
-	struct ivshmem_device *idev = vma_device(vmf->vma);
+	struct ivshmem_chardev *chardev = vma_chardev(vmf->vma);
 	struct file *filp;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
@@ -67,7 +68,7 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 	filp = get_file(vmf->vma->vm_file);
 	ivshmem_release_fault_lock(vmf);
 	/* The kernel checks for the fatal signal that may end this. */
-	wait_event_killable(idev->changed, READ_ONCE(idev->state) != IVSHMEM_RESETTING);
+	wait_event_killable(chardev->idev->changed, !ivshmem_chardev_resetting(chardev));
 	fput(filp);
 	return VM_FAULT_RETRY;
 }
@@ -328,21 +329,31 @@ static const struct file_operations mapping_fops = {
  * that dropped mmap_lock, when it may be closed. So the mapping gets a file as if it came
  * through the node: it keeps the device and its modules, and is zapped with the others.
  *
+ * The file is charged to the caller's memory cgroup, which may make it wait. So that
+ * unplug does not wait for that, it may remove the attribute meanwhile.
+ *
  * Return: 0 or a negative errno
  */
 int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma)
 {
+	struct kernfs_node *kn;
 	struct file *filp;
 	int ret;
 
 	if (!try_module_get(chardev->cdev.owner))
 		return -ENODEV;
+	get_device(&chardev->dev);
+	kn = sysfs_break_active_protection(&chardev->dev.kobj, &chardev->region_attr.attr);
 	filp = anon_inode_getfile(dev_name(&chardev->dev), &mapping_fops, chardev, O_RDWR);
+	if (kn)
+		sysfs_unbreak_active_protection(kn);
 	if (IS_ERR(filp)) {
-		module_put(chardev->cdev.owner);
+		struct module *owner = chardev->cdev.owner;
+
+		put_device(&chardev->dev);
+		module_put(owner);
 		return PTR_ERR(filp);
 	}
-	get_device(&chardev->dev);
 	filp->f_mapping = chardev->node->inode->i_mapping;
 	ret = map_vma(chardev, NULL, vma);
 	if (!ret)

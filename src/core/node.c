@@ -62,9 +62,9 @@ int ivshmem_node_add(struct ivshmem_device *idev)
 	ret = device_add(&node->dev);
 	if (ret)
 		goto err_put;
-	if (!node->error)
+	if (device_is_bound(&node->dev))
 		return 0;
-	ret = node->error;
+	ret = node->error ?: -ENODEV;
 	device_del(&node->dev);
 
 err_put:

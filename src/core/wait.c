@@ -433,8 +433,11 @@ static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 	struct ivshmem_wait *w = wr->w;
 	int ret = 0;
 
-	if (w->flags & IVSHMEM_WAIT_RING)
+	if (w->flags & IVSHMEM_WAIT_RING) {
 		ret = ivshmem_ring(filp, w->ring_peer, w->ring_vector);
+		if (ret == -EAGAIN)	/* in a reset; else it means that this rang */
+			ret = -EBUSY;
+	}
 	if (!ret)
 		ret = wait_look(wr);
 	if (!ret && filp->f_flags & O_NONBLOCK)

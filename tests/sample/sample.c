@@ -105,12 +105,18 @@ static int sample_request(struct sample *sample)
 		v->sample = sample;
 		v->number = i;
 		INIT_WORK(&v->work, sample_work);
-		/* The core frees those before when probe fails. */
 		ret = ivshmem_node_request_vector(sample->node, i, sample_handle, v);
 		if (ret)
-			return ret;
+			goto err_free;
 	}
 	return 0;
+
+err_free:
+	while (i--) {
+		ivshmem_node_free_vector(sample->node, i);
+		cancel_work_sync(&sample->vectors[i].work);
+	}
+	return ret;
 }
 
 static int sample_probe(struct ivshmem_node *node)

@@ -250,12 +250,15 @@ struct ivshmem_ring {
  * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading;
  *             IVSHMEM_WAIT_RING, and it is not open for writing
  * EAGAIN      O_NONBLOCK is set, and nothing happened
+ * EBUSY       O_NONBLOCK and IVSHMEM_WAIT_RING are set, and the device is being
+ *             reset: nothing was rung
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty
  * ENOMEM      no memory for a set
  * EOPNOTSUPP  the device has no interrupts, or no doorbell to ring
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
- * EUSERS      the user has too many tasks asleep in WAIT on this device
+ * EUSERS      the user has too many tasks asleep in WAIT on this device. With
+ *             IVSHMEM_WAIT_RING the doorbell has been rung
  */
 struct ivshmem_wait {
 	__u32 flags;
