@@ -62,7 +62,7 @@ int ivshmem_node_add(struct ivshmem_device *idev)
 	ret = device_add(&node->dev);
 	if (ret)
 		goto err_put;
-	if (device_is_bound(&node->dev))
+	if (node->dev.driver)
 		return 0;
 	ret = node->error ?: -ENODEV;
 	device_del(&node->dev);
