@@ -440,8 +440,8 @@ static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring
 		u->seat->turns += !ret;
 		if (ret == -EOPNOTSUPP && !u->info.vectors)
 			sleep_ms(1);
-		else if (ret && (ret != -ETIMEDOUT || wait->timeout_ns < 0))
-			break;
+		else if (ret && ret != -EINTR && (ret != -ETIMEDOUT || wait->timeout_ns < 0))
+			break;	/* EINTR: it was stopped or frozen */
 	} while (true);
 	return ret != -ENODEV;
 }
