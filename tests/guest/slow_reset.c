@@ -15,6 +15,7 @@
 
 #define SIZE (1 << 20)
 #define PATIENCE 20	/* seconds */
+#define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
 
 /* What the other process reports, in shared memory. */
 static volatile struct {
@@ -72,6 +73,23 @@ static void test_nowait(void)
 	       "during a reset writing with RWF_NOWAIT gives EAGAIN");
 	tap_eq(reset_end(), 0, "the reset is done");
 	tap_eq(read_now(), 1, "after the reset reading with RWF_NOWAIT reads");
+}
+
+/* A doorbell that was not rung must not be taken for one that was. */
+static void test_ring_wait(void)
+{
+	struct ivshmem_wait w = { 0 };
+	struct ivshmem_ring ring = { 0 };
+	int impatient = dev_open_at(RIG_DEVICE, O_RDWR | O_NONBLOCK);
+
+	reset_begin();
+	tap_eq(dev_ring_wait(impatient, 0, 0, &w), -EBUSY,
+	       "a WAIT that cannot ring for a reset gives EBUSY with O_NONBLOCK");
+	w.flags = 0;
+	tap_eq(dev_wait(impatient, &w), -EAGAIN, "one that does not ring gives EAGAIN");
+	tap_eq(result(ioctl(impatient, IVSHMEM_IOC_RING, &ring)), -EAGAIN, "RING gives EAGAIN");
+	tap_eq(reset_end(), 0, "the reset is done");
+	close(impatient);
 }
 
 static void test_uring(void)
@@ -227,6 +245,32 @@ static void test_fault(void)
 	tap_eq(reset_end(), 0, "the reset under a killed process is done");
 }
 
+/* Users wait for the reset, an unbinding driver does not: it ends their waiting. */
+static void test_unbind(void)
+{
+	char byte;
+	int status = 0;
+	pid_t reader;
+
+	reset_begin();
+	reader = fork();
+	if (!reader)
+		_exit(result(pread(fd, &byte, 1, 0)) != -ENODEV);
+	sleep_ms(100);
+	tap_ok(!waitpid(reader, NULL, WNOHANG), "a reader waits for the reset");
+	tap_eq(file_write(DRIVER "unbind", "ivshmem0"), 0,
+	       "the character device can be unbound during the reset");
+	waitpid(reader, &status, 0);
+	tap_eq(status, 0, "its reader gets ENODEV at once");
+	tap_ok(!waitpid(reset, NULL, WNOHANG), "the reset still lasts");
+	tap_eq(file_write(DRIVER "bind", "ivshmem0"), 0, "and bound again");
+	close(fd);
+	fd = dev_open();
+	tap_eq(read_now(), -EAGAIN, "a new file finds the reset still going on");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(read_now(), 1, "the new file reads");
+}
+
 int main(void)
 {
 	const char *pci = fake_plug("slow", "");
@@ -242,5 +286,7 @@ int main(void)
 	test_uring();
 	test_others();
 	test_fault();
+	test_ring_wait();
+	test_unbind();
 	return tap_done();
 }
