@@ -290,14 +290,9 @@ int ivshmem_channel_attach(struct ivshmem *handle,
 
 void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
-	struct direction *out;
-
 	if (!channel)
 		return;
-	out = &channel->directions[OUT];
-	/* If another has taken our place, the buffer is its own. */
-	if (atomic_load(&out->mine->hello) == out->hello)
-		ivshmem_channel_flush(channel);
+	ivshmem_channel_flush(channel);
 	ivshmem_session_end(channel);
 	free_channel(channel);
 }
@@ -402,12 +397,12 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t size,
 {
 	struct direction *direction = &channel->directions[OUT];
 
+	if (!direction_has_buffer(direction))
+		return ivshmem_direction_error(direction);
 	if (direction->reserved == DIRECTION_NOTHING || size > direction->reserved ||
 	    flags & ~IVSHMEM_MORE)
 		return -EINVAL;
 	direction->reserved = DIRECTION_NOTHING;
-	if (!direction_has_buffer(direction))
-		return channel->error;
 	commit(direction, size, flags);
 	return 0;
 }
@@ -504,7 +499,9 @@ int ivshmem_channel_release(struct ivshmem_channel *channel)
 {
 	struct direction *direction = &channel->directions[IN];
 
-	if (!direction_has_buffer(direction) || !direction->in.record)
+	if (!direction_has_buffer(direction))
+		return ivshmem_direction_error(direction);
+	if (!direction->in.record)
 		return -EINVAL;
 	release(direction, direction->in.record);
 	return 0;

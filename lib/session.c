@@ -50,10 +50,10 @@ static void ring(struct ivshmem_channel *channel, struct buffer_half *other)
 	ivshmem_ring(channel->handle, id, vector);
 }
 
-/* Two threads may do that: no number comes twice, in whatever order. */
+/* Both threads, and an end that was replaced: none takes back what another has changed. */
 static void change_doorbell(struct direction *direction)
 {
-	atomic_store(&direction->mine->doorbell, ++direction->doorbells);
+	atomic_fetch_add(&direction->mine->doorbell, 1);
 }
 
 static void announce(struct ivshmem_channel *channel)
@@ -92,7 +92,7 @@ static int direction_over(const struct direction *direction, bool slept)
 {
 	uint64_t hello, closed;
 
-	if (atomic_load(&direction->mine->hello) != direction->hello)
+	if (!direction_is_ours(direction))
 		return -ESTALE;
 	hello = atomic_load(&direction->other->hello);
 	closed = atomic_load(&direction->other->closed);
@@ -149,6 +149,10 @@ static void restart(struct direction *direction)
 {
 	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
 
+	if (!direction_is_ours(direction)) {
+		channel_fail(direction->channel, -ESTALE);
+		return;
+	}
 	direction->hello = life(direction->hello) << SESSION_BITS | count;
 	direction->echo = 0;
 	direction->reserved = DIRECTION_NOTHING;
@@ -183,10 +187,10 @@ static int direction_end(struct direction *direction, int reason)
 	struct ivshmem_channel *channel = direction->channel;
 
 	pthread_mutex_lock(&channel->lock);
+	if (!channel->error)
+		direction_close(direction, reason);
 	if (channel->error)
 		reason = channel->error;
-	else
-		direction_close(direction, reason);
 	pthread_mutex_unlock(&channel->lock);
 	if (reason == -ESTALE)
 		wake_own(channel);
@@ -195,7 +199,8 @@ static int direction_end(struct direction *direction, int reason)
 	return reason;
 }
 
-int ivshmem_direction_fail(struct direction *direction)
+/* The other end has broken the rules. */
+static int direction_fail(struct direction *direction)
 {
 	struct ivshmem_channel *channel = direction->channel;
 	int error;
@@ -206,6 +211,15 @@ int ivshmem_direction_fail(struct direction *direction)
 	announce(channel);
 	wake_own(channel);
 	return error;
+}
+
+int ivshmem_direction_error(struct direction *direction)
+{
+	struct ivshmem_channel *channel = direction->channel;
+
+	if (direction->state == DIRECTION_FAILED)
+		return channel->error;
+	return direction_is_ours(direction) ? -EINVAL : direction_end(direction, -ESTALE);
 }
 
 /* Meeting; with the lock held. */
@@ -246,8 +260,7 @@ static bool direction_handshake(struct direction *direction)
 	echo = atomic_load(&direction->other->echo);
 	if (hello != atomic_load(&direction->other->hello))
 		return false;
-	if (atomic_load(&direction->mine->hello) != direction->hello ||
-	    !same_geometry(direction->channel)) {
+	if (!direction_is_ours(direction) || !same_geometry(direction->channel)) {
 		channel_fail(direction->channel, -ESTALE);
 		return false;
 	}
@@ -350,26 +363,6 @@ static int direction_open(struct direction *direction, int64_t deadline)
 	return error;
 }
 
-/* Look as the caller wants it done: 1 if there is what it waits for, or 0. */
-static int direction_look(struct direction *direction)
-{
-	enum buffer_look look;
-
-	if (direction->producer) {
-		if (!buffer_freed(&direction->out, atomic_load(&direction->other->position)))
-			return -EPROTO;
-		if (buffer_pad(&direction->out, direction->need))
-			direction_wake(direction);
-		return buffer_reserve(&direction->out, direction->need) != NULL;
-	}
-	if (direction->in.record)
-		return 1;
-	look = buffer_look(&direction->in);
-	if (look == BUFFER_NOTHING)
-		direction_free(direction, memory_order_seq_cst);
-	return look == BUFFER_NONSENSE ? -EPROTO : look == BUFFER_MESSAGE;
-}
-
 /* Whether looking could show something new. */
 static bool direction_stirs(const struct direction *direction)
 {
@@ -427,18 +420,20 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	struct ivshmem_park park = park_at(direction, deadline, *interval);
 	int64_t start = ivshmem_now();
 	uint32_t seen = atomic_load(&direction->other->doorbell);
+	uint32_t sleep = next_sleep(direction);
 	int error = 0;
 
 	if (direction->producer)
 		atomic_store(&direction->mine->want,
 			     buffer_wanted(&direction->out, direction->need));
-	atomic_store(&direction->mine->asleep, next_sleep(direction));
+	atomic_store(&direction->mine->asleep, sleep);
 	if (!direction_stirs(direction) && !direction_over(direction, false)) {
 		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
 		direction_learn(direction, ivshmem_now() - start);
 	}
-	atomic_store_explicit(&direction->mine->asleep, 0, memory_order_relaxed);
+	/* Unless another end has taken our place, and sleeps. */
+	atomic_compare_exchange_strong(&direction->mine->asleep, &sleep, 0);
 	*interval = park.interval;
 	return error;
 }
@@ -454,26 +449,53 @@ static void direction_arm(struct direction *direction)
 }
 
 /*
+ * What the other end has written is read first, and then it is judged whose it was: an
+ * end names itself anew before it writes anything else.
+ */
+static int producer_check(struct direction *direction, bool slept)
+{
+	uint64_t position = atomic_load(&direction->other->position);
+	int reason = direction_over(direction, slept);
+
+	if (reason)
+		return direction_end(direction, reason);
+	if (!buffer_freed(&direction->out, position))
+		return direction_fail(direction);
+	if (buffer_pad(&direction->out, direction->need))
+		direction_wake(direction);
+	return buffer_reserve(&direction->out, direction->need) != NULL;
+}
+
+/* The same; and messages from before the end of the session can still be received. */
+static int consumer_check(struct direction *direction, bool slept)
+{
+	enum buffer_look look = BUFFER_MESSAGE;
+	int reason;
+
+	if (!direction->in.record)
+		look = buffer_look(&direction->in);
+	reason = direction_over(direction, slept);
+	if (reason == -ESTALE || (reason && look != BUFFER_MESSAGE))
+		return direction_end(direction, reason);
+	if (look == BUFFER_NONSENSE)
+		return direction_fail(direction);
+	if (look == BUFFER_NOTHING)
+		direction_free(direction, memory_order_seq_cst);
+	return look == BUFFER_MESSAGE;
+}
+
+/*
  * One look at an open direction: 1 if there is what the caller waits for, 0 if not,
  * or the end of this session or of all.
  */
 static int direction_check(struct direction *direction, bool slept)
 {
-	int reason = direction_over(direction, slept);
 	int suspect = DIRECTION_SUSPECT;
-	int ready;
+	int ready = direction->producer ? producer_check(direction, slept) :
+					  consumer_check(direction, slept);
 
-	if (reason == -ESTALE)
-		return direction_end(direction, reason);
-	/* What was there before the end stays to be received. */
-	ready = direction_look(direction);
-	if (ready < 0)
-		return ivshmem_direction_fail(direction);
-	if (reason && (direction->producer || !ready))
-		return direction_end(direction, reason);
-	if (!reason)
-		atomic_compare_exchange_strong(&direction->state, &suspect,
-					       DIRECTION_OPEN);
+	if (ready >= 0 && !direction_over(direction, false))
+		atomic_compare_exchange_strong(&direction->state, &suspect, DIRECTION_OPEN);
 	return ready;
 }
 
@@ -550,7 +572,6 @@ static void direction_begin(struct direction *direction, uint64_t hello, uint32_
 	direction->hello = hello;
 	direction->reserved = DIRECTION_NOTHING;
 	direction->sleeps = (uint32_t)(hello >> 32);
-	direction->doorbells = atomic_load(&mine->doorbell);
 	/* No old word goes with the new hello. */
 	atomic_store(&mine->hello, 0);
 	atomic_store(&mine->echo, 0);
@@ -588,7 +609,7 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 		struct direction *direction = &channel->directions[n];
 
 		/* If another has taken our place, the words are its own. */
-		if (atomic_load(&direction->mine->hello) != direction->hello)
+		if (!direction_is_ours(direction))
 			return;
 		atomic_store(&direction->mine->closed, direction->hello);
 		call_attention(direction);

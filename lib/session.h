@@ -57,7 +57,6 @@ struct direction {
 	uint64_t peer;		/* the other's while open */
 	uint32_t disconnects;	/* of the other's machine when we met */
 	uint32_t sleeps;	/* a number for each */
-	_Atomic uint32_t doorbells;
 	int vain;		/* how often looking has lately been in vain */
 };
 
@@ -88,8 +87,8 @@ int ivshmem_direction_await(struct direction *direction, int64_t deadline);
 /* The other end's "asleep" has changed. */
 void ivshmem_direction_wake(struct direction *direction);
 
-/* The other end has broken the rules: gives -EPROTO. */
-int ivshmem_direction_fail(struct direction *direction);
+/* Why the buffer cannot be used: -EINVAL if the session is over, or the channel's error. */
+int ivshmem_direction_error(struct direction *direction);
 
 /* First and last words. */
 int ivshmem_session_begin(struct ivshmem_channel *channel);
@@ -103,10 +102,20 @@ static inline void direction_wake(struct direction *direction)
 		ivshmem_direction_wake(direction);
 }
 
+/*
+ * False if another program has taken this end. An end that was stopped, replaced and
+ * continued asks this in each call before it writes: its successor has the buffer.
+ */
+static inline bool direction_is_ours(const struct direction *direction)
+{
+	return atomic_load_explicit(&direction->mine->hello, memory_order_acquire) ==
+	       direction->hello;
+}
+
 static inline bool direction_is_open(const struct direction *direction)
 {
 	return atomic_load_explicit(&direction->state, memory_order_acquire) ==
-	       DIRECTION_OPEN;
+	       DIRECTION_OPEN && direction_is_ours(direction);
 }
 
 /*
@@ -117,7 +126,8 @@ static inline bool direction_has_buffer(const struct direction *direction)
 {
 	int state = atomic_load_explicit(&direction->state, memory_order_acquire);
 
-	return state != DIRECTION_HANDSHAKE && state != DIRECTION_FAILED;
+	return state != DIRECTION_HANDSHAKE && state != DIRECTION_FAILED &&
+	       direction_is_ours(direction);
 }
 
 /* Tell the producer how far the buffer is free. */
