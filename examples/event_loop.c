@@ -6,7 +6,7 @@
 
 int main(int argc, char **argv)
 {
-	struct ivshmem_channel_options range = { .size = 1 << 20, .vector = 1 };
+	struct ivshmem_channel_options range = { .size = 1 << 20 };
 	struct ivshmem_channel *channel;
 	struct ivshmem *shm;
 	char text[256];
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	do {
 		while ((size = ivshmem_channel_recv(channel, text, sizeof(text), 0)) >= 0)
 			printf("%.*s\n", (int)size, text);
-	} while (size == -EAGAIN && poll(&ready, 1, 1000) >= 0);
+	} while (size == -EAGAIN && poll(&ready, 1, -1) >= 0);
 	ivshmem_channel_close(channel);
 	ivshmem_close(shm);
 	return size != -EPIPE;

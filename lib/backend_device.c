@@ -22,6 +22,8 @@ struct device {
 	void *registers;		/* NULL: ring by ioctl */
 	size_t registers_size;
 	uint32_t cache;			/* IVSHMEM_CACHE_* */
+	pthread_mutex_t doorbells_lock;
+	int doorbells[IVSHMEM_MAX_VECTORS];	/* descriptors plus one; 0: none yet */
 };
 
 static struct device *to_device(struct ivshmem *handle)
@@ -38,10 +40,15 @@ static int device_ioctl(struct ivshmem *handle, unsigned long request,
 static void device_close(struct ivshmem *handle)
 {
 	struct device *device = to_device(handle);
+	int vector;
 
+	for (vector = 0; vector < IVSHMEM_MAX_VECTORS; vector++)
+		if (device->doorbells[vector])
+			close(device->doorbells[vector] - 1);
 	if (device->registers)
 		munmap(device->registers, device->registers_size);
 	close(handle->memory);
+	pthread_mutex_destroy(&device->doorbells_lock);
 	ivshmem_handle_free(handle);
 }
 
@@ -166,19 +173,44 @@ static int device_ring_wait(struct ivshmem *handle, uint32_t peer,
 	return device_do_wait(handle, &wait, options, result);
 }
 
-static int device_eventfd(struct ivshmem *handle, uint32_t vector)
+/* An open file can bind one eventfd to each vector, so all callers share that. */
+static int device_doorbell(struct ivshmem *handle, uint32_t vector)
 {
+	struct device *device = to_device(handle);
 	struct ivshmem_eventfd bind = { .vector = vector };
-	int error;
+	int fd;
 
-	bind.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (bind.fd < 0)
-		return -errno;
-	error = device_ioctl(handle, IVSHMEM_IOC_EVENTFD, &bind);
-	if (!error)
-		return bind.fd;
-	close(bind.fd);
-	return error;
+	if (vector >= IVSHMEM_MAX_VECTORS)
+		return -EINVAL;
+	pthread_mutex_lock(&device->doorbells_lock);
+	fd = device->doorbells[vector] - 1;
+	if (fd < 0) {
+		bind.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		fd = bind.fd < 0 ? -errno :
+				   device_ioctl(handle, IVSHMEM_IOC_EVENTFD, &bind);
+		if (!fd)
+			fd = bind.fd;
+		else if (bind.fd >= 0)
+			close(bind.fd);
+		if (fd >= 0)
+			device->doorbells[vector] = fd + 1;
+	}
+	pthread_mutex_unlock(&device->doorbells_lock);
+	return fd;
+}
+
+/* EPOLLHUP and EPOLLERR, which are always reported: it was unplugged. */
+static int device_news(struct ivshmem *handle, uint32_t *events)
+{
+	*events = 0;
+	return handle->memory;
+}
+
+static int device_check(struct ivshmem *handle)
+{
+	struct ivshmem_properties properties;
+
+	return device_properties(handle, &properties);
 }
 
 static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
@@ -207,7 +239,9 @@ static const struct ivshmem_ops device_ops = {
 	.ring = device_ring,
 	.wait = device_wait,
 	.ring_wait = device_ring_wait,
-	.eventfd = device_eventfd,
+	.doorbell = device_doorbell,
+	.news = device_news,
+	.check = device_check,
 	.peers = device_peers,
 	.wake_all = device_wake_all,
 };
@@ -261,6 +295,7 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 		free(device);
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&device->doorbells_lock, NULL);
 	device->base.page = sysconf(_SC_PAGESIZE);
 	device->base.memory = open(path, O_CLOEXEC | O_NOCTTY |
 				   (read_only ? O_RDONLY : O_RDWR));

@@ -24,6 +24,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 #include "backend_server.h"
+#include "listener.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
@@ -254,6 +256,9 @@ void ivshmem_connection_drain(struct connection *connection)
 	int64_t value;
 	int fd;
 
+	if (connection->error)
+		return;
+
 	while (!connection->error && left--) {
 		connection->error = receive(connection, &value, &fd);
 		if (!connection->error)
@@ -261,6 +266,8 @@ void ivshmem_connection_drain(struct connection *connection)
 	}
 	if (connection->error == -EAGAIN)
 		connection->error = 0;
+	if (left < DRAIN_MESSAGES - 1 || connection->error)
+		ivshmem_listeners_signal(&connection->base, NULL);
 }
 
 /* Operations */
@@ -355,21 +362,35 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 	return error ? error : ivshmem_connection_wait(handle, options, result);
 }
 
-static int connection_eventfd(struct ivshmem *handle, uint32_t vector)
+static int connection_doorbell(struct ivshmem *handle, uint32_t vector)
 {
 	struct connection *connection = to_connection(handle);
 	int fd;
 
 	pthread_mutex_lock(&connection->lock);
 	fd = vector_fd(connection, connection->id, vector);
-	if (fd >= 0) {
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		fd = fd < 0 ? -errno : fd;
-	} else if (fd == -ENXIO) {
+	if (fd == -ENXIO)
 		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
-	}
 	pthread_mutex_unlock(&connection->lock);
 	return fd;
+}
+
+static int connection_news(struct ivshmem *handle, uint32_t *events)
+{
+	*events = EPOLLIN;
+	return to_connection(handle)->socket;
+}
+
+static int connection_check(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+	int error;
+
+	pthread_mutex_lock(&connection->lock);
+	ivshmem_connection_drain(connection);
+	error = connection->error;
+	pthread_mutex_unlock(&connection->lock);
+	return error;
 }
 
 static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
@@ -419,7 +440,9 @@ static const struct ivshmem_ops connection_ops = {
 	.ring = connection_ring,
 	.wait = ivshmem_connection_wait,
 	.ring_wait = connection_ring_wait,
-	.eventfd = connection_eventfd,
+	.doorbell = connection_doorbell,
+	.news = connection_news,
+	.check = connection_check,
 	.peers = connection_peers,
 	.wake_all = connection_wake_all,
 	.has_peer = connection_has_peer,

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "backend_server.h"
+#include "listener.h"
 #include "park.h"
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
@@ -162,8 +163,10 @@ static int harvest(struct waiter *waiter)
 	if (waiter->fds[FD_SOCKET].revents)
 		ivshmem_connection_drain(connection);
 	take_events(waiter);
-	if (waiter->result->count)
+	if (waiter->result->count) {
 		wake_others(waiter);
+		ivshmem_listeners_signal(&connection->base, waiter->result->set);
+	}
 	error = connection->error;
 	if (!error && waiter->wakes != connection->wakes)
 		error = 1;

@@ -121,7 +121,6 @@ static int new_channel(struct ivshmem *handle,
 					  IVSHMEM_CHANNEL_SPIN;
 	if (new->spin_ns < 0)
 		new->spin_ns = 0;
-	new->fd = -1;
 	pthread_mutex_init(&new->lock, NULL);
 	*channel = new;
 	return 0;
@@ -129,9 +128,8 @@ static int new_channel(struct ivshmem *handle,
 
 static void free_channel(struct ivshmem_channel *channel)
 {
+	ivshmem_listener_close(&channel->listener);
 	unmap_area(channel);
-	if (channel->fd >= 0)
-		close(channel->fd);
 	pthread_mutex_destroy(&channel->lock);
 	free(channel);
 }
@@ -297,6 +295,11 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	free_channel(channel);
 }
 
+void ivshmem_channel_shutdown(struct ivshmem_channel *channel)
+{
+	ivshmem_session_shutdown(channel);
+}
+
 void ivshmem_channel_properties(struct ivshmem_channel *channel,
 				struct ivshmem_channel_properties *out)
 {
@@ -311,15 +314,14 @@ void ivshmem_channel_properties(struct ivshmem_channel *channel,
 
 int ivshmem_channel_fd(struct ivshmem_channel *channel)
 {
-	int fd;
+	int error = 0;
 
-	if (channel->fd < 0) {
-		fd = ivshmem_eventfd(channel->handle, channel->vector);
-		if (fd < 0)
-			return fd;
-		channel->fd = fd;
-	}
-	return channel->fd;
+	pthread_mutex_lock(&channel->lock);
+	if (!ivshmem_listener_is_open(&channel->listener))
+		error = ivshmem_listener_open(&channel->listener, channel->handle,
+					      channel->vector);
+	pthread_mutex_unlock(&channel->lock);
+	return error ? error : channel->listener.epoll;
 }
 
 /* Two blocks of that size that overlap, if need be. */

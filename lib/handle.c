@@ -4,6 +4,7 @@
  * goes through the handle's table of operations.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <linux/ivshmem.h>
 
 #include "handle.h"
+#include "listener.h"
 
 /* Pages of the table that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
@@ -22,6 +24,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 				     sizeof(*handle->disconnects));
 	if (!handle->disconnects)
 		return -ENOMEM;
+	pthread_mutex_init(&handle->listeners_lock, NULL);
 	handle->ops = ops;
 	handle->memory = -1;
 	handle->read_only = read_only;
@@ -30,6 +33,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 
 void ivshmem_handle_free(struct ivshmem *handle)
 {
+	pthread_mutex_destroy(&handle->listeners_lock);
 	free(handle->disconnects);
 	free(handle);
 }
@@ -178,7 +182,12 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 {
-	return handle->ops->eventfd(handle, vector);
+	int fd = handle->ops->doorbell(handle, vector);
+
+	if (fd < 0)
+		return fd;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
@@ -192,6 +201,7 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 		return -EINVAL;
 	handle->disconnects[peer]++;
 	handle->ops->wake_all(handle);
+	ivshmem_listeners_signal(handle, NULL);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "ivshmem.h"
 #pragma GCC visibility pop
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,7 +26,15 @@ struct ivshmem_ops {
 			 uint32_t vector,
 			 const struct ivshmem_wait_options *options,
 			 struct ivshmem_wait_result *result);
-	int (*eventfd)(struct ivshmem *handle, uint32_t vector);
+	/*
+	 * The descriptor that is readable after a ring of the vector, the same for all
+	 * callers and valid until close; or why there is none.
+	 */
+	int (*doorbell)(struct ivshmem *handle, uint32_t vector);
+	/* One to be watched for these events of epoll: the server or the device has news. */
+	int (*news)(struct ivshmem *handle, uint32_t *events);
+	/* 0, or why no doorbell can ring any more. */
+	int (*check)(struct ivshmem *handle);
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
 	/* Make all who wait look again: somebody has left. */
 	void (*wake_all)(struct ivshmem *handle);
@@ -41,6 +50,8 @@ struct ivshmem {
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left */
+	pthread_mutex_t listeners_lock;	/* taken last */
+	struct ivshmem_listener *listeners;
 };
 
 /* What open() does for any handle, and close(). */

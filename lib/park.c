@@ -73,19 +73,24 @@ static int sleep_on_word(const struct ivshmem_park *park, uint32_t seen,
 	return error == -ETIMEDOUT ? 0 : error;
 }
 
+int64_t ivshmem_next_interval(int64_t interval, bool rung)
+{
+	int64_t first = rung ? FIRST_SLEEP_NS : FIRST_POLL_NS;
+	int64_t last = rung ? LAST_SLEEP_NS : LAST_POLL_NS;
+
+	if (!interval)
+		return first;
+	return interval < last / 2 ? 2 * interval : last;
+}
+
 int ivshmem_park(struct ivshmem_park *park, uint32_t seen)
 {
-	int64_t first = park->rung ? FIRST_SLEEP_NS : FIRST_POLL_NS;
 	int64_t time = ivshmem_now();
 	int64_t until;
 
 	if (ivshmem_is_over(park->deadline, time))
 		return -ETIMEDOUT;
-	park->interval = park->interval ? 2 * park->interval : first;
-	if (!park->rung && park->interval > LAST_POLL_NS)
-		park->interval = LAST_POLL_NS;
-	if (park->interval > LAST_SLEEP_NS)
-		park->interval = LAST_SLEEP_NS;
+	park->interval = ivshmem_next_interval(park->interval, park->rung);
 	until = time + park->interval;
 	if (ivshmem_is_over(park->deadline, until))
 		until = park->deadline;

@@ -31,6 +31,12 @@ static inline void ivshmem_relax(void)
 /* Whether others can wake us by this vector. */
 bool ivshmem_has_doorbell(struct ivshmem *handle, uint32_t vector);
 
+/*
+ * How long to wait before looking again: after 0, the first time; then twice as long each
+ * time, up to a limit. Shorter where nobody can ring.
+ */
+int64_t ivshmem_next_interval(int64_t interval, bool rung);
+
 /* The word to sleep on, and how. */
 struct ivshmem_park {
 	struct ivshmem *handle;
@@ -38,7 +44,7 @@ struct ivshmem_park {
 	uint32_t vector;	/* rung after a change */
 	bool rung;		/* the side that changes the word can ring */
 	int64_t deadline;	/* CLOCK_MONOTONIC, or negative: never */
-	int64_t interval;		/* 0 before the first sleep, then ours */
+	int64_t interval;	/* 0 before the first sleep, then ours */
 };
 
 /*

@@ -30,6 +30,10 @@
 #define PAUSES		8	/* between two looks at the clock */
 #define TURNS		64	/* of looking and finding nothing, then the same */
 #define MOST_VAIN	4	/* halvings of the time to look */
+#define FIRST_DELAY_NS	50000	/* before the descriptor tells the same again */
+#define LONGEST_DELAY_NS NSEC_PER_SEC
+#define RECHECK_NS	20000000
+#define EMPTY_CALLS	16	/* between two questions whether anybody is there */
 
 static uint64_t life(uint64_t hello)
 {
@@ -63,10 +67,22 @@ static void announce(struct ivshmem_channel *channel)
 	ring(channel, channel->directions[OUT].other);
 }
 
-/* A thread of this program may sleep in the other direction, and must hear as well. */
+/*
+ * A thread of this program may sleep in the other direction, or poll, and must hear as
+ * well. Who is only about to sleep finds that the doorbell has changed.
+ */
 static void wake_own(struct ivshmem_channel *channel)
 {
+	atomic_fetch_add(&channel->directions[OUT].other->doorbell, 1);
+	atomic_fetch_add(&channel->directions[IN].other->doorbell, 1);
 	channel->handle->ops->wake_all(channel->handle);
+	if (ivshmem_listener_is_open(&channel->listener))
+		ivshmem_listener_signal(&channel->listener, 0);
+}
+
+static struct direction *twin_of(struct direction *direction)
+{
+	return &direction->channel->directions[direction->producer ? IN : OUT];
 }
 
 /* The number of a new sleep: not 0, and not the one before. */
@@ -139,7 +155,7 @@ static int channel_fail(struct ivshmem_channel *channel, int error)
 		struct direction *direction = &channel->directions[n];
 
 		atomic_store(&direction->state, DIRECTION_FAILED);
-		if (error != -ESTALE)
+		if (direction_is_ours(direction))
 			atomic_store(&direction->mine->closed, direction->hello);
 	}
 	return error;
@@ -165,12 +181,14 @@ static void restart(struct direction *direction)
 	atomic_store(&direction->mine->hello, direction->hello);
 	call_attention(direction);
 	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
+	if (ivshmem_listener_is_open(&direction->channel->listener))
+		ivshmem_listener_hurry(&direction->channel->listener);
 }
 
 /* The session is over for this reason, which is told to this caller only. */
 static void direction_close(struct direction *direction, int reason)
 {
-	struct direction *twin = &direction->channel->directions[direction->producer ? IN : OUT];
+	struct direction *twin = twin_of(direction);
 
 	if (reason == -ESTALE) {
 		channel_fail(direction->channel, reason);
@@ -211,6 +229,15 @@ static int direction_fail(struct direction *direction)
 	announce(channel);
 	wake_own(channel);
 	return error;
+}
+
+void ivshmem_session_shutdown(struct ivshmem_channel *channel)
+{
+	pthread_mutex_lock(&channel->lock);
+	channel_fail(channel, -ESHUTDOWN);
+	pthread_mutex_unlock(&channel->lock);
+	announce(channel);
+	wake_own(channel);
 }
 
 int ivshmem_direction_error(struct direction *direction)
@@ -315,14 +342,28 @@ static struct ivshmem_park park_at(const struct direction *direction, int64_t de
 	};
 }
 
-/* What was told by the descriptor is known now. */
-static void clear_fd(struct ivshmem_channel *channel)
+/*
+ * There is nothing now. See to it that the descriptor tells when there is: the caller
+ * looks again after this.
+ *
+ * What the descriptor has told may have been about the other direction. Then it goes on
+ * telling until somebody asks there: maybe another thread, which polls as well but was not
+ * as fast as this one. Not at once each time, though: maybe nobody wants to know.
+ */
+static void direction_listen(struct direction *direction)
 {
-	uint64_t count;
-	int fd = channel->fd;
+	struct ivshmem_listener *listener = &direction->channel->listener;
+	struct direction *twin = twin_of(direction);
 
-	if (fd >= 0)
-		(void)!read(fd, &count, sizeof(count));
+	direction->seen = atomic_load(&direction->other->doorbell);
+	direction->delay = 0;
+	direction->armed = true;
+	ivshmem_listener_clear(listener);
+	if (!twin->armed || atomic_load(&twin->other->doorbell) == twin->seen)
+		return;
+	ivshmem_listener_signal(listener, twin->delay);
+	if (twin->delay < LONGEST_DELAY_NS)
+		twin->delay = twin->delay ? 2 * twin->delay : FIRST_DELAY_NS;
 }
 
 /* The loss has been told in the other direction. */
@@ -348,8 +389,8 @@ static int direction_open(struct direction *direction, int64_t deadline)
 		if (direction->state == DIRECTION_LOST)
 			direction_forget(direction);
 		if (direction->state == DIRECTION_HANDSHAKE) {
-			if (!deadline)
-				clear_fd(channel);
+			if (!deadline && ivshmem_listener_is_open(&channel->listener))
+				direction_listen(direction);
 			channel_meet(channel);
 		}
 		state = direction->state;
@@ -415,6 +456,14 @@ static void direction_learn(struct direction *direction, int64_t slept_ns)
 		direction->vain++;
 }
 
+static void direction_say_asleep(struct direction *direction, uint32_t sleep)
+{
+	if (direction->producer)
+		atomic_store(&direction->mine->want,
+			     buffer_wanted(&direction->out, direction->need));
+	atomic_store(&direction->mine->asleep, sleep);
+}
+
 static int direction_sleep(struct direction *direction, int64_t deadline, int64_t *interval)
 {
 	struct ivshmem_park park = park_at(direction, deadline, *interval);
@@ -423,10 +472,7 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	uint32_t sleep = next_sleep(direction);
 	int error = 0;
 
-	if (direction->producer)
-		atomic_store(&direction->mine->want,
-			     buffer_wanted(&direction->out, direction->need));
-	atomic_store(&direction->mine->asleep, sleep);
+	direction_say_asleep(direction, sleep);
 	if (!direction_stirs(direction) && !direction_over(direction, false)) {
 		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
@@ -436,16 +482,6 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	atomic_compare_exchange_strong(&direction->mine->asleep, &sleep, 0);
 	*interval = park.interval;
 	return error;
-}
-
-/* There is nothing now. See to it that the descriptor tells when there is. */
-static void direction_arm(struct direction *direction)
-{
-	clear_fd(direction->channel);
-	if (direction->producer)
-		atomic_store(&direction->mine->want,
-			     buffer_wanted(&direction->out, direction->need));
-	atomic_store(&direction->mine->asleep, next_sleep(direction));
 }
 
 /*
@@ -499,16 +535,46 @@ static int direction_check(struct direction *direction, bool slept)
 	return ready;
 }
 
+/* Nothing will come any more, though neither end has said so. */
+static int direction_check_handle(struct direction *direction)
+{
+	struct ivshmem *handle = direction->channel->handle;
+
+	return handle->ops->check(handle) ? -ENODEV : 0;
+}
+
+/*
+ * Whether a caller that found nothing should ask who is still there, which takes a system
+ * call. Its descriptor tells. Without one it calls again and again, and asks now and then.
+ */
+static bool direction_doubts(struct direction *direction)
+{
+	struct ivshmem_listener *listener = &direction->channel->listener;
+
+	if (ivshmem_listener_is_open(listener))
+		return ivshmem_listener_has_news(listener);
+	return !(++direction->empty % EMPTY_CALLS);
+}
+
 /* One look for a caller that does not wait. */
 static int direction_try(struct direction *direction)
 {
 	int result = direction_open(direction, 0);
 
 	if (!result)
-		result = direction_check(direction, direction->channel->fd >= 0);
-	if (!result && direction->channel->fd >= 0) {
-		direction_arm(direction);
 		result = direction_check(direction, false);
+	if (!result && ivshmem_listener_is_open(&direction->channel->listener)) {
+		direction_say_asleep(direction, next_sleep(direction));
+		direction_listen(direction);
+		/* The consumer's position and its look at our sleep can pass each other. */
+		if (direction->producer)
+			ivshmem_listener_signal(&direction->channel->listener, RECHECK_NS);
+		result = direction_check(direction, false);
+	}
+	if ((!result || result == -EAGAIN) && direction_doubts(direction)) {
+		result = direction_is_open(direction) ? direction_check(direction, true) : 0;
+		if (!result)
+			result = direction_check_handle(direction);
 	}
 	return result ? result : -EAGAIN;
 }
@@ -549,6 +615,8 @@ int ivshmem_direction_await(struct direction *direction, int64_t deadline)
 		direction_wake(direction);
 	}
 	result = deadline ? direction_wait(direction, deadline) : direction_try(direction);
+	if (result != -EAGAIN)
+		direction->armed = false;
 	return result < 0 ? result : 0;
 }
 

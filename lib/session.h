@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "handle.h"
+#include "listener.h"
 #include "ring_buffer.h"
 
 #pragma GCC visibility push(default)
@@ -58,6 +59,10 @@ struct direction {
 	uint32_t disconnects;	/* of the other's machine when we met */
 	uint32_t sleeps;	/* a number for each */
 	int vain;		/* how often looking has lately been in vain */
+	unsigned int empty;	/* calls with deadline 0 that found nothing, in a row */
+	_Atomic bool armed;	/* the latest call gave -EAGAIN: the listener is to tell */
+	_Atomic uint32_t seen;	/* the other's doorbell then */
+	_Atomic int64_t delay;	/* before it tells again that this has changed */
 };
 
 enum { OUT, IN };
@@ -73,7 +78,7 @@ struct ivshmem_channel {
 	uint64_t capacity[2];	/* as in the area, which must stay so */
 	uint32_t vector;
 	int64_t spin_ns;	/* the most that directions may */
-	_Atomic int fd;		/* for the caller's event loop, or -1 */
+	struct ivshmem_listener listener;	/* for the caller's event loop, or closed */
 	_Atomic uint64_t rings;
 	_Atomic uint64_t slept;
 
@@ -93,6 +98,9 @@ int ivshmem_direction_error(struct direction *direction);
 /* First and last words. */
 int ivshmem_session_begin(struct ivshmem_channel *channel);
 void ivshmem_session_end(struct ivshmem_channel *channel);
+
+/* The last words, said by any thread: all calls of this end fail from here on. */
+void ivshmem_session_shutdown(struct ivshmem_channel *channel);
 
 /* After showing messages, or freeing room, with a store that orders. */
 static inline void direction_wake(struct direction *direction)

@@ -158,10 +158,9 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 /*
  * ivshmem_eventfd - a descriptor that becomes readable when @vector is signalled
  *
- * Returns a new descriptor, non-blocking and close-on-exec, which the caller closes. On
- * a guest there is one per vector and handle: a new one replaces the old. On the host
- * all are the server's single eventfd: they and ivshmem_wait() on the same vector
- * consume each other's events.
+ * Returns a new descriptor, non-blocking and close-on-exec, which the caller closes. All
+ * of a vector and handle are the same eventfd: they consume each other's events, on the
+ * host also those of ivshmem_wait() on the same vector.
  *
  * -EINVAL: no such vector; -EOPNOTSUPP: no doorbells.
  */

@@ -31,6 +31,11 @@
  *                with another geometry: close it and attach again
  *   -EPROTO      the other end has written invalid data: the channel is unusable, close it
  *   -ENODEV      the device or the server is gone
+ *   -ESHUTDOWN   ivshmem_channel_shutdown() was called
+ *
+ * With deadline 0 an end that polls ivshmem_channel_fd() gets these at once. One that
+ * calls again and again instead gets -EPIPE after a crash, and -ENODEV, within a few
+ * calls that find nothing.
  */
 #ifndef IVSHMEM_CHANNEL_H
 #define IVSHMEM_CHANNEL_H
@@ -62,8 +67,8 @@ struct ivshmem_channel_options {
 	 */
 	uint64_t send_size;
 	/*
-	 * The own vector by which the other end wakes this one. Channels can share it, but
-	 * one whose descriptor is polled needs its own.
+	 * The own vector by which the other end wakes this one. Channels can share it. An
+	 * ivshmem_eventfd() of it takes their doorbells when it is read.
 	 */
 	uint32_t vector;
 	uint32_t reserved;	/* 0 */
@@ -113,6 +118,14 @@ int ivshmem_channel_attach(struct ivshmem *handle,
  * can still be received. NULL is allowed.
  */
 void ivshmem_channel_close(struct ivshmem_channel *channel);
+
+/*
+ * End the use of this end: calls of other threads that wait return -ESHUTDOWN, as do all
+ * later ones, and the other end gets -EPIPE. Committed messages can still be received
+ * there. Any thread may call it, and none may close the channel before the others'
+ * calls have returned.
+ */
+void ivshmem_channel_shutdown(struct ivshmem_channel *channel);
 
 struct ivshmem_channel_properties {
 	uint64_t size;		/* of the range, bytes */
@@ -183,12 +196,14 @@ int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
  * ivshmem_channel_fd - a descriptor for poll() and epoll
  *
  * It becomes readable (POLLIN) when a call in either direction that failed with -EAGAIN
- * may succeed, and sometimes spuriously. Call with deadline 0 until -EAGAIN, then poll,
- * with a timeout of a few seconds: only calls notice the death of the other machine, and
- * a doorbell can get lost while either side connects. The channel owns the descriptor:
- * do not read from or close it.
+ * may succeed, or fail with another error; sometimes spuriously. Call with deadline 0
+ * until -EAGAIN in each direction that the program waits for, then poll, without a
+ * timeout. Channels can share a vector, also with calls that wait. The channel owns the
+ * descriptor: do not read from or close it.
  *
- * -EOPNOTSUPP: no doorbells; -EMFILE: out of descriptors.
+ * Without doorbells a timer makes it readable, at most every millisecond.
+ *
+ * -EMFILE: out of descriptors; it takes two of its own, and one per vector.
  */
 int ivshmem_channel_fd(struct ivshmem_channel *channel);
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Descriptors for event loops.
+ *
+ * Each is an epoll instance of its own, in which the doorbell's eventfd is watched for
+ * edges: every ring makes each of them readable, and clearing one does not empty the
+ * eventfd, so that no listener takes an event from another. ivshmem_wait() on the host
+ * does empty it; it then signals the listeners itself, as does a call that has read the
+ * server's news.
+ *
+ * The timer is for what nobody rings for: see park.c. Its interval doubles as long as
+ * nothing else happens. It also makes the descriptor readable on demand.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "park.h"
+
+enum { SOURCE_DOORBELL, SOURCE_NEWS, SOURCE_TIMER, SOURCES };
+
+static struct timespec to_timespec(int64_t ns)
+{
+	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+}
+
+/* Expire after this time, and then again and again after the interval. */
+static void set_timer(struct ivshmem_listener *listener, int64_t first_ns)
+{
+	struct itimerspec time = {
+		.it_value = to_timespec(first_ns),
+		.it_interval = to_timespec(listener->interval),
+	};
+
+	timerfd_settime(listener->timer, 0, &time, NULL);
+}
+
+static int watch(struct ivshmem_listener *listener, int source, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.u32 = source };
+
+	return epoll_ctl(listener->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int watch_all(struct ivshmem_listener *listener)
+{
+	struct ivshmem *handle = listener->handle;
+	uint32_t events;
+	int error = 0, fd;
+
+	if (listener->rung) {
+		fd = handle->ops->doorbell(handle, listener->vector);
+		error = fd < 0 ? fd : watch(listener, SOURCE_DOORBELL, fd, EPOLLIN | EPOLLET);
+	}
+	if (!error) {
+		fd = handle->ops->news(handle, &events);
+		error = watch(listener, SOURCE_NEWS, fd, events);
+	}
+	return error ? error : watch(listener, SOURCE_TIMER, listener->timer,
+				     EPOLLIN | EPOLLET);
+}
+
+static void destroy(struct ivshmem_listener *listener)
+{
+	if (listener->epoll >= 0)
+		close(listener->epoll);
+	if (listener->timer >= 0)
+		close(listener->timer);
+	pthread_mutex_destroy(&listener->lock);
+}
+
+int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *handle,
+			  uint32_t vector)
+{
+	int error;
+
+	listener->handle = handle;
+	listener->vector = vector;
+	listener->rung = ivshmem_has_doorbell(handle, vector);
+	listener->news = true;
+	pthread_mutex_init(&listener->lock, NULL);
+	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
+	listener->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	error = listener->epoll < 0 || listener->timer < 0 ? -errno : watch_all(listener);
+	if (error) {
+		destroy(listener);
+		return error;
+	}
+	ivshmem_listener_hurry(listener);
+	pthread_mutex_lock(&handle->listeners_lock);
+	listener->next = handle->listeners;
+	handle->listeners = listener;
+	pthread_mutex_unlock(&handle->listeners_lock);
+	atomic_store(&listener->open, true);
+	return 0;
+}
+
+void ivshmem_listener_close(struct ivshmem_listener *listener)
+{
+	struct ivshmem *handle = listener->handle;
+	struct ivshmem_listener **place;
+
+	if (!ivshmem_listener_is_open(listener))
+		return;
+	pthread_mutex_lock(&handle->listeners_lock);
+	for (place = &handle->listeners; *place != listener; place = &(*place)->next)
+		;
+	*place = listener->next;
+	pthread_mutex_unlock(&handle->listeners_lock);
+	destroy(listener);
+	atomic_store(&listener->open, false);
+}
+
+/* The timer has expired, for somebody or because nothing has happened for long. */
+static void take_timer(struct ivshmem_listener *listener)
+{
+	pthread_mutex_lock(&listener->lock);
+	if (!listener->due) {
+		listener->interval = ivshmem_next_interval(listener->interval, listener->rung);
+		set_timer(listener, listener->interval);
+	}
+	listener->due = 0;
+	pthread_mutex_unlock(&listener->lock);
+}
+
+void ivshmem_listener_clear(struct ivshmem_listener *listener)
+{
+	struct epoll_event events[SOURCES];
+	int n = epoll_wait(listener->epoll, events, SOURCES, 0);
+
+	while (n-- > 0) {
+		if (events[n].data.u32 == SOURCE_NEWS)
+			listener->news = true;
+		else if (events[n].data.u32 == SOURCE_TIMER)
+			take_timer(listener);
+	}
+}
+
+void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns)
+{
+	int64_t due = ivshmem_now() + delay_ns;
+
+	pthread_mutex_lock(&listener->lock);
+	if (!listener->due || due < listener->due) {
+		set_timer(listener, delay_ns ? delay_ns : 1);
+		listener->due = due;
+	}
+	pthread_mutex_unlock(&listener->lock);
+}
+
+void ivshmem_listener_hurry(struct ivshmem_listener *listener)
+{
+	pthread_mutex_lock(&listener->lock);
+	listener->interval = ivshmem_next_interval(0, listener->rung);
+	if (!listener->due)
+		set_timer(listener, listener->interval);
+	pthread_mutex_unlock(&listener->lock);
+}
+
+void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set)
+{
+	struct ivshmem_listener *listener;
+
+	pthread_mutex_lock(&handle->listeners_lock);
+	for (listener = handle->listeners; listener; listener = listener->next) {
+		if (!set)
+			listener->news = true;
+		else if (!(set[listener->vector / 64] >> listener->vector % 64 & 1))
+			continue;
+		ivshmem_listener_signal(listener, 0);
+	}
+	pthread_mutex_unlock(&handle->listeners_lock);
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Event loops: programs that never wait in a call but only in poll(), without a timeout.
+ * Each loop of this file hung at some time, or burned the processor. The timer that would
+ * repair a lost wake-up after a while is stopped here, so that a loss is a hang.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "../../lib/session.h"
+
+#define MESSAGES	20000
+#define MANY		20
+#define HANG_MS		60000
+
+static const struct ivshmem_channel_options options = { .size = 4096 + 2 * 256 };
+
+static int poll_fd(int fd, int timeout_ms)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	int result;
+
+	do {
+		result = poll(&ready, 1, timeout_ms);
+	} while (result < 0);
+	return result;
+}
+
+/* Whether the descriptor becomes readable, as it must. */
+static bool wakes(struct ivshmem_channel *channel)
+{
+	return poll_fd(ivshmem_channel_fd(channel), HANG_MS) == 1;
+}
+
+static void stop_timer(struct ivshmem_channel *channel)
+{
+	ivshmem_channel_fd(channel);
+	channel->listener.interval = 0;
+	timerfd_settime(channel->listener.timer, 0, &(struct itimerspec){ 0 }, NULL);
+}
+
+static int try_recv(struct ivshmem_channel *channel)
+{
+	char bytes[32];
+
+	return (int)ivshmem_channel_recv(channel, bytes, sizeof(bytes), 0);
+}
+
+static int try_send(struct ivshmem_channel *channel)
+{
+	char bytes[32] = "";
+
+	return ivshmem_channel_send(channel, bytes, sizeof(bytes), 0, 0);
+}
+
+/* Send and receive in turns as far as it goes, then poll. Gives the number received. */
+static void *exchange(void *argument)
+{
+	struct ivshmem_channel *channel = argument;
+	intptr_t sent = 0, received = 0;
+	int in = 0, out = 0;
+
+	while (sent < MESSAGES || received < MESSAGES) {
+		while (received < MESSAGES && (in = try_recv(channel)) >= 0)
+			received++;
+		while (sent < MESSAGES && (out = try_send(channel)) == 0)
+			sent++;
+		if ((in < 0 && in != -EAGAIN) || (out < 0 && out != -EAGAIN))
+			break;
+		if ((received == MESSAGES || in == -EAGAIN) &&
+		    (sent == MESSAGES || out == -EAGAIN) &&
+		    (sent < MESSAGES || received < MESSAGES) && !wakes(channel))
+			break;
+	}
+	return (void *)received;
+}
+
+/* One thread of two for an end: only sends, or only receives. */
+static void *send_all(void *channel)
+{
+	intptr_t sent = 0;
+	int error = 0;
+
+	while (sent < MESSAGES && (!error || (error == -EAGAIN && wakes(channel))))
+		sent += !(error = try_send(channel));
+	return (void *)sent;
+}
+
+static void *send_all_waiting(void *channel)
+{
+	intptr_t sent = 0;
+	char bytes[32] = "";
+
+	while (sent < MESSAGES && !ivshmem_channel_send(channel, bytes, sizeof(bytes), 0,
+							 ivshmem_after(PATIENCE)))
+		sent++;
+	return (void *)sent;
+}
+
+static void *receive_all(void *channel)
+{
+	intptr_t received = 0;
+	int size = 0;
+
+	while (received < MESSAGES && (size >= 0 || (size == -EAGAIN && wakes(channel))))
+		received += (size = try_recv(channel)) >= 0;
+	return (void *)received;
+}
+
+struct pair {
+	struct ivshmem *a, *b;
+	struct ivshmem_channel *x, *y;
+};
+
+static void begin(struct pair *pair)
+{
+	pair->x = must_create(pair->a, &options);
+	pair->y = must_attach(pair->b, &options);
+	handshake(pair->x, pair->y);
+}
+
+static void finish(struct pair *pair)
+{
+	ivshmem_channel_close(pair->x);
+	ivshmem_channel_close(pair->y);
+}
+
+static void test_both_ways(struct pair *pair)
+{
+	pthread_t thread;
+	void *there;
+
+	begin(pair);
+	stop_timer(pair->x);
+	stop_timer(pair->y);
+	pthread_create(&thread, NULL, exchange, pair->x);
+	tap_eq((intptr_t)exchange(pair->y), MESSAGES,
+	       "two ends poll and send both ways: all arrives (once they hung)");
+	pthread_join(thread, &there);
+	tap_eq((intptr_t)there, MESSAGES, "at the other end as well");
+	finish(pair);
+}
+
+/* Both threads of an end; the sender polls, or waits in its calls. */
+static void test_two_threads(struct pair *pair, void *(*send)(void *), const char *how)
+{
+	pthread_t threads[4];
+	void *results[4];
+	int n, right = 0;
+
+	begin(pair);
+	if (send == send_all_waiting) {
+		stop_timer(pair->x);
+		stop_timer(pair->y);
+	}
+	pthread_create(&threads[0], NULL, send, pair->x);
+	pthread_create(&threads[1], NULL, send, pair->y);
+	pthread_create(&threads[2], NULL, receive_all, pair->x);
+	pthread_create(&threads[3], NULL, receive_all, pair->y);
+	for (n = 0; n < 4; n++) {
+		pthread_join(threads[n], &results[n]);
+		right += (intptr_t)results[n] == MESSAGES;
+	}
+	tap_eq(right, 4, "one thread of each end polls for messages, another %s", how);
+	finish(pair);
+}
+
+/* Channels that share a vector: none takes the doorbell of another. */
+static void test_shared_vector(struct pair *pair)
+{
+	struct ivshmem_channel *x[MANY], *y[MANY];
+	int n, round, silent = 0, loud = 0;
+
+	for (n = 0; n < MANY; n++) {
+		struct ivshmem_channel_options range = options;
+
+		range.offset = 8192 * n;
+		x[n] = must_create(pair->a, &range);
+		y[n] = must_attach(pair->b, &range);
+		handshake(x[n], y[n]);
+		stop_timer(y[n]);
+	}
+	for (round = 0; round < 50; round++) {
+		for (n = 0; n < MANY; n++)
+			while (try_recv(y[n]) != -EAGAIN)
+				;
+		for (n = 0; n < MANY; n++)
+			try_send(x[(n * 7 + round) % MANY]);
+		for (n = 0; n < MANY; n++) {
+			silent += !wakes(y[n]);
+			loud += try_recv(y[n]) != 32;
+		}
+	}
+	tap_eq(silent + loud, 0, "%d channels on one vector: each hears of each message", MANY);
+	for (n = 0; n < MANY; n++) {
+		ivshmem_channel_close(x[n]);
+		ivshmem_channel_close(y[n]);
+	}
+}
+
+/* A program that drops what it cannot send, and polls for what it receives. */
+static void test_dropped(struct pair *pair)
+{
+	int fd, round, wakeups = 0;
+
+	begin(pair);
+	fd = ivshmem_channel_fd(pair->y);
+	stop_timer(pair->y);
+	while (!try_send(pair->y))
+		;
+	while (try_recv(pair->x) != -EAGAIN)
+		;
+	for (round = 0; round < 100; round++) {
+		wakeups += poll_fd(fd, 1);
+		try_recv(pair->y);
+	}
+	tap_ok(wakeups && wakeups < 50, "a program that gives up sending is woken %d times",
+	       wakeups);
+	finish(pair);
+}
+
+/* A process that attaches, sends a word and lives until it is killed. */
+static pid_t start_other(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	struct ivshmem_channel *channel = must_attach(must_open(0), &options);
+
+	ivshmem_channel_send(channel, "hello", 5, 0, ivshmem_after(PATIENCE));
+	for (;;)
+		pause();
+}
+
+static void end_other(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Call until it is anything but @expected; whether that comes. */
+static int until(int (*call)(struct ivshmem_channel *), struct ivshmem_channel *channel,
+		 bool polls, int expected)
+{
+	int result;
+
+	for (int n = 0; n < 100000; n++) {
+		result = call(channel);
+		if (result != expected)
+			return result;
+		if (polls && !wakes(channel))
+			return -ETIME;
+		if (!polls)
+			usleep(100);
+	}
+	return expected;
+}
+
+static void test_death(struct ivshmem *a, int (*call)(struct ivshmem_channel *), bool polls,
+		       const char *what)
+{
+	struct ivshmem_channel *x = must_create(a, &options);
+	pid_t pid = start_other();
+
+	hear(x, "hello", ivshmem_after(PATIENCE));
+	if (polls)
+		stop_timer(x);
+	while (call == try_send && try_send(x) == 0)
+		;
+	tap_eq(call(x), -EAGAIN, "%s: nothing to be done", what);
+	end_other(pid);
+	tap_eq(until(call, x, polls, -EAGAIN), -EPIPE, "%s: hears that the other end was killed",
+	       what);
+	ivshmem_channel_close(x);
+}
+
+static void *receive_once(void *channel)
+{
+	return (void *)(intptr_t)ivshmem_channel_recv(channel, NULL, 0, IVSHMEM_FOREVER);
+}
+
+static void test_shutdown(struct pair *pair)
+{
+	int round, wrong = 0;
+	pthread_t thread;
+	void *result;
+
+	for (round = 0; round < 100; round++) {
+		begin(pair);
+		pthread_create(&thread, NULL, receive_once, pair->x);
+		if (round % 2)
+			usleep(round * 20);
+		ivshmem_channel_shutdown(pair->x);
+		pthread_join(thread, &result);
+		wrong += (intptr_t)result != -ESHUTDOWN;
+		wrong += try_send(pair->x) != -ESHUTDOWN;
+		wrong += try_recv(pair->y) != -EPIPE;
+		finish(pair);
+	}
+	tap_eq(wrong, 0, "shutdown ends a recv() without a deadline, and the other end hears it");
+	begin(pair);
+	stop_timer(pair->x);
+	try_recv(pair->x);
+	ivshmem_channel_shutdown(pair->x);
+	tap_ok(wakes(pair->x), "shutdown wakes a poll()");
+	tap_eq(try_recv(pair->x), -ESHUTDOWN, "then recv() says so");
+	finish(pair);
+}
+
+/* The last test: the server dies. */
+static void test_server_end(struct pair *pair, pid_t server)
+{
+	begin(pair);
+	stop_timer(pair->x);
+	while (try_recv(pair->x) != -EAGAIN || try_recv(pair->y) != -EAGAIN)
+		;
+	end_other(server);
+	tap_eq(until(try_recv, pair->x, true, -EAGAIN), -ENODEV, "poll: hears of the server's end");
+	tap_ok(wakes(pair->x), "the descriptor stays readable");
+	tap_eq(until(try_recv, pair->y, false, -EAGAIN), -ENODEV,
+	       "recv() without waiting: hears of the server's end");
+	tap_eq(try_send(pair->y), 0, "messages still go through the memory");
+	tap_eq(try_recv(pair->x), 32, "and arrive");
+	finish(pair);
+}
+
+int main(void)
+{
+	pid_t server = start_server("--memfd", "-l", "1M", "-n", "2", NULL);
+	struct pair pair = { .a = must_open(0), .b = must_open(0) };
+	int before;
+
+	ivshmem_peers(pair.a, NULL, 0);		/* has the descriptors of the other now */
+	before = open_descriptors(0);
+	test_both_ways(&pair);
+	test_two_threads(&pair, send_all, "polls for room");
+	test_two_threads(&pair, send_all_waiting, "waits for room (once it took the events)");
+	test_shared_vector(&pair);
+	test_dropped(&pair);
+	test_death(pair.a, try_recv, true, "poll and recv");
+	test_death(pair.a, try_recv, false, "recv again and again");
+	test_death(pair.a, try_send, true, "poll and send");
+	test_death(pair.a, try_send, false, "send again and again");
+	test_shutdown(&pair);
+	/* Those of the dead, too, once we hear of it. */
+	ivshmem_peers(pair.b, NULL, 0);
+	tap_eq(open_descriptors(0), before, "no descriptor is lost");
+	test_server_end(&pair, server);
+	ivshmem_close(pair.a);
+	ivshmem_close(pair.b);
+	return tap_done();
+}
