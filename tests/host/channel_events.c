@@ -4,7 +4,6 @@
  * Each loop of this file hung at some time, or burned the processor. The timer that would
  * repair a lost wake-up after a while is stopped here, so that a loss is a hang.
  */
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/timerfd.h>
@@ -12,30 +11,13 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "../guest/loop.h"
 #include "../../lib/session.h"
 
 #define MESSAGES	20000
 #define MANY		20
-#define HANG_MS		60000
 
 static const struct ivshmem_channel_options options = { .size = 4096 + 2 * 256 };
-
-static int poll_fd(int fd, int timeout_ms)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	int result;
-
-	do {
-		result = poll(&ready, 1, timeout_ms);
-	} while (result < 0);
-	return result;
-}
-
-/* Whether the descriptor becomes readable, as it must. */
-static bool wakes(struct ivshmem_channel *channel)
-{
-	return poll_fd(ivshmem_channel_fd(channel), HANG_MS) == 1;
-}
 
 static void stop_timer(struct ivshmem_channel *channel)
 {
@@ -44,50 +26,14 @@ static void stop_timer(struct ivshmem_channel *channel)
 	timerfd_settime(channel->listener.timer, 0, &(struct itimerspec){ 0 }, NULL);
 }
 
-static int try_recv(struct ivshmem_channel *channel)
-{
-	char bytes[32];
-
-	return (int)ivshmem_channel_recv(channel, bytes, sizeof(bytes), 0);
-}
-
-static int try_send(struct ivshmem_channel *channel)
-{
-	char bytes[32] = "";
-
-	return ivshmem_channel_send(channel, bytes, sizeof(bytes), 0, 0);
-}
-
-/* Send and receive in turns as far as it goes, then poll. Gives the number received. */
-static void *exchange(void *argument)
-{
-	struct ivshmem_channel *channel = argument;
-	intptr_t sent = 0, received = 0;
-	int in = 0, out = 0;
-
-	while (sent < MESSAGES || received < MESSAGES) {
-		while (received < MESSAGES && (in = try_recv(channel)) >= 0)
-			received++;
-		while (sent < MESSAGES && (out = try_send(channel)) == 0)
-			sent++;
-		if ((in < 0 && in != -EAGAIN) || (out < 0 && out != -EAGAIN))
-			break;
-		if ((received == MESSAGES || in == -EAGAIN) &&
-		    (sent == MESSAGES || out == -EAGAIN) &&
-		    (sent < MESSAGES || received < MESSAGES) && !wakes(channel))
-			break;
-	}
-	return (void *)received;
-}
-
 /* One thread of two for an end: only sends, or only receives. */
 static void *send_all(void *channel)
 {
 	intptr_t sent = 0;
 	int error = 0;
 
-	while (sent < MESSAGES && (!error || (error == -EAGAIN && wakes(channel))))
-		sent += !(error = try_send(channel));
+	while (sent < MESSAGES && (!error || (error == -EAGAIN && loop_wakes(channel))))
+		sent += !(error = loop_send(channel));
 	return (void *)sent;
 }
 
@@ -107,8 +53,8 @@ static void *receive_all(void *channel)
 	intptr_t received = 0;
 	int size = 0;
 
-	while (received < MESSAGES && (size >= 0 || (size == -EAGAIN && wakes(channel))))
-		received += (size = try_recv(channel)) >= 0;
+	while (received < MESSAGES && (size >= 0 || (size == -EAGAIN && loop_wakes(channel))))
+		received += (size = loop_recv(channel)) >= 0;
 	return (void *)received;
 }
 
@@ -130,6 +76,11 @@ static void finish(struct pair *pair)
 	ivshmem_channel_close(pair->y);
 }
 
+static void *exchange(void *channel)
+{
+	return (void *)(intptr_t)loop_exchange(channel, MESSAGES);
+}
+
 static void test_both_ways(struct pair *pair)
 {
 	pthread_t thread;
@@ -139,7 +90,7 @@ static void test_both_ways(struct pair *pair)
 	stop_timer(pair->x);
 	stop_timer(pair->y);
 	pthread_create(&thread, NULL, exchange, pair->x);
-	tap_eq((intptr_t)exchange(pair->y), MESSAGES,
+	tap_eq(loop_exchange(pair->y, MESSAGES), MESSAGES,
 	       "two ends poll and send both ways: all arrives (once they hung)");
 	pthread_join(thread, &there);
 	tap_eq((intptr_t)there, MESSAGES, "at the other end as well");
@@ -187,13 +138,13 @@ static void test_shared_vector(struct pair *pair)
 	}
 	for (round = 0; round < 50; round++) {
 		for (n = 0; n < MANY; n++)
-			while (try_recv(y[n]) != -EAGAIN)
+			while (loop_recv(y[n]) != -EAGAIN)
 				;
 		for (n = 0; n < MANY; n++)
-			try_send(x[(n * 7 + round) % MANY]);
+			loop_send(x[(n * 7 + round) % MANY]);
 		for (n = 0; n < MANY; n++) {
-			silent += !wakes(y[n]);
-			loud += try_recv(y[n]) != 32;
+			silent += !loop_wakes(y[n]);
+			loud += loop_recv(y[n]) != 32;
 		}
 	}
 	tap_eq(silent + loud, 0, "%d channels on one vector: each hears of each message", MANY);
@@ -211,13 +162,13 @@ static void test_dropped(struct pair *pair)
 	begin(pair);
 	fd = ivshmem_channel_fd(pair->y);
 	stop_timer(pair->y);
-	while (!try_send(pair->y))
+	while (!loop_send(pair->y))
 		;
-	while (try_recv(pair->x) != -EAGAIN)
+	while (loop_recv(pair->x) != -EAGAIN)
 		;
 	for (round = 0; round < 100; round++) {
-		wakeups += poll_fd(fd, 1);
-		try_recv(pair->y);
+		wakeups += loop_poll(fd, 1);
+		loop_recv(pair->y);
 	}
 	tap_ok(wakeups && wakeups < 50, "a program that gives up sending is woken %d times",
 	       wakeups);
@@ -254,7 +205,7 @@ static int until(int (*call)(struct ivshmem_channel *), struct ivshmem_channel *
 		result = call(channel);
 		if (result != expected)
 			return result;
-		if (polls && !wakes(channel))
+		if (polls && !loop_wakes(channel))
 			return -ETIME;
 		if (!polls)
 			usleep(100);
@@ -271,7 +222,7 @@ static void test_death(struct ivshmem *a, int (*call)(struct ivshmem_channel *),
 	hear(x, "hello", ivshmem_after(PATIENCE));
 	if (polls)
 		stop_timer(x);
-	while (call == try_send && try_send(x) == 0)
+	while (call == loop_send && loop_send(x) == 0)
 		;
 	tap_eq(call(x), -EAGAIN, "%s: nothing to be done", what);
 	end_other(pid);
@@ -299,17 +250,17 @@ static void test_shutdown(struct pair *pair)
 		ivshmem_channel_shutdown(pair->x);
 		pthread_join(thread, &result);
 		wrong += (intptr_t)result != -ESHUTDOWN;
-		wrong += try_send(pair->x) != -ESHUTDOWN;
-		wrong += try_recv(pair->y) != -EPIPE;
+		wrong += loop_send(pair->x) != -ESHUTDOWN;
+		wrong += loop_recv(pair->y) != -EPIPE;
 		finish(pair);
 	}
 	tap_eq(wrong, 0, "shutdown ends a recv() without a deadline, and the other end hears it");
 	begin(pair);
 	stop_timer(pair->x);
-	try_recv(pair->x);
+	loop_recv(pair->x);
 	ivshmem_channel_shutdown(pair->x);
-	tap_ok(wakes(pair->x), "shutdown wakes a poll()");
-	tap_eq(try_recv(pair->x), -ESHUTDOWN, "then recv() says so");
+	tap_ok(loop_wakes(pair->x), "shutdown wakes a poll()");
+	tap_eq(loop_recv(pair->x), -ESHUTDOWN, "then recv() says so");
 	finish(pair);
 }
 
@@ -318,15 +269,15 @@ static void test_server_end(struct pair *pair, pid_t server)
 {
 	begin(pair);
 	stop_timer(pair->x);
-	while (try_recv(pair->x) != -EAGAIN || try_recv(pair->y) != -EAGAIN)
+	while (loop_recv(pair->x) != -EAGAIN || loop_recv(pair->y) != -EAGAIN)
 		;
 	end_other(server);
-	tap_eq(until(try_recv, pair->x, true, -EAGAIN), -ENODEV, "poll: hears of the server's end");
-	tap_ok(wakes(pair->x), "the descriptor stays readable");
-	tap_eq(until(try_recv, pair->y, false, -EAGAIN), -ENODEV,
+	tap_eq(until(loop_recv, pair->x, true, -EAGAIN), -ENODEV, "poll: hears of the server's end");
+	tap_ok(loop_wakes(pair->x), "the descriptor stays readable");
+	tap_eq(until(loop_recv, pair->y, false, -EAGAIN), -ENODEV,
 	       "recv() without waiting: hears of the server's end");
-	tap_eq(try_send(pair->y), 0, "messages still go through the memory");
-	tap_eq(try_recv(pair->x), 32, "and arrive");
+	tap_eq(loop_send(pair->y), 0, "messages still go through the memory");
+	tap_eq(loop_recv(pair->x), 32, "and arrive");
 	finish(pair);
 }
 
@@ -343,10 +294,10 @@ int main(void)
 	test_two_threads(&pair, send_all_waiting, "waits for room (once it took the events)");
 	test_shared_vector(&pair);
 	test_dropped(&pair);
-	test_death(pair.a, try_recv, true, "poll and recv");
-	test_death(pair.a, try_recv, false, "recv again and again");
-	test_death(pair.a, try_send, true, "poll and send");
-	test_death(pair.a, try_send, false, "send again and again");
+	test_death(pair.a, loop_recv, true, "poll and recv");
+	test_death(pair.a, loop_recv, false, "recv again and again");
+	test_death(pair.a, loop_send, true, "poll and send");
+	test_death(pair.a, loop_send, false, "send again and again");
 	test_shutdown(&pair);
 	/* Those of the dead, too, once we hear of it. */
 	ivshmem_peers(pair.b, NULL, 0);
