@@ -10,8 +10,9 @@
  *                          vectors come in order
  *   id alone               that peer has left
  *
- * Each message is a little-endian 64-bit number. Nothing says how many vectors
- * there are, see set_is_over().
+ * Each message is a little-endian 64-bit number. None says how many vectors there
+ * are. ivshmem-server marks a peer's last one (LAST_VECTOR); other servers do not,
+ * see introduction_is_over().
  *
  * The server may be hostile or broken: whatever does not fit ends the
  * connection with -EPROTO, and every descriptor that came is closed.
@@ -19,7 +20,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -37,10 +37,19 @@
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
+#define ACCEPT_MS		5000
 #define START_MS		30000	/* the first message may start the server */
-#define INTRODUCTION_MS		5000	/* all others */
-#define SILENCE_MS		200
+#define INTRODUCTION_MS		30000	/* all others */
+#define SILENCE_MS		5000	/* between two of them */
+#define GUESS_MS		2000	/* after the last, where nothing else tells */
 #define DRAIN_MESSAGES		65536	/* a flood must not hold the lock */
+
+/*
+ * ivshmem-server sets this flag of a peer's last eventfd. It has no effect on an
+ * eventfd, and QEMU keeps it. A peer that clears it has the eventfds of others, so
+ * it is there before or after us, and either tells us the same.
+ */
+#define LAST_VECTOR		O_APPEND
 
 /* Descriptors: one at most belongs to each message. */
 
@@ -188,20 +197,21 @@ static void remove_peer(struct connection *connection, uint32_t id)
  * Something to ring: not a file, pipe or socket, on which a write does harm,
  * and never anything that blocks.
  */
-static int check_eventfd(int fd)
+static int check_eventfd(int fd, int *flags)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0 || st.st_mode & S_IFMT)
 		return -EPROTO;
-	return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -EPROTO : 0;
+	*flags = fcntl(fd, F_GETFL);
+	return fcntl(fd, F_SETFL, *flags | O_NONBLOCK) < 0 ? -EPROTO : 0;
 }
 
 /* Takes over fd if it succeeds. */
 static int add_vector(struct connection *connection, uint32_t id, int fd)
 {
 	struct peer *peer = ivshmem_connection_peer(connection, id);
-	int error = check_eventfd(fd);
+	int flags, error = check_eventfd(fd, &flags);
 
 	if (error)
 		return error;
@@ -222,8 +232,10 @@ static int add_vector(struct connection *connection, uint32_t id, int fd)
 		connection->peers[index] = peer;
 	}
 	peer->fds[peer->vectors++] = fd;
-	if (id == connection->id)
+	if (id == connection->id) {
 		connection->base.vectors++;
+		connection->complete |= !!(flags & LAST_VECTOR);
+	}
 	return 0;
 }
 
@@ -295,6 +307,7 @@ static int connection_properties(struct ivshmem *handle,
 		.size = handle->size,
 		.id = to_connection(handle)->id,
 		.vectors = handle->vectors,
+		.vectors_guessed = !to_connection(handle)->complete,
 		.can_ring = handle->vectors != 0,
 		.transport = IVSHMEM_TRANSPORT_SERVER,
 		.cache = IVSHMEM_CACHE_WB,
@@ -455,13 +468,14 @@ static int receive_within(struct connection *connection, int64_t deadline,
 }
 
 /* The next message as the handshake wants it; no descriptor unless memory. */
-static int expect(struct connection *connection, int64_t deadline,
-		  int64_t *value, int *memory)
+static int expect(struct connection *connection, int patience, int64_t *value,
+		  int *memory)
 {
 	int fd = -1;
 	int error;
 
-	error = receive_within(connection, deadline, INT_MAX, value, &fd);
+	error = receive_within(connection, milliseconds() + patience, patience, value,
+			       &fd);
 	if (error)
 		return error;
 	if ((fd >= 0) == (memory != NULL)) {
@@ -491,71 +505,82 @@ static int measure(struct connection *connection)
 	return 0;
 }
 
-/*
- * Whether all our vectors have come, judging by the latest message. Ours come
- * after those of the peers that were there, who have as many; those of who
- * joins later come after ours. Alone, only silence tells.
- */
-static bool set_is_over(struct connection *connection, int64_t latest)
+/* How many vectors another peer has; 0: there is none, or the server has no vectors. */
+static uint32_t vectors_of_others(const struct connection *connection)
 {
-	uint32_t own = connection->base.vectors;
 	size_t index;
 
-	if (!own)
-		return false;
-	if (latest != connection->id)
-		return true;
 	for (index = 0; index < connection->npeers; index++)
 		if (connection->peers[index]->id != connection->id)
-			return connection->peers[index]->vectors == own;
-	return false;
+			return connection->peers[index]->vectors;
+	return 0;
 }
 
+/*
+ * Whether all our vectors have come, judging by the latest message. Without a mark:
+ * ours come after those of the peers that were there, which have as many, and before
+ * anything about later ones.
+ */
+static bool introduction_is_over(struct connection *connection, int64_t latest)
+{
+	uint32_t own = connection->base.vectors;
+
+	if (own && (latest != connection->id || vectors_of_others(connection) == own))
+		connection->complete = true;
+	return connection->complete;
+}
+
+/*
+ * Alone, only silence says that no more vectors come. So may a server without any, after
+ * some more. But where others have vectors and we have none, it is just slow.
+ */
 static int collect_vectors(struct connection *connection, int64_t deadline)
 {
+	bool alone, guess;
 	int64_t value;
 	int error, fd;
 
 	do {
-		error = receive_within(connection, deadline, SILENCE_MS, &value,
-				       &fd);
+		alone = !vectors_of_others(connection);
+		guess = alone && connection->base.vectors;
+		error = receive_within(connection, deadline, guess ? GUESS_MS : SILENCE_MS,
+				       &value, &fd);
 		if (!error)
 			error = process(connection, value, fd);
-	} while (!error && !set_is_over(connection, value));
-	if (error == -ETIMEDOUT && milliseconds() < deadline)
+	} while (!error && !introduction_is_over(connection, value));
+	if (error == -ETIMEDOUT && milliseconds() < deadline &&
+	    (alone || connection->base.vectors))
 		return 0;
 	return error;
 }
 
 static int handshake(struct connection *connection)
 {
-	int64_t deadline = milliseconds() + START_MS;
 	int64_t value;
 	int error;
 
 	/* Who listens may be systemd, which starts the server because of us. */
-	error = expect(connection, deadline, &value, NULL);
+	error = expect(connection, START_MS, &value, NULL);
 	if (!error && value != PROTOCOL_VERSION)
 		error = -EPROTO;
-	deadline = milliseconds() + INTRODUCTION_MS;
 	if (!error)
-		error = expect(connection, deadline, &value, NULL);
+		error = expect(connection, SILENCE_MS, &value, NULL);
 	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))
 		error = -EPROTO;
 	if (error)
 		return error;
 	connection->id = value;
-	error = expect(connection, deadline, &value, &connection->base.memory);
+	error = expect(connection, SILENCE_MS, &value, &connection->base.memory);
 	if (!error && value != MEMORY_MESSAGE)
 		error = -EPROTO;
 	if (!error)
 		error = measure(connection);
-	return error ? error : collect_vectors(connection, deadline);
+	return error ? error : collect_vectors(connection, milliseconds() + INTRODUCTION_MS);
 }
 
 static int connect_to(struct connection *connection, const char *path)
 {
-	struct timeval patience = { .tv_sec = INTRODUCTION_MS / 1000 };
+	struct timeval patience = { .tv_sec = ACCEPT_MS / 1000 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int error;
 

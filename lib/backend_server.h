@@ -32,6 +32,7 @@ struct connection {
 	pthread_mutex_t lock;		/* protects all below */
 	struct message incoming;
 	int error;			/* why the connection is over, or 0 */
+	bool complete;			/* all own vectors are there */
 	struct peer **peers;		/* rising ids; the own one among them */
 	size_t npeers;
 	void *word_map;			/* all of the region, for waits on words */

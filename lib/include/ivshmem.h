@@ -54,11 +54,12 @@ enum ivshmem_transport {
 struct ivshmem_properties {
 	uint64_t size;			/* bytes in the region */
 	uint32_t id;			/* own peer number or IVSHMEM_ID_UNKNOWN */
+	uint32_t vectors;		/* own interrupt vectors; 0: peers cannot ring */
 	/*
-	 * Own interrupt vectors; 0: peers cannot ring. A server does not transmit their
-	 * number: late ones are added when they arrive.
+	 * More vectors may come, and are added then. ivshmem-server says which one is the
+	 * last, other servers do not: a first peer takes two seconds of silence for the end.
 	 */
-	uint32_t vectors;
+	int vectors_guessed;
 	enum ivshmem_transport transport;
 	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
 	int can_ring;			/* peers have doorbells */
@@ -79,8 +80,8 @@ struct ivshmem_properties {
  * -ENAMETOOLONG: path too long for a socket; -ECONNREFUSED: no server is listening;
  * -ECONNRESET: the server closed the connection; -EPROTO: not version 0 of QEMU's
  * protocol; -ETIMEDOUT: no accept within 5 seconds, no first message within 30 (a
- * service manager may have to start the server) or no complete greeting within 5
- * more; -EMFILE: out of descriptors.
+ * service manager may have to start the server), no complete introduction within 30
+ * more, or a silence of 5 seconds in it; -EMFILE: out of descriptors.
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 

@@ -70,6 +70,7 @@ static void test_properties(void)
 	tap_eq(properties.size, 1 << 20, "the first peer: size");
 	tap_eq(properties.id, 0, "the first peer: id");
 	tap_eq(properties.vectors, 3, "the first peer: vectors");
+	tap_ok(!properties.vectors_guessed, "the first peer: there are no more vectors");
 	tap_eq(properties.transport, IVSHMEM_TRANSPORT_SERVER, "the first peer: transport");
 	tap_ok(properties.can_ring, "the first peer: it can ring");
 	tap_ok(!properties.mapped_registers, "the first peer: no mapped registers");
