@@ -16,6 +16,7 @@
 #include <linux/ivshmem.h>
 
 #include "handle.h"
+#include "park.h"
 
 struct device {
 	struct ivshmem base;
@@ -95,11 +96,27 @@ static int device_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 	return 0;
 }
 
+/*
+ * The driver restarts a call with an absolute timeout or none as SA_RESTART says, and no
+ * other. The host cannot do that, so all timeouts are durations here.
+ */
+static int64_t duration(const struct ivshmem_wait_options *options)
+{
+	int64_t left;
+
+	if (options->timeout_ns < 0)
+		return INT64_MAX;
+	if (!(options->flags & IVSHMEM_WAIT_ABSTIME))
+		return options->timeout_ns;
+	left = options->timeout_ns - ivshmem_now();
+	return left > 0 ? left : 0;
+}
+
 static void wait_to_kernel(const struct ivshmem_wait_options *options,
 			   struct ivshmem_wait_result *result, struct ivshmem_wait *wait)
 {
-	wait->flags |= options->flags;
-	wait->timeout_ns = options->timeout_ns;
+	wait->flags |= options->flags & ~IVSHMEM_WAIT_ABSTIME;
+	wait->timeout_ns = duration(options);
 	wait->spin_ns = options->spin_ns;
 	if (options->flags & IVSHMEM_WAIT_SET) {
 		wait->set = (uintptr_t)options->set;
@@ -201,6 +218,13 @@ static void device_wake_all(struct ivshmem *handle)
 		device_ring(handle, properties.id, vector);
 }
 
+/* Doorbells are none: only the device's end. */
+static int device_news(struct ivshmem *handle, uint32_t *events)
+{
+	*events = 0;
+	return handle->memory;
+}
+
 static const struct ivshmem_ops device_ops = {
 	.close = device_close,
 	.properties = device_properties,
@@ -210,6 +234,7 @@ static const struct ivshmem_ops device_ops = {
 	.eventfd = device_eventfd,
 	.peers = device_peers,
 	.wake_all = device_wake_all,
+	.news = device_news,
 };
 
 /* Map the register page. Without it, rings go through the driver. */

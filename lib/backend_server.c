@@ -24,6 +24,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -264,15 +265,24 @@ void ivshmem_connection_drain(struct connection *connection)
 {
 	int left = DRAIN_MESSAGES;
 	int64_t value;
+	int error = connection->error;
 	int fd;
 
-	while (!connection->error && left--) {
-		connection->error = receive(connection, &value, &fd);
-		if (!connection->error)
-			connection->error = process(connection, value, fd);
+	if (error)
+		return;
+	while (!error && left--) {
+		error = receive(connection, &value, &fd);
+		if (!error)
+			error = process(connection, value, fd);
 	}
-	if (connection->error == -EAGAIN)
-		connection->error = 0;
+	if (error == -EAGAIN && left == DRAIN_MESSAGES - 1)
+		return;
+	/* While the handle is opened a server that hangs up is something else. */
+	if (error == -ECONNRESET)
+		error = -ENODEV;
+	if (error != -EAGAIN)
+		connection->error = error;
+	ivshmem_news_tell(&connection->base);
 }
 
 /* Operations */
@@ -303,17 +313,24 @@ static void connection_close(struct ivshmem *handle)
 static int connection_properties(struct ivshmem *handle,
 				 struct ivshmem_properties *out)
 {
+	struct connection *connection = to_connection(handle);
+	int error, cancel;
+
+	cancel = ivshmem_connection_lock(connection);
+	ivshmem_connection_drain(connection);
 	*out = (struct ivshmem_properties){
 		.size = handle->size,
-		.id = to_connection(handle)->id,
+		.id = connection->id,
 		.vectors = handle->vectors,
-		.vectors_guessed = !to_connection(handle)->complete,
+		.vectors_guessed = !connection->complete,
 		.can_ring = handle->vectors != 0,
 		.transport = IVSHMEM_TRANSPORT_SERVER,
 		.cache = IVSHMEM_CACHE_WB,
 		.page_size = handle->page,
 	};
-	return 0;
+	error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
+	return error;
 }
 
 /*
@@ -337,18 +354,20 @@ static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 	struct connection *connection = to_connection(handle);
 	uint64_t one = 1;
 	int error = 0;
-	int fd;
+	int fd, cancel;
 
 	/* What was written to the region must be there before the peer looks. */
 	atomic_thread_fence(memory_order_seq_cst);
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, id, vector);
 	if (fd < 0)
 		error = fd;
 	/* A full counter has rung already. */
 	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		error = -errno;
-	pthread_mutex_unlock(&connection->lock);
+	else
+		error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
 	return error;
 }
 
@@ -358,11 +377,11 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 				struct ivshmem_wait_result *result)
 {
 	struct connection *connection = to_connection(handle);
-	int error;
+	int error, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	error = ivshmem_connection_check_wait(connection, options);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	if (!error)
 		error = connection_ring(handle, peer, vector);
 	return error ? error : ivshmem_connection_wait(handle, options, result);
@@ -371,9 +390,9 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 static int connection_eventfd(struct ivshmem *handle, uint32_t vector)
 {
 	struct connection *connection = to_connection(handle);
-	int fd;
+	int fd, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, connection->id, vector);
 	if (fd >= 0) {
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -381,7 +400,7 @@ static int connection_eventfd(struct ivshmem *handle, uint32_t vector)
 	} else if (fd == -ENXIO) {
 		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
 	}
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return fd;
 }
 
@@ -389,9 +408,9 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
 	struct connection *connection = to_connection(handle);
 	size_t index, count = 0;
-	int error;
+	int error, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_drain(connection);
 	for (index = 0; index < connection->npeers; index++) {
 		if (connection->peers[index]->id == connection->id)
@@ -401,29 +420,49 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 		count++;
 	}
 	error = connection->error;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return error ? error : (int)count;
 }
 
 static void connection_wake_all(struct ivshmem *handle)
 {
 	struct connection *connection = to_connection(handle);
+	int cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_wake_all(connection);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 }
 
 static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
 {
 	struct connection *connection = to_connection(handle);
 	bool found;
+	int cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_drain(connection);
 	found = ivshmem_connection_peer(connection, id) != NULL;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return found;
+}
+
+static int connection_listen(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+	int error, cancel;
+
+	cancel = ivshmem_connection_lock(connection);
+	ivshmem_connection_drain(connection);
+	error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
+	return error;
+}
+
+static int connection_news(struct ivshmem *handle, uint32_t *events)
+{
+	*events = EPOLLIN;
+	return to_connection(handle)->socket;
 }
 
 static const struct ivshmem_ops connection_ops = {
@@ -436,6 +475,8 @@ static const struct ivshmem_ops connection_ops = {
 	.peers = connection_peers,
 	.wake_all = connection_wake_all,
 	.has_peer = connection_has_peer,
+	.listen = connection_listen,
+	.news = connection_news,
 };
 
 /* Joining */

@@ -51,6 +51,24 @@ static inline struct connection *to_connection(struct ivshmem *handle)
 	return (struct connection *)handle;
 }
 
+/*
+ * While the lock is held the thread is not cancelled, for another would wait for ever.
+ * Lock gives what unlock takes.
+ */
+static inline int ivshmem_connection_lock(struct connection *connection)
+{
+	int cancel = ivshmem_cancel_off();
+
+	pthread_mutex_lock(&connection->lock);
+	return cancel;
+}
+
+static inline void ivshmem_connection_unlock(struct connection *connection, int cancel)
+{
+	pthread_mutex_unlock(&connection->lock);
+	ivshmem_cancel_restore(cancel);
+}
+
 /* Called with the lock held. */
 void ivshmem_connection_drain(struct connection *connection);
 struct peer *ivshmem_connection_peer(struct connection *connection,

@@ -114,7 +114,7 @@ static int new_channel(struct ivshmem *handle,
 	if (!new)
 		return -ENOMEM;
 	memset(new, 0, sizeof(*new));
-	new->handle = handle;
+	new->handle = ivshmem_handle_get(handle);
 	new->offset = options->offset;
 	new->vector = options->vector;
 	new->spin_ns = options->spin_ns ? options->spin_ns :
@@ -133,6 +133,7 @@ static void free_channel(struct ivshmem_channel *channel)
 	if (channel->fd >= 0)
 		close(channel->fd);
 	pthread_mutex_destroy(&channel->lock);
+	ivshmem_handle_put(channel->handle);
 	free(channel);
 }
 

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <linux/ivshmem.h>
 
@@ -23,27 +26,56 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 	if (!handle->disconnects)
 		return -ENOMEM;
 	handle->ops = ops;
+	handle->references = 1;
 	handle->memory = -1;
 	handle->read_only = read_only;
+	handle->news.epoll = -1;
+	pthread_mutex_init(&handle->news_lock, NULL);
 	return 0;
 }
 
 void ivshmem_handle_free(struct ivshmem *handle)
 {
+	ivshmem_news_close(handle, &handle->news);
+	pthread_mutex_destroy(&handle->news_lock);
 	free(handle->disconnects);
 	free(handle);
 }
 
-int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
+struct ivshmem *ivshmem_handle_get(struct ivshmem *handle)
 {
-	bool read_only = flags & IVSHMEM_READ_ONLY;
+	handle->references++;
+	return handle;
+}
+
+void ivshmem_handle_put(struct ivshmem *handle)
+{
+	int cancel = ivshmem_cancel_off();
+
+	if (!--handle->references)
+		handle->ops->close(handle);
+	ivshmem_cancel_restore(cancel);
+}
+
+int ivshmem_cancel_off(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+void ivshmem_cancel_restore(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
+static int open_path(struct ivshmem **handle, const char *path, bool read_only)
+{
 	char device[64];
 	struct stat st;
 	int length;
 
-	*handle = NULL;
-	if (flags & ~IVSHMEM_READ_ONLY)
-		return -EINVAL;
 	/* Something without a slash is a device if there is one of that name. */
 	if (path[0] && !strchr(path, '/')) {
 		length = snprintf(device, sizeof(device), "/dev/%s", path);
@@ -59,10 +91,23 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 	return -ENOTTY;
 }
 
+int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
+{
+	int error, cancel;
+
+	*handle = NULL;
+	if (flags & ~IVSHMEM_READ_ONLY)
+		return -EINVAL;
+	cancel = ivshmem_cancel_off();
+	error = open_path(handle, path, flags & IVSHMEM_READ_ONLY);
+	ivshmem_cancel_restore(cancel);
+	return error;
+}
+
 void ivshmem_close(struct ivshmem *handle)
 {
 	if (handle)
-		handle->ops->close(handle);
+		ivshmem_handle_put(handle);
 }
 
 int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out)
@@ -178,11 +223,105 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 {
-	return handle->ops->eventfd(handle, vector);
+	int cancel = ivshmem_cancel_off();
+	int fd = handle->ops->eventfd(handle, vector);
+
+	ivshmem_cancel_restore(cancel);
+	return fd;
+}
+
+/* News */
+
+static int watch(int epoll, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int ivshmem_news_open(struct ivshmem *handle, struct ivshmem_news *news)
+{
+	int cancel = ivshmem_cancel_off();
+	uint32_t events;
+	int fd = handle->ops->news(handle, &events);
+	int error = 0;
+
+	news->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	news->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (news->event < 0 || news->epoll < 0 || watch(news->epoll, news->event, EPOLLIN) ||
+	    watch(news->epoll, fd, events)) {
+		error = -errno;
+		close(news->event);
+		close(news->epoll);
+		news->epoll = -1;
+	} else {
+		pthread_mutex_lock(&handle->news_lock);
+		news->next = handle->watchers;
+		handle->watchers = news;
+		pthread_mutex_unlock(&handle->news_lock);
+	}
+	ivshmem_cancel_restore(cancel);
+	return error;
+}
+
+void ivshmem_news_clear(struct ivshmem *handle, struct ivshmem_news *news)
+{
+	int cancel = ivshmem_cancel_off();
+	uint64_t count;
+
+	/* What is in the socket goes to the eventfd first. */
+	if (!handle->ops->listen || !handle->ops->listen(handle))
+		(void)!read(news->event, &count, sizeof(count));
+	ivshmem_cancel_restore(cancel);
+}
+
+void ivshmem_news_close(struct ivshmem *handle, struct ivshmem_news *news)
+{
+	struct ivshmem_news **place = &handle->watchers;
+	int cancel;
+
+	if (news->epoll < 0)
+		return;
+	cancel = ivshmem_cancel_off();
+	pthread_mutex_lock(&handle->news_lock);
+	while (*place != news)
+		place = &(*place)->next;
+	*place = news->next;
+	pthread_mutex_unlock(&handle->news_lock);
+	close(news->epoll);
+	close(news->event);
+	ivshmem_cancel_restore(cancel);
+}
+
+void ivshmem_news_tell(struct ivshmem *handle)
+{
+	int cancel = ivshmem_cancel_off();
+	struct ivshmem_news *news;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&handle->news_lock);
+	for (news = handle->watchers; news; news = news->next)
+		(void)!write(news->event, &one, sizeof(one));
+	pthread_mutex_unlock(&handle->news_lock);
+	ivshmem_cancel_restore(cancel);
+}
+
+int ivshmem_fd(struct ivshmem *handle)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	if (handle->news.epoll < 0)
+		error = ivshmem_news_open(handle, &handle->news);
+	pthread_mutex_unlock(&lock);
+	return error ? error : handle->news.epoll;
 }
 
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
+	if (handle->news.epoll >= 0)
+		ivshmem_news_clear(handle, &handle->news);
 	return handle->ops->peers(handle, ids, max);
 }
 
@@ -191,14 +330,14 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 	if (peer > IVSHMEM_MAX_PEER)
 		return -EINVAL;
 	handle->disconnects[peer]++;
+	ivshmem_news_tell(handle);
 	handle->ops->wake_all(handle);
 	return 0;
 }
 
 uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 {
-	/* It is told when the server is listened to. */
-	if (handle->ops->has_peer)
-		handle->ops->has_peer(handle, peer);
+	if (handle->ops->listen)
+		handle->ops->listen(handle);
 	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
 }

@@ -10,6 +10,7 @@
 #include "ivshmem.h"
 #pragma GCC visibility pop
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -31,22 +32,65 @@ struct ivshmem_ops {
 	void (*wake_all)(struct ivshmem *handle);
 	/* Where it is told who is there (or NULL): is that peer, as of now? */
 	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
+	/* Listen to the server (or NULL): 0, or why the connection is over. */
+	int (*listen)(struct ivshmem *handle);
+	/* What to watch for news, and for which events besides EPOLLHUP. */
+	int (*news)(struct ivshmem *handle, uint32_t *events);
+};
+
+/*
+ * One who polls for news: who came or left, and the end of the device or the server.
+ * Some news is still in the server's socket, and some was read from there by a call that
+ * had another purpose, which leaves it in the eventfd.
+ */
+struct ivshmem_news {
+	_Atomic int epoll;		/* readable: there is news; -1: not open */
+	int event;
+	struct ivshmem_news *next;
 };
 
 struct ivshmem {
 	const struct ivshmem_ops *ops;
+	_Atomic uint32_t references;	/* the opener's, and one for each object */
 	int memory;			/* the descriptor that maps the region */
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left */
+
+	pthread_mutex_t news_lock;	/* protects all below; taken last */
+	struct ivshmem_news *watchers;
+	struct ivshmem_news news;	/* of ivshmem_fd() */
 };
 
 /* What open() does for any handle, and close(). */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 			bool read_only);
 void ivshmem_handle_free(struct ivshmem *handle);
+
+/* Each object that uses the handle has a reference; the last one closes it. */
+struct ivshmem *ivshmem_handle_get(struct ivshmem *handle);
+void ivshmem_handle_put(struct ivshmem *handle);
+
+/*
+ * Calls are no cancellation points where they hold a lock or a descriptor: as with a
+ * lock, keep what the first returns for the second.
+ */
+int ivshmem_cancel_off(void);
+void ivshmem_cancel_restore(int state);
+
+/*
+ * Watch for news from now on, by @news->epoll, to which more can be added (a vector's
+ * ivshmem_eventfd(), for example). Clear, then look: by ivshmem_disconnects() or
+ * ivshmem_peers(). The end of the device or the server cannot be cleared.
+ */
+int ivshmem_news_open(struct ivshmem *handle, struct ivshmem_news *news);
+void ivshmem_news_clear(struct ivshmem *handle, struct ivshmem_news *news);
+void ivshmem_news_close(struct ivshmem *handle, struct ivshmem_news *news);
+
+/* There is news that is not in the backend's descriptor (any more). */
+void ivshmem_news_tell(struct ivshmem *handle);
 
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);

@@ -74,6 +74,7 @@ static int map(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		return error;
 	}
 	new->area = (void *)((char *)new->mapping + before);
+	ivshmem_handle_get(handle);
 	*sync = new;
 	return 0;
 }
@@ -81,6 +82,7 @@ static int map(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 void ivshmem_sync_close(struct sync *sync)
 {
 	ivshmem_unmap(sync->handle, sync->mapping, sync->length);
+	ivshmem_handle_put(sync->handle);
 	free(sync);
 }
 

@@ -9,9 +9,26 @@
  * Functions that can fail return a negative errno value. Several threads can use a
  * handle at once, except for ivshmem_close().
  *
- * When a guest's device is unplugged, calls fail with -ENODEV, and an access to a
- * mapping raises SIGBUS. So does ivshmem_ring() if it uses mapped registers
- * (struct ivshmem_properties.mapped_registers).
+ * -ENODEV from a call with a handle means that the guest's device is unplugged, or that
+ * the server on the host is gone. Calls that do not sleep find out as well, and
+ * ivshmem_fd() is readable. It is for good: close the handle and open another. When a
+ * guest's device is unplugged, an access to a mapping raises SIGBUS as well. So does
+ * ivshmem_ring() if it uses mapped registers (struct
+ * ivshmem_properties.mapped_registers). On the host, mappings stay, and what is rung
+ * by peers that know each other still arrives.
+ *
+ * -EINTR means that a signal handler ran during the call, whatever SA_RESTART says. On a
+ * guest it can also come without one, after a process was stopped and continued.
+ *
+ * pthread_cancel() acts in calls that sleep (ivshmem_wait(), ivshmem_ring_wait() and the
+ * waits of channels and of ivshmem_sync.h), and takes nothing from other threads. On a
+ * guest it acts after the sleep, which a signal or a doorbell ends. No other call is
+ * a cancellation point. Asynchronous cancellation is not allowed.
+ *
+ * A handle, its objects and its descriptors belong to the process that opened them. A
+ * child of fork() may use none of them, nor close them: it would be the same peer, and
+ * take doorbells of its parent. It opens a handle of its own. Mappings are inherited.
+ * Descriptors are close-on-exec.
  *
  * <linux/ivshmem.h>, the driver's interface, defines the constants IVSHMEM_WAIT_*,
  * IVSHMEM_CACHE_* and IVSHMEM_ID_UNKNOWN. IVSHMEM_WAIT_RING is ivshmem_ring_wait().
@@ -85,10 +102,14 @@ struct ivshmem_properties {
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
-/* Mappings stay valid; remove them by ivshmem_unmap() before or munmap() after this. */
+/*
+ * Mappings stay valid; remove them by ivshmem_unmap() before or munmap() after this.
+ * Channels and objects of ivshmem_sync.h work on, and keep the connection or the device
+ * open until the last one is closed.
+ */
 void ivshmem_close(struct ivshmem *handle);
 
-/* -ENODEV: the device is gone. */
+/* -ENODEV: the device or the server is gone. */
 int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
 
 /*
@@ -113,8 +134,8 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
  * does not report it.
  *
  * -EINVAL: peer over 65535 or vector over 255; -EACCES: opened read-only;
- * -EOPNOTSUPP: no doorbells; -ECONNRESET: the server is gone. On the host, known peers
- * can be rung even then.
+ * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone. On the host, a
+ * peer that is known by then has been rung all the same.
  */
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
 
@@ -144,14 +165,20 @@ struct ivshmem_wait_result {
  * a handle, but a change of the word wakes all that wait for it.
  *
  * -ETIMEDOUT; -EINTR: interrupted by a signal; -EINVAL: a field out of range;
- * -EOPNOTSUPP: no doorbells; -ENODEV: the device is gone;
- * -ECONNRESET: the server is gone.
+ * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone (doorbells that
+ * have arrived are reported first); -EUSERS: too many sleepers on a guest.
  */
 int ivshmem_wait(struct ivshmem *handle,
 		 const struct ivshmem_wait_options *options,
 		 struct ivshmem_wait_result *result);
 
-/* Ring, then wait; on a guest, in one system call. */
+/*
+ * ivshmem_ring_wait - ring, then wait; on a guest, in one system call
+ *
+ * After -EINTR, -ETIMEDOUT and -EUSERS the doorbell has been rung: continue with
+ * ivshmem_wait(), with an absolute timeout (IVSHMEM_WAIT_ABSTIME) if there is one. After
+ * other errors of ivshmem_ring() or ivshmem_wait() there is nothing to continue.
+ */
 int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 		      const struct ivshmem_wait_options *options,
 		      struct ivshmem_wait_result *result);
@@ -169,11 +196,25 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
 
 /*
+ * ivshmem_fd - a descriptor for poll() and epoll that tells of peers and of the end
+ *
+ * It is readable (POLLIN) when peers have arrived or left since the last call of
+ * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
+ * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
+ * readable when the device is gone. It can be readable spuriously. It says nothing
+ * about doorbells: poll an ivshmem_eventfd() as well. The handle owns the descriptor: do
+ * not read from or close it.
+ *
+ * -EMFILE: out of descriptors.
+ */
+int ivshmem_fd(struct ivshmem *handle);
+
+/*
  * ivshmem_peers - list the other peers
  * @ids: array of @max ids, filled in ascending order
  *
  * Returns the number of other peers, which may exceed @max. -EOPNOTSUPP on a guest,
- * where the device does not report peers.
+ * where the device does not report peers; -ENODEV: the server is gone.
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
 

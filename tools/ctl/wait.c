@@ -99,7 +99,7 @@ static int check_alive(const struct device *device)
 	return error < 0 ? error : 0;
 }
 
-/* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
+/* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
 {
