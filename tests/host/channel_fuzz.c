@@ -48,7 +48,9 @@ static const struct ivshmem_ops fake_ops = {
 	.wake_all = fake_kick,
 };
 
-static struct ivshmem handle = { .ops = &fake_ops, .size = SIZE, .vectors = 1 };
+static struct ivshmem handle = {
+	.ops = &fake_ops, .references = 1, .size = SIZE, .vectors = 1
+};
 static unsigned char *memory;
 
 static const struct ivshmem_channel_options options = { .size = SIZE };
