@@ -13,10 +13,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/ivshmem.h>
-
 #include "handle.h"
 #include "park.h"
+
+/* What ivshmem.h says, before the driver's header says it as well. */
+enum {
+	OUR_ID_UNKNOWN = IVSHMEM_ID_UNKNOWN,
+	OUR_MAX_SPIN_NS = IVSHMEM_MAX_SPIN_NS,
+	OUR_CACHES = IVSHMEM_CACHE_WB | IVSHMEM_CACHE_WC << 8 | IVSHMEM_CACHE_UC << 16,
+	OUR_FLAGS = IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD << 8 | IVSHMEM_WAIT_ABSTIME << 16,
+};
+
+#include <linux/ivshmem.h>
+
+_Static_assert(OUR_ID_UNKNOWN == IVSHMEM_ID_UNKNOWN, "as the driver");
+_Static_assert(OUR_MAX_SPIN_NS == IVSHMEM_MAX_SPIN_NS, "as the driver");
+_Static_assert(OUR_CACHES ==
+	       (IVSHMEM_CACHE_WB | IVSHMEM_CACHE_WC << 8 | IVSHMEM_CACHE_UC << 16),
+	       "as the driver");
+_Static_assert(OUR_FLAGS ==
+	       (IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD << 8 | IVSHMEM_WAIT_ABSTIME << 16),
+	       "as the driver");
 
 struct device {
 	struct ivshmem base;

@@ -6,7 +6,6 @@
 #ifndef IVSHMEM_BACKEND_SERVER_H
 #define IVSHMEM_BACKEND_SERVER_H
 
-#include <linux/ivshmem.h>
 #include <pthread.h>
 
 #include "handle.h"

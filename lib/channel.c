@@ -66,7 +66,7 @@ static int check_options(struct ivshmem *handle,
 		return -EINVAL;
 	if (handle->read_only)
 		return -EACCES;
-	error = ivshmem_properties(handle, &properties);
+	error = ivshmem_get_properties(handle, &properties);
 	if (error)
 		return error;
 	if (options->vector >= (handle->vectors ? handle->vectors :
@@ -303,16 +303,19 @@ void ivshmem_channel_close(struct ivshmem_channel *channel)
 	free_channel(channel);
 }
 
-void ivshmem_channel_properties(struct ivshmem_channel *channel,
-				struct ivshmem_channel_properties *out)
+void ivshmem_channel_get_properties_sized(struct ivshmem_channel *channel,
+					  struct ivshmem_channel_properties *out,
+					  size_t size)
 {
-	*out = (struct ivshmem_channel_properties){
+	struct ivshmem_channel_properties properties = {
 		.size = channel->size,
 		.send_max = channel->directions[OUT].capacity - BUFFER_OVERHEAD,
 		.receive_max = channel->directions[IN].capacity - BUFFER_OVERHEAD,
 		.rings = channel->rings,
 		.sleeps = channel->slept,
 	};
+
+	ivshmem_copy_out(out, size, &properties, sizeof(properties));
 }
 
 int ivshmem_channel_fd(struct ivshmem_channel *channel)

@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <linux/ivshmem.h>
-
 #include "handle.h"
 
 /* Pages of the table that nobody writes to take no memory. */
@@ -110,9 +108,39 @@ void ivshmem_close(struct ivshmem *handle)
 		ivshmem_handle_put(handle);
 }
 
-int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out)
+uint32_t ivshmem_version(void)
 {
-	return handle->ops->properties(handle, out);
+	return IVSHMEM_LIB_VERSION;
+}
+
+/* As the driver does: what is not there counts as 0, what is unknown must be. */
+static int copy_in(void *to, size_t known, const void *from, size_t size)
+{
+	const char *bytes = from;
+	size_t n;
+
+	for (n = known; n < size; n++)
+		if (bytes[n])
+			return -E2BIG;
+	memset(to, 0, known);
+	memcpy(to, from, size < known ? size : known);
+	return 0;
+}
+
+void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known)
+{
+	memset(to, 0, size);
+	memcpy(to, from, size < known ? size : known);
+}
+
+int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properties *out,
+				 size_t size)
+{
+	struct ivshmem_properties properties = { 0 };
+	int error = handle->ops->properties(handle, &properties);
+
+	ivshmem_copy_out(out, size, &properties, sizeof(properties));
+	return error;
 }
 
 int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
@@ -194,31 +222,37 @@ int ivshmem_check_wait(struct ivshmem *handle,
 	return any ? 0 : -EINVAL;
 }
 
-int ivshmem_wait(struct ivshmem *handle,
-		 const struct ivshmem_wait_options *options,
-		 struct ivshmem_wait_result *result)
+int ivshmem_wait_sized(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options, size_t options_size,
+		       struct ivshmem_wait_result *result, size_t result_size)
 {
-	struct ivshmem_wait_result unwanted;
+	struct ivshmem_wait_result found = { 0 };
+	struct ivshmem_wait_options wanted;
+	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
 
-	if (!result)
-		result = &unwanted;
-	*result = (struct ivshmem_wait_result){ 0 };
-	return handle->ops->wait(handle, options, result);
+	if (!error)
+		error = handle->ops->wait(handle, &wanted, &found);
+	if (result)
+		ivshmem_copy_out(result, result_size, &found, sizeof(found));
+	return error;
 }
 
-int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
-		      const struct ivshmem_wait_options *options,
-		      struct ivshmem_wait_result *result)
+int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+			    const struct ivshmem_wait_options *options,
+			    size_t options_size, struct ivshmem_wait_result *result,
+			    size_t result_size)
 {
-	int error = check_ring(handle, peer, vector);
-	struct ivshmem_wait_result unwanted;
+	struct ivshmem_wait_result found = { 0 };
+	struct ivshmem_wait_options wanted;
+	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
 
-	if (error)
-		return error;
-	if (!result)
-		result = &unwanted;
-	*result = (struct ivshmem_wait_result){ 0 };
-	return handle->ops->ring_wait(handle, peer, vector, options, result);
+	if (!error)
+		error = check_ring(handle, peer, vector);
+	if (!error)
+		error = handle->ops->ring_wait(handle, peer, vector, &wanted, &found);
+	if (result)
+		ivshmem_copy_out(result, result_size, &found, sizeof(found));
+	return error;
 }
 
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)

@@ -97,6 +97,9 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 			    bool read_only);
 
+/* Give a program as much of a structure as it knows; the rest of its own becomes 0. */
+void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known);
+
 /* Whether a wait with these options makes sense here: 0 or why not. */
 int ivshmem_check_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options);

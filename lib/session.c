@@ -566,7 +566,7 @@ int ivshmem_session_begin(struct ivshmem_channel *channel)
 	uint64_t hello;
 	int error;
 
-	error = ivshmem_properties(channel->handle, &properties);
+	error = ivshmem_get_properties(channel->handle, &properties);
 	if (!error)
 		error = draw_life(&hello);
 	if (error)

@@ -41,7 +41,7 @@ static int check(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		return -EINVAL;
 	if (handle->read_only)
 		return -EACCES;
-	error = ivshmem_properties(handle, properties);
+	error = ivshmem_get_properties(handle, properties);
 	if (error)
 		return error;
 	if (vector >= (handle->vectors ? handle->vectors : IVSHMEM_MAX_VECTORS))

@@ -30,8 +30,10 @@
  * take doorbells of its parent. It opens a handle of its own. Mappings are inherited.
  * Descriptors are close-on-exec.
  *
- * <linux/ivshmem.h>, the driver's interface, defines the constants IVSHMEM_WAIT_*,
- * IVSHMEM_CACHE_* and IVSHMEM_ID_UNKNOWN. IVSHMEM_WAIT_RING is ivshmem_ring_wait().
+ * Structures can grow at their end. The inline functions here pass the size that the
+ * program knows, so programs and libraries of any age work together: what one of them
+ * does not know counts as 0. A field that is not 0 and unknown to the library is -E2BIG.
+ * Other languages call the functions whose names end in _sized.
  *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
  * descriptors, and one per vector of each peer.
@@ -39,13 +41,39 @@
 #ifndef IVSHMEM_H
 #define IVSHMEM_H
 
-#include <linux/ivshmem.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The version of this header; ivshmem_version() is that of the library in use. */
+#define IVSHMEM_LIB_VERSION_MAJOR	0
+#define IVSHMEM_LIB_VERSION_MINOR	1
+#define IVSHMEM_LIB_VERSION_PATCH	0
+#define IVSHMEM_LIB_VERSION \
+	(IVSHMEM_LIB_VERSION_MAJOR << 16 | IVSHMEM_LIB_VERSION_MINOR << 8 | \
+	 IVSHMEM_LIB_VERSION_PATCH)
+
+uint32_t ivshmem_version(void);
+
+/*
+ * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well,
+ * but a host does not have.
+ */
+#define IVSHMEM_ID_UNKNOWN	0xffffffffU
+#define IVSHMEM_MAX_SPIN_NS	1000000000ULL
+
+/* struct ivshmem_properties.cache: how the memory is mapped */
+#define IVSHMEM_CACHE_WB	0U	/* write-back, as ordinary memory */
+#define IVSHMEM_CACHE_WC	1U	/* write-combining */
+#define IVSHMEM_CACHE_UC	2U	/* uncached */
+
+/* struct ivshmem_wait_options.flags */
+#define IVSHMEM_WAIT_SET	0x1	/* for any vector of @set, not for @vector */
+#define IVSHMEM_WAIT_WORD	0x2	/* only while the word equals @expected */
+#define IVSHMEM_WAIT_ABSTIME	0x4	/* until a time of CLOCK_MONOTONIC */
 
 /* Peers are numbered from 0 to this. */
 #define IVSHMEM_MAX_PEER	65535
@@ -78,7 +106,7 @@ struct ivshmem_properties {
 	 */
 	int vectors_guessed;
 	enum ivshmem_transport transport;
-	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
+	uint32_t cache;			/* IVSHMEM_CACHE_* */
 	int can_ring;			/* peers have doorbells */
 	int mapped_registers;		/* ringing without a system call */
 	size_t page_size;		/* granularity of ivshmem_map() offsets */
@@ -110,7 +138,13 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 void ivshmem_close(struct ivshmem *handle);
 
 /* -ENODEV: the device or the server is gone. */
-int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
+int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properties *out,
+				 size_t size);
+static inline int ivshmem_get_properties(struct ivshmem *handle,
+					 struct ivshmem_properties *out)
+{
+	return ivshmem_get_properties_sized(handle, out, sizeof(*out));
+}
 
 /*
  * ivshmem_map - map part of the region, readable and (unless the handle is
@@ -140,7 +174,7 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
 
 struct ivshmem_wait_options {
-	uint32_t flags;		/* IVSHMEM_WAIT_* of <linux/ivshmem.h> */
+	uint32_t flags;		/* IVSHMEM_WAIT_* */
 	uint32_t vector;
 	uint64_t set[4];	/* bit v % 64 of set[v / 64] is vector v */
 	uint64_t offset;	/* of the word; a multiple of 4 */
@@ -168,9 +202,16 @@ struct ivshmem_wait_result {
  * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone (doorbells that
  * have arrived are reported first); -EUSERS: too many sleepers on a guest.
  */
-int ivshmem_wait(struct ivshmem *handle,
-		 const struct ivshmem_wait_options *options,
-		 struct ivshmem_wait_result *result);
+int ivshmem_wait_sized(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options, size_t options_size,
+		       struct ivshmem_wait_result *result, size_t result_size);
+static inline int ivshmem_wait(struct ivshmem *handle,
+			       const struct ivshmem_wait_options *options,
+			       struct ivshmem_wait_result *result)
+{
+	return ivshmem_wait_sized(handle, options, sizeof(*options), result,
+				  sizeof(*result));
+}
 
 /*
  * ivshmem_ring_wait - ring, then wait; on a guest, in one system call
@@ -179,9 +220,17 @@ int ivshmem_wait(struct ivshmem *handle,
  * ivshmem_wait(), with an absolute timeout (IVSHMEM_WAIT_ABSTIME) if there is one. After
  * other errors of ivshmem_ring() or ivshmem_wait() there is nothing to continue.
  */
-int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
-		      const struct ivshmem_wait_options *options,
-		      struct ivshmem_wait_result *result);
+int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+			    const struct ivshmem_wait_options *options,
+			    size_t options_size, struct ivshmem_wait_result *result,
+			    size_t result_size);
+static inline int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+				    const struct ivshmem_wait_options *options,
+				    struct ivshmem_wait_result *result)
+{
+	return ivshmem_ring_wait_sized(handle, peer, vector, options, sizeof(*options),
+				       result, sizeof(*result));
+}
 
 /*
  * ivshmem_eventfd - a descriptor that becomes readable when @vector is signalled

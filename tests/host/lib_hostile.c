@@ -354,7 +354,7 @@ static void test_dribble(void)
 
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0,
 	       "messages in pieces are understood");
-	ivshmem_properties(handle, &properties);
+	ivshmem_get_properties(handle, &properties);
 	tap_ok(properties.id == 3 && properties.vectors == 2 &&
 	       properties.size == 8192, "messages in pieces: id, vectors and size are right");
 	tap_ok(ivshmem_peers(handle, &peer, 1) == 1 && peer == 2,

@@ -94,7 +94,7 @@ static void check(const char *what, fake_script script, int guessed)
 	tap_eq(ivshmem_open(&handle, scratch("socket"), 0), 0, "%s, pauses of %u ms: join", what,
 	       pause_us / 1000);
 	if (handle)
-		ivshmem_properties(handle, &properties);
+		ivshmem_get_properties(handle, &properties);
 	tap_eq(properties.vectors, VECTORS, "%s: all vectors are there", what);
 	tap_eq(properties.vectors_guessed, guessed, "%s: the number is %s", what,
 	       guessed ? "a guess" : "known");

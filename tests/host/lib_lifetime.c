@@ -99,7 +99,7 @@ static void test_cancel(void)
 
 	if (ivshmem_map(a, 0, 4096, (void **)&word))
 		tap_bail("cannot map");
-	ivshmem_properties(b, &properties);
+	ivshmem_get_properties(b, &properties);
 	*word = 1;
 	for (n = 0; n < WAITERS; n++) {
 		waiters[n].handle = b;
@@ -241,7 +241,7 @@ static int call_properties(struct ivshmem *handle)
 {
 	struct ivshmem_properties properties;
 
-	return ivshmem_properties(handle, &properties);
+	return ivshmem_get_properties(handle, &properties);
 }
 
 static int call_peers(struct ivshmem *handle)

@@ -389,7 +389,7 @@ static void test_two_processes(struct ivshmem *a)
 	pid = fork();
 	if (!pid) {
 		right.handle = must_open(0);
-		ivshmem_properties(right.handle, &properties);
+		ivshmem_get_properties(right.handle, &properties);
 		take_turns(&right);
 		ivshmem_close(right.handle);
 		_exit(properties.id != 2 || right.failures);

@@ -142,7 +142,7 @@ enum exit_code device_open(struct device *device, unsigned int flags)
 		return code;
 	error = ivshmem_open(&device->handle, device->name, flags);
 	if (!error) {
-		error = ivshmem_properties(device->handle, &device->properties);
+		error = ivshmem_get_properties(device->handle, &device->properties);
 		if (!error)
 			return EXIT_OK;
 		ivshmem_close(device->handle);

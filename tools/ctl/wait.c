@@ -91,7 +91,7 @@ static void listener_collect(struct listener *listener)
 static int check_alive(const struct device *device)
 {
 	struct ivshmem_properties ignored;
-	int error = ivshmem_properties(device->handle, &ignored);
+	int error = ivshmem_get_properties(device->handle, &ignored);
 
 	if (error || device->properties.transport != IVSHMEM_TRANSPORT_SERVER)
 		return error;
