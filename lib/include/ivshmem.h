@@ -36,7 +36,7 @@
  * Other languages call the functions whose names end in _sized.
  *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
- * descriptors, and one per vector of each peer.
+ * descriptors, and one per vector of each peer; ivshmem_fd() takes two more.
  */
 #ifndef IVSHMEM_H
 #define IVSHMEM_H

@@ -127,6 +127,80 @@ static void test_cancel(void)
 	ivshmem_close(b);
 }
 
+/* The same in the waits of objects, which then serve another thread. */
+
+static void *lock_mutex(void *mutex)
+{
+	ivshmem_mutex_lock(mutex, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void *take_permit(void *semaphore)
+{
+	ivshmem_semaphore_wait(semaphore, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void *receive(void *channel)
+{
+	char byte;
+
+	ivshmem_channel_recv(channel, &byte, 1, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void cancel_in(void *(*wait)(void *object), void *object)
+{
+	int round;
+
+	for (round = 0; round < 20; round++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, wait, object);
+		usleep(round * 500);
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+	}
+}
+
+static void test_cancel_objects(void)
+{
+	struct ivshmem_channel_options range = { .size = 64 << 10 };
+	struct ivshmem *a = must_open(0), *b = must_open(0);
+	int64_t soon = ivshmem_after(60 * SECOND);
+	struct ivshmem_semaphore *semaphore;
+	struct ivshmem_channel *ends[2];
+	struct ivshmem_mutex *mutex;
+	char byte;
+
+	if (ivshmem_mutex_create(a, 64 << 10, 0, &mutex) ||
+	    ivshmem_semaphore_create(a, 65 << 10, 0, 0, &semaphore) ||
+	    ivshmem_channel_create(a, &range, &ends[0]) ||
+	    ivshmem_channel_attach(b, &range, 0, &ends[1]))
+		tap_bail("cannot create the objects");
+	ivshmem_mutex_lock(mutex, soon);
+	cancel_in(lock_mutex, mutex);
+	ivshmem_mutex_unlock(mutex);
+	tap_eq(ivshmem_mutex_lock(mutex, soon), 0, "threads are cancelled: a mutex can be locked");
+	cancel_in(take_permit, semaphore);
+	ivshmem_semaphore_post(semaphore);
+	tap_eq(ivshmem_semaphore_wait(semaphore, soon), 0, "threads are cancelled: a permit is there");
+	cancel_in(receive, ends[0]);
+	ivshmem_channel_recv(ends[1], &byte, 1, 0);
+	tap_eq(ivshmem_channel_send(ends[1], "x", 1, 0, soon), 0,
+	       "threads are cancelled: a channel can send");
+	cancel_in(receive, ends[1]);
+	tap_eq(ivshmem_channel_recv(ends[0], &byte, 1, soon), 1,
+	       "threads are cancelled: a channel can receive");
+	ivshmem_mutex_unlock(mutex);
+	ivshmem_mutex_close(mutex);
+	ivshmem_semaphore_close(semaphore);
+	ivshmem_channel_close(ends[0]);
+	ivshmem_channel_close(ends[1]);
+	ivshmem_close(a);
+	ivshmem_close(b);
+}
+
 /* A thread that never sleeps is cancelled where it holds a lock, if anywhere. */
 static void *keep_ringing(void *argument)
 {
@@ -267,6 +341,7 @@ int main(void)
 
 	test_close_first();
 	test_cancel();
+	test_cancel_objects();
 	test_cancel_others();
 	test_news(server);
 	test_server_end();
