@@ -13,9 +13,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "handle.h"
+#include "park.h"
+
+/* What ivshmem.h says, before the driver's header says it as well. */
+enum {
+	OUR_ID_UNKNOWN = IVSHMEM_ID_UNKNOWN,
+	OUR_MAX_SPIN_NS = IVSHMEM_MAX_SPIN_NS,
+	OUR_CACHES = IVSHMEM_CACHE_WB | IVSHMEM_CACHE_WC << 8 | IVSHMEM_CACHE_UC << 16,
+	OUR_FLAGS = IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD << 8 | IVSHMEM_WAIT_ABSTIME << 16,
+};
+
 #include <linux/ivshmem.h>
 
-#include "handle.h"
+_Static_assert(OUR_ID_UNKNOWN == IVSHMEM_ID_UNKNOWN, "as the driver");
+_Static_assert(OUR_MAX_SPIN_NS == IVSHMEM_MAX_SPIN_NS, "as the driver");
+_Static_assert(OUR_CACHES ==
+	       (IVSHMEM_CACHE_WB | IVSHMEM_CACHE_WC << 8 | IVSHMEM_CACHE_UC << 16),
+	       "as the driver");
+_Static_assert(OUR_FLAGS ==
+	       (IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD << 8 | IVSHMEM_WAIT_ABSTIME << 16),
+	       "as the driver");
 
 struct device {
 	struct ivshmem base;
@@ -102,11 +120,27 @@ static int device_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 	return 0;
 }
 
+/*
+ * The driver restarts a call with an absolute timeout or none as SA_RESTART says, and no
+ * other. The host cannot do that, so all timeouts are durations here.
+ */
+static int64_t duration(const struct ivshmem_wait_options *options)
+{
+	int64_t left;
+
+	if (options->timeout_ns < 0)
+		return INT64_MAX;
+	if (!(options->flags & IVSHMEM_WAIT_ABSTIME))
+		return options->timeout_ns;
+	left = options->timeout_ns - ivshmem_now();
+	return left > 0 ? left : 0;
+}
+
 static void wait_to_kernel(const struct ivshmem_wait_options *options,
 			   struct ivshmem_wait_result *result, struct ivshmem_wait *wait)
 {
-	wait->flags |= options->flags;
-	wait->timeout_ns = options->timeout_ns;
+	wait->flags |= options->flags & ~IVSHMEM_WAIT_ABSTIME;
+	wait->timeout_ns = duration(options);
 	wait->spin_ns = options->spin_ns;
 	if (options->flags & IVSHMEM_WAIT_SET) {
 		wait->set = (uintptr_t)options->set;
@@ -206,11 +240,11 @@ static int device_news(struct ivshmem *handle, uint32_t *events)
 	return handle->memory;
 }
 
-static int device_check(struct ivshmem *handle)
+static int device_listen(struct ivshmem *handle)
 {
-	struct ivshmem_properties properties;
+	struct ivshmem_info info = { 0 };
 
-	return device_properties(handle, &properties);
+	return device_ioctl(handle, IVSHMEM_IOC_INFO, &info);
 }
 
 static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
@@ -240,10 +274,10 @@ static const struct ivshmem_ops device_ops = {
 	.wait = device_wait,
 	.ring_wait = device_ring_wait,
 	.doorbell = device_doorbell,
-	.news = device_news,
-	.check = device_check,
+	.listen = device_listen,
 	.peers = device_peers,
 	.wake_all = device_wake_all,
+	.news = device_news,
 };
 
 /* Map the register page. Without it, rings go through the driver. */

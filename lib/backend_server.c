@@ -10,8 +10,9 @@
  *                          vectors come in order
  *   id alone               that peer has left
  *
- * Each message is a little-endian 64-bit number. Nothing says how many vectors
- * there are, see set_is_over().
+ * Each message is a little-endian 64-bit number. None says how many vectors there
+ * are. ivshmem-server marks a peer's last one (LAST_VECTOR); other servers do not,
+ * see introduction_is_over().
  *
  * The server may be hostile or broken: whatever does not fit ends the
  * connection with -EPROTO, and every descriptor that came is closed.
@@ -19,7 +20,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -35,14 +35,22 @@
 #include <unistd.h>
 
 #include "backend_server.h"
-#include "listener.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
+#define ACCEPT_MS		5000
 #define START_MS		30000	/* the first message may start the server */
-#define INTRODUCTION_MS		5000	/* all others */
-#define SILENCE_MS		200
+#define INTRODUCTION_MS		30000	/* all others */
+#define SILENCE_MS		5000	/* between two of them */
+#define GUESS_MS		2000	/* after the last, where nothing else tells */
 #define DRAIN_MESSAGES		65536	/* a flood must not hold the lock */
+
+/*
+ * ivshmem-server sets this flag of a peer's last eventfd. It has no effect on an
+ * eventfd, and QEMU keeps it. A peer that clears it has the eventfds of others, so
+ * it is there before or after us, and either tells us the same.
+ */
+#define LAST_VECTOR		O_APPEND
 
 /* Descriptors: one at most belongs to each message. */
 
@@ -190,20 +198,21 @@ static void remove_peer(struct connection *connection, uint32_t id)
  * Something to ring: not a file, pipe or socket, on which a write does harm,
  * and never anything that blocks.
  */
-static int check_eventfd(int fd)
+static int check_eventfd(int fd, int *flags)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0 || st.st_mode & S_IFMT)
 		return -EPROTO;
-	return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -EPROTO : 0;
+	*flags = fcntl(fd, F_GETFL);
+	return fcntl(fd, F_SETFL, *flags | O_NONBLOCK) < 0 ? -EPROTO : 0;
 }
 
 /* Takes over fd if it succeeds. */
 static int add_vector(struct connection *connection, uint32_t id, int fd)
 {
 	struct peer *peer = ivshmem_connection_peer(connection, id);
-	int error = check_eventfd(fd);
+	int flags, error = check_eventfd(fd, &flags);
 
 	if (error)
 		return error;
@@ -224,8 +233,10 @@ static int add_vector(struct connection *connection, uint32_t id, int fd)
 		connection->peers[index] = peer;
 	}
 	peer->fds[peer->vectors++] = fd;
-	if (id == connection->id)
+	if (id == connection->id) {
 		connection->base.vectors++;
+		connection->complete |= !!(flags & LAST_VECTOR);
+	}
 	return 0;
 }
 
@@ -254,20 +265,24 @@ void ivshmem_connection_drain(struct connection *connection)
 {
 	int left = DRAIN_MESSAGES;
 	int64_t value;
+	int error = connection->error;
 	int fd;
 
-	if (connection->error)
+	if (error)
 		return;
-
-	while (!connection->error && left--) {
-		connection->error = receive(connection, &value, &fd);
-		if (!connection->error)
-			connection->error = process(connection, value, fd);
+	while (!error && left--) {
+		error = receive(connection, &value, &fd);
+		if (!error)
+			error = process(connection, value, fd);
 	}
-	if (connection->error == -EAGAIN)
-		connection->error = 0;
-	if (left < DRAIN_MESSAGES - 1 || connection->error)
-		ivshmem_listeners_signal(&connection->base, NULL);
+	if (error == -EAGAIN && left == DRAIN_MESSAGES - 1)
+		return;
+	/* While the handle is opened a server that hangs up is something else. */
+	if (error == -ECONNRESET)
+		error = -ENODEV;
+	if (error != -EAGAIN)
+		connection->error = error;
+	ivshmem_listeners_signal(&connection->base, NULL);
 }
 
 /* Operations */
@@ -298,16 +313,24 @@ static void connection_close(struct ivshmem *handle)
 static int connection_properties(struct ivshmem *handle,
 				 struct ivshmem_properties *out)
 {
+	struct connection *connection = to_connection(handle);
+	int error, cancel;
+
+	cancel = ivshmem_connection_lock(connection);
+	ivshmem_connection_drain(connection);
 	*out = (struct ivshmem_properties){
 		.size = handle->size,
-		.id = to_connection(handle)->id,
+		.id = connection->id,
 		.vectors = handle->vectors,
+		.vectors_guessed = !connection->complete,
 		.can_ring = handle->vectors != 0,
 		.transport = IVSHMEM_TRANSPORT_SERVER,
 		.cache = IVSHMEM_CACHE_WB,
 		.page_size = handle->page,
 	};
-	return 0;
+	error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
+	return error;
 }
 
 /*
@@ -331,18 +354,20 @@ static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 	struct connection *connection = to_connection(handle);
 	uint64_t one = 1;
 	int error = 0;
-	int fd;
+	int fd, cancel;
 
 	/* What was written to the region must be there before the peer looks. */
 	atomic_thread_fence(memory_order_seq_cst);
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, id, vector);
 	if (fd < 0)
 		error = fd;
 	/* A full counter has rung already. */
 	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		error = -errno;
-	pthread_mutex_unlock(&connection->lock);
+	else
+		error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
 	return error;
 }
 
@@ -352,11 +377,11 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 				struct ivshmem_wait_result *result)
 {
 	struct connection *connection = to_connection(handle);
-	int error;
+	int error, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	error = ivshmem_connection_check_wait(connection, options);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	if (!error)
 		error = connection_ring(handle, peer, vector);
 	return error ? error : ivshmem_connection_wait(handle, options, result);
@@ -365,13 +390,13 @@ static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
 static int connection_doorbell(struct ivshmem *handle, uint32_t vector)
 {
 	struct connection *connection = to_connection(handle);
-	int fd;
+	int fd, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, connection->id, vector);
 	if (fd == -ENXIO)
 		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return fd;
 }
 
@@ -381,25 +406,13 @@ static int connection_news(struct ivshmem *handle, uint32_t *events)
 	return to_connection(handle)->socket;
 }
 
-static int connection_check(struct ivshmem *handle)
-{
-	struct connection *connection = to_connection(handle);
-	int error;
-
-	pthread_mutex_lock(&connection->lock);
-	ivshmem_connection_drain(connection);
-	error = connection->error;
-	pthread_mutex_unlock(&connection->lock);
-	return error;
-}
-
 static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
 	struct connection *connection = to_connection(handle);
 	size_t index, count = 0;
-	int error;
+	int error, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_drain(connection);
 	for (index = 0; index < connection->npeers; index++) {
 		if (connection->peers[index]->id == connection->id)
@@ -409,29 +422,43 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 		count++;
 	}
 	error = connection->error;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return error ? error : (int)count;
 }
 
 static void connection_wake_all(struct ivshmem *handle)
 {
 	struct connection *connection = to_connection(handle);
+	int cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_wake_all(connection);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 }
 
 static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
 {
 	struct connection *connection = to_connection(handle);
 	bool found;
+	int cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_drain(connection);
 	found = ivshmem_connection_peer(connection, id) != NULL;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	return found;
+}
+
+static int connection_listen(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+	int error, cancel;
+
+	cancel = ivshmem_connection_lock(connection);
+	ivshmem_connection_drain(connection);
+	error = connection->error;
+	ivshmem_connection_unlock(connection, cancel);
+	return error;
 }
 
 static const struct ivshmem_ops connection_ops = {
@@ -441,11 +468,11 @@ static const struct ivshmem_ops connection_ops = {
 	.wait = ivshmem_connection_wait,
 	.ring_wait = connection_ring_wait,
 	.doorbell = connection_doorbell,
-	.news = connection_news,
-	.check = connection_check,
 	.peers = connection_peers,
 	.wake_all = connection_wake_all,
 	.has_peer = connection_has_peer,
+	.listen = connection_listen,
+	.news = connection_news,
 };
 
 /* Joining */
@@ -478,13 +505,14 @@ static int receive_within(struct connection *connection, int64_t deadline,
 }
 
 /* The next message as the handshake wants it; no descriptor unless memory. */
-static int expect(struct connection *connection, int64_t deadline,
-		  int64_t *value, int *memory)
+static int expect(struct connection *connection, int patience, int64_t *value,
+		  int *memory)
 {
 	int fd = -1;
 	int error;
 
-	error = receive_within(connection, deadline, INT_MAX, value, &fd);
+	error = receive_within(connection, milliseconds() + patience, patience, value,
+			       &fd);
 	if (error)
 		return error;
 	if ((fd >= 0) == (memory != NULL)) {
@@ -514,71 +542,82 @@ static int measure(struct connection *connection)
 	return 0;
 }
 
-/*
- * Whether all our vectors have come, judging by the latest message. Ours come
- * after those of the peers that were there, who have as many; those of who
- * joins later come after ours. Alone, only silence tells.
- */
-static bool set_is_over(struct connection *connection, int64_t latest)
+/* How many vectors another peer has; 0: there is none, or the server has no vectors. */
+static uint32_t vectors_of_others(const struct connection *connection)
 {
-	uint32_t own = connection->base.vectors;
 	size_t index;
 
-	if (!own)
-		return false;
-	if (latest != connection->id)
-		return true;
 	for (index = 0; index < connection->npeers; index++)
 		if (connection->peers[index]->id != connection->id)
-			return connection->peers[index]->vectors == own;
-	return false;
+			return connection->peers[index]->vectors;
+	return 0;
 }
 
+/*
+ * Whether all our vectors have come, judging by the latest message. Without a mark:
+ * ours come after those of the peers that were there, which have as many, and before
+ * anything about later ones.
+ */
+static bool introduction_is_over(struct connection *connection, int64_t latest)
+{
+	uint32_t own = connection->base.vectors;
+
+	if (own && (latest != connection->id || vectors_of_others(connection) == own))
+		connection->complete = true;
+	return connection->complete;
+}
+
+/*
+ * Alone, only silence says that no more vectors come. So may a server without any, after
+ * some more. But where others have vectors and we have none, it is just slow.
+ */
 static int collect_vectors(struct connection *connection, int64_t deadline)
 {
+	bool alone, guess;
 	int64_t value;
 	int error, fd;
 
 	do {
-		error = receive_within(connection, deadline, SILENCE_MS, &value,
-				       &fd);
+		alone = !vectors_of_others(connection);
+		guess = alone && connection->base.vectors;
+		error = receive_within(connection, deadline, guess ? GUESS_MS : SILENCE_MS,
+				       &value, &fd);
 		if (!error)
 			error = process(connection, value, fd);
-	} while (!error && !set_is_over(connection, value));
-	if (error == -ETIMEDOUT && milliseconds() < deadline)
+	} while (!error && !introduction_is_over(connection, value));
+	if (error == -ETIMEDOUT && milliseconds() < deadline &&
+	    (alone || connection->base.vectors))
 		return 0;
 	return error;
 }
 
 static int handshake(struct connection *connection)
 {
-	int64_t deadline = milliseconds() + START_MS;
 	int64_t value;
 	int error;
 
 	/* Who listens may be systemd, which starts the server because of us. */
-	error = expect(connection, deadline, &value, NULL);
+	error = expect(connection, START_MS, &value, NULL);
 	if (!error && value != PROTOCOL_VERSION)
 		error = -EPROTO;
-	deadline = milliseconds() + INTRODUCTION_MS;
 	if (!error)
-		error = expect(connection, deadline, &value, NULL);
+		error = expect(connection, SILENCE_MS, &value, NULL);
 	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))
 		error = -EPROTO;
 	if (error)
 		return error;
 	connection->id = value;
-	error = expect(connection, deadline, &value, &connection->base.memory);
+	error = expect(connection, SILENCE_MS, &value, &connection->base.memory);
 	if (!error && value != MEMORY_MESSAGE)
 		error = -EPROTO;
 	if (!error)
 		error = measure(connection);
-	return error ? error : collect_vectors(connection, deadline);
+	return error ? error : collect_vectors(connection, milliseconds() + INTRODUCTION_MS);
 }
 
 static int connect_to(struct connection *connection, const char *path)
 {
-	struct timeval patience = { .tv_sec = INTRODUCTION_MS / 1000 };
+	struct timeval patience = { .tv_sec = ACCEPT_MS / 1000 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int error;
 

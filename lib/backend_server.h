@@ -6,7 +6,6 @@
 #ifndef IVSHMEM_BACKEND_SERVER_H
 #define IVSHMEM_BACKEND_SERVER_H
 
-#include <linux/ivshmem.h>
 #include <pthread.h>
 
 #include "handle.h"
@@ -32,6 +31,7 @@ struct connection {
 	pthread_mutex_t lock;		/* protects all below */
 	struct message incoming;
 	int error;			/* why the connection is over, or 0 */
+	bool complete;			/* all own vectors are there */
 	struct peer **peers;		/* rising ids; the own one among them */
 	size_t npeers;
 	void *word_map;			/* all of the region, for waits on words */
@@ -48,6 +48,24 @@ struct connection {
 static inline struct connection *to_connection(struct ivshmem *handle)
 {
 	return (struct connection *)handle;
+}
+
+/*
+ * While the lock is held the thread is not cancelled, for another would wait for ever.
+ * Lock gives what unlock takes.
+ */
+static inline int ivshmem_connection_lock(struct connection *connection)
+{
+	int cancel = ivshmem_cancel_off();
+
+	pthread_mutex_lock(&connection->lock);
+	return cancel;
+}
+
+static inline void ivshmem_connection_unlock(struct connection *connection, int cancel)
+{
+	pthread_mutex_unlock(&connection->lock);
+	ivshmem_cancel_restore(cancel);
 }
 
 /* Called with the lock held. */

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "backend_server.h"
-#include "listener.h"
 #include "park.h"
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
@@ -119,11 +118,12 @@ static void notice_wake(struct waiter *waiter)
 static void let_others_notice(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
+	int cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	while (connection->unwoken && waiter->epoch == connection->epoch)
 		pthread_cond_wait(&connection->woken, &connection->lock);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 }
 
 /* Empty the eventfds that poll said are readable. */
@@ -140,8 +140,10 @@ static void take_events(struct waiter *waiter)
 			continue;
 		if (read(waiter->fds[n].fd, &count, sizeof(count)) < 0) {
 			/* Another thread was faster, or it is no eventfd. */
-			if (errno != EAGAIN)
+			if (errno != EAGAIN) {
 				waiter->connection->error = -EPROTO;
+				ivshmem_listeners_signal(&waiter->connection->base, NULL);
+			}
 			continue;
 		}
 		if (!result->count) {
@@ -156,9 +158,9 @@ static void take_events(struct waiter *waiter)
 static int harvest(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
-	int error;
+	int error, cancel;
 
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	notice_wake(waiter);
 	if (waiter->fds[FD_SOCKET].revents)
 		ivshmem_connection_drain(connection);
@@ -170,7 +172,7 @@ static int harvest(struct waiter *waiter)
 	error = connection->error;
 	if (!error && waiter->wakes != connection->wakes)
 		error = 1;
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 
 	waiter->result->changed = word_changed(waiter);
 	if (waiter->result->changed || waiter->result->count)
@@ -233,17 +235,17 @@ static int map_word(struct waiter *waiter,
 {
 	struct connection *connection = waiter->connection;
 	void *map;
-	int error = 0;
+	int error = 0, cancel;
 
 	if (!(options->flags & IVSHMEM_WAIT_WORD))
 		return 0;
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	map = connection->word_map;
 	if (!map) {
 		error = ivshmem_map(&connection->base, 0, 0, &map);
 		connection->word_map = map;
 	}
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	if (error)
 		return error;
 	waiter->word = (void *)((char *)map + options->offset);
@@ -301,29 +303,40 @@ static int enlist(struct waiter *waiter,
 	return 0;
 }
 
+static void delist(void *argument)
+{
+	struct waiter *waiter = argument;
+	struct connection *connection = waiter->connection;
+	int cancel;
+
+	cancel = ivshmem_connection_lock(connection);
+	notice_wake(waiter);
+	connection->waiters--;
+	ivshmem_connection_unlock(connection, cancel);
+}
+
 int ivshmem_connection_wait(struct ivshmem *handle,
 			    const struct ivshmem_wait_options *options,
 			    struct ivshmem_wait_result *result)
 {
 	struct connection *connection = to_connection(handle);
 	struct waiter waiter;
-	int error;
+	int error, cancel;
 
 	waiter.connection = connection;
 	waiter.result = result;
 	waiter.word = NULL;
-	pthread_mutex_lock(&connection->lock);
+	cancel = ivshmem_connection_lock(connection);
 	error = enlist(&waiter, options);
-	pthread_mutex_unlock(&connection->lock);
+	ivshmem_connection_unlock(connection, cancel);
 	if (error)
 		return error;
 	set_times(&waiter, options);
+	/* The poll is a cancellation point: the others must not wait for this thread. */
+	pthread_cleanup_push(delist, &waiter);
 	error = map_word(&waiter, options);
 	if (!error)
 		error = wait_loop(&waiter);
-	pthread_mutex_lock(&connection->lock);
-	notice_wake(&waiter);
-	connection->waiters--;
-	pthread_mutex_unlock(&connection->lock);
+	pthread_cleanup_pop(1);
 	return error;
 }

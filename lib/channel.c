@@ -66,7 +66,7 @@ static int check_options(struct ivshmem *handle,
 		return -EINVAL;
 	if (handle->read_only)
 		return -EACCES;
-	error = ivshmem_properties(handle, &properties);
+	error = ivshmem_get_properties(handle, &properties);
 	if (error)
 		return error;
 	if (options->vector >= (handle->vectors ? handle->vectors :
@@ -114,7 +114,7 @@ static int new_channel(struct ivshmem *handle,
 	if (!new)
 		return -ENOMEM;
 	memset(new, 0, sizeof(*new));
-	new->handle = handle;
+	new->handle = ivshmem_handle_get(handle);
 	new->offset = options->offset;
 	new->vector = options->vector;
 	new->spin_ns = options->spin_ns ? options->spin_ns :
@@ -131,6 +131,7 @@ static void free_channel(struct ivshmem_channel *channel)
 	ivshmem_listener_close(&channel->listener);
 	unmap_area(channel);
 	pthread_mutex_destroy(&channel->lock);
+	ivshmem_handle_put(channel->handle);
 	free(channel);
 }
 
@@ -300,16 +301,19 @@ void ivshmem_channel_shutdown(struct ivshmem_channel *channel)
 	ivshmem_session_shutdown(channel);
 }
 
-void ivshmem_channel_properties(struct ivshmem_channel *channel,
-				struct ivshmem_channel_properties *out)
+void ivshmem_channel_get_properties_sized(struct ivshmem_channel *channel,
+					  struct ivshmem_channel_properties *out,
+					  size_t size)
 {
-	*out = (struct ivshmem_channel_properties){
+	struct ivshmem_channel_properties properties = {
 		.size = channel->size,
 		.send_max = channel->directions[OUT].capacity - BUFFER_OVERHEAD,
 		.receive_max = channel->directions[IN].capacity - BUFFER_OVERHEAD,
 		.rings = channel->rings,
 		.sleeps = channel->slept,
 	};
+
+	ivshmem_copy_out(out, size, &properties, sizeof(properties));
 }
 
 int ivshmem_channel_fd(struct ivshmem_channel *channel)

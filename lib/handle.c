@@ -10,11 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-#include <linux/ivshmem.h>
+#include <unistd.h>
 
 #include "handle.h"
-#include "listener.h"
 
 /* Pages of the table that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
@@ -26,6 +24,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 		return -ENOMEM;
 	pthread_mutex_init(&handle->listeners_lock, NULL);
 	handle->ops = ops;
+	handle->references = 1;
 	handle->memory = -1;
 	handle->read_only = read_only;
 	return 0;
@@ -33,21 +32,46 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 
 void ivshmem_handle_free(struct ivshmem *handle)
 {
+	ivshmem_listener_close(&handle->news);
 	pthread_mutex_destroy(&handle->listeners_lock);
 	free(handle->disconnects);
 	free(handle);
 }
 
-int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
+struct ivshmem *ivshmem_handle_get(struct ivshmem *handle)
 {
-	bool read_only = flags & IVSHMEM_READ_ONLY;
+	handle->references++;
+	return handle;
+}
+
+void ivshmem_handle_put(struct ivshmem *handle)
+{
+	int cancel = ivshmem_cancel_off();
+
+	if (!--handle->references)
+		handle->ops->close(handle);
+	ivshmem_cancel_restore(cancel);
+}
+
+int ivshmem_cancel_off(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+void ivshmem_cancel_restore(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
+static int open_path(struct ivshmem **handle, const char *path, bool read_only)
+{
 	char device[64];
 	struct stat st;
 	int length;
 
-	*handle = NULL;
-	if (flags & ~IVSHMEM_READ_ONLY)
-		return -EINVAL;
 	/* Something without a slash is a device if there is one of that name. */
 	if (path[0] && !strchr(path, '/')) {
 		length = snprintf(device, sizeof(device), "/dev/%s", path);
@@ -63,15 +87,58 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 	return -ENOTTY;
 }
 
+int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
+{
+	int error, cancel;
+
+	*handle = NULL;
+	if (flags & ~IVSHMEM_READ_ONLY)
+		return -EINVAL;
+	cancel = ivshmem_cancel_off();
+	error = open_path(handle, path, flags & IVSHMEM_READ_ONLY);
+	ivshmem_cancel_restore(cancel);
+	return error;
+}
+
 void ivshmem_close(struct ivshmem *handle)
 {
 	if (handle)
-		handle->ops->close(handle);
+		ivshmem_handle_put(handle);
 }
 
-int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out)
+uint32_t ivshmem_version(void)
 {
-	return handle->ops->properties(handle, out);
+	return IVSHMEM_LIB_VERSION;
+}
+
+/* As the driver does: what is not there counts as 0, what is unknown must be. */
+static int copy_in(void *to, size_t known, const void *from, size_t size)
+{
+	const char *bytes = from;
+	size_t n;
+
+	for (n = known; n < size; n++)
+		if (bytes[n])
+			return -E2BIG;
+	memset(to, 0, known);
+	memcpy(to, from, size < known ? size : known);
+	return 0;
+}
+
+void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known)
+{
+	memset(to, 0, size);
+	memcpy(to, from, size < known ? size : known);
+}
+
+int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properties *out,
+				 size_t size)
+{
+	struct ivshmem_properties properties = { 0 };
+	int error = handle->ops->properties(handle, &properties);
+
+	ivshmem_copy_out(out, size, &properties, sizeof(properties));
+	return error;
 }
 
 int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
@@ -153,45 +220,69 @@ int ivshmem_check_wait(struct ivshmem *handle,
 	return any ? 0 : -EINVAL;
 }
 
-int ivshmem_wait(struct ivshmem *handle,
-		 const struct ivshmem_wait_options *options,
-		 struct ivshmem_wait_result *result)
+int ivshmem_wait_sized(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options, size_t options_size,
+		       struct ivshmem_wait_result *result, size_t result_size)
 {
-	struct ivshmem_wait_result unwanted;
+	struct ivshmem_wait_result found = { 0 };
+	struct ivshmem_wait_options wanted;
+	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
 
-	if (!result)
-		result = &unwanted;
-	*result = (struct ivshmem_wait_result){ 0 };
-	return handle->ops->wait(handle, options, result);
+	if (!error)
+		error = handle->ops->wait(handle, &wanted, &found);
+	if (result)
+		ivshmem_copy_out(result, result_size, &found, sizeof(found));
+	return error;
 }
 
-int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
-		      const struct ivshmem_wait_options *options,
-		      struct ivshmem_wait_result *result)
+int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+			    const struct ivshmem_wait_options *options,
+			    size_t options_size, struct ivshmem_wait_result *result,
+			    size_t result_size)
 {
-	int error = check_ring(handle, peer, vector);
-	struct ivshmem_wait_result unwanted;
+	struct ivshmem_wait_result found = { 0 };
+	struct ivshmem_wait_options wanted;
+	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
 
-	if (error)
-		return error;
-	if (!result)
-		result = &unwanted;
-	*result = (struct ivshmem_wait_result){ 0 };
-	return handle->ops->ring_wait(handle, peer, vector, options, result);
+	if (!error)
+		error = check_ring(handle, peer, vector);
+	if (!error)
+		error = handle->ops->ring_wait(handle, peer, vector, &wanted, &found);
+	if (result)
+		ivshmem_copy_out(result, result_size, &found, sizeof(found));
+	return error;
 }
 
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 {
+	int cancel = ivshmem_cancel_off();
 	int fd = handle->ops->doorbell(handle, vector);
 
-	if (fd < 0)
-		return fd;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		fd = fd < 0 ? -errno : fd;
+	}
+	ivshmem_cancel_restore(cancel);
+	return fd;
+}
+
+int ivshmem_fd(struct ivshmem *handle)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int error = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!ivshmem_listener_is_open(&handle->news))
+		error = ivshmem_listener_open(&handle->news, handle, LISTENER_NO_VECTOR);
+	pthread_mutex_unlock(&lock);
+	return error ? error : handle->news.epoll;
 }
 
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
+	/* Its end cannot be cleared. */
+	if (ivshmem_listener_is_open(&handle->news) && !handle->ops->listen(handle))
+		ivshmem_listener_clear(&handle->news);
 	return handle->ops->peers(handle, ids, max);
 }
 
@@ -207,8 +298,7 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 
 uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 {
-	/* It is told when the server is listened to. */
 	if (handle->ops->has_peer)
-		handle->ops->has_peer(handle, peer);
+		handle->ops->listen(handle);
 	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
 }

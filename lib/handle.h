@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "listener.h"
+
 struct ivshmem_ops {
 	void (*close)(struct ivshmem *handle);
 	int (*properties)(struct ivshmem *handle,
@@ -33,8 +35,8 @@ struct ivshmem_ops {
 	int (*doorbell)(struct ivshmem *handle, uint32_t vector);
 	/* One to be watched for these events of epoll: the server or the device has news. */
 	int (*news)(struct ivshmem *handle, uint32_t *events);
-	/* 0, or why no doorbell can ring any more. */
-	int (*check)(struct ivshmem *handle);
+	/* Hear the server, or ask the device: 0, or why it is gone. */
+	int (*listen)(struct ivshmem *handle);
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
 	/* Make all who wait look again: somebody has left. */
 	void (*wake_all)(struct ivshmem *handle);
@@ -44,14 +46,17 @@ struct ivshmem_ops {
 
 struct ivshmem {
 	const struct ivshmem_ops *ops;
+	_Atomic uint32_t references;	/* the opener's, and one for each object */
 	int memory;			/* the descriptor that maps the region */
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left */
-	pthread_mutex_t listeners_lock;	/* taken last */
+
+	pthread_mutex_t listeners_lock;	/* protects the list; before each one's own lock */
 	struct ivshmem_listener *listeners;
+	struct ivshmem_listener news;	/* of ivshmem_fd() */
 };
 
 /* What open() does for any handle, and close(). */
@@ -59,10 +64,24 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 			bool read_only);
 void ivshmem_handle_free(struct ivshmem *handle);
 
+/* Each object that uses the handle has a reference; the last one closes it. */
+struct ivshmem *ivshmem_handle_get(struct ivshmem *handle);
+void ivshmem_handle_put(struct ivshmem *handle);
+
+/*
+ * Calls are no cancellation points where they hold a lock or a descriptor: as with a
+ * lock, keep what the first returns for the second.
+ */
+int ivshmem_cancel_off(void);
+void ivshmem_cancel_restore(int state);
+
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 			    bool read_only);
+
+/* Give a program as much of a structure as it knows; the rest of its own becomes 0. */
+void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known);
 
 /* Whether a wait with these options makes sense here: 0 or why not. */
 int ivshmem_check_wait(struct ivshmem *handle,

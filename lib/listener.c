@@ -16,7 +16,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "listener.h"
+#include "handle.h"
 #include "park.h"
 
 enum { SOURCE_DOORBELL, SOURCE_NEWS, SOURCE_TIMER, SOURCES };
@@ -74,6 +74,7 @@ static void destroy(struct ivshmem_listener *listener)
 int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *handle,
 			  uint32_t vector)
 {
+	int cancel = ivshmem_cancel_off();
 	int error;
 
 	listener->handle = handle;
@@ -86,14 +87,17 @@ int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *han
 	error = listener->epoll < 0 || listener->timer < 0 ? -errno : watch_all(listener);
 	if (error) {
 		destroy(listener);
+		ivshmem_cancel_restore(cancel);
 		return error;
 	}
-	ivshmem_listener_hurry(listener);
+	if (vector != LISTENER_NO_VECTOR)
+		ivshmem_listener_hurry(listener);
 	pthread_mutex_lock(&handle->listeners_lock);
 	listener->next = handle->listeners;
 	handle->listeners = listener;
 	pthread_mutex_unlock(&handle->listeners_lock);
 	atomic_store(&listener->open, true);
+	ivshmem_cancel_restore(cancel);
 	return 0;
 }
 
@@ -117,7 +121,7 @@ void ivshmem_listener_close(struct ivshmem_listener *listener)
 static void take_timer(struct ivshmem_listener *listener)
 {
 	pthread_mutex_lock(&listener->lock);
-	if (!listener->due) {
+	if (!listener->due && listener->interval) {
 		listener->interval = ivshmem_next_interval(listener->interval, listener->rung);
 		set_timer(listener, listener->interval);
 	}
@@ -127,6 +131,7 @@ static void take_timer(struct ivshmem_listener *listener)
 
 void ivshmem_listener_clear(struct ivshmem_listener *listener)
 {
+	int cancel = ivshmem_cancel_off();
 	struct epoll_event events[SOURCES];
 	int n = epoll_wait(listener->epoll, events, SOURCES, 0);
 
@@ -136,6 +141,7 @@ void ivshmem_listener_clear(struct ivshmem_listener *listener)
 		else if (events[n].data.u32 == SOURCE_TIMER)
 			take_timer(listener);
 	}
+	ivshmem_cancel_restore(cancel);
 }
 
 void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns)
@@ -167,7 +173,8 @@ void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set)
 	for (listener = handle->listeners; listener; listener = listener->next) {
 		if (!set)
 			listener->news = true;
-		else if (!(set[listener->vector / 64] >> listener->vector % 64 & 1))
+		else if (listener->vector == LISTENER_NO_VECTOR ||
+			 !(set[listener->vector / 64] >> listener->vector % 64 & 1))
 			continue;
 		ivshmem_listener_signal(listener, 0);
 	}

@@ -6,13 +6,20 @@
 #ifndef IVSHMEM_LISTENER_H
 #define IVSHMEM_LISTENER_H
 
-#include "handle.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ivshmem;
+
+#define LISTENER_NO_VECTOR	UINT32_MAX	/* only for news, without a timer */
 
 struct ivshmem_listener {
 	_Atomic bool open;
 	struct ivshmem *handle;
 	struct ivshmem_listener *next;	/* of the handle; under its listeners_lock */
-	uint32_t vector;
+	uint32_t vector;		/* or LISTENER_NO_VECTOR */
 	bool rung;			/* else only the timer makes it look */
 	int epoll;			/* what programs poll */
 	int timer;

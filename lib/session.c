@@ -540,7 +540,7 @@ static int direction_check_handle(struct direction *direction)
 {
 	struct ivshmem *handle = direction->channel->handle;
 
-	return handle->ops->check(handle) ? -ENODEV : 0;
+	return handle->ops->listen(handle) ? -ENODEV : 0;
 }
 
 /*
@@ -655,7 +655,7 @@ int ivshmem_session_begin(struct ivshmem_channel *channel)
 	uint64_t hello;
 	int error;
 
-	error = ivshmem_properties(channel->handle, &properties);
+	error = ivshmem_get_properties(channel->handle, &properties);
 	if (!error)
 		error = draw_life(&hello);
 	if (error)

@@ -13,7 +13,6 @@
 #include <pthread.h>
 
 #include "handle.h"
-#include "listener.h"
 #include "ring_buffer.h"
 
 #pragma GCC visibility push(default)

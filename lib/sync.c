@@ -41,7 +41,7 @@ static int check(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		return -EINVAL;
 	if (handle->read_only)
 		return -EACCES;
-	error = ivshmem_properties(handle, properties);
+	error = ivshmem_get_properties(handle, properties);
 	if (error)
 		return error;
 	if (vector >= (handle->vectors ? handle->vectors : IVSHMEM_MAX_VECTORS))
@@ -74,6 +74,7 @@ static int map(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		return error;
 	}
 	new->area = (void *)((char *)new->mapping + before);
+	ivshmem_handle_get(handle);
 	*sync = new;
 	return 0;
 }
@@ -81,6 +82,7 @@ static int map(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 void ivshmem_sync_close(struct sync *sync)
 {
 	ivshmem_unmap(sync->handle, sync->mapping, sync->length);
+	ivshmem_handle_put(sync->handle);
 	free(sync);
 }
 

@@ -9,26 +9,71 @@
  * Functions that can fail return a negative errno value. Several threads can use a
  * handle at once, except for ivshmem_close().
  *
- * When a guest's device is unplugged, calls fail with -ENODEV, and an access to a
- * mapping raises SIGBUS. So does ivshmem_ring() if it uses mapped registers
- * (struct ivshmem_properties.mapped_registers).
+ * -ENODEV from a call with a handle means that the guest's device is unplugged, or that
+ * the server on the host is gone. Calls that do not sleep find out as well, and
+ * ivshmem_fd() is readable. It is for good: close the handle and open another. When a
+ * guest's device is unplugged, an access to a mapping raises SIGBUS as well. So does
+ * ivshmem_ring() if it uses mapped registers (struct
+ * ivshmem_properties.mapped_registers). On the host, mappings stay, and what is rung
+ * by peers that know each other still arrives.
  *
- * <linux/ivshmem.h>, the driver's interface, defines the constants IVSHMEM_WAIT_*,
- * IVSHMEM_CACHE_* and IVSHMEM_ID_UNKNOWN. IVSHMEM_WAIT_RING is ivshmem_ring_wait().
+ * -EINTR means that a signal handler ran during the call, whatever SA_RESTART says. On a
+ * guest it can also come without one, after a process was stopped and continued.
+ *
+ * pthread_cancel() acts in calls that sleep (ivshmem_wait(), ivshmem_ring_wait() and the
+ * waits of channels and of ivshmem_sync.h), and takes nothing from other threads. On a
+ * guest it acts after the sleep, which a signal or a doorbell ends. No other call is
+ * a cancellation point. Asynchronous cancellation is not allowed.
+ *
+ * A handle, its objects and its descriptors belong to the process that opened them. A
+ * child of fork() may use none of them, nor close them: it would be the same peer, and
+ * take doorbells of its parent. It opens a handle of its own. Mappings are inherited.
+ * Descriptors are close-on-exec.
+ *
+ * Structures can grow at their end. The inline functions here pass the size that the
+ * program knows, so programs and libraries of any age work together: what one of them
+ * does not know counts as 0. A field that is not 0 and unknown to the library is -E2BIG.
+ * Other languages call the functions whose names end in _sized.
  *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
- * descriptors, and one per vector of each peer.
+ * descriptors, and one per vector of each peer; ivshmem_fd() takes two more.
  */
 #ifndef IVSHMEM_H
 #define IVSHMEM_H
 
-#include <linux/ivshmem.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The version of this header; ivshmem_version() is that of the library in use. */
+#define IVSHMEM_LIB_VERSION_MAJOR	0
+#define IVSHMEM_LIB_VERSION_MINOR	1
+#define IVSHMEM_LIB_VERSION_PATCH	0
+#define IVSHMEM_LIB_VERSION \
+	(IVSHMEM_LIB_VERSION_MAJOR << 16 | IVSHMEM_LIB_VERSION_MINOR << 8 | \
+	 IVSHMEM_LIB_VERSION_PATCH)
+
+uint32_t ivshmem_version(void);
+
+/*
+ * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well,
+ * but a host does not have.
+ */
+#define IVSHMEM_ID_UNKNOWN	0xffffffffU
+#define IVSHMEM_MAX_SPIN_NS	1000000000ULL
+
+/* struct ivshmem_properties.cache: how the memory is mapped */
+#define IVSHMEM_CACHE_WB	0U	/* write-back, as ordinary memory */
+#define IVSHMEM_CACHE_WC	1U	/* write-combining */
+#define IVSHMEM_CACHE_UC	2U	/* uncached */
+
+/* struct ivshmem_wait_options.flags */
+#define IVSHMEM_WAIT_SET	0x1	/* for any vector of @set, not for @vector */
+#define IVSHMEM_WAIT_WORD	0x2	/* only while the word equals @expected */
+#define IVSHMEM_WAIT_ABSTIME	0x4	/* until a time of CLOCK_MONOTONIC */
 
 /* Peers are numbered from 0 to this. */
 #define IVSHMEM_MAX_PEER	65535
@@ -54,13 +99,14 @@ enum ivshmem_transport {
 struct ivshmem_properties {
 	uint64_t size;			/* bytes in the region */
 	uint32_t id;			/* own peer number or IVSHMEM_ID_UNKNOWN */
+	uint32_t vectors;		/* own interrupt vectors; 0: peers cannot ring */
 	/*
-	 * Own interrupt vectors; 0: peers cannot ring. A server does not transmit their
-	 * number: late ones are added when they arrive.
+	 * More vectors may come, and are added then. ivshmem-server says which one is the
+	 * last, other servers do not: a first peer takes two seconds of silence for the end.
 	 */
-	uint32_t vectors;
+	int vectors_guessed;
 	enum ivshmem_transport transport;
-	uint32_t cache;			/* IVSHMEM_CACHE_* of <linux/ivshmem.h> */
+	uint32_t cache;			/* IVSHMEM_CACHE_* */
 	int can_ring;			/* peers have doorbells */
 	int mapped_registers;		/* ringing without a system call */
 	size_t page_size;		/* granularity of ivshmem_map() offsets */
@@ -79,16 +125,26 @@ struct ivshmem_properties {
  * -ENAMETOOLONG: path too long for a socket; -ECONNREFUSED: no server is listening;
  * -ECONNRESET: the server closed the connection; -EPROTO: not version 0 of QEMU's
  * protocol; -ETIMEDOUT: no accept within 5 seconds, no first message within 30 (a
- * service manager may have to start the server) or no complete greeting within 5
- * more; -EMFILE: out of descriptors.
+ * service manager may have to start the server), no complete introduction within 30
+ * more, or a silence of 5 seconds in it; -EMFILE: out of descriptors.
  */
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
-/* Mappings stay valid; remove them by ivshmem_unmap() before or munmap() after this. */
+/*
+ * Mappings stay valid; remove them by ivshmem_unmap() before or munmap() after this.
+ * Channels and objects of ivshmem_sync.h work on, and keep the connection or the device
+ * open until the last one is closed.
+ */
 void ivshmem_close(struct ivshmem *handle);
 
-/* -ENODEV: the device is gone. */
-int ivshmem_properties(struct ivshmem *handle, struct ivshmem_properties *out);
+/* -ENODEV: the device or the server is gone. */
+int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properties *out,
+				 size_t size);
+static inline int ivshmem_get_properties(struct ivshmem *handle,
+					 struct ivshmem_properties *out)
+{
+	return ivshmem_get_properties_sized(handle, out, sizeof(*out));
+}
 
 /*
  * ivshmem_map - map part of the region, readable and (unless the handle is
@@ -112,13 +168,13 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
  * does not report it.
  *
  * -EINVAL: peer over 65535 or vector over 255; -EACCES: opened read-only;
- * -EOPNOTSUPP: no doorbells; -ECONNRESET: the server is gone. On the host, known peers
- * can be rung even then.
+ * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone. On the host, a
+ * peer that is known by then has been rung all the same.
  */
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector);
 
 struct ivshmem_wait_options {
-	uint32_t flags;		/* IVSHMEM_WAIT_* of <linux/ivshmem.h> */
+	uint32_t flags;		/* IVSHMEM_WAIT_* */
 	uint32_t vector;
 	uint64_t set[4];	/* bit v % 64 of set[v / 64] is vector v */
 	uint64_t offset;	/* of the word; a multiple of 4 */
@@ -143,17 +199,38 @@ struct ivshmem_wait_result {
  * a handle, but a change of the word wakes all that wait for it.
  *
  * -ETIMEDOUT; -EINTR: interrupted by a signal; -EINVAL: a field out of range;
- * -EOPNOTSUPP: no doorbells; -ENODEV: the device is gone;
- * -ECONNRESET: the server is gone.
+ * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone (doorbells that
+ * have arrived are reported first); -EUSERS: too many sleepers on a guest.
  */
-int ivshmem_wait(struct ivshmem *handle,
-		 const struct ivshmem_wait_options *options,
-		 struct ivshmem_wait_result *result);
+int ivshmem_wait_sized(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options, size_t options_size,
+		       struct ivshmem_wait_result *result, size_t result_size);
+static inline int ivshmem_wait(struct ivshmem *handle,
+			       const struct ivshmem_wait_options *options,
+			       struct ivshmem_wait_result *result)
+{
+	return ivshmem_wait_sized(handle, options, sizeof(*options), result,
+				  sizeof(*result));
+}
 
-/* Ring, then wait; on a guest, in one system call. */
-int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
-		      const struct ivshmem_wait_options *options,
-		      struct ivshmem_wait_result *result);
+/*
+ * ivshmem_ring_wait - ring, then wait; on a guest, in one system call
+ *
+ * After -EINTR, -ETIMEDOUT and -EUSERS the doorbell has been rung: continue with
+ * ivshmem_wait(), with an absolute timeout (IVSHMEM_WAIT_ABSTIME) if there is one. After
+ * other errors of ivshmem_ring() or ivshmem_wait() there is nothing to continue.
+ */
+int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+			    const struct ivshmem_wait_options *options,
+			    size_t options_size, struct ivshmem_wait_result *result,
+			    size_t result_size);
+static inline int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
+				    const struct ivshmem_wait_options *options,
+				    struct ivshmem_wait_result *result)
+{
+	return ivshmem_ring_wait_sized(handle, peer, vector, options, sizeof(*options),
+				       result, sizeof(*result));
+}
 
 /*
  * ivshmem_eventfd - a descriptor that becomes readable when @vector is signalled
@@ -167,11 +244,25 @@ int ivshmem_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
 
 /*
+ * ivshmem_fd - a descriptor for poll() and epoll that tells of peers and of the end
+ *
+ * It is readable (POLLIN) when peers have arrived or left since the last call of
+ * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
+ * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
+ * readable when the device is gone. It can be readable spuriously. It says nothing
+ * about doorbells: poll an ivshmem_eventfd() as well. The handle owns the descriptor: do
+ * not read from or close it.
+ *
+ * -EMFILE: out of descriptors.
+ */
+int ivshmem_fd(struct ivshmem *handle);
+
+/*
  * ivshmem_peers - list the other peers
  * @ids: array of @max ids, filled in ascending order
  *
  * Returns the number of other peers, which may exceed @max. -EOPNOTSUPP on a guest,
- * where the device does not report peers.
+ * where the device does not report peers; -ENODEV: the server is gone.
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
 

@@ -135,8 +135,14 @@ struct ivshmem_channel_properties {
 	uint64_t sleeps;	/* how often this end has slept */
 };
 
-void ivshmem_channel_properties(struct ivshmem_channel *channel,
-				struct ivshmem_channel_properties *out);
+void ivshmem_channel_get_properties_sized(struct ivshmem_channel *channel,
+					  struct ivshmem_channel_properties *out,
+					  size_t size);
+static inline void ivshmem_channel_get_properties(struct ivshmem_channel *channel,
+						  struct ivshmem_channel_properties *out)
+{
+	ivshmem_channel_get_properties_sized(channel, out, sizeof(*out));
+}
 
 /* ivshmem_channel_commit() and ivshmem_channel_send() flags */
 #define IVSHMEM_MORE	(1U << 0)	/* publish with the next or by flush */

@@ -45,7 +45,7 @@ static inline uint64_t channel_rings(struct ivshmem_channel *channel)
 {
 	struct ivshmem_channel_properties properties;
 
-	ivshmem_channel_properties(channel, &properties);
+	ivshmem_channel_get_properties(channel, &properties);
 	return properties.rings;
 }
 

@@ -41,7 +41,7 @@ static void fake_kick(struct ivshmem *handle)
 	(void)handle;
 }
 
-static int fake_check(struct ivshmem *handle)
+static int fake_listen(struct ivshmem *handle)
 {
 	(void)handle;
 	return 0;
@@ -52,10 +52,12 @@ static const struct ivshmem_ops fake_ops = {
 	.properties = fake_properties,
 	.ring = fake_ring,
 	.wake_all = fake_kick,
-	.check = fake_check,
+	.listen = fake_listen,
 };
 
-static struct ivshmem handle = { .ops = &fake_ops, .size = SIZE, .vectors = 1 };
+static struct ivshmem handle = {
+	.ops = &fake_ops, .references = 1, .size = SIZE, .vectors = 1
+};
 static unsigned char *memory;
 
 static const struct ivshmem_channel_options options = { .size = SIZE };

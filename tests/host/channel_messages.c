@@ -84,8 +84,8 @@ static void test_geometry(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_channel_attach(b, &wrong, 0, &y), -EMSGSIZE,
 	       "attach: another size");
 	y = must_attach(b, &any);
-	ivshmem_channel_properties(x, &left);
-	ivshmem_channel_properties(y, &right);
+	ivshmem_channel_get_properties(x, &left);
+	ivshmem_channel_get_properties(y, &right);
 	tap_eq(left.size, options.size, "properties: the size asked for");
 	tap_eq(right.size, options.size, "properties: an end that attaches need not give the size");
 	tap_eq(left.send_max, 4096 - 16, "properties: send_max follows from send_size");
@@ -105,7 +105,7 @@ static void test_calls(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	void *room;
 	size_t size;
 
-	ivshmem_channel_properties(x, &properties);
+	ivshmem_channel_get_properties(x, &properties);
 	tap_eq(ivshmem_channel_peek(y, &message, &size, 0), -EAGAIN, "peek: no message");
 	tap_eq(ivshmem_channel_release(y), -EINVAL, "release: no message");
 	tap_eq(ivshmem_channel_commit(x, 0, 0), -EINVAL, "commit: nothing is reserved");
@@ -178,7 +178,7 @@ static void test_largest(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	struct ivshmem_channel_properties properties;
 	int round, failures = 0;
 
-	ivshmem_channel_properties(x, &properties);
+	ivshmem_channel_get_properties(x, &properties);
 	for (round = 0; round < 200; round++) {
 		size_t size = properties.send_max - round % 3;
 		int error;
@@ -263,7 +263,7 @@ static void test_both_ways(struct ivshmem_channel *x, struct ivshmem_channel *y)
 	uint64_t failures = 0;
 	int n;
 
-	ivshmem_channel_properties(x, &properties);
+	ivshmem_channel_get_properties(x, &properties);
 	for (n = 0; n < 4; n++) {
 		workers[n] = (struct worker){
 			.channel = n < 2 ? x : y,
@@ -302,11 +302,11 @@ static void test_process(struct ivshmem *a, int64_t spin_ns, const char *how)
 		ivshmem_close(handle);
 		_exit(worker.failures != 0);
 	}
-	ivshmem_channel_properties(worker.channel, &before);
+	ivshmem_channel_get_properties(worker.channel, &before);
 	send_all(&worker);
 	tap_eq(ivshmem_channel_recv(worker.channel, NULL, 0,
 				    ivshmem_after(PATIENCE)), 0, "%s: the process answers", how);
-	ivshmem_channel_properties(worker.channel, &after);
+	ivshmem_channel_get_properties(worker.channel, &after);
 	waitpid(pid, &status, 0);
 	tap_ok(!status && !worker.failures, "%s: %d messages arrive at a process", how,
 	       STREAM_MESSAGES);

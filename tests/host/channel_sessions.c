@@ -324,7 +324,7 @@ static void test_sleepers(struct ends *ends)
 	handshake(ends->x, ends->y);
 	pthread_create(&thread, NULL, receive, ends->x);
 	usleep(50000);
-	ivshmem_properties(ends->b, &properties);
+	ivshmem_get_properties(ends->b, &properties);
 	tap_eq(ivshmem_peer_gone(ends->a, properties.id), 0, "ivshmem_peer_gone() succeeds");
 	pthread_join(thread, &result);
 	tap_eq((intptr_t)result, -EPIPE, "ivshmem_peer_gone() wakes a sleeper");

@@ -18,7 +18,7 @@ $(1)/tests/%: $(1)/obj/tests/host/%.o $(call objects,$(1),$(common-sources)) \
 # As a user of the library compiles them.
 $(1)/examples/%: examples/%.c $(1)/libivshmem.a
 	@mkdir -p $$(@D)
-	$$(CC) -Wall -Wextra -Werror -pthread -MMD -MP $(2) -Isrc/uapi -Ilib/include \
+	$$(CC) -Wall -Wextra -Werror -pthread -MMD -MP $(2) -Ilib/include \
 		-o $$@ $$< $(1)/libivshmem.a
 
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(test-sources) $(common-sources))) \

@@ -66,15 +66,16 @@ static void test_properties(void)
 	struct ivshmem_properties properties;
 	uint32_t ids[2] = { 77, 77 };
 
-	tap_eq(ivshmem_properties(a, &properties), 0, "properties of the first peer");
+	tap_eq(ivshmem_get_properties(a, &properties), 0, "properties of the first peer");
 	tap_eq(properties.size, 1 << 20, "the first peer: size");
 	tap_eq(properties.id, 0, "the first peer: id");
 	tap_eq(properties.vectors, 3, "the first peer: vectors");
+	tap_ok(!properties.vectors_guessed, "the first peer: there are no more vectors");
 	tap_eq(properties.transport, IVSHMEM_TRANSPORT_SERVER, "the first peer: transport");
 	tap_ok(properties.can_ring, "the first peer: it can ring");
 	tap_ok(!properties.mapped_registers, "the first peer: no mapped registers");
 	tap_eq(properties.page_size, sysconf(_SC_PAGESIZE), "the first peer: page size");
-	tap_eq(ivshmem_properties(b, &properties), 0, "properties of the second peer");
+	tap_eq(ivshmem_get_properties(b, &properties), 0, "properties of the second peer");
 	tap_eq(properties.id, 1, "the second peer: id");
 	tap_eq(properties.vectors, 3, "the second peer: vectors");
 
@@ -85,11 +86,48 @@ static void test_properties(void)
 	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 0),
 	       "the second peer sees the first disconnect");
 	a = must_open(0);
-	ivshmem_properties(a, &properties);
+	ivshmem_get_properties(a, &properties);
 	tap_eq(properties.id, 0, "a peer that joins again gets the free id");
 	tap_ok(eventually(ivshmem_peers(b, NULL, 0) == 1), "the second peer sees it join");
 	ivshmem_close(a);
 	ivshmem_close(b);
+	stop_server(server, SIGTERM);
+}
+
+/* Structures of programs that are older or younger than the library. */
+static void test_sizes(void)
+{
+	pid_t server = start_server("--memfd", "-l", "1M", NULL);
+	struct { struct ivshmem_properties known; uint64_t more; } properties;
+	struct { struct ivshmem_wait_options known; uint64_t more; } options = { 0 };
+	struct { struct ivshmem_wait_result known; uint64_t more; } result;
+	struct ivshmem *handle = must_open(0);
+
+	memset(&properties, 0xff, sizeof(properties));
+	ivshmem_get_properties_sized(handle, &properties.known, sizeof(uint64_t));
+	tap_ok(properties.known.size == 1 << 20 && properties.known.id == UINT32_MAX,
+	       "properties: no more is written than an old program knows");
+	ivshmem_get_properties_sized(handle, &properties.known, sizeof(properties));
+	tap_ok(properties.known.vectors == 1 && !properties.more,
+	       "properties: what the library does not know is 0");
+	memset(&result, 0xff, sizeof(result));
+	tap_eq(ivshmem_wait_sized(handle, &options.known, sizeof(options), &result.known,
+				  sizeof(result)), -ETIMEDOUT,
+	       "wait: unknown options that are 0 are accepted");
+	tap_ok(!result.known.count && !result.more, "wait: the unknown result is 0");
+	/* The timeout is missing: do not sleep. */
+	memset(&options, 0xff, sizeof(options));
+	options.known.flags = options.known.vector = 0;
+	tap_eq(ivshmem_wait_sized(handle, &options.known, 8, NULL, 0), -ETIMEDOUT,
+	       "wait: missing options are 0");
+	memset(&options, 0, sizeof(options));
+	options.more = 1;
+	tap_eq(ivshmem_wait_sized(handle, &options.known, sizeof(options), NULL, 0), -E2BIG,
+	       "wait: unknown options are refused");
+	tap_eq(ivshmem_ring_wait_sized(handle, 0, 0, &options.known, sizeof(options), NULL, 0),
+	       -E2BIG, "ring_wait: unknown options are refused");
+	tap_eq(ivshmem_version(), IVSHMEM_LIB_VERSION, "the version is that of the header");
+	ivshmem_close(handle);
 	stop_server(server, SIGTERM);
 }
 
@@ -151,6 +189,7 @@ int main(void)
 {
 	test_open_errors();
 	test_properties();
+	test_sizes();
 	test_map();
 	return tap_done();
 }

@@ -2,6 +2,7 @@
 /*
  * Peers that join, disconnect, stall and misbehave (tools/server/server.c, peer.c).
  */
+#include <fcntl.h>
 #include <ivshmem.h>
 #include <poll.h>
 #include <signal.h>
@@ -66,6 +67,8 @@ static void test_order(void)
 	close(memory);
 	for (vector = 0; vector < 2; vector++)
 		own[vector] = expect_message(a, 0, SOME);
+	tap_ok(!(fcntl(own[0], F_GETFL) & O_APPEND) && fcntl(own[1], F_GETFL) & O_APPEND,
+	       "the last vector, and no other, is marked");
 
 	b = join(path);
 	close(check_head(b, 1));

@@ -28,6 +28,14 @@ def test_the_spec_has_the_version() -> None:
     assert found(SPEC, r"^Version:\s*(.*)") == VERSION
 
 
+def test_the_header_of_the_library_has_the_version() -> None:
+    parts = ("MAJOR", "MINOR", "PATCH")
+    assert VERSION == ".".join(
+        found("lib/include/ivshmem.h", rf"^#define IVSHMEM_LIB_VERSION_{part}\s+(\d+)")
+        for part in parts
+    )
+
+
 def test_the_changelog_of_the_spec_has_the_version() -> None:
     assert found(SPEC, r"%changelog\n.* - (.*)-") == VERSION
 

@@ -333,7 +333,7 @@ int main(int argc, char **argv)
 	part = (void *)(region + offset);
 	own = &part->side[side];
 	other = &part->side[!side];
-	ivshmem_properties(doorbell, &properties);
+	ivshmem_get_properties(doorbell, &properties);
 	own->id = properties.id;
 	own->starts++;
 	pthread_create(&talker, NULL, talk, NULL);

@@ -142,7 +142,7 @@ enum exit_code device_open(struct device *device, unsigned int flags)
 		return code;
 	error = ivshmem_open(&device->handle, device->name, flags);
 	if (!error) {
-		error = ivshmem_properties(device->handle, &device->properties);
+		error = ivshmem_get_properties(device->handle, &device->properties);
 		if (!error)
 			return EXIT_OK;
 		ivshmem_close(device->handle);
@@ -160,14 +160,16 @@ void device_close(struct device *device)
 enum exit_code device_complain(const struct device *device, int error,
 			       const char *action)
 {
+	bool server = device->properties.transport == IVSHMEM_TRANSPORT_SERVER;
+
 	switch (-error) {
+	case ECONNRESET:	/* while the device is opened */
+		server = true;
+		/* fallthrough */
 	case ENODEV:
-		return complain(EXIT_NO_DEVICE,
+		return complain(EXIT_NO_DEVICE, server ?
+				"the server of %s is gone or has closed the connection" :
 				"%s is gone: unplugged, or unbound from its driver",
-				device->name);
-	case ECONNRESET:
-		return complain(EXIT_NO_DEVICE,
-				"the server of %s is gone or has closed the connection",
 				device->name);
 	case EACCES:
 		return complain_denied(device->name);

@@ -91,7 +91,7 @@ static void listener_collect(struct listener *listener)
 static int check_alive(const struct device *device)
 {
 	struct ivshmem_properties ignored;
-	int error = ivshmem_properties(device->handle, &ignored);
+	int error = ivshmem_get_properties(device->handle, &ignored);
 
 	if (error || device->properties.transport != IVSHMEM_TRANSPORT_SERVER)
 		return error;
@@ -99,7 +99,7 @@ static int check_alive(const struct device *device)
 	return error < 0 ? error : 0;
 }
 
-/* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV, -ECONNRESET: gone. */
+/* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
 {

@@ -10,6 +10,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,6 +24,13 @@
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
 #define GREETING		3	/* number of messages */
+
+/*
+ * The protocol does not say how many vectors there are. This flag of a peer's last
+ * eventfd does, for libivshmem. It has no effect on an eventfd, and other clients
+ * do not look at it.
+ */
+#define LAST_VECTOR		O_APPEND
 
 struct peer *peer_new(struct server *server, int socket, uint16_t id)
 {
@@ -49,6 +57,7 @@ struct peer *peer_new(struct server *server, int socket, uint16_t id)
 		errno = error;
 		return NULL;
 	}
+	fcntl(peer->eventfds[vector - 1], F_SETFL, O_NONBLOCK | LAST_VECTOR);
 	return peer;
 }
 

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The end of things: a handle is closed before its objects, a thread is cancelled, the
+ * server dies, and what a descriptor tells about that (lib/handle.c, backend_server.c).
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "common/open.h"
+#include "ivshmem_channel.h"
+#include "ivshmem_sync.h"
+
+#define SECOND		1000000000LL
+#define ROUNDS		300
+#define WAITERS		3
+
+static void test_close_first(void)
+{
+	struct ivshmem_channel_options range = { .size = 64 << 10 };
+	struct ivshmem *handle = must_open(0), *witness = must_open(0);
+	struct ivshmem_semaphore *semaphore;
+	struct ivshmem_channel *channel, *other;
+	struct ivshmem_event *event;
+	struct ivshmem_mutex *mutex;
+
+	if (ivshmem_channel_create(handle, &range, &channel) ||
+	    ivshmem_mutex_create(handle, 64 << 10, 0, &mutex) ||
+	    ivshmem_semaphore_create(handle, 65 << 10, 0, 1, &semaphore) ||
+	    ivshmem_event_create(handle, 66 << 10, 0, 0, &event))
+		tap_bail("cannot create the objects");
+	tap_eq(ivshmem_channel_attach(handle, &(struct ivshmem_channel_options){ .size = 1 },
+				      0, &other), -EMSGSIZE, "an attach fails");
+	ivshmem_close(handle);
+	tap_eq(ivshmem_channel_send(channel, "x", 1, 0, 0), -EAGAIN,
+	       "a channel works after its handle is closed");
+	tap_eq(ivshmem_mutex_lock(mutex, 0), 0, "so does a mutex");
+	tap_eq(ivshmem_semaphore_wait(semaphore, 0), 0, "so does a semaphore");
+	tap_eq(ivshmem_event_wait(event, ivshmem_after(SECOND / 50)), -ETIMEDOUT,
+	       "so does an event");
+	tap_eq(ivshmem_mutex_unlock(mutex), 0, "the mutex can be unlocked");
+	ivshmem_channel_close(channel);
+	ivshmem_mutex_close(mutex);
+	ivshmem_semaphore_close(semaphore);
+	tap_eq(ivshmem_peers(witness, NULL, 0), 1, "the last object keeps the connection");
+	ivshmem_event_close(event);
+	tap_ok(eventually(ivshmem_peers(witness, NULL, 0) == 0),
+	       "then the connection is closed");
+	ivshmem_close(witness);
+}
+
+/* Waiting threads, one of which is cancelled. */
+
+struct waiter {
+	struct ivshmem *handle;
+	pthread_t thread;
+	_Atomic uint32_t seen;
+};
+
+static _Atomic uint32_t *word;
+
+static void *keep_waiting(void *argument)
+{
+	struct waiter *waiter = argument;
+	struct ivshmem_wait_options options = {
+		.flags = IVSHMEM_WAIT_WORD,
+		.timeout_ns = IVSHMEM_FOREVER,
+	};
+
+	for (;;) {
+		options.expected = *word;
+		waiter->seen = options.expected;
+		ivshmem_wait(waiter->handle, &options, NULL);
+	}
+	return NULL;
+}
+
+static void start(struct waiter *waiter)
+{
+	waiter->seen = 0;
+	if (pthread_create(&waiter->thread, NULL, keep_waiting, waiter))
+		tap_bail("cannot create a thread");
+}
+
+static void cancel(struct waiter *waiter)
+{
+	pthread_cancel(waiter->thread);
+	pthread_join(waiter->thread, NULL);
+}
+
+static void test_cancel(void)
+{
+	struct ivshmem *a = must_open(0), *b = must_open(0);
+	struct waiter waiters[WAITERS];
+	struct ivshmem_properties properties;
+	int round, n, missed = 0;
+
+	if (ivshmem_map(a, 0, 4096, (void **)&word))
+		tap_bail("cannot map");
+	ivshmem_get_properties(b, &properties);
+	*word = 1;
+	for (n = 0; n < WAITERS; n++) {
+		waiters[n].handle = b;
+		start(&waiters[n]);
+	}
+	for (round = 0; round < ROUNDS && !missed; round++) {
+		(*word)++;
+		ivshmem_ring(a, properties.id, 0);
+		usleep(round % 8 * 20);
+		cancel(&waiters[round % WAITERS]);
+		(*word)++;
+		ivshmem_ring(a, properties.id, 0);
+		for (n = 0; n < WAITERS; n++)
+			if (n != round % WAITERS)
+				missed += !eventually(waiters[n].seen == *word);
+		start(&waiters[round % WAITERS]);
+	}
+	tap_eq(missed, 0, "%d waiters are cancelled: the others see each doorbell", ROUNDS);
+	if (missed)
+		tap_bail("threads hang");
+	for (n = 0; n < WAITERS; n++)
+		cancel(&waiters[n]);
+	ivshmem_unmap(a, (void *)word, 4096);
+	ivshmem_close(a);
+	ivshmem_close(b);
+}
+
+/* The same in the waits of objects, which then serve another thread. */
+
+static void *lock_mutex(void *mutex)
+{
+	ivshmem_mutex_lock(mutex, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void *take_permit(void *semaphore)
+{
+	ivshmem_semaphore_wait(semaphore, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void *receive(void *channel)
+{
+	char byte;
+
+	ivshmem_channel_recv(channel, &byte, 1, IVSHMEM_FOREVER);
+	return NULL;
+}
+
+static void cancel_in(void *(*wait)(void *object), void *object)
+{
+	int round;
+
+	for (round = 0; round < 20; round++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, wait, object);
+		usleep(round * 500);
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+	}
+}
+
+static void test_cancel_objects(void)
+{
+	struct ivshmem_channel_options range = { .size = 64 << 10 };
+	struct ivshmem *a = must_open(0), *b = must_open(0);
+	int64_t soon = ivshmem_after(60 * SECOND);
+	struct ivshmem_semaphore *semaphore;
+	struct ivshmem_channel *ends[2];
+	struct ivshmem_mutex *mutex;
+	char byte;
+
+	if (ivshmem_mutex_create(a, 64 << 10, 0, &mutex) ||
+	    ivshmem_semaphore_create(a, 65 << 10, 0, 0, &semaphore) ||
+	    ivshmem_channel_create(a, &range, &ends[0]) ||
+	    ivshmem_channel_attach(b, &range, 0, &ends[1]))
+		tap_bail("cannot create the objects");
+	ivshmem_mutex_lock(mutex, soon);
+	cancel_in(lock_mutex, mutex);
+	ivshmem_mutex_unlock(mutex);
+	tap_eq(ivshmem_mutex_lock(mutex, soon), 0, "threads are cancelled: a mutex can be locked");
+	cancel_in(take_permit, semaphore);
+	ivshmem_semaphore_post(semaphore);
+	tap_eq(ivshmem_semaphore_wait(semaphore, soon), 0, "threads are cancelled: a permit is there");
+	cancel_in(receive, ends[0]);
+	ivshmem_channel_recv(ends[1], &byte, 1, 0);
+	tap_eq(ivshmem_channel_send(ends[1], "x", 1, 0, soon), 0,
+	       "threads are cancelled: a channel can send");
+	cancel_in(receive, ends[1]);
+	tap_eq(ivshmem_channel_recv(ends[0], &byte, 1, soon), 1,
+	       "threads are cancelled: a channel can receive");
+	ivshmem_mutex_unlock(mutex);
+	ivshmem_mutex_close(mutex);
+	ivshmem_semaphore_close(semaphore);
+	ivshmem_channel_close(ends[0]);
+	ivshmem_channel_close(ends[1]);
+	ivshmem_close(a);
+	ivshmem_close(b);
+}
+
+/* A thread that never sleeps is cancelled where it holds a lock, if anywhere. */
+static void *keep_ringing(void *argument)
+{
+	for (;;) {
+		ivshmem_ring(argument, 0, 0);
+		ivshmem_peers(argument, NULL, 0);
+		pthread_testcancel();
+	}
+	return NULL;
+}
+
+static void test_cancel_others(void)
+{
+	struct ivshmem *a = must_open(0);
+	pthread_t thread;
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		pthread_create(&thread, NULL, keep_ringing, a);
+		usleep(round % 8 * 20);
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+		if (ivshmem_ring(a, 0, 0))
+			tap_bail("cannot ring");
+	}
+	tap_ok(true, "%d threads that ring are cancelled: no lock stays held", ROUNDS);
+	ivshmem_close(a);
+}
+
+/* Descriptors */
+
+static bool has_news(int fd, int timeout)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	return poll(&ready, 1, timeout) == 1;
+}
+
+static void test_news(pid_t server)
+{
+	struct ivshmem_wait_options look = { .timeout_ns = 0 };
+	struct ivshmem *a = must_open(0), *b;
+	int fd = ivshmem_fd(a);
+
+	tap_ok(fd >= 0, "a descriptor for news");
+	tap_eq(ivshmem_fd(a), fd, "it is always the same");
+	ivshmem_peers(a, NULL, 0);
+	tap_ok(!has_news(fd, 0), "it is not readable without news");
+	b = must_open(0);
+	tap_ok(has_news(fd, -1), "it becomes readable when a peer arrives");
+	tap_ok(eventually(ivshmem_peers(a, NULL, 0) == 1), "that peer is there");
+	tap_ok(!has_news(fd, 0), "it is not readable when the peers are known");
+	ivshmem_close(b);
+	tap_ok(has_news(fd, -1), "it becomes readable when a peer leaves");
+	tap_ok(eventually(ivshmem_wait(a, &look, NULL) == -ETIMEDOUT &&
+			  ivshmem_ring(a, 1, 0) == -ENXIO), "another call notices that");
+	tap_ok(has_news(fd, 0), "it stays readable until the peers are asked for");
+	tap_eq(ivshmem_peers(a, NULL, 0), 0, "no peer is there");
+	tap_ok(!has_news(fd, 0), "it is not readable then");
+	stop_server(server, SIGKILL);
+	tap_ok(has_news(fd, -1), "it becomes readable when the server dies");
+	tap_eq(ivshmem_peers(a, NULL, 0), -ENODEV, "without a server: count peers");
+	tap_ok(has_news(fd, 0), "it stays readable");
+	ivshmem_close(a);
+}
+
+/* Each call learns it, though none sleeps and none else has told it. */
+static void test_no_server(const char *what, int (*call)(struct ivshmem *handle))
+{
+	pid_t server = start_server("--memfd", NULL);
+	struct ivshmem *handle = must_open(0);
+
+	tap_ok(call(handle) != -ENODEV, "%s: the server is there", what);
+	stop_server(server, SIGKILL);
+	tap_eq(call(handle), -ENODEV, "%s: the server is gone", what);
+	tap_eq(call(handle), -ENODEV, "%s: and stays so", what);
+	ivshmem_close(handle);
+}
+
+static int call_wait(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options look = { .timeout_ns = 0 };
+
+	return ivshmem_wait(handle, &look, NULL);
+}
+
+static int call_spin(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options look = { .timeout_ns = 1, .spin_ns = 1000 };
+
+	return ivshmem_wait(handle, &look, NULL);
+}
+
+static int call_ring(struct ivshmem *handle)
+{
+	return ivshmem_ring(handle, 9, 0);
+}
+
+static int call_ring_known(struct ivshmem *handle)
+{
+	return ivshmem_ring(handle, 0, 0);
+}
+
+static int call_ring_wait(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options look = { .timeout_ns = 0 };
+
+	return ivshmem_ring_wait(handle, 9, 0, &look, NULL);
+}
+
+static int call_properties(struct ivshmem *handle)
+{
+	struct ivshmem_properties properties;
+
+	return ivshmem_get_properties(handle, &properties);
+}
+
+static int call_peers(struct ivshmem *handle)
+{
+	return ivshmem_peers(handle, NULL, 0);
+}
+
+static void test_server_end(void)
+{
+	test_no_server("wait", call_wait);
+	test_no_server("spin", call_spin);
+	test_no_server("ring an unknown peer", call_ring);
+	test_no_server("ring a known peer", call_ring_known);
+	test_no_server("ring_wait", call_ring_wait);
+	test_no_server("properties", call_properties);
+	test_no_server("peers", call_peers);
+}
+
+int main(void)
+{
+	int before = open_descriptors(0);
+	pid_t server = start_server("--memfd", NULL);
+
+	test_close_first();
+	test_cancel();
+	test_cancel_objects();
+	test_cancel_others();
+	test_news(server);
+	test_server_end();
+	tap_eq(open_descriptors(0), before, "no file descriptor is leaked");
+	return tap_done();
+}
