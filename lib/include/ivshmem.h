@@ -249,7 +249,7 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  * It is readable (POLLIN) when peers have arrived or left since the last call of
  * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
  * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
- * readable when the device is gone. It can be readable spuriously. It says nothing
+ * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable spuriously. It says nothing
  * about doorbells: poll an ivshmem_eventfd() as well. The handle owns the descriptor: do
  * not read from or close it.
  *
@@ -262,7 +262,7 @@ int ivshmem_fd(struct ivshmem *handle);
  * @ids: array of @max ids, filled in ascending order
  *
  * Returns the number of other peers, which may exceed @max. -EOPNOTSUPP on a guest,
- * where the device does not report peers; -ENODEV: the server is gone.
+ * where the device does not report peers; -ENODEV: the device or the server is gone.
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
 

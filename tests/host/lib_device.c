@@ -19,6 +19,7 @@
 static struct ivshmem_wait asked;	/* by the last WAIT */
 static unsigned int rings;
 static int wait_error;
+static bool gone;
 
 static int fail(int error)
 {
@@ -35,6 +36,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = va_arg(arguments, void *);
 	va_end(arguments);
+	if (gone)
+		return fail(ENODEV);
 	switch (request) {
 	case IVSHMEM_IOC_INFO:
 		*(struct ivshmem_info *)argument = (struct ivshmem_info){
@@ -108,6 +111,30 @@ static void test_fd(struct ivshmem *handle)
 
 	tap_ok(ready.fd >= 0, "a descriptor for news");
 	tap_eq(poll(&ready, 1, 0), 0, "there is none from a device that is there");
+	ivshmem_peer_gone(handle, 1);
+	tap_eq(poll(&ready, 1, 0), 1, "it is news that a peer is gone");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -EOPNOTSUPP, "a device does not report peers");
+	tap_eq(poll(&ready, 1, 0), 0, "then there is no news");
+}
+
+static int call_wait(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options look = { .timeout_ns = 0 };
+
+	return ivshmem_wait(handle, &look, NULL);
+}
+
+static void test_unplug(struct ivshmem *handle)
+{
+	struct ivshmem_properties properties;
+
+	gone = true;
+	tap_eq(call_wait(handle), -ENODEV, "without the device: wait");
+	tap_eq(ivshmem_ring(handle, 1, 0), -ENODEV, "without the device: ring");
+	tap_eq(ivshmem_get_properties(handle, &properties), -ENODEV,
+	       "without the device: properties");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -ENODEV, "without the device: count peers");
+	tap_eq(ivshmem_eventfd(handle, 0), -ENODEV, "without the device: eventfd");
 }
 
 int main(void)
@@ -119,6 +146,7 @@ int main(void)
 	test_timeouts(handle);
 	test_ring_wait(handle);
 	test_fd(handle);
+	test_unplug(handle);
 	ivshmem_close(handle);
 	return tap_done();
 }
