@@ -12,8 +12,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || ivshmem_open(&shm, argv[1], 0) ||
 	    ivshmem_map(shm, 0, 0, (void **)&counter) ||
-	    (ivshmem_mutex_open(shm, 512, 0, &mutex) &&
-	     ivshmem_mutex_create(shm, 512, 0, &mutex)))
+	    ivshmem_mutex_open(shm, 512, 0, IVSHMEM_SYNC_CREATE, &mutex))
 		return 1;
 	error = ivshmem_mutex_lock(mutex, ivshmem_after(5000000000));
 	if (error == -EOWNERDEAD)		/* the counter is always valid */

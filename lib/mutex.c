@@ -2,193 +2,171 @@
 /*
  * Mutexes that survive their owner.
  *
- * The word tells the owner's peer number and counts how often the mutex was
- * locked, so that a waiter can tell whether the owner that it saw before is
- * still the same. Once that owner's machine has left, some waiter takes the
+ * The value of the word is the owner (owner.c). Together with the round it tells one
+ * lock from all others. Once the owner is known to have died, some waiter takes the
  * mutex from it and marks it inconsistent.
  *
- * A peer that the server does not list has left as well, before we saw the
- * mutex; but it may also have come so lately that we are yet to be told.
+ * It is known in one of two ways. A program on the host knows about other programs on
+ * the host. About all others it has to be told that the owner's peer has left, after it
+ * has seen that owner: what it was told before may have been about an earlier peer with
+ * that id. Nothing else counts, such as that a peer is not listed: the news that it has
+ * come may be late, or be known to another server only.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
 #include <pthread.h>
-#include <stdlib.h>
 
+#include "owner.h"
 #include "sync.h"
 
-#define OWNER		0x1ffffU	/* peer number plus one; 0: unlocked */
-#define LOCKED_ONCE	0x20000U
-#define LOCK_COUNT	0x1ffe0000U
-#define USELESS		0x20000000U	/* unlocked while inconsistent */
-#define INCONSISTENT	0x40000000U	/* an owner was gone */
-
-#define NO_NUMBER	(IVSHMEM_MAX_PEER + 2)	/* an owner without a peer number */
-#define ARRIVAL_NS	(NSEC_PER_SEC / 2)	/* time to hear of an arrival */
+#define INCONSISTENT	SYNC_FLAG(0)	/* an owner has died */
+#define USELESS		SYNC_FLAG(1)	/* unlocked while inconsistent */
 
 struct ivshmem_mutex {
 	struct sync sync;
-	_Atomic pthread_t holder;	/* the thread that has locked this object */
-	_Atomic uint32_t held;		/* owner and count then; 0: none has */
+	uint64_t owner;			/* this program, by this object */
 
-	/* Under mutexes_lock. */
-	struct ivshmem_mutex *next;
-	uint32_t watched;		/* owner and count as others have it */
-	uint32_t disconnects;		/* of the owner, when first seen */
-	int64_t since;			/* that was then */
+	/* The thread that has locked it, and the lock; written in this order. */
+	_Atomic uintptr_t holder;
+	_Atomic uint64_t held;
+
+	pthread_mutex_t lock;		/* protects all below */
+	uint64_t watched;		/* the owner seen last */
+	uint32_t disconnects;		/* of its peer, when it was seen first */
 };
 
-/* All of this program: what it has locked itself, no dead program has. */
-static pthread_mutex_t mutexes_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct ivshmem_mutex *mutexes;
-
-static int enlist(int error, struct ivshmem_mutex *mutex)
+int ivshmem_mutex_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
+		       unsigned int flags, struct ivshmem_mutex **mutex)
 {
+	struct sync_object object = {
+		.handle = handle,
+		.offset = offset,
+		.vector = vector,
+		.flags = flags,
+		.kind = SYNC_MUTEX,
+	};
+	struct ivshmem_mutex *new;
+	uint64_t former;
+	int error;
+
+	*mutex = NULL;
+	error = ivshmem_sync_open(&object, sizeof(*new), &new);
 	if (error)
 		return error;
-	pthread_mutex_lock(&mutexes_lock);
-	mutex->next = mutexes;
-	mutexes = mutex;
-	pthread_mutex_unlock(&mutexes_lock);
+	former = sync_value(atomic_load(&new->sync.area->word));
+	error = ivshmem_owner_begin(handle, new->sync.id, former, &new->owner);
+	if (error) {
+		ivshmem_sync_close(&new->sync);
+		return error;
+	}
+	pthread_mutex_init(&new->lock, NULL);
+	*mutex = new;
 	return 0;
 }
 
-int ivshmem_mutex_create(struct ivshmem *handle, uint64_t offset,
-			 uint32_t vector, struct ivshmem_mutex **mutex)
-{
-	int error = ivshmem_sync_create(handle, offset, vector, SYNC_MUTEX, 0,
-					sizeof(**mutex), mutex);
+/* Threads */
 
-	return enlist(error, *mutex);
+static uintptr_t this_thread(void)
+{
+	static _Thread_local char one;
+
+	return (uintptr_t)&one;
 }
 
-int ivshmem_mutex_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
-		       struct ivshmem_mutex **mutex)
+/* What tells one lock from all others. */
+static uint64_t acquisition(uint64_t word)
 {
-	static const uint64_t kinds[2] = { SYNC_MUTEX, SYNC_MUTEX };
-	int error = ivshmem_sync_open(handle, offset, vector, kinds,
-				      sizeof(**mutex), mutex);
-
-	return enlist(error, *mutex);
+	return word & (SYNC_VALUE | SYNC_ROUND);
 }
 
-void ivshmem_mutex_close(struct ivshmem_mutex *mutex)
+/* The lock of this thread, or 0. It may have been taken away. */
+static uint64_t own_lock(struct ivshmem_mutex *mutex)
 {
-	struct ivshmem_mutex **place = &mutexes;
+	uint64_t held = mutex->held;
 
-	if (!mutex)
-		return;
-	pthread_mutex_lock(&mutexes_lock);
-	while (*place != mutex)
-		place = &(*place)->next;
-	*place = mutex->next;
-	pthread_mutex_unlock(&mutexes_lock);
-	ivshmem_sync_close(&mutex->sync);
+	return mutex->holder == this_thread() ? held : 0;
 }
 
-static uint32_t acquisition(uint32_t word)
+static bool is_mine(struct ivshmem_mutex *mutex, uint64_t word)
 {
-	return word & (OWNER | LOCK_COUNT);
-}
-
-static bool is_mine(struct ivshmem_mutex *mutex)
-{
-	return mutex->held && pthread_equal(mutex->holder, pthread_self());
+	return sync_value(word) && own_lock(mutex) == acquisition(word);
 }
 
 /* Lock it if the word is still that, which it becomes. */
-static bool take(struct ivshmem_mutex *mutex, uint32_t *word)
+static bool take(struct ivshmem_mutex *mutex, uint64_t *word)
 {
-	uint32_t id = mutex->sync.id;
-	uint32_t locked = (*word & (SYNC_WAITERS | INCONSISTENT)) |
-			  ((*word + LOCKED_ONCE) & LOCK_COUNT) |
-			  (id <= IVSHMEM_MAX_PEER ? id + 1 : NO_NUMBER);
-	bool done;
+	uint64_t locked = *word | mutex->owner << SYNC_VALUE_SHIFT;
 
-	pthread_mutex_lock(&mutexes_lock);
-	done = atomic_compare_exchange_strong(&mutex->sync.area->word, word,
-					      locked);
-	if (done) {
-		mutex->holder = pthread_self();
-		mutex->held = acquisition(locked);
-	}
-	pthread_mutex_unlock(&mutexes_lock);
-	return done;
+	if (!atomic_compare_exchange_strong(&mutex->sync.area->word, word, locked))
+		return false;
+	mutex->holder = this_thread();
+	mutex->held = acquisition(locked);
+	return true;
 }
 
+/* Owners */
+
 /* Take it from its owner if the word is still that, which it becomes. */
-static bool take_away(struct ivshmem_mutex *mutex, uint32_t *word)
+static bool take_away(struct ivshmem_mutex *mutex, uint64_t *word)
 {
 	if (!atomic_compare_exchange_strong(&mutex->sync.area->word, word,
-					    (*word & LOCK_COUNT) | INCONSISTENT))
+					    sync_next(*word, 0) | INCONSISTENT))
 		return false;
 	ivshmem_sync_wake(&mutex->sync, *word);
 	return true;
 }
 
-/* Whether this program has it, through whatever object; mutexes_lock held. */
-static bool is_ours(const struct ivshmem_mutex *mutex, uint32_t word)
+/* Whether the owner's peer has left since this object saw the owner, or looked last. */
+static bool has_left(struct ivshmem_mutex *mutex, uint64_t owner, bool again)
 {
-	const struct ivshmem_mutex *other;
-
-	for (other = mutexes; other; other = other->next)
-		if (other->sync.handle == mutex->sync.handle &&
-		    other->sync.offset == mutex->sync.offset &&
-		    other->held == acquisition(word))
-			return true;
-	return false;
-}
-
-/* mutexes_lock held. */
-static bool has_left(struct ivshmem_mutex *mutex, uint32_t word, uint32_t owner)
-{
-	struct ivshmem *handle = mutex->sync.handle;
-	uint32_t disconnects = ivshmem_disconnects(handle, owner);
-
-	if (mutex->watched != acquisition(word)) {
-		mutex->watched = acquisition(word);
-		mutex->disconnects = disconnects;
-		mutex->since = ivshmem_now();
-	}
-	if (mutex->disconnects != disconnects)
-		return true;
-	if (!handle->ops->has_peer)
-		return false;
-	/* A program on the host is the only one by its number. */
-	if (owner == mutex->sync.id)
-		return !is_ours(mutex, word);
-	return !handle->ops->has_peer(handle, owner) &&
-	       ivshmem_now() - mutex->since > ARRIVAL_NS;
-}
-
-static bool owner_has_left(struct ivshmem_mutex *mutex, uint32_t word)
-{
-	uint32_t number = word & OWNER;
+	uint32_t disconnects = ivshmem_disconnects(mutex->sync.handle, owner & OWNER_ID);
 	bool left;
 
-	if (number > IVSHMEM_MAX_PEER + 1)
-		return false;
-	pthread_mutex_lock(&mutexes_lock);
-	left = has_left(mutex, word, number - 1);
-	pthread_mutex_unlock(&mutexes_lock);
+	pthread_mutex_lock(&mutex->lock);
+	if (mutex->watched != owner) {
+		mutex->watched = owner;
+		mutex->disconnects = disconnects;
+	}
+	left = mutex->disconnects != disconnects;
+	if (again)
+		mutex->disconnects = disconnects;
+	pthread_mutex_unlock(&mutex->lock);
 	return left;
 }
+
+static bool is_dead(struct ivshmem_mutex *mutex, uint64_t owner, struct sync_wait *wait)
+{
+	struct ivshmem *handle = mutex->sync.handle;
+	bool known = ivshmem_owner_is_known(handle, owner);
+	bool left;
+
+	if (owner == mutex->owner)
+		return false;
+	left = owner & OWNER_HAS_ID && has_left(mutex, owner, known);
+	if (!known)
+		return left;
+	/* A program that ends may leave before its lock is gone: look again soon. */
+	if (left)
+		wait->park.interval = 0;
+	return ivshmem_owner_has_ended(handle, owner);
+}
+
+/* Calls */
 
 int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline)
 {
 	struct sync_wait wait = { .deadline = deadline };
-	uint32_t word = atomic_load(&mutex->sync.area->word);
-	int error = 0;
+	int error = ivshmem_sync_enter(&mutex->sync);
+	uint64_t word = atomic_load(&mutex->sync.area->word);
 
-	if (is_mine(mutex) && mutex->held == acquisition(word))
+	if (!error && is_mine(mutex, word))
 		return -EDEADLK;
 	while (!error) {
 		if (word & USELESS)
 			return -ENOTRECOVERABLE;
-		if (!(word & OWNER)) {
+		if (!sync_value(word)) {
 			if (take(mutex, &word))
 				return word & INCONSISTENT ? -EOWNERDEAD : 0;
-		} else if (owner_has_left(mutex, word)) {
+		} else if (is_dead(mutex, sync_value(word), &wait)) {
 			take_away(mutex, &word);
 			word = atomic_load(&mutex->sync.area->word);
 		} else {
@@ -200,48 +178,72 @@ int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline)
 
 int ivshmem_mutex_unlock(struct ivshmem_mutex *mutex)
 {
-	_Atomic uint32_t *place = &mutex->sync.area->word;
-	uint32_t word = atomic_load(place);
-	uint32_t held = mutex->held;
-	uint32_t unlocked;
+	_Atomic uint64_t *place = &mutex->sync.area->word;
+	int error = ivshmem_sync_check(&mutex->sync);
+	uint64_t held = own_lock(mutex);
+	uint64_t word = atomic_load(place);
+	uint64_t unlocked;
 
-	if (!is_mine(mutex))
+	if (error || !held)
 		return -EPERM;
-	pthread_mutex_lock(&mutexes_lock);
-	mutex->held = 0;
+	/* The next thread that locks it writes this. */
+	mutex->holder = 0;
 	do {
-		unlocked = (word & LOCK_COUNT) |
-			   (word & INCONSISTENT ? USELESS : 0);
-	} while (acquisition(word) == held &&
-		 !atomic_compare_exchange_strong(place, &word, unlocked));
-	pthread_mutex_unlock(&mutexes_lock);
-	if (acquisition(word) != held)
-		return -EPERM;
+		if (acquisition(word) != held)
+			return -EPERM;
+		unlocked = sync_next(word, 0);
+		if (word & INCONSISTENT)
+			unlocked ^= INCONSISTENT | USELESS;
+	} while (!atomic_compare_exchange_strong(place, &word, unlocked));
 	ivshmem_sync_wake(&mutex->sync, word);
 	return 0;
 }
 
 int ivshmem_mutex_consistent(struct ivshmem_mutex *mutex)
 {
-	_Atomic uint32_t *place = &mutex->sync.area->word;
-	uint32_t word = atomic_load(place);
+	_Atomic uint64_t *place = &mutex->sync.area->word;
+	int error = ivshmem_sync_check(&mutex->sync);
+	uint64_t word = atomic_load(place);
 
+	if (error)
+		return error;
 	do {
-		if (!is_mine(mutex) || acquisition(word) != mutex->held ||
-		    !(word & INCONSISTENT))
+		if (!is_mine(mutex, word) || !(word & INCONSISTENT))
 			return -EINVAL;
-	} while (!atomic_compare_exchange_strong(place, &word,
-						 word & ~INCONSISTENT));
+	} while (!atomic_compare_exchange_strong(place, &word, word & ~INCONSISTENT));
 	return 0;
 }
 
 int ivshmem_mutex_recover(struct ivshmem_mutex *mutex, uint32_t peer)
 {
-	uint32_t word = atomic_load(&mutex->sync.area->word);
+	int error = ivshmem_sync_check(&mutex->sync);
+	uint64_t word = atomic_load(&mutex->sync.area->word);
+	uint64_t wanted = peer <= IVSHMEM_MAX_PEER ? OWNER_HAS_ID | peer : 0;
+	uint64_t owner;
 
+	if (error)
+		return error;
 	do {
-		if (peer > IVSHMEM_MAX_PEER || (word & OWNER) != peer + 1)
+		owner = sync_value(word);
+		if (!owner || (owner & (OWNER_HAS_ID | OWNER_ID)) != wanted ||
+		    (!wanted && peer != IVSHMEM_ID_UNKNOWN))
 			return -ENOENT;
 	} while (!take_away(mutex, &word));
 	return 0;
+}
+
+void ivshmem_mutex_close(struct ivshmem_mutex *mutex)
+{
+	uint64_t word;
+
+	if (!mutex)
+		return;
+	if (!ivshmem_sync_check(&mutex->sync)) {
+		word = atomic_load(&mutex->sync.area->word);
+		while (sync_value(word) == mutex->owner && !take_away(mutex, &word))
+			;
+		ivshmem_owner_end(mutex->sync.handle, mutex->owner);
+	}
+	pthread_mutex_destroy(&mutex->lock);
+	ivshmem_sync_close(&mutex->sync);
 }

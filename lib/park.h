@@ -10,6 +10,16 @@
 
 #define NSEC_PER_SEC	INT64_C(1000000000)
 
+/*
+ * Words of the region are atomic by instructions. An emulation by locks would lock out
+ * only the threads of this program.
+ */
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
+	       sizeof(_Atomic uint32_t) == sizeof(unsigned int) &&
+	       sizeof(_Atomic uint64_t) == sizeof(unsigned long long) &&
+	       _Alignof(_Atomic uint64_t) == 8,
+	       "32 and 64 bits are atomic without locks");
+
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t ivshmem_now(void);
 

@@ -271,7 +271,7 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
  *
  * For guests, which get no report from a server: a program that learns about it, from a
  * machine manager for example, so ends its channels with that peer and gets the mutexes
- * that the peer holds. A later peer with the same id is not affected.
+ * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not affected.
  *
  * -EINVAL: peer over 65535.
  */

@@ -2,35 +2,46 @@
 /*
  * Mutexes, semaphores and events between machines
  *
- * Each is an object of IVSHMEM_SYNC_SIZE bytes in the region. One program creates it,
- * all others open it. A call that has to wait spins for a while, then sleeps until it is
- * rung. Without waiters, no call makes a system call.
+ * Each is an object of IVSHMEM_SYNC_SIZE bytes in the region. A call that has to wait
+ * spins for a while, then sleeps until it is rung. Without waiters no call makes a
+ * system call, except that it asks once a millisecond whether the handle still works.
  *
  * Threads can share an open object, but no other call may run concurrently with its
- * close.
+ * close. Close objects before their handle.
+ *
+ * Processes. Objects and handles belong to the process that opened them. A child after
+ * fork() can only close its parent's objects, which has no effect on the parent; to use
+ * them it opens its own handle and its own objects.
  *
  * Deadlines. 0: do not wait; IVSHMEM_FOREVER; else nanoseconds of
  * CLOCK_MONOTONIC, as returned by ivshmem_after().
  *
  * Memory ordering. Unlocking a mutex, posting a semaphore and setting an event are
  * release operations in the terms of C11; the lock or wait that follows is the acquire.
- * A call that fails orders nothing.
+ * A call that fails orders nothing, except for -EOWNERDEAD.
  *
  * Trust. A peer that can write to the region can corrupt the object, which makes calls
  * fail or wait forever, but nothing worse.
  *
- * Errors of create and open:
- *   -EINVAL          offset not a multiple of 64 or beyond the region's end, or no such
- *                    vector
- *   -ENOENT          open: no such object
- *   -EPROTONOSUPPORT open: an object of another version
+ * Errors of open:
+ *   -EINVAL          offset not a multiple of 64 or beyond the region's end, no such
+ *                    vector, unknown flag, or a combination that makes no sense
+ *   -ENOENT          no such object, and IVSHMEM_SYNC_CREATE is not set
+ *   -EEXIST          IVSHMEM_SYNC_EXCLUSIVE: there is an object already;
+ *                    IVSHMEM_SYNC_CREATE: there is one of another kind
+ *   -EPROTONOSUPPORT an object of another version
  *   -EACCES          the handle is read-only
  *   -EOPNOTSUPP      the device's memory is not mapped write-back
+ *   -ENODEV          the device or the server is gone
+ *   -ENOMEM, -EMFILE, -ENFILE
  * Errors of calls with a deadline:
  *   -EAGAIN          the deadline is 0, and the call would have to wait
  *   -ETIMEDOUT       the deadline passed
  *   -EINTR           interrupted by a signal
- *   -ENODEV          the device or the server is gone
+ *   -ENODEV          the device or the server is gone, even if there is no need to wait
+ * Of all calls but open and close:
+ *   -EPERM           a child after fork() uses an object of its parent
+ * Once the server is gone, unlock, post, set and reset still work.
  */
 #ifndef IVSHMEM_SYNC_H
 #define IVSHMEM_SYNC_H
@@ -42,7 +53,23 @@ extern "C" {
 #endif
 
 /* Bytes of each object; its offset is a multiple of 64. */
-#define IVSHMEM_SYNC_SIZE	512
+#define IVSHMEM_SYNC_SIZE	1024
+
+/*
+ * Flags of all open calls. With 0 an object is opened, which has to exist.
+ *
+ * CREATE: create it if it does not exist. Any number of programs, on any machines, can do
+ * so at once, and all get the same object, even if some of them die meanwhile. They
+ * must agree on its first value. What was in its place is overwritten.
+ * CREATE | EXCLUSIVE: create it, and fail with -EEXIST if it exists. At most one of
+ * several programs succeeds.
+ * CREATE | RESET: create it again even if it exists and whatever it is. Only for a time
+ * when no other program opens or uses it, or to mend it by hand: a mutex that is locked
+ * becomes unlocked.
+ */
+#define IVSHMEM_SYNC_CREATE	(1U << 0)
+#define IVSHMEM_SYNC_EXCLUSIVE	(1U << 1)
+#define IVSHMEM_SYNC_RESET	(1U << 2)
 
 struct ivshmem_mutex;
 struct ivshmem_semaphore;
@@ -51,25 +78,38 @@ struct ivshmem_event;
 /*
  * Mutexes
  *
- * When the owner's machine (on the host: its program) is known to have disconnected, the
- * next lock call gets the mutex and returns -EOWNERDEAD, as with robust POSIX mutexes. On
- * the host the server reports disconnects. Elsewhere, and when a program dies on a
- * running machine, there is no report: a program that knows must call
- * ivshmem_mutex_recover(). An owner without a peer id (a device without doorbells) cannot
- * be identified, so its mutexes stay locked after its death: create them again.
+ * When the owner is known to have died, the next lock call gets the mutex and returns
+ * -EOWNERDEAD, as with robust POSIX mutexes. An owner that is alive never loses the mutex,
+ * however slow it is, unless a program reports its death.
+ *
+ * - Owner and caller are programs on the host: the caller knows by itself, for the owner
+ *   holds a lock on the file of the memory. This needs the right to open that file
+ *   again by /proc/self/fd; an owner without it counts as a guest. It needs no server, but
+ *   one more descriptor for all mutexes of a handle.
+ * - The owner is a guest, and the caller is on the host: the server must report that the
+ *   guest's machine has disconnected, while the caller waits, or between two calls of
+ *   which the first found that guest to be the owner.
+ * - The caller is a guest: a program must report it by ivshmem_peer_gone(), likewise.
+ * - In all other cases, for example if a program dies in a guest that goes on running: a
+ *   program must report it by ivshmem_mutex_recover().
+ *
+ * A server that restarts on the same memory disconnects all its peers, but they live on:
+ * none is taken for dead, and they can unlock. But the new server uses their ids again,
+ * and a guest of the old one is taken for dead when a new peer with its id disconnects.
+ * So restart guests as well, or let none of their programs hold a mutex.
  */
 
 /*
- * ivshmem_mutex_create - create an unlocked mutex
- * ivshmem_mutex_open - open an existing one
+ * ivshmem_mutex_open - open or create a mutex
  * @vector: the own vector by which others wake this program
+ * @flags: IVSHMEM_SYNC_*
+ *
+ * A new mutex is unlocked.
  */
-int ivshmem_mutex_create(struct ivshmem *handle, uint64_t offset,
-			 uint32_t vector, struct ivshmem_mutex **mutex);
 int ivshmem_mutex_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
-		       struct ivshmem_mutex **mutex);
+		       unsigned int flags, struct ivshmem_mutex **mutex);
 
-/* Does not unlock. NULL is allowed. */
+/* If this object has locked the mutex, that is the death of its owner. NULL is allowed. */
 void ivshmem_mutex_close(struct ivshmem_mutex *mutex);
 
 /*
@@ -81,7 +121,7 @@ void ivshmem_mutex_close(struct ivshmem_mutex *mutex);
  */
 int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline);
 
-/* -EPERM: this thread does not own it, or recovery has taken it away. */
+/* -EPERM: this thread does not own it, or recovery or a reset has taken it away. */
 int ivshmem_mutex_unlock(struct ivshmem_mutex *mutex);
 
 /* After -EOWNERDEAD: the data is consistent. -EINVAL: was consistent, or not the owner. */
@@ -89,22 +129,19 @@ int ivshmem_mutex_consistent(struct ivshmem_mutex *mutex);
 
 /*
  * ivshmem_mutex_recover - report that the mutex's owner has died
- * @peer: the id of the owner
+ * @peer: the id of the owner; IVSHMEM_ID_UNKNOWN: it has none (a device without doorbells)
  *
- * An owner that is alive loses the mutex without notice. -ENOENT: the peer does not own
- * it.
+ * An owner that is alive loses the mutex, and learns that from its unlock. -ENOENT: the
+ * peer does not own it.
  */
 int ivshmem_mutex_recover(struct ivshmem_mutex *mutex, uint32_t peer);
 
 /* Semaphores: 0 to IVSHMEM_SEMAPHORE_MAX permits, without owners. */
 #define IVSHMEM_SEMAPHORE_MAX	0x7fffffff
 
-/* Also -EINVAL: too many permits. */
-int ivshmem_semaphore_create(struct ivshmem *handle, uint64_t offset,
-			     uint32_t vector, uint32_t permits,
-			     struct ivshmem_semaphore **semaphore);
-int ivshmem_semaphore_open(struct ivshmem *handle, uint64_t offset,
-			   uint32_t vector,
+/* A new one has that many permits. Also -EINVAL: too many. */
+int ivshmem_semaphore_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
+			   unsigned int flags, uint32_t permits,
 			   struct ivshmem_semaphore **semaphore);
 void ivshmem_semaphore_close(struct ivshmem_semaphore *semaphore);
 
@@ -119,24 +156,20 @@ uint32_t ivshmem_semaphore_value(struct ivshmem_semaphore *semaphore);
 
 /* Events */
 
-/* ivshmem_event_create() flags */
-#define IVSHMEM_EVENT_AUTO_RESET	(1U << 0)	/* a wait resets it */
-#define IVSHMEM_EVENT_SET		(1U << 1)	/* initially set */
+/* More flags of ivshmem_event_open(), for a new event. An existing one stays as it is. */
+#define IVSHMEM_EVENT_AUTO_RESET	(1U << 8)	/* a wait resets it */
+#define IVSHMEM_EVENT_SET		(1U << 9)	/* initially set */
 
-/* Also -EINVAL: unknown flag. */
-int ivshmem_event_create(struct ivshmem *handle, uint64_t offset,
-			 uint32_t vector, unsigned int flags,
-			 struct ivshmem_event **event);
 int ivshmem_event_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
-		       struct ivshmem_event **event);
+		       unsigned int flags, struct ivshmem_event **event);
 void ivshmem_event_close(struct ivshmem_event *event);
 
 /* Wait until the event is set, and reset it if it is AUTO_RESET. */
 int ivshmem_event_wait(struct ivshmem_event *event, int64_t deadline);
 
-/* Setting a set event has no effect. */
-void ivshmem_event_set(struct ivshmem_event *event);
-void ivshmem_event_reset(struct ivshmem_event *event);
+/* Setting a set event changes nothing. */
+int ivshmem_event_set(struct ivshmem_event *event);
+int ivshmem_event_reset(struct ivshmem_event *event);
 
 #ifdef __cplusplus
 }

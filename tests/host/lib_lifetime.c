@@ -27,9 +27,9 @@ static void test_close_first(void)
 	struct ivshmem_mutex *mutex;
 
 	if (ivshmem_channel_create(handle, &range, &channel) ||
-	    ivshmem_mutex_create(handle, 64 << 10, 0, &mutex) ||
-	    ivshmem_semaphore_create(handle, 65 << 10, 0, 1, &semaphore) ||
-	    ivshmem_event_create(handle, 66 << 10, 0, 0, &event))
+	    ivshmem_mutex_open(handle, 64 << 10, 0, IVSHMEM_SYNC_CREATE, &mutex) ||
+	    ivshmem_semaphore_open(handle, 65 << 10, 0, IVSHMEM_SYNC_CREATE, 1, &semaphore) ||
+	    ivshmem_event_open(handle, 66 << 10, 0, IVSHMEM_SYNC_CREATE, &event))
 		tap_bail("cannot create the objects");
 	tap_eq(ivshmem_channel_attach(handle, &(struct ivshmem_channel_options){ .size = 1 },
 				      0, &other), -EMSGSIZE, "an attach fails");
@@ -173,8 +173,8 @@ static void test_cancel_objects(void)
 	struct ivshmem_mutex *mutex;
 	char byte;
 
-	if (ivshmem_mutex_create(a, 64 << 10, 0, &mutex) ||
-	    ivshmem_semaphore_create(a, 65 << 10, 0, 0, &semaphore) ||
+	if (ivshmem_mutex_open(a, 64 << 10, 0, IVSHMEM_SYNC_CREATE, &mutex) ||
+	    ivshmem_semaphore_open(a, 65 << 10, 0, IVSHMEM_SYNC_CREATE, 0, &semaphore) ||
 	    ivshmem_channel_create(a, &range, &ends[0]) ||
 	    ivshmem_channel_attach(b, &range, 0, &ends[1]))
 		tap_bail("cannot create the objects");

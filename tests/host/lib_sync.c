@@ -18,14 +18,15 @@
 #define ROUNDS		20000
 #define WORKERS		4
 #define MUTEX		0
-#define SEMAPHORE	512
-#define EVENT		1024
+#define SEMAPHORE	1024
+#define EVENT		2048
 #define COUNTER		4096
+#define FRESH		(IVSHMEM_SYNC_CREATE | IVSHMEM_SYNC_RESET)
 
 static struct ivshmem_mutex *must_open_mutex(struct ivshmem *handle)
 {
 	struct ivshmem_mutex *mutex;
-	int error = ivshmem_mutex_open(handle, MUTEX, 1, &mutex);
+	int error = ivshmem_mutex_open(handle, MUTEX, 1, 0, &mutex);
 
 	if (error)
 		tap_bail("cannot open the mutex: %s", strerror(-error));
@@ -39,20 +40,20 @@ static void test_opening(struct ivshmem *a)
 	struct ivshmem_mutex *mutex;
 	struct ivshmem_event *event;
 
-	tap_eq(ivshmem_mutex_create(a, 32, 0, &mutex), -EINVAL, "create: unaligned offset");
-	tap_eq(ivshmem_mutex_create(a, REGION - 448, 0, &mutex), -EINVAL,
+	tap_eq(ivshmem_mutex_open(a, 32, 0, FRESH, &mutex), -EINVAL, "create: unaligned offset");
+	tap_eq(ivshmem_mutex_open(a, REGION - 960, 0, FRESH, &mutex), -EINVAL,
 	       "create: beyond the end");
-	tap_eq(ivshmem_mutex_create(a, -64ULL, 0, &mutex), -EINVAL, "create: far beyond");
-	tap_eq(ivshmem_mutex_create(a, 0, 2, &mutex), -EINVAL, "create: no such vector");
-	tap_eq(ivshmem_mutex_create(reader, 0, 0, &mutex), -EACCES, "create: read-only handle");
-	tap_eq(ivshmem_mutex_open(a, MUTEX, 0, &mutex), -ENOENT, "open: no mutex is there");
+	tap_eq(ivshmem_mutex_open(a, -64ULL, 0, FRESH, &mutex), -EINVAL, "create: far beyond");
+	tap_eq(ivshmem_mutex_open(a, 0, 2, FRESH, &mutex), -EINVAL, "create: no such vector");
+	tap_eq(ivshmem_mutex_open(reader, 0, 0, FRESH, &mutex), -EACCES, "create: read-only handle");
+	tap_eq(ivshmem_mutex_open(a, MUTEX, 0, 0, &mutex), -ENOENT, "open: no mutex is there");
 	tap_ok(!mutex, "a refusal gives no mutex");
-	tap_eq(ivshmem_semaphore_create(a, SEMAPHORE, 0, 0x80000000U, &semaphore),
+	tap_eq(ivshmem_semaphore_open(a, SEMAPHORE, 0, FRESH, 0x80000000U, &semaphore),
 	       -EINVAL, "create: too many permits");
-	tap_eq(ivshmem_event_create(a, EVENT, 0, 4, &event), -EINVAL, "create: unknown flag");
-	tap_eq(ivshmem_mutex_create(a, REGION - 512, 0, &mutex), 0,
+	tap_eq(ivshmem_event_open(a, EVENT, 0, 1U << 31, &event), -EINVAL, "create: unknown flag");
+	tap_eq(ivshmem_mutex_open(a, REGION - 1024, 0, FRESH, &mutex), 0,
 	       "create: in the last bytes of the region");
-	tap_eq(ivshmem_semaphore_open(a, REGION - 512, 0, &semaphore), -ENOENT,
+	tap_eq(ivshmem_semaphore_open(a, REGION - 1024, 0, 0, 0, &semaphore), -ENOENT,
 	       "open: a semaphore where a mutex is");
 	ivshmem_mutex_close(mutex);
 	ivshmem_mutex_close(NULL);
@@ -65,7 +66,7 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_mutex *x, *y;
 
-	ivshmem_mutex_create(a, MUTEX, 0, &x);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &x);
 	y = must_open_mutex(b);
 	tap_eq(ivshmem_mutex_unlock(x), -EPERM, "unlock: the mutex is not locked");
 	tap_eq(ivshmem_mutex_lock(x, 0), 0, "lock a free mutex");
@@ -92,7 +93,7 @@ static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 	tap_eq(ivshmem_mutex_lock(x, 0), -ENOTRECOVERABLE, "it can no longer be locked");
 	tap_eq(ivshmem_mutex_lock(y, PATIENCE), -ENOTRECOVERABLE, "not by the other peer either");
 	ivshmem_mutex_close(x);
-	ivshmem_mutex_create(a, MUTEX, 0, &x);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &x);
 	tap_eq(ivshmem_mutex_lock(y, 0), 0, "a mutex that is created again can be locked");
 	tap_eq(ivshmem_mutex_unlock(y), 0, "a mutex that is created again can be unlocked");
 	ivshmem_mutex_close(x);
@@ -146,7 +147,7 @@ static void test_exclusion(struct ivshmem *a)
 	pid_t pids[WORKERS];
 	int n, status, failures = 0;
 
-	ivshmem_mutex_create(a, MUTEX, 0, &mutex);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &mutex);
 	ivshmem_map(a, COUNTER, 4096, (void **)&memory);
 	memory[0] = 0;
 	for (n = 0; n < WORKERS; n++) {
@@ -205,7 +206,7 @@ static void test_owner_death(struct ivshmem *a)
 	pid_t pid;
 	int go;
 
-	ivshmem_mutex_create(a, MUTEX, 0, &x);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &x);
 	pid = lock_and_die(&go);
 	pthread_create(&thread, NULL, lock_later, x);
 	usleep(50000);
@@ -215,7 +216,7 @@ static void test_owner_death(struct ivshmem *a)
 	tap_eq((intptr_t)result, -EOWNERDEAD, "the death of the owner wakes a sleeping thread");
 	ivshmem_mutex_close(x);
 
-	ivshmem_mutex_create(a, MUTEX, 0, &x);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &x);
 	pid = lock_and_die(&go);
 	close(go);
 	waitpid(pid, NULL, 0);
@@ -225,7 +226,7 @@ static void test_owner_death(struct ivshmem *a)
 	ivshmem_mutex_close(x);
 
 	/* The successor gets the id of the dead owner before others notice the death. */
-	ivshmem_mutex_create(a, MUTEX, 0, &x);
+	ivshmem_mutex_open(a, MUTEX, 0, FRESH, &x);
 	pid = lock_and_die(&go);
 	close(go);
 	waitpid(pid, NULL, 0);
@@ -248,8 +249,8 @@ static void test_semaphore(struct ivshmem *a, struct ivshmem *b)
 	int status, n, failures = 0;
 	pid_t pid;
 
-	tap_eq(ivshmem_semaphore_create(a, SEMAPHORE, 0, 2, &x), 0, "create a semaphore");
-	tap_eq(ivshmem_semaphore_open(b, SEMAPHORE, 0, &y), 0, "open the semaphore");
+	tap_eq(ivshmem_semaphore_open(a, SEMAPHORE, 0, FRESH, 2, &x), 0, "create a semaphore");
+	tap_eq(ivshmem_semaphore_open(b, SEMAPHORE, 0, 0, 0, &y), 0, "open the semaphore");
 	tap_eq(ivshmem_semaphore_value(y), 2, "the semaphore has two permits");
 	tap_eq(ivshmem_semaphore_wait(x, 0), 0, "one peer takes a permit");
 	tap_eq(ivshmem_semaphore_wait(y, 0), 0, "the other peer takes a permit");
@@ -261,7 +262,7 @@ static void test_semaphore(struct ivshmem *a, struct ivshmem *b)
 	if (!pid) {
 		struct ivshmem_semaphore *z;
 
-		if (ivshmem_semaphore_open(must_open(0), SEMAPHORE, 1, &z))
+		if (ivshmem_semaphore_open(must_open(0), SEMAPHORE, 1, 0, 0, &z))
 			_exit(1);
 		for (n = 0; n < ROUNDS; n++)
 			if (ivshmem_semaphore_wait(z, PATIENCE))
@@ -274,7 +275,7 @@ static void test_semaphore(struct ivshmem *a, struct ivshmem *b)
 	tap_ok(!status && !failures, "another process takes %d permits", ROUNDS);
 	tap_eq(ivshmem_semaphore_value(x), 0, "no permit is left over");
 	ivshmem_semaphore_close(x);
-	ivshmem_semaphore_create(a, SEMAPHORE, 0, IVSHMEM_SEMAPHORE_MAX, &x);
+	ivshmem_semaphore_open(a, SEMAPHORE, 0, FRESH, IVSHMEM_SEMAPHORE_MAX, &x);
 	tap_eq(ivshmem_semaphore_post(x), -EOVERFLOW, "post: the semaphore has all permits it can");
 	ivshmem_semaphore_close(x);
 	ivshmem_semaphore_close(y);
@@ -292,8 +293,8 @@ static void test_event(struct ivshmem *a, struct ivshmem *b)
 	int n, failures = 0;
 	void *result;
 
-	tap_eq(ivshmem_event_create(a, EVENT, 0, 0, &x), 0, "create an event");
-	tap_eq(ivshmem_event_open(b, EVENT, 1, &y), 0, "open the event");
+	tap_eq(ivshmem_event_open(a, EVENT, 0, FRESH, &x), 0, "create an event");
+	tap_eq(ivshmem_event_open(b, EVENT, 1, 0, &y), 0, "open the event");
 	tap_eq(ivshmem_event_wait(y, 0), -EAGAIN, "the event is not set, without waiting");
 	tap_eq(ivshmem_event_wait(y, SOON), -ETIMEDOUT, "the event is not set, with a deadline");
 	for (n = 0; n < WORKERS; n++)
@@ -311,9 +312,8 @@ static void test_event(struct ivshmem *a, struct ivshmem *b)
 	ivshmem_event_close(x);
 	ivshmem_event_close(y);
 
-	ivshmem_event_create(a, EVENT, 0,
-			     IVSHMEM_EVENT_AUTO_RESET | IVSHMEM_EVENT_SET, &x);
-	ivshmem_event_open(b, EVENT, 1, &y);
+	ivshmem_event_open(a, EVENT, 0, FRESH | IVSHMEM_EVENT_AUTO_RESET | IVSHMEM_EVENT_SET, &x);
+	ivshmem_event_open(b, EVENT, 1, 0, &y);
 	tap_eq(ivshmem_event_wait(y, 0), 0, "an auto-reset event created set lets one pass");
 	tap_eq(ivshmem_event_wait(x, 0), -EAGAIN, "that has reset it");
 	for (n = 0; n < 1000; n++) {
