@@ -122,14 +122,14 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	file->queue = idev->peer ? &file->user->queue : &file->peer->queue;
 	file->listener.queue = file->queue;
 	ivshmem_irqs_get(idev);
-	ret = ivshmem_chardev_begin(chardev, &idx);
+	filp->private_data = file;
+	ret = ivshmem_access_file(filp, &idx);
 	if (ret)
 		goto err_irqs;
 	get_device(&chardev->dev);
 	for (i = 0; i < idev->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
-	filp->private_data = file;
 	filp->f_mode |= FMODE_NOWAIT;
 	filp->f_mapping = chardev->node->inode->i_mapping;
 	ivshmem_access_end(idev, idx);

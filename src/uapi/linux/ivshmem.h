@@ -22,7 +22,8 @@
  * file. Where no doorbell can come in (@vectors is 0) POLLIN is always set.
  *
  * With O_NONBLOCK nothing here sleeps: WAIT fails with EAGAIN if nothing
- * happened, and so do all calls that access the device while it is being reset.
+ * happened, and so do open() and all calls that access the device while it is
+ * being reset.
  * Page faults still wait for the end of a reset.
  *
  * A user may have 1024 files of a device open, 16 of them with O_ASYNC, and 256
