@@ -295,8 +295,6 @@ static void connection_close(struct ivshmem *handle)
 	for (index = 0; index < connection->npeers; index++)
 		free_peer(connection->peers[index]);
 	free(connection->peers);
-	if (connection->word_map)
-		munmap(connection->word_map, connection->base.size);
 	if (connection->incoming.fd >= 0)
 		close(connection->incoming.fd);
 	if (connection->base.memory >= 0)

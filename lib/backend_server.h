@@ -34,7 +34,6 @@ struct connection {
 	bool complete;			/* all own vectors are there */
 	struct peer **peers;		/* rising ids; the own one among them */
 	size_t npeers;
-	void *word_map;			/* all of the region, for waits on words */
 
 	/* How a waiter tells the others to look again: backend_server_wait.c. */
 	int wake;

@@ -229,26 +229,16 @@ static void set_times(struct waiter *waiter,
 	waiter->spin_end = start + (int64_t)options->spin_ns;
 }
 
-/* The region is mapped once, by the first wait for a word. */
-static int map_word(struct waiter *waiter,
-		    const struct ivshmem_wait_options *options)
+static int find_word(struct waiter *waiter, const struct ivshmem_wait_options *options)
 {
-	struct connection *connection = waiter->connection;
-	void *map;
-	int error = 0, cancel;
+	char *whole;
 
 	if (!(options->flags & IVSHMEM_WAIT_WORD))
 		return 0;
-	cancel = ivshmem_connection_lock(connection);
-	map = connection->word_map;
-	if (!map) {
-		error = ivshmem_map(&connection->base, 0, 0, &map);
-		connection->word_map = map;
-	}
-	ivshmem_connection_unlock(connection, cancel);
-	if (error)
-		return error;
-	waiter->word = (void *)((char *)map + options->offset);
+	whole = ivshmem_whole(&waiter->connection->base);
+	if (!whole)
+		return -ENOMEM;
+	waiter->word = (void *)(whole + options->offset);
 	waiter->expected = options->expected;
 	return 0;
 }
@@ -334,7 +324,7 @@ int ivshmem_connection_wait(struct ivshmem *handle,
 	set_times(&waiter, options);
 	/* The poll is a cancellation point: the others must not wait for this thread. */
 	pthread_cleanup_push(delist, &waiter);
-	error = map_word(&waiter, options);
+	error = find_word(&waiter, options);
 	if (!error)
 		error = wait_loop(&waiter);
 	pthread_cleanup_pop(1);

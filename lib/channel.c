@@ -12,6 +12,7 @@
 
 #include "park.h"
 #include "session.h"
+#include "set.h"
 
 #define FIRST_LOOKS	256	/* before all that longer waiting takes */
 #define SHORT		64	/* bytes of messages that are copied in line */
@@ -59,8 +60,8 @@ static int check_options(struct ivshmem *handle,
 	struct ivshmem_properties properties;
 	int error;
 
-	if (options->reserved || options->reserved_too[0] ||
-	    options->reserved_too[1] || options->reserved_too[2] ||
+	if (options->reserved || options->reserved_too[0] || options->reserved_too[1] ||
+	    (options->set && options->set->handle != handle) ||
 	    options->offset % CHANNEL_ALIGN ||
 	    options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
@@ -100,6 +101,16 @@ static void unmap_area(struct ivshmem_channel *channel)
 	channel->mapping = NULL;
 }
 
+static void free_channel(struct ivshmem_channel *channel)
+{
+	ivshmem_set_leave(channel);
+	ivshmem_listener_close(&channel->listener);
+	unmap_area(channel);
+	pthread_mutex_destroy(&channel->lock);
+	ivshmem_handle_put(channel->handle);
+	free(channel);
+}
+
 static int new_channel(struct ivshmem *handle,
 		       const struct ivshmem_channel_options *options,
 		       struct ivshmem_channel **channel)
@@ -116,23 +127,19 @@ static int new_channel(struct ivshmem *handle,
 	memset(new, 0, sizeof(*new));
 	new->handle = ivshmem_handle_get(handle);
 	new->offset = options->offset;
-	new->vector = options->vector;
+	new->vector = options->set ? options->set->vector : options->vector;
 	new->spin_ns = options->spin_ns ? options->spin_ns :
 					  IVSHMEM_CHANNEL_SPIN;
 	if (new->spin_ns < 0)
 		new->spin_ns = 0;
 	pthread_mutex_init(&new->lock, NULL);
+	error = options->set ? ivshmem_set_join(options->set, new) : 0;
+	if (error) {
+		free_channel(new);
+		return error;
+	}
 	*channel = new;
 	return 0;
-}
-
-static void free_channel(struct ivshmem_channel *channel)
-{
-	ivshmem_listener_close(&channel->listener);
-	unmap_area(channel);
-	pthread_mutex_destroy(&channel->lock);
-	ivshmem_handle_put(channel->handle);
-	free(channel);
 }
 
 static void set_direction(struct ivshmem_channel *channel, int which, int buffer)
@@ -320,6 +327,8 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 {
 	int error = 0;
 
+	if (channel->set)
+		return -EBUSY;
 	pthread_mutex_lock(&channel->lock);
 	if (!ivshmem_listener_is_open(&channel->listener))
 		error = ivshmem_listener_open(&channel->listener, channel->handle,

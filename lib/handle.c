@@ -33,6 +33,8 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 void ivshmem_handle_free(struct ivshmem *handle)
 {
 	ivshmem_listener_close(&handle->news);
+	if (handle->whole)
+		ivshmem_unmap(handle, handle->whole, handle->size);
 	pthread_mutex_destroy(&handle->listeners_lock);
 	free(handle->disconnects);
 	free(handle);
@@ -172,6 +174,18 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length)
 		       handle->page;
 
 	return munmap(address, whole) < 0 ? -errno : 0;
+}
+
+void *ivshmem_whole(struct ivshmem *handle)
+{
+	void *whole = handle->whole, *mapped;
+
+	if (whole || ivshmem_map(handle, 0, 0, &mapped))
+		return whole;
+	if (atomic_compare_exchange_strong(&handle->whole, &whole, mapped))
+		return mapped;
+	ivshmem_unmap(handle, mapped, handle->size);
+	return whole;
 }
 
 static int check_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)

@@ -53,6 +53,7 @@ struct ivshmem {
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left */
+	void *_Atomic whole;		/* see ivshmem_whole() */
 
 	pthread_mutex_t listeners_lock;	/* protects the list; before each one's own lock */
 	struct ivshmem_listener *listeners;
@@ -79,6 +80,9 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 			    bool read_only);
+
+/* All of the region, mapped when it is first asked for; or NULL. */
+void *ivshmem_whole(struct ivshmem *handle);
 
 /* Give a program as much of a structure as it knows; the rest of its own becomes 0. */
 void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known);

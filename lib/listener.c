@@ -117,31 +117,36 @@ void ivshmem_listener_close(struct ivshmem_listener *listener)
 	atomic_store(&listener->open, false);
 }
 
-/* The timer has expired, for somebody or because nothing has happened for long. */
-static void take_timer(struct ivshmem_listener *listener)
+static enum ivshmem_timer take_timer(struct ivshmem_listener *listener)
 {
+	enum ivshmem_timer timer;
+
 	pthread_mutex_lock(&listener->lock);
-	if (!listener->due && listener->interval) {
+	timer = listener->due ? TIMER_SIGNALLED : TIMER_IDLE;
+	if (timer == TIMER_IDLE && listener->interval) {
 		listener->interval = ivshmem_next_interval(listener->interval, listener->rung);
 		set_timer(listener, listener->interval);
 	}
 	listener->due = 0;
 	pthread_mutex_unlock(&listener->lock);
+	return timer;
 }
 
-void ivshmem_listener_clear(struct ivshmem_listener *listener)
+enum ivshmem_timer ivshmem_listener_clear(struct ivshmem_listener *listener)
 {
 	int cancel = ivshmem_cancel_off();
 	struct epoll_event events[SOURCES];
 	int n = epoll_wait(listener->epoll, events, SOURCES, 0);
+	enum ivshmem_timer timer = TIMER_RUNS;
 
 	while (n-- > 0) {
 		if (events[n].data.u32 == SOURCE_NEWS)
 			listener->news = true;
 		else if (events[n].data.u32 == SOURCE_TIMER)
-			take_timer(listener);
+			timer = take_timer(listener);
 	}
 	ivshmem_cancel_restore(cancel);
+	return timer;
 }
 
 void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns)

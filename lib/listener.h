@@ -39,11 +39,18 @@ static inline bool ivshmem_listener_is_open(const struct ivshmem_listener *liste
 	return atomic_load(&listener->open);
 }
 
+/* Why the timer has expired. */
+enum ivshmem_timer {
+	TIMER_RUNS,
+	TIMER_SIGNALLED,	/* as somebody wanted it */
+	TIMER_IDLE,		/* nothing has happened for as long as its interval */
+};
+
 /*
  * The caller looks at the memory after this; what comes from here on makes the descriptor
  * readable again.
  */
-void ivshmem_listener_clear(struct ivshmem_listener *listener);
+enum ivshmem_timer ivshmem_listener_clear(struct ivshmem_listener *listener);
 
 /* Make it readable after this time at the latest. */
 void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns);

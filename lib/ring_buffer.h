@@ -27,7 +27,7 @@
 #include <string.h>
 
 #define CHANNEL_MAGIC	UINT64_C(0x6c6e6863766d6873)	/* "shmvchnl" */
-#define CHANNEL_VERSION	1
+#define CHANNEL_VERSION	2
 #define CHANNEL_CONTROL	4096	/* bytes before the first buffer */
 #define CHANNEL_ALIGN	128	/* what two machines write apart lies apart */
 #define CHANNEL_NO_ID	UINT32_MAX	/* this end has no doorbells */
@@ -51,6 +51,7 @@ struct buffer_half {
 	_Atomic uint64_t closed;	/* the last hello that said good-bye */
 	_Atomic uint32_t id;	/* whom to ring, and which vector */
 	_Atomic uint32_t vector;
+	_Atomic uint64_t ready;	/* a bit of the region to be set before; 0: none */
 
 	_Alignas(CHANNEL_ALIGN)
 	_Atomic uint32_t doorbell;	/* changes when the other is rung; it sleeps on this */

@@ -24,6 +24,7 @@
 
 #include "park.h"
 #include "session.h"
+#include "set.h"
 
 #define SESSION_BITS	16
 #define LOOKS		32	/* at the word between two pauses */
@@ -50,6 +51,7 @@ static void ring(struct ivshmem_channel *channel, struct buffer_half *other)
 	if (id > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
 		return;
 	channel->rings++;
+	ivshmem_set_ready(channel->handle, atomic_load(&other->ready));
 	/* It may be gone, or not be known yet: see park.c. */
 	ivshmem_ring(channel->handle, id, vector);
 }
@@ -67,6 +69,25 @@ static void announce(struct ivshmem_channel *channel)
 	ring(channel, channel->directions[OUT].other);
 }
 
+/* What the program polls, by itself or for the set; NULL: it does not poll. */
+static struct ivshmem_listener *listener_of(struct ivshmem_channel *channel)
+{
+	if (channel->set)
+		return &channel->set->listener;
+	return ivshmem_listener_is_open(&channel->listener) ? &channel->listener : NULL;
+}
+
+/* Make the descriptor readable after this time. */
+static void tell(struct ivshmem_channel *channel, int64_t delay_ns)
+{
+	struct ivshmem_listener *listener = listener_of(channel);
+
+	if (channel->set)
+		ivshmem_set_look_at(channel->set, channel->bit);
+	if (listener)
+		ivshmem_listener_signal(listener, delay_ns);
+}
+
 /*
  * A thread of this program may sleep in the other direction, or poll, and must hear as
  * well. Who is only about to sleep finds that the doorbell has changed.
@@ -76,8 +97,7 @@ static void wake_own(struct ivshmem_channel *channel)
 	atomic_fetch_add(&channel->directions[OUT].other->doorbell, 1);
 	atomic_fetch_add(&channel->directions[IN].other->doorbell, 1);
 	channel->handle->ops->wake_all(channel->handle);
-	if (ivshmem_listener_is_open(&channel->listener))
-		ivshmem_listener_signal(&channel->listener, 0);
+	tell(channel, 0);
 }
 
 static struct direction *twin_of(struct direction *direction)
@@ -181,8 +201,8 @@ static void restart(struct direction *direction)
 	atomic_store(&direction->mine->hello, direction->hello);
 	call_attention(direction);
 	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
-	if (ivshmem_listener_is_open(&direction->channel->listener))
-		ivshmem_listener_hurry(&direction->channel->listener);
+	if (listener_of(direction->channel))
+		ivshmem_listener_hurry(listener_of(direction->channel));
 }
 
 /* The session is over for this reason, which is told to this caller only. */
@@ -352,16 +372,18 @@ static struct ivshmem_park park_at(const struct direction *direction, int64_t de
  */
 static void direction_listen(struct direction *direction)
 {
-	struct ivshmem_listener *listener = &direction->channel->listener;
+	struct ivshmem_channel *channel = direction->channel;
 	struct direction *twin = twin_of(direction);
 
 	direction->seen = atomic_load(&direction->other->doorbell);
 	direction->delay = 0;
 	direction->armed = true;
-	ivshmem_listener_clear(listener);
+	/* A set is cleared when none of its channels is left. */
+	if (!channel->set)
+		ivshmem_listener_clear(&channel->listener);
 	if (!twin->armed || atomic_load(&twin->other->doorbell) == twin->seen)
 		return;
-	ivshmem_listener_signal(listener, twin->delay);
+	tell(channel, twin->delay);
 	if (twin->delay < LONGEST_DELAY_NS)
 		twin->delay = twin->delay ? 2 * twin->delay : FIRST_DELAY_NS;
 }
@@ -389,7 +411,7 @@ static int direction_open(struct direction *direction, int64_t deadline)
 		if (direction->state == DIRECTION_LOST)
 			direction_forget(direction);
 		if (direction->state == DIRECTION_HANDSHAKE) {
-			if (!deadline && ivshmem_listener_is_open(&channel->listener))
+			if (!deadline && listener_of(channel))
 				direction_listen(direction);
 			channel_meet(channel);
 		}
@@ -549,10 +571,12 @@ static int direction_check_handle(struct direction *direction)
  */
 static bool direction_doubts(struct direction *direction)
 {
-	struct ivshmem_listener *listener = &direction->channel->listener;
+	struct ivshmem_channel *channel = direction->channel;
 
-	if (ivshmem_listener_is_open(listener))
-		return ivshmem_listener_has_news(listener);
+	if (channel->set)
+		return atomic_exchange(&channel->news, false);
+	if (listener_of(channel))
+		return ivshmem_listener_has_news(&channel->listener);
 	return !(++direction->empty % EMPTY_CALLS);
 }
 
@@ -563,12 +587,12 @@ static int direction_try(struct direction *direction)
 
 	if (!result)
 		result = direction_check(direction, false);
-	if (!result && ivshmem_listener_is_open(&direction->channel->listener)) {
+	if (!result && listener_of(direction->channel)) {
 		direction_say_asleep(direction, next_sleep(direction));
 		direction_listen(direction);
 		/* The consumer's position and its look at our sleep can pass each other. */
 		if (direction->producer)
-			ivshmem_listener_signal(&direction->channel->listener, RECHECK_NS);
+			tell(direction->channel, RECHECK_NS);
 		result = direction_check(direction, false);
 	}
 	if ((!result || result == -EAGAIN) && direction_doubts(direction)) {
@@ -645,6 +669,7 @@ static void direction_begin(struct direction *direction, uint64_t hello, uint32_
 	atomic_store(&mine->echo, 0);
 	atomic_store(&mine->id, id);
 	atomic_store(&mine->vector, direction->channel->vector);
+	atomic_store(&mine->ready, ivshmem_set_address(direction->channel));
 	atomic_store(&mine->hello, hello);
 	call_attention(direction);
 }

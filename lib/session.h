@@ -78,6 +78,9 @@ struct ivshmem_channel {
 	uint32_t vector;
 	int64_t spin_ns;	/* the most that directions may */
 	struct ivshmem_listener listener;	/* for the caller's event loop, or closed */
+	struct ivshmem_channel_set *set;	/* that listens instead, or NULL */
+	unsigned int bit;		/* this channel in the set */
+	_Atomic bool news;		/* the set has heard some */
 	_Atomic uint64_t rings;
 	_Atomic uint64_t slept;
 

@@ -49,6 +49,9 @@ extern "C" {
 /* One end of a channel. */
 struct ivshmem_channel;
 
+/* Channels that one thread waits for. */
+struct ivshmem_channel_set;
+
 /* Control area at the start of the range; the rest is for the two buffers. */
 #define IVSHMEM_CHANNEL_CONTROL	4096
 /* A message of n bytes takes 8 plus n rounded up to 8; a buffer has 8 more. */
@@ -78,7 +81,8 @@ struct ivshmem_channel_options {
 	 * does not pay off, the time decreases automatically.
 	 */
 	int64_t spin_ns;
-	uint64_t reserved_too[3];	/* 0 */
+	struct ivshmem_channel_set *set;	/* or NULL; then @vector has no meaning */
+	uint64_t reserved_too[2];	/* 0 */
 };
 
 /* More than the cost of a sleep and a doorbell, even under emulation. */
@@ -93,7 +97,7 @@ struct ivshmem_channel_options {
  *
  * -EINVAL: a field out of range as described above, or a range beyond the end
  * of the region; -EACCES: the handle is read-only; -EOPNOTSUPP: the device's
- * memory is not mapped write-back (parameter cache=).
+ * memory is not mapped write-back (parameter cache=); -ENOSPC: the set is full.
  */
 int ivshmem_channel_create(struct ivshmem *handle,
 			   const struct ivshmem_channel_options *options,
@@ -209,9 +213,58 @@ int64_t ivshmem_channel_recv(struct ivshmem_channel *channel, void *buffer,
  *
  * Without doorbells a timer makes it readable, at most every millisecond.
  *
- * -EMFILE: out of descriptors; it takes two of its own, and one per vector.
+ * -EMFILE: out of descriptors; it takes two of its own, and one per vector; -EBUSY: the
+ * channel is in a set.
  */
 int ivshmem_channel_fd(struct ivshmem_channel *channel);
+
+/*
+ * Sets of channels
+ *
+ * One descriptor for any number of channels, at a cost that does not grow with their
+ * number. The other ends say in a range of the region which channels there is something
+ * to do for: a bit for each. They need not know about it. Each program has its own range.
+ *
+ *	while (poll(&ready, 1, -1) >= 0)
+ *		while (!ivshmem_channel_set_next(set, &channel))
+ *			... calls with deadline 0 until -EAGAIN
+ */
+
+/* A range of the region, for 1023 channels; a multiple of 128 bytes. */
+#define IVSHMEM_CHANNEL_SET_SIZE	128
+
+/*
+ * ivshmem_channel_set_open - begin to use a range for a set
+ * @offset: a multiple of 128
+ * @size: a multiple of IVSHMEM_CHANNEL_SET_SIZE; each holds 1024 channels but for the first
+ * @vector: the own vector by which the other ends wake this program
+ *
+ * What the range contains is overwritten. A set without doorbells is looked through at
+ * most every millisecond.
+ *
+ * -EINVAL: a number as described above, or a range beyond the end of the region; -EACCES:
+ * the handle is read-only; -EOPNOTSUPP: the device's memory is not mapped write-back;
+ * -EMFILE: out of descriptors, of which it takes two.
+ */
+int ivshmem_channel_set_open(struct ivshmem *handle, uint64_t offset, uint64_t size,
+			     uint32_t vector, struct ivshmem_channel_set **set);
+
+/* Its channels keep it until the last one is closed. NULL is allowed. */
+void ivshmem_channel_set_close(struct ivshmem_channel_set *set);
+
+/* Readable while ivshmem_channel_set_next() may have one, sometimes spuriously. */
+int ivshmem_channel_set_fd(struct ivshmem_channel_set *set);
+
+/*
+ * ivshmem_channel_set_next - get a channel for which there may be something to do
+ *
+ * A call with deadline 0 that gave -EAGAIN may now give something else. Make such calls
+ * until -EAGAIN before asking for the next one. One thread at a time may ask.
+ *
+ * -EAGAIN: none; poll.
+ */
+int ivshmem_channel_set_next(struct ivshmem_channel_set *set,
+			     struct ivshmem_channel **channel);
 
 #ifdef __cplusplus
 }
