@@ -46,7 +46,7 @@ static void test_options(struct ivshmem *a)
 		{ "no such vector", { .size = 65536, .vector = 4 } },
 		{ "spinning too long", { .size = 65536, .spin_ns = SECOND + 1 } },
 		{ "reserved", { .size = 65536, .reserved = 1 } },
-		{ "reserved_too not 0", { .size = 65536, .reserved_too = { 0, 0, 1 } } },
+		{ "reserved_too not 0", { .size = 65536, .reserved_too = { 0, 1 } } },
 	};
 	struct ivshmem *reader = must_open(IVSHMEM_READ_ONLY);
 	struct ivshmem_channel *channel = (void *)a;
