@@ -6,7 +6,6 @@
  * finds that something is not as usual, goes to ivshmem_direction_await().
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -18,7 +18,6 @@
  * to an end that is awake as well.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
 #include <sys/random.h>
 #include <unistd.h>
 

@@ -14,7 +14,6 @@
  * the release and acquire that are promised, and costs nothing more on x86.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
 #include <stdlib.h>
 #include <sys/random.h>
 

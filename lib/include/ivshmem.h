@@ -249,9 +249,9 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  * It is readable (POLLIN) when peers have arrived or left since the last call of
  * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
  * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
- * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable spuriously. It says nothing
- * about doorbells: poll an ivshmem_eventfd() as well. The handle owns the descriptor: do
- * not read from or close it.
+ * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable
+ * spuriously. It says nothing about doorbells: poll an ivshmem_eventfd() as well. The
+ * handle owns the descriptor: do not read from or close it.
  *
  * -EMFILE: out of descriptors.
  */
@@ -271,7 +271,8 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
  *
  * For guests, which get no report from a server: a program that learns about it, from a
  * machine manager for example, so ends its channels with that peer and gets the mutexes
- * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not affected.
+ * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not
+ * affected.
  *
  * -EINVAL: peer over 65535.
  */
