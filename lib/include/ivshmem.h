@@ -6,8 +6,8 @@
  * open /dev/ivshmemN. On the host, it is a connection to the socket of an ivshmem
  * server, which makes the program a peer like any guest.
  *
- * Functions that can fail return a negative errno value. Several threads can use a
- * handle at once, except for ivshmem_close().
+ * Functions that can fail return a negative errno value, which ivshmem_error() explains.
+ * Several threads can use a handle at once, except for ivshmem_close().
  *
  * -ENODEV from a call with a handle means that the guest's device is unplugged, or that
  * the server on the host is gone. Calls that do not sleep find out as well, and
@@ -57,6 +57,40 @@ extern "C" {
 	 IVSHMEM_LIB_VERSION_PATCH)
 
 uint32_t ivshmem_version(void);
+
+/*
+ * ivshmem_error - say why the latest call of this thread has failed
+ * @error: what that call has returned
+ *
+ * The reason, such as "the channel's offset 100 is not a multiple of 128", where an error
+ * can have several; else the text of strerror(). Without a line break. Valid until the
+ * thread's next call that fails; copy it to keep it.
+ */
+const char *ivshmem_error(int error);
+
+/* How much is logged. Each level includes those before. */
+enum ivshmem_log_level {
+	IVSHMEM_LOG_OFF,
+	IVSHMEM_LOG_ERROR,	/* connections and channels that broke */
+	IVSHMEM_LOG_INFO,	/* connections, peers, sessions and dead owners */
+	IVSHMEM_LOG_DEBUG,	/* also each text of ivshmem_error(), when it is set */
+};
+
+typedef void ivshmem_log_function(void *argument, int level, const char *text);
+
+/*
+ * ivshmem_set_log - log events in this process
+ * @level: enum ivshmem_log_level
+ * @function: called for each event, in one thread at a time, with a text without a line
+ *	break; NULL: write to stderr
+ *
+ * Before this is called the environment variable IVSHMEM_LOG decides: off (the default),
+ * error, info or debug, to stderr. Programs with set-user-ID or the like ignore it.
+ *
+ * Any thread may call this at any time; afterwards the former function is no longer
+ * called. @function must not call the library, and should not wait: locks are held.
+ */
+void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument);
 
 /*
  * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well,
