@@ -70,7 +70,7 @@ install-lib: build/libivshmem.so.0 build/libivshmem.a
 	install -D -t $(DESTDIR)$(libdir) build/libivshmem.so.0
 	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.a
 	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
-	install -D -m 644 -t $(DESTDIR)$(includedir) $(wildcard lib/include/*.h)
+	install -D -m 644 -t $(DESTDIR)$(includedir) $(wildcard lib/include/*)
 	install -D -m 644 -t $(DESTDIR)$(includedir)/linux src/uapi/linux/ivshmem.h
 	install -d $(DESTDIR)$(libdir)/pkgconfig
 	echo "$$pkg_config_file" > $(DESTDIR)$(libdir)/pkgconfig/libivshmem.pc

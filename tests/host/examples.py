@@ -68,7 +68,7 @@ def command(name: str) -> list[str]:
     """How to start an example."""
     if name.endswith(".py"):
         return [sys.executable, str(TOP / "examples" / name)]
-    return [str(SAN / "examples" / name)]
+    return [str(SAN / "examples" / name.removesuffix(".cpp"))]
 
 
 def converse(
@@ -118,6 +118,15 @@ def run_all(socket: str, server: subprocess.Popen[str]) -> None:
             "event=join peer=0",
         )
         check(heard == ("\n".join(WORDS), 0), f"{name}: gets all messages and the end", heard)
+    heard = converse(
+        [*command("collector.cpp"), socket],
+        [*command("sender"), socket, *WORDS],
+        server,
+        "event=join peer=0",
+    )
+    first = int(heard[0].partition(":")[0] or 0)
+    lines = [f"{first + n}: {word}" for n, word in enumerate(WORDS)]
+    check(heard == ("\n".join(lines), 0), "collector.cpp: counts all messages", heard)
     counts = [
         subprocess.run(
             [*command("counter"), socket], text=True, timeout=SECONDS, stdout=subprocess.PIPE
@@ -133,7 +142,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         socket = pathlib.Path(directory) / "socket"
         with subprocess.Popen(
-            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "1M", "-n", "2"],
+            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "2M", "-n", "2"],
             text=True,
             stderr=subprocess.PIPE,
         ) as server:
