@@ -93,8 +93,7 @@ typedef void ivshmem_log_function(void *argument, int level, const char *text);
 void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument);
 
 /*
- * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well,
- * but a host does not have.
+ * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well.
  */
 #define IVSHMEM_ID_UNKNOWN	0xffffffffU
 #define IVSHMEM_MAX_SPIN_NS	1000000000ULL
