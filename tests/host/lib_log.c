@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
 #include "common/fake_server.h"
 #include "ivshmem_sync.h"
+
+#define NOBODY	65534
 
 static char log_text[1 << 16];	/* a line "LEVEL TEXT" for each event */
 
@@ -178,11 +182,13 @@ static void test_protocol(void)
 	       "cannot open: the server's protocol has version 1 instead of 0");
 }
 
-/* This program, as a program that does nothing but a wrong call. */
-static const char *output(const char *level)
+/* What a program (this one) prints that makes a wrong call; run by a user (0: this one). */
+static const char *output(const char *program, const char *level, uid_t user)
 {
 	static char text[1000];
 	int fd = open(scratch("output"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int file = open(program, O_RDONLY | O_CLOEXEC);
+	char *const words[] = { "lib_log", "wrong", NULL };
 	ssize_t size;
 
 	if (!fork()) {
@@ -191,11 +197,14 @@ static const char *output(const char *level)
 		else
 			unsetenv("IVSHMEM_LOG");
 		dup2(fd, STDERR_FILENO);
-		execl("/proc/self/exe", "lib_log", "wrong", NULL);
+		if (!user || !setuid(user))
+			fexecve(file, words, environ);
+		dprintf(STDERR_FILENO, "cannot run: %m");
 		_exit(1);
 	}
 	wait(NULL);
 	size = pread(fd, text, sizeof(text) - 1, 0);
+	close(file);
 	close(fd);
 	text[size > 0 ? size : 0] = '\0';
 	return text;
@@ -203,15 +212,39 @@ static const char *output(const char *level)
 
 static void test_environment(void)
 {
-	const char *line;
+	const char *line, *self = "/proc/self/exe";
 
-	tap_ok(!*output(NULL), "IVSHMEM_LOG is not set: nothing");
-	tap_ok(!*output("info"), "IVSHMEM_LOG=info: no reasons");
-	tap_ok(!*output("nonsense"), "IVSHMEM_LOG=nonsense: nothing");
-	line = output("debug");
+	tap_ok(!*output(self, NULL, 0), "IVSHMEM_LOG is not set: nothing");
+	tap_ok(!*output(self, "info", 0), "IVSHMEM_LOG=info: no reasons");
+	tap_ok(!*output(self, "nonsense", 0), "IVSHMEM_LOG=nonsense: nothing");
+	line = output(self, "debug", 0);
 	if (!tap_ok(!strncmp(line, "ivshmem[", 8) &&
 		    strstr(line, "]: debug: unknown flags 0x6 (Invalid argument)\n"),
 		    "IVSHMEM_LOG=debug: the reason"))
+		tap_note("%s", line);
+}
+
+/* A program that runs with another user's rights does not listen to its caller. */
+static void test_setuid(void)
+{
+	const char *copy = scratch("copy");
+	const char *line;
+	char command[300];
+	struct statvfs fs;
+
+	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", (int)getpid(), copy);
+	if (geteuid() || statvfs(scratch(""), &fs) || fs.f_flag & ST_NOSUID) {
+		tap_skip("a set-user-ID program", "needs root and a file system without nosuid");
+		return;
+	}
+	if (system(command) || chmod(copy, 0755))
+		tap_bail("no copy of the program");
+	line = output(copy, "debug", NOBODY);
+	if (!tap_ok(strstr(line, "unknown flags"), "another user: the reason"))
+		tap_note("%s", line);
+	chmod(copy, 04755);
+	line = output(copy, "debug", NOBODY);
+	if (!tap_ok(!*line, "another user, but set-user-ID: nothing"))
 		tap_note("%s", line);
 }
 
@@ -237,5 +270,6 @@ int main(int argc, char **argv)
 	ivshmem_close(a);
 	test_protocol();
 	test_environment();
+	test_setuid();
 	return tap_done();
 }
