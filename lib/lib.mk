@@ -76,4 +76,11 @@ install-lib: build/libivshmem.so.0 build/libivshmem.a
 	echo "$$pkg_config_file" > $(DESTDIR)$(libdir)/pkgconfig/libivshmem.pc
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man3 $(wildcard lib/*.3)
 
-.PHONY: install-lib
+# Only this target needs Python.
+pythondir ?= $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+install-python: ## install the Python package; DESTDIR, pythondir=
+	install -D -m 644 -t $(DESTDIR)$(pythondir)/ivshmem \
+		$(wildcard python/ivshmem/*.py) python/ivshmem/py.typed
+
+.PHONY: install-lib install-python
