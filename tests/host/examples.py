@@ -22,6 +22,11 @@ NOTE = 251  # characters that fit into the note of the first program
 LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
+ENVIRONMENT = {
+    **os.environ,
+    "LD_LIBRARY_PATH": str(TOP / "build"),
+    "PYTHONPATH": str(TOP / "python"),
+}
 
 points = failures = 0
 
@@ -76,9 +81,8 @@ def converse(
 ) -> tuple[str, int]:
     """Start the listener; when it has joined, run the speaker. Return what the
     listener printed and its exit status."""
-    env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
     with subprocess.Popen(
-        listener, text=True, stdin=subprocess.DEVNULL, env=env, stdout=subprocess.PIPE
+        listener, text=True, stdin=subprocess.DEVNULL, env=ENVIRONMENT, stdout=subprocess.PIPE
     ) as process:
         try:
             assert server.stderr
@@ -108,6 +112,27 @@ def greet(socket: str, server: subprocess.Popen[str]) -> None:
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
 
 
+def talk(socket: str) -> None:
+    """A conversation, in which both ends speak at once."""
+    said = {"create": WORDS, "attach": WORDS[::-1]}
+    ends = [
+        subprocess.Popen(
+            [*command("conversation.py"), socket, role, *words],
+            text=True,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+        )
+        for role, words in said.items()
+    ]
+    try:
+        heard = [(end.communicate(timeout=SECONDS)[0].split(), end.returncode) for end in ends]
+    finally:
+        for end in ends:
+            end.kill()
+    wanted = [(said["attach"], 0), (said["create"], 0)]
+    check(heard == wanted, "conversation.py: each end hears the other", heard)
+
+
 def run_all(socket: str, server: subprocess.Popen[str]) -> None:
     greet(socket, server)
     for name in ("receiver", "event_loop", "receiver.py"):
@@ -118,6 +143,7 @@ def run_all(socket: str, server: subprocess.Popen[str]) -> None:
             "event=join peer=0",
         )
         check(heard == ("\n".join(WORDS), 0), f"{name}: gets all messages and the end", heard)
+    talk(socket)
     counts = [
         subprocess.run(
             [*command("counter"), socket], text=True, timeout=SECONDS, stdout=subprocess.PIPE
