@@ -17,8 +17,10 @@ int main(int argc, char **argv)
 	error = ivshmem_mutex_lock(mutex, ivshmem_after(5000000000));
 	if (error == -EOWNERDEAD)		/* the counter is always valid */
 		error = ivshmem_mutex_consistent(mutex);
-	if (error)
+	if (error) {
+		fprintf(stderr, "cannot lock: %s\n", ivshmem_error(error));
 		return 1;
+	}
 	printf("%ld\n", ++*counter);
 	ivshmem_mutex_unlock(mutex);
 	ivshmem_mutex_close(mutex);

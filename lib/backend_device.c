@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -49,11 +50,24 @@ static struct device *to_device(struct ivshmem *handle)
 	return (struct device *)handle;
 }
 
-static int device_ioctl(struct ivshmem *handle, unsigned long request,
-			void *argument)
+static int do_ioctl(struct ivshmem *handle, unsigned long request, const char *name,
+		    void *argument)
 {
-	return ioctl(handle->memory, request, argument) < 0 ? -errno : 0;
+	if (ioctl(handle->memory, request, argument) >= 0)
+		return 0;
+	switch (errno) {
+	case ETIMEDOUT:
+	case EINTR:
+		return -errno;
+	case ENODEV:
+		return ivshmem_fail(-errno, "the device is unplugged or without its driver");
+	default:
+		return ivshmem_fail(-errno, "%s: %s", name, strerror(errno));
+	}
 }
+
+#define device_ioctl(handle, request, argument) \
+	do_ioctl(handle, request, #request, argument)
 
 static void device_close(struct ivshmem *handle)
 {
@@ -215,7 +229,8 @@ static int device_doorbell(struct ivshmem *handle, uint32_t vector)
 	int fd;
 
 	if (vector >= IVSHMEM_MAX_VECTORS)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "vector %u: the last one is %u", vector,
+				    IVSHMEM_MAX_VECTORS - 1);
 	pthread_mutex_lock(&device->doorbells_lock);
 	fd = device->doorbells[vector] - 1;
 	if (fd < 0) {
@@ -255,7 +270,9 @@ static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 
 	(void)ids;
 	(void)max;
-	return error ? error : -EOPNOTSUPP;
+	if (error)
+		return error;
+	return ivshmem_fail(-EOPNOTSUPP, "a guest's device does not tell which peers there are");
 }
 
 /* Ringing oneself is the only way to reach who sleeps in the driver. */
@@ -311,7 +328,9 @@ static int device_identify(struct device *device)
 	if (!error)
 		error = device_ioctl(&device->base, IVSHMEM_IOC_REGION, &region);
 	if (error)
-		return error == -EINVAL ? -ENOTTY : error;
+		return error == -EINVAL || error == -ENOTTY ?
+		       ivshmem_fail(-ENOTTY, "the device is not of ivshmem") :
+		       error;
 	device->base.size = region.size;
 	device->base.vectors = info.vectors;
 	device->cache = region.cache;
@@ -328,7 +347,7 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 
 	if (!device)
 		return -ENOMEM;
-	if (ivshmem_handle_init(&device->base, &device_ops, read_only)) {
+	if (ivshmem_handle_init(&device->base, &device_ops, path, read_only)) {
 		free(device);
 		return -ENOMEM;
 	}
@@ -337,15 +356,18 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 	device->base.memory = open(path, O_CLOEXEC | O_NOCTTY |
 				   (read_only ? O_RDONLY : O_RDWR));
 	if (device->base.memory < 0) {
-		error = -errno;
+		error = ivshmem_fail(errno == ENXIO ? -ENODEV : -errno, "%s", strerror(errno));
 		ivshmem_handle_free(&device->base);
-		return error == -ENXIO ? -ENODEV : error;
+		return error;
 	}
 	error = device_identify(device);
 	if (error) {
 		device_close(&device->base);
 		return error;
 	}
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: open: %#" PRIx64 " bytes, %u vectors, rings by %s",
+		    path, device->base.size, device->base.vectors,
+		    device->registers ? "its register" : "ioctl");
 	*handle = &device->base;
 	return 0;
 }

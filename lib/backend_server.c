@@ -20,8 +20,10 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -67,7 +69,7 @@ static int take_descriptor(struct message *message, struct msghdr *header)
 		return header->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 	if (header->msg_flags & MSG_CTRUNC || message->fd >= 0) {
 		close(fd);
-		return -EPROTO;
+		return ivshmem_fail(-EPROTO, "the server sends several descriptors at once");
 	}
 	message->fd = fd;
 	return 0;
@@ -97,10 +99,10 @@ static int receive_piece(struct connection *connection)
 		got = recvmsg(connection->socket, &header,
 			      MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (got < 0 && errno == EINTR);
-	if (got < 0)
+	if (got < 0 && errno != ECONNRESET)
 		return -errno;
-	if (got == 0)
-		return -ECONNRESET;
+	if (got <= 0)
+		return ivshmem_fail(-ECONNRESET, "the server has closed the connection");
 	message->have += got;
 	return take_descriptor(message, &header);
 }
@@ -178,6 +180,8 @@ static struct peer *add_peer(struct connection *connection, uint32_t id)
 	memmove(peers + index + 1, peers + index,
 		(connection->npeers - index) * sizeof(*peers));
 	peers[index] = peer;
+	if (id != connection->id)
+		ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u is there", connection->base.name, id);
 	connection->npeers++;
 	return peer;
 }
@@ -203,16 +207,19 @@ static int check_eventfd(int fd, int *flags)
 	struct stat st;
 
 	if (fstat(fd, &st) < 0 || st.st_mode & S_IFMT)
-		return -EPROTO;
+		return ivshmem_fail(-EPROTO, "the server sends a doorbell that is no eventfd");
 	*flags = fcntl(fd, F_GETFL);
-	return fcntl(fd, F_SETFL, *flags | O_NONBLOCK) < 0 ? -EPROTO : 0;
+	if (fcntl(fd, F_SETFL, *flags | O_NONBLOCK) < 0)
+		return ivshmem_fail(-EPROTO, "a doorbell cannot be non-blocking: %s",
+				    strerror(errno));
+	return 0;
 }
 
 /* Takes over fd if it succeeds. */
 static int add_vector(struct connection *connection, uint32_t id, int fd)
 {
 	struct peer *peer = ivshmem_connection_peer(connection, id);
-	int flags, error = check_eventfd(fd, &flags);
+	int flags = 0, error = check_eventfd(fd, &flags);
 
 	if (error)
 		return error;
@@ -221,7 +228,8 @@ static int add_vector(struct connection *connection, uint32_t id, int fd)
 	if (!peer)
 		return -ENOMEM;
 	if (peer->vectors == IVSHMEM_MAX_VECTORS)
-		return -EPROTO;
+		return ivshmem_fail(-EPROTO, "the server sends more than %u vectors of peer %u",
+				    IVSHMEM_MAX_VECTORS, id);
 	/* Full whenever the number is a power of two: double the room. */
 	if (peer->vectors && !(peer->vectors & (peer->vectors - 1))) {
 		size_t room = 2 * peer->vectors * sizeof(peer->fds[0]);
@@ -240,23 +248,30 @@ static int add_vector(struct connection *connection, uint32_t id, int fd)
 	return 0;
 }
 
+static int take_leave(struct connection *connection, uint32_t id)
+{
+	remove_peer(connection, id);
+	connection->base.disconnects[id]++;
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u has left", connection->base.name, id);
+	ivshmem_connection_wake_all(connection);
+	return 0;
+}
+
 /* Messages after the first three. Takes over fd in any case. */
 static int process(struct connection *connection, int64_t value, int fd)
 {
-	int error = -EPROTO;
+	int error;
 
-	if (value >= 0 && value <= IVSHMEM_MAX_PEER && fd >= 0) {
+	if (value < 0 || value > IVSHMEM_MAX_PEER)
+		error = ivshmem_fail(-EPROTO, "the server says %" PRId64
+				     " where a peer's id must be", value);
+	else if (fd >= 0)
 		error = add_vector(connection, value, fd);
-		if (!error)
-			return 0;
-	} else if (value >= 0 && value <= IVSHMEM_MAX_PEER &&
-		   value != connection->id) {
-		remove_peer(connection, value);
-		connection->base.disconnects[value]++;
-		ivshmem_connection_wake_all(connection);
-		return 0;
-	}
-	if (fd >= 0)
+	else if (value == connection->id)
+		error = ivshmem_fail(-EPROTO, "the server says that we have left");
+	else
+		error = take_leave(connection, value);
+	if (error && fd >= 0)
 		close(fd);
 	return error;
 }
@@ -279,10 +294,29 @@ void ivshmem_connection_drain(struct connection *connection)
 		return;
 	/* While the handle is opened a server that hangs up is something else. */
 	if (error == -ECONNRESET)
-		error = -ENODEV;
-	if (error != -EAGAIN)
-		connection->error = error;
+		error = ivshmem_fail(-ENODEV, "%s", ivshmem_error(error));
+	if (error == -EAGAIN || !error)
+		ivshmem_listeners_signal(&connection->base, NULL);
+	else
+		ivshmem_connection_end(connection, error);
+}
+
+void ivshmem_connection_end(struct connection *connection, int error)
+{
+	if (connection->error)
+		return;
+	connection->error = error;
+	snprintf(connection->reason, sizeof(connection->reason), "%s", ivshmem_error(error));
+	ivshmem_log(IVSHMEM_LOG_ERROR, "%s: the connection is over: %s",
+		    connection->base.name, connection->reason);
 	ivshmem_listeners_signal(&connection->base, NULL);
+}
+
+int ivshmem_connection_error(const struct connection *connection)
+{
+	int error = connection->error;
+
+	return error ? ivshmem_fail(error, "%s", connection->reason) : 0;
 }
 
 /* Operations */
@@ -326,14 +360,15 @@ static int connection_properties(struct ivshmem *handle,
 		.cache = IVSHMEM_CACHE_WB,
 		.page_size = handle->page,
 	};
-	error = connection->error;
+	error = ivshmem_connection_error(connection);
 	ivshmem_connection_unlock(connection, cancel);
 	return error;
 }
 
 /*
- * The descriptor of a vector, or why there is none. What the server has said
- * since comes first: the peer may have left, and another have its id. Lock held.
+ * The descriptor of a vector; -ENXIO: there is none, or why the connection is over. What
+ * the server has said since comes first: the peer may have left, and another have its id.
+ * Lock held.
  */
 static int vector_fd(struct connection *connection, uint32_t id,
 		     uint32_t vector)
@@ -344,7 +379,17 @@ static int vector_fd(struct connection *connection, uint32_t id,
 	peer = ivshmem_connection_peer(connection, id);
 	if (peer && vector < peer->vectors)
 		return peer->fds[vector];
-	return connection->error ? connection->error : -ENXIO;
+	return connection->error ? ivshmem_connection_error(connection) : -ENXIO;
+}
+
+static int no_such_doorbell(struct connection *connection, uint32_t id, uint32_t vector)
+{
+	struct peer *peer = ivshmem_connection_peer(connection, id);
+
+	if (!peer)
+		return ivshmem_fail(-ENXIO, "there is no peer %u", id);
+	return ivshmem_fail(-ENXIO, "peer %u has no vector %u: the last one is %u", id,
+			    vector, peer->vectors - 1);
 }
 
 static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
@@ -359,12 +404,12 @@ static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, id, vector);
 	if (fd < 0)
-		error = fd;
+		error = fd == -ENXIO ? no_such_doorbell(connection, id, vector) : fd;
 	/* A full counter has rung already. */
 	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		error = -errno;
+		error = ivshmem_fail(-errno, "the doorbell cannot be rung: %s", strerror(errno));
 	else
-		error = connection->error;
+		error = ivshmem_connection_error(connection);
 	ivshmem_connection_unlock(connection, cancel);
 	return error;
 }
@@ -392,8 +437,11 @@ static int connection_doorbell(struct ivshmem *handle, uint32_t vector)
 
 	cancel = ivshmem_connection_lock(connection);
 	fd = vector_fd(connection, connection->id, vector);
-	if (fd == -ENXIO)
-		fd = handle->vectors ? -EINVAL : -EOPNOTSUPP;
+	if (fd == -ENXIO && handle->vectors)
+		fd = ivshmem_fail(-EINVAL, "vector %u: the last one is %u", vector,
+				  handle->vectors - 1);
+	else if (fd == -ENXIO)
+		fd = ivshmem_fail(-EOPNOTSUPP, "there are no doorbells");
 	ivshmem_connection_unlock(connection, cancel);
 	return fd;
 }
@@ -419,7 +467,7 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 			ids[count] = connection->peers[index]->id;
 		count++;
 	}
-	error = connection->error;
+	error = ivshmem_connection_error(connection);
 	ivshmem_connection_unlock(connection, cancel);
 	return error ? error : (int)count;
 }
@@ -454,7 +502,7 @@ static int connection_listen(struct ivshmem *handle)
 
 	cancel = ivshmem_connection_lock(connection);
 	ivshmem_connection_drain(connection);
-	error = connection->error;
+	error = ivshmem_connection_error(connection);
 	ivshmem_connection_unlock(connection, cancel);
 	return error;
 }
@@ -494,12 +542,13 @@ static int receive_within(struct connection *connection, int64_t deadline,
 	do {
 		left = deadline - milliseconds();
 		if (left <= 0)
-			return -ETIMEDOUT;
+			return ivshmem_fail(-ETIMEDOUT, "the introduction takes too long");
 		error = receive(connection, value, fd);
 		if (error != -EAGAIN)
 			return error;
 	} while (poll(&socket, 1, left < silence ? left : silence) != 0);
-	return -ETIMEDOUT;
+	return ivshmem_fail(-ETIMEDOUT, "the server says nothing for %lld ms",
+			    (long long)(left < silence ? left : silence));
 }
 
 /* The next message as the handshake wants it; no descriptor unless memory. */
@@ -520,7 +569,8 @@ static int expect(struct connection *connection, int patience, int64_t *value,
 	}
 	if (fd >= 0)
 		close(fd);
-	return -EPROTO;
+	return ivshmem_fail(-EPROTO, "the server says %" PRId64 " with%s a descriptor", *value,
+			    fd >= 0 ? "" : "out");
 }
 
 static int measure(struct connection *connection)
@@ -532,7 +582,7 @@ static int measure(struct connection *connection)
 	    fstatfs(connection->base.memory, &fs) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
-		return -EPROTO;
+		return ivshmem_fail(-EPROTO, "the server's memory is no file with contents");
 	connection->base.size = st.st_size;
 	connection->base.page = sysconf(_SC_PAGESIZE);
 	if (fs.f_type == HUGETLBFS_MAGIC)
@@ -597,17 +647,19 @@ static int handshake(struct connection *connection)
 	/* Who listens may be systemd, which starts the server because of us. */
 	error = expect(connection, START_MS, &value, NULL);
 	if (!error && value != PROTOCOL_VERSION)
-		error = -EPROTO;
+		error = ivshmem_fail(-EPROTO, "the server's protocol has version %" PRId64
+				     " instead of %d", value, PROTOCOL_VERSION);
 	if (!error)
 		error = expect(connection, SILENCE_MS, &value, NULL);
 	if (!error && (value < 0 || value > IVSHMEM_MAX_PEER))
-		error = -EPROTO;
+		error = ivshmem_fail(-EPROTO, "the server gives us the id %" PRId64, value);
 	if (error)
 		return error;
 	connection->id = value;
 	error = expect(connection, SILENCE_MS, &value, &connection->base.memory);
 	if (!error && value != MEMORY_MESSAGE)
-		error = -EPROTO;
+		error = ivshmem_fail(-EPROTO, "the server says %" PRId64
+				     " where the memory must come", value);
 	if (!error)
 		error = measure(connection);
 	return error ? error : collect_vectors(connection, milliseconds() + INTRODUCTION_MS);
@@ -620,7 +672,8 @@ static int connect_to(struct connection *connection, const char *path)
 	int error;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
+		return ivshmem_fail(-ENAMETOOLONG, "a socket's path has at most %zu bytes",
+				    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	connection->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (connection->wake < 0)
@@ -636,8 +689,13 @@ static int connect_to(struct connection *connection, const char *path)
 				sizeof(address)) < 0 ? -errno : 0;
 	} while (error == -EINTR);
 	if (error == -EPROTOTYPE)
-		return -EPROTO;
-	return error == -EAGAIN ? -ETIMEDOUT : error;
+		return ivshmem_fail(-EPROTO, "the socket is not a stream socket");
+	if (error == -EAGAIN)
+		return ivshmem_fail(-ETIMEDOUT, "the server accepts no connection");
+	if (error)
+		return ivshmem_fail(error, "%s", strerror(-error));
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: connected", path);
+	return 0;
 }
 
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,
@@ -648,7 +706,7 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 
 	if (!connection)
 		return -ENOMEM;
-	if (ivshmem_handle_init(&connection->base, &connection_ops, read_only)) {
+	if (ivshmem_handle_init(&connection->base, &connection_ops, path, read_only)) {
 		free(connection);
 		return -ENOMEM;
 	}
@@ -664,6 +722,10 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 		connection_close(&connection->base);
 		return error;
 	}
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: joined as peer %u with %u vectors%s, %#" PRIx64
+		    " bytes; other peers: %zu", path, connection->id, connection->base.vectors,
+		    connection->complete ? "" : " (a guess)", connection->base.size,
+		    connection->npeers - !!connection->base.vectors);
 	*handle = &connection->base;
 	return 0;
 }

@@ -30,7 +30,8 @@ struct connection {
 
 	pthread_mutex_t lock;		/* protects all below */
 	struct message incoming;
-	int error;			/* why the connection is over, or 0 */
+	int error;			/* why the connection is over, for good; or 0 */
+	char reason[128];		/* the same in words */
 	bool complete;			/* all own vectors are there */
 	struct peer **peers;		/* rising ids; the own one among them */
 	size_t npeers;
@@ -66,6 +67,12 @@ static inline void ivshmem_connection_unlock(struct connection *connection, int 
 	pthread_mutex_unlock(&connection->lock);
 	ivshmem_cancel_restore(cancel);
 }
+
+/* Called with the lock held: the connection is over, for the thread's latest error. */
+void ivshmem_connection_end(struct connection *connection, int error);
+
+/* Why the connection is over, for this thread as well, or 0. */
+int ivshmem_connection_error(const struct connection *connection);
 
 /* Called with the lock held. */
 void ivshmem_connection_drain(struct connection *connection);

@@ -129,6 +129,7 @@ static void let_others_notice(struct waiter *waiter)
 /* Empty the eventfds that poll said are readable. */
 static void take_events(struct waiter *waiter)
 {
+	struct connection *connection = waiter->connection;
 	struct ivshmem_wait_result *result = waiter->result;
 	uint64_t count;
 	nfds_t n;
@@ -141,8 +142,8 @@ static void take_events(struct waiter *waiter)
 		if (read(waiter->fds[n].fd, &count, sizeof(count)) < 0) {
 			/* Another thread was faster, or it is no eventfd. */
 			if (errno != EAGAIN) {
-				waiter->connection->error = -EPROTO;
-				ivshmem_listeners_signal(&waiter->connection->base, NULL);
+				ivshmem_fail(-EPROTO, "a doorbell cannot be read");
+				ivshmem_connection_end(connection, -EPROTO);
 			}
 			continue;
 		}
@@ -177,7 +178,7 @@ static int harvest(struct waiter *waiter)
 	waiter->result->changed = word_changed(waiter);
 	if (waiter->result->changed || waiter->result->count)
 		return 1;
-	return error;
+	return error < 0 ? ivshmem_connection_error(connection) : error;
 }
 
 /* How long the next poll may take: 0 while spinning or when it is the last. */

@@ -6,7 +6,7 @@
  * finds that something is not as usual, goes to ivshmem_direction_await().
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -39,41 +39,58 @@ static int check_geometry(const struct ivshmem *handle, uint64_t offset,
 			  const struct geometry *geometry)
 {
 	uint64_t size = geometry->size;
+	uint64_t room = size - CHANNEL_CONTROL;
 	int n;
 
-	if (size % CHANNEL_ALIGN || size < CHANNEL_CONTROL + 2 * BUFFER_MINIMUM ||
-	    size > BUFFER_MAXIMUM || size > handle->size ||
-	    offset > handle->size - size)
-		return -EINVAL;
-	for (n = 0; n < 2; n++)
-		if (geometry->capacity[n] % CHANNEL_ALIGN ||
-		    geometry->capacity[n] < BUFFER_MINIMUM ||
-		    geometry->capacity[n] > size)
-			return -EINVAL;
-	return geometry->capacity[0] + geometry->capacity[1] ==
-	       size - CHANNEL_CONTROL ? 0 : -EINVAL;
+	if (size % CHANNEL_ALIGN)
+		return ivshmem_fail(-EINVAL, "the channel's size %" PRIu64
+				    " is not a multiple of %u", size, CHANNEL_ALIGN);
+	if (size < CHANNEL_CONTROL + 2 * BUFFER_MINIMUM)
+		return ivshmem_fail(-EINVAL, "the channel's size %" PRIu64
+				    " is less than %u", size,
+				    CHANNEL_CONTROL + 2 * BUFFER_MINIMUM);
+	if (size > BUFFER_MAXIMUM || size > handle->size || offset > handle->size - size)
+		return ivshmem_fail(-EINVAL, "a channel of %#" PRIx64 " bytes at %#" PRIx64
+				    " is not in the region of %#" PRIx64 " bytes",
+				    size, offset, handle->size);
+	for (n = 0; n < 2; n++) {
+		uint64_t capacity = geometry->capacity[n];
+
+		if (capacity % CHANNEL_ALIGN)
+			return ivshmem_fail(-EINVAL, "the buffer's size %" PRIu64
+					    " is not a multiple of %u", capacity,
+					    CHANNEL_ALIGN);
+		if (capacity < BUFFER_MINIMUM || capacity > room)
+			return ivshmem_fail(-EINVAL, "buffers of %" PRIu64 " and %" PRIu64
+					    " bytes: each needs %u, both have %" PRIu64,
+					    geometry->capacity[0], room - geometry->capacity[0],
+					    BUFFER_MINIMUM, room);
+	}
+	if (geometry->capacity[0] + geometry->capacity[1] != room)
+		return ivshmem_fail(-EINVAL, "the buffers are not as large as the channel");
+	return 0;
 }
 
 static int check_options(struct ivshmem *handle,
 			 const struct ivshmem_channel_options *options)
 {
 	struct ivshmem_properties properties;
-	int error;
 
-	if (options->reserved || options->reserved_too[0] || options->reserved_too[1] ||
-	    (options->set && options->set->handle != handle) ||
-	    options->offset % CHANNEL_ALIGN ||
-	    options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN_NS)
-		return -EINVAL;
-	if (handle->read_only)
-		return -EACCES;
-	error = ivshmem_get_properties(handle, &properties);
-	if (error)
-		return error;
-	if (options->vector >= (handle->vectors ? handle->vectors :
-						  IVSHMEM_MAX_VECTORS))
-		return -EINVAL;
-	return properties.cache == IVSHMEM_CACHE_WB ? 0 : -EOPNOTSUPP;
+	if (options->reserved || options->reserved_too[0] || options->reserved_too[1])
+		return ivshmem_fail(-EINVAL, "a reserved field of the channel's options is not 0");
+	if (options->set && options->set->handle != handle)
+		return ivshmem_fail(-EINVAL, "the channel's set belongs to another handle");
+	if (options->offset % CHANNEL_ALIGN)
+		return ivshmem_fail(-EINVAL, "the channel's offset %" PRIu64
+				    " is not a multiple of %u", options->offset,
+				    CHANNEL_ALIGN);
+	if (options->spin_ns > (int64_t)IVSHMEM_MAX_SPIN_NS)
+		return ivshmem_fail(-EINVAL, "spinning for %" PRId64
+				    " ns is longer than %llu ns", options->spin_ns,
+				    IVSHMEM_MAX_SPIN_NS);
+	return ivshmem_check_object(handle, options->set ? options->set->vector :
+								    options->vector,
+				    &properties);
 }
 
 /* Map what lies there, which need not begin where a page does. */
@@ -236,6 +253,18 @@ int ivshmem_channel_create(struct ivshmem *handle,
 	return error;
 }
 
+static int refuse(const struct ivshmem_channel *channel, int error)
+{
+	uint64_t magic = atomic_load(&channel->area->magic);
+
+	if (error == -ENOENT)
+		return ivshmem_fail(error, "nobody has created a channel at %#" PRIx64,
+				    channel->offset);
+	if (magic == __builtin_bswap64(CHANNEL_MAGIC))
+		return ivshmem_fail(error, "the channel's creator has another byte order");
+	return ivshmem_fail(error, "the channel is of another version of the library");
+}
+
 /* Wait for the creator. It cannot know of us yet, so nobody will ring. */
 static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
 {
@@ -246,12 +275,19 @@ static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
 	int error;
 
 	while ((error = recognise(channel->area)) == -ENOENT && deadline) {
-		int stop = ivshmem_park(&park, 0);
+		int stop;
 
+		if (!park.interval)
+			ivshmem_log(IVSHMEM_LOG_INFO, "%s: channel at %#" PRIx64
+				    ": waiting for its creator",
+				    channel->handle->name, channel->offset);
+		stop = ivshmem_park(&park, 0);
+		if (stop && stop != -ETIMEDOUT)
+			return stop;
 		if (stop)
-			return stop == -ETIMEDOUT ? -ENOENT : stop;
+			break;
 	}
-	return error;
+	return error ? refuse(channel, error) : 0;
 }
 
 static int attach_to(struct ivshmem_channel *channel, uint64_t size,
@@ -262,7 +298,9 @@ static int attach_to(struct ivshmem_channel *channel, uint64_t size,
 
 	if (channel->handle->size < CHANNEL_CONTROL ||
 	    channel->offset > channel->handle->size - CHANNEL_CONTROL)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "a channel at %#" PRIx64
+				    " is not in the region of %#" PRIx64 " bytes",
+				    channel->offset, channel->handle->size);
 	error = map_area(channel, CHANNEL_CONTROL);
 	if (!error)
 		error = await_creator(channel, deadline);
@@ -271,9 +309,11 @@ static int attach_to(struct ivshmem_channel *channel, uint64_t size,
 	geometry = read_geometry(channel->area);
 	unmap_area(channel);
 	if (size && geometry.size != size)
-		return -EMSGSIZE;
+		return ivshmem_fail(-EMSGSIZE, "the channel's size is %" PRIu64 ", not %" PRIu64,
+				    geometry.size, size);
 	if (check_geometry(channel->handle, channel->offset, &geometry))
-		return -EBADMSG;
+		return ivshmem_fail(-EBADMSG, "the creator says nonsense: %s",
+				    ivshmem_error(-EINVAL));
 	error = map_area(channel, geometry.size);
 	return error ? error : join(channel, &geometry, false);
 }
@@ -328,7 +368,7 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 	int error = 0;
 
 	if (channel->set)
-		return -EBUSY;
+		return ivshmem_fail(-EBUSY, "the channel is in a set: poll that");
 	pthread_mutex_lock(&channel->lock);
 	if (!ivshmem_listener_is_open(&channel->listener))
 		error = ivshmem_listener_open(&channel->listener, channel->handle,
@@ -363,13 +403,20 @@ FAST void copy_short(void *to, const void *from, size_t size)
 
 /* Sending */
 
+REST int unknown_flags(unsigned int flags)
+{
+	return ivshmem_fail(-EINVAL, "unknown flags %#x", flags & ~IVSHMEM_MORE);
+}
+
 REST int reserve_later(struct direction *direction, uint64_t size, void **message,
 		       int64_t deadline)
 {
 	int error;
 
 	if (size > direction->capacity - BUFFER_OVERHEAD)
-		return -EMSGSIZE;
+		return ivshmem_fail(-EMSGSIZE, "a message of %" PRIu64
+				    " bytes: the largest has %" PRIu64, size,
+				    direction->capacity - BUFFER_OVERHEAD);
 	direction->need = size;
 	error = ivshmem_direction_await(direction, deadline);
 	if (!error)
@@ -414,9 +461,13 @@ int ivshmem_channel_commit(struct ivshmem_channel *channel, size_t size,
 
 	if (!direction_has_buffer(direction))
 		return ivshmem_direction_error(direction);
-	if (direction->reserved == DIRECTION_NOTHING || size > direction->reserved ||
-	    flags & ~IVSHMEM_MORE)
-		return -EINVAL;
+	if (flags & ~IVSHMEM_MORE)
+		return unknown_flags(flags);
+	if (direction->reserved == DIRECTION_NOTHING)
+		return ivshmem_fail(-EINVAL, "no message is reserved");
+	if (size > direction->reserved)
+		return ivshmem_fail(-EINVAL, "%zu bytes are more than the %" PRIu64 " reserved",
+				    size, direction->reserved);
 	direction->reserved = DIRECTION_NOTHING;
 	commit(direction, size, flags);
 	return 0;
@@ -439,7 +490,7 @@ REST int send_any(struct direction *direction, const void *data, size_t size,
 	int error;
 
 	if (flags & ~IVSHMEM_MORE)
-		return -EINVAL;
+		return unknown_flags(flags);
 	error = reserve(direction, size, &message, deadline);
 	if (error)
 		return error;
@@ -517,7 +568,7 @@ int ivshmem_channel_release(struct ivshmem_channel *channel)
 	if (!direction_has_buffer(direction))
 		return ivshmem_direction_error(direction);
 	if (!direction->in.record)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "no message to release: peek comes first");
 	release(direction, direction->in.record);
 	return 0;
 }
@@ -532,7 +583,8 @@ REST int64_t receive_any(struct direction *direction, void *buffer, size_t room,
 		return error;
 	size = direction->in.size;
 	if (size > room)
-		return -EMSGSIZE;
+		return ivshmem_fail(-EMSGSIZE, "a message of %" PRIu64
+				    " bytes does not fit into %zu", size, room);
 	if (size)
 		memcpy(buffer, buffer_message(&direction->in), size);
 	release(direction, direction->in.record);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,14 @@
 
 /* Pages of the table that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
-			bool read_only)
+			const char *path, bool read_only)
 {
 	handle->disconnects = calloc(IVSHMEM_MAX_PEER + 1,
 				     sizeof(*handle->disconnects));
 	if (!handle->disconnects)
 		return -ENOMEM;
 	pthread_mutex_init(&handle->listeners_lock, NULL);
+	snprintf(handle->name, sizeof(handle->name), "%s", path);
 	handle->ops = ops;
 	handle->references = 1;
 	handle->memory = -1;
@@ -81,12 +83,12 @@ static int open_path(struct ivshmem **handle, const char *path, bool read_only)
 			path = device;
 	}
 	if (stat(path, &st) < 0)
-		return -errno;
+		return ivshmem_fail(-errno, "%s", strerror(errno));
 	if (S_ISSOCK(st.st_mode))
 		return ivshmem_connection_open(handle, path, read_only);
 	if (S_ISCHR(st.st_mode))
 		return ivshmem_device_open(handle, path, read_only);
-	return -ENOTTY;
+	return ivshmem_fail(-ENOTTY, "neither a socket nor a device");
 }
 
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
@@ -95,9 +97,11 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 
 	*handle = NULL;
 	if (flags & ~IVSHMEM_READ_ONLY)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "unknown flags %#x", flags & ~IVSHMEM_READ_ONLY);
 	cancel = ivshmem_cancel_off();
 	error = open_path(handle, path, flags & IVSHMEM_READ_ONLY);
+	if (error)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "%s: cannot open: %s", path, ivshmem_error(error));
 	ivshmem_cancel_restore(cancel);
 	return error;
 }
@@ -121,7 +125,9 @@ static int copy_in(void *to, size_t known, const void *from, size_t size)
 
 	for (n = known; n < size; n++)
 		if (bytes[n])
-			return -E2BIG;
+			return ivshmem_fail(-E2BIG,
+					    "the library knows %zu bytes of options, not byte %zu",
+					    known, n);
 	memset(to, 0, known);
 	memcpy(to, from, size < known ? size : known);
 	return 0;
@@ -150,21 +156,29 @@ int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
 	uint64_t rest;
 
 	*address = NULL;
-	if (offset >= handle->size || offset % handle->page)
-		return -EINVAL;
+	if (offset % handle->page)
+		return ivshmem_fail(-EINVAL, "the offset %#" PRIx64
+				    " is not a multiple of the page size %#zx",
+				    offset, handle->page);
+	if (offset >= handle->size)
+		return ivshmem_fail(-EINVAL, "the offset %#" PRIx64
+				    " is not in the region of %#" PRIx64 " bytes",
+				    offset, handle->size);
 	rest = handle->size - offset;
 	if (!length && rest > SIZE_MAX)
 		return -ENOMEM;
 	if (!length)
 		length = rest;
 	if (length > rest)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "%#zx bytes from %#" PRIx64
+				    " on are more than the region has: %#" PRIx64,
+				    length, offset, handle->size);
 	*address = mmap(NULL, length, protection, MAP_SHARED, handle->memory,
 			offset);
 	if (*address != MAP_FAILED)
 		return 0;
 	*address = NULL;
-	return -errno;
+	return ivshmem_fail(-errno, "%s", strerror(errno));
 }
 
 int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length)
@@ -173,7 +187,32 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length)
 	size_t whole = (length + handle->page - 1) / handle->page *
 		       handle->page;
 
-	return munmap(address, whole) < 0 ? -errno : 0;
+	if (munmap(address, whole) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return ivshmem_fail(-errno, "not the address and the length of a mapping");
+	return -errno;
+}
+
+static int check_peer(uint32_t peer)
+{
+	if (peer > IVSHMEM_MAX_PEER)
+		return ivshmem_fail(-EINVAL, "peer %u: the last one is %u", peer,
+				    IVSHMEM_MAX_PEER);
+	return 0;
+}
+
+static int check_vector(uint32_t vector, uint32_t vectors)
+{
+	if (vector >= vectors)
+		return ivshmem_fail(-EINVAL, "vector %u: the last one is %u", vector,
+				    vectors - 1);
+	return 0;
+}
+
+static int check_writable(const struct ivshmem *handle)
+{
+	return handle->read_only ? ivshmem_fail(-EACCES, "the handle is read-only") : 0;
 }
 
 void *ivshmem_whole(struct ivshmem *handle)
@@ -190,11 +229,26 @@ void *ivshmem_whole(struct ivshmem *handle)
 
 static int check_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 {
-	if (peer > IVSHMEM_MAX_PEER || vector >= IVSHMEM_MAX_VECTORS)
-		return -EINVAL;
-	if (handle->read_only)
-		return -EACCES;
-	return 0;
+	int error = check_peer(peer);
+
+	if (!error)
+		error = check_vector(vector, IVSHMEM_MAX_VECTORS);
+	return error ? error : check_writable(handle);
+}
+
+int ivshmem_check_object(struct ivshmem *handle, uint32_t vector,
+			 struct ivshmem_properties *properties)
+{
+	int error = check_writable(handle);
+
+	if (!error)
+		error = ivshmem_get_properties(handle, properties);
+	if (!error)
+		error = check_vector(vector, handle->vectors ? handle->vectors :
+							       IVSHMEM_MAX_VECTORS);
+	if (!error && properties->cache != IVSHMEM_CACHE_WB)
+		error = ivshmem_fail(-EOPNOTSUPP, "the memory is not mapped write-back");
+	return error;
 }
 
 int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
@@ -204,34 +258,56 @@ int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 	return error ? error : handle->ops->ring(handle, peer, vector);
 }
 
-int ivshmem_check_wait(struct ivshmem *handle,
-		       const struct ivshmem_wait_options *options)
+static int check_word(const struct ivshmem *handle, uint64_t offset)
 {
-	uint32_t known = IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
-			 IVSHMEM_WAIT_ABSTIME;
-	uint32_t vectors = handle->vectors;
+	if (offset % 4)
+		return ivshmem_fail(-EINVAL, "the word's offset %" PRIu64
+				    " is not a multiple of 4", offset);
+	if (offset >= handle->size)
+		return ivshmem_fail(-EINVAL, "the word's offset %#" PRIx64
+				    " is not in the region of %#" PRIx64 " bytes",
+				    offset, handle->size);
+	return 0;
+}
+
+static int check_set(const uint64_t set[4], uint32_t vectors)
+{
 	uint64_t any = 0;
 	uint32_t word;
 
-	if (!vectors)
-		return -EOPNOTSUPP;
-	if (options->flags & ~known || options->spin_ns > IVSHMEM_MAX_SPIN_NS)
-		return -EINVAL;
-	if (options->flags & IVSHMEM_WAIT_WORD &&
-	    (options->offset % 4 || options->offset >= handle->size))
-		return -EINVAL;
-	if (!(options->flags & IVSHMEM_WAIT_SET))
-		return options->vector < vectors ? 0 : -EINVAL;
 	for (word = 0; word < 4; word++) {
 		uint64_t allowed = vectors >= 64 * (word + 1) ? ~0ULL :
 				   vectors <= 64 * word ? 0 :
 				   (1ULL << vectors % 64) - 1;
+		uint64_t unknown = set[word] & ~allowed;
 
-		if (options->set[word] & ~allowed)
-			return -EINVAL;
-		any |= options->set[word];
+		if (unknown)
+			return check_vector(64 * word + __builtin_ctzll(unknown), vectors);
+		any |= set[word];
 	}
-	return any ? 0 : -EINVAL;
+	return any ? 0 : ivshmem_fail(-EINVAL, "the set of vectors is empty");
+}
+
+int ivshmem_check_wait(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options)
+{
+	uint32_t unknown = options->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
+					      IVSHMEM_WAIT_ABSTIME);
+	uint32_t vectors = handle->vectors;
+
+	if (!vectors)
+		return ivshmem_fail(-EOPNOTSUPP, "there are no doorbells");
+	if (unknown)
+		return ivshmem_fail(-EINVAL, "unknown flags %#x", unknown);
+	if (options->spin_ns > IVSHMEM_MAX_SPIN_NS)
+		return ivshmem_fail(-EINVAL, "spinning for %" PRIu64
+				    " ns is longer than %llu ns", options->spin_ns,
+				    IVSHMEM_MAX_SPIN_NS);
+	if (options->flags & IVSHMEM_WAIT_WORD && check_word(handle, options->offset))
+		return -EINVAL;
+	if (options->flags & IVSHMEM_WAIT_SET)
+		return check_set(options->set, vectors);
+	return check_vector(options->vector, vectors);
 }
 
 int ivshmem_wait_sized(struct ivshmem *handle,
@@ -302,8 +378,9 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 
 int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 {
-	if (peer > IVSHMEM_MAX_PEER)
+	if (check_peer(peer))
 		return -EINVAL;
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u is reported to be gone", handle->name, peer);
 	handle->disconnects[peer]++;
 	handle->ops->wake_all(handle);
 	ivshmem_listeners_signal(handle, NULL);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "listener.h"
+#include "log.h"
 
 struct ivshmem_ops {
 	void (*close)(struct ivshmem *handle);
@@ -46,6 +47,7 @@ struct ivshmem_ops {
 
 struct ivshmem {
 	const struct ivshmem_ops *ops;
+	char name[64];			/* the path, cut off if need be: for messages */
 	_Atomic uint32_t references;	/* the opener's, and one for each object */
 	int memory;			/* the descriptor that maps the region */
 	size_t page;			/* mappings are multiples of this */
@@ -62,7 +64,7 @@ struct ivshmem {
 
 /* What open() does for any handle, and close(). */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
-			bool read_only);
+			const char *path, bool read_only);
 void ivshmem_handle_free(struct ivshmem *handle);
 
 /* Each object that uses the handle has a reference; the last one closes it. */
@@ -90,6 +92,10 @@ void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known);
 /* Whether a wait with these options makes sense here: 0 or why not. */
 int ivshmem_check_wait(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options);
+
+/* Whether channels and objects can be here, woken by this vector: 0 or why not. */
+int ivshmem_check_object(struct ivshmem *handle, uint32_t vector,
+			 struct ivshmem_properties *properties);
 
 /* How often a peer is known to have left, as of now. */
 uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);

@@ -13,6 +13,7 @@
  * come may be late, or be known to another server only.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 
 #include "owner.h"
@@ -105,12 +106,17 @@ static bool take(struct ivshmem_mutex *mutex, uint64_t *word)
 
 /* Owners */
 
-/* Take it from its owner if the word is still that, which it becomes. */
-static bool take_away(struct ivshmem_mutex *mutex, uint64_t *word)
+/* Take it from its owner, for this reason, if the word is still that, which it becomes. */
+static bool take_away(struct ivshmem_mutex *mutex, uint64_t *word, const char *reason)
 {
+	uint64_t owner = sync_value(*word);
+
 	if (!atomic_compare_exchange_strong(&mutex->sync.area->word, word,
 					    sync_next(*word, 0) | INCONSISTENT))
 		return false;
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: mutex at %#" PRIx64 ": taken from peer %d: %s",
+		    mutex->sync.handle->name, mutex->sync.offset,
+		    owner & OWNER_HAS_ID ? (int)(owner & OWNER_ID) : -1, reason);
 	ivshmem_sync_wake(&mutex->sync, *word);
 	return true;
 }
@@ -167,7 +173,7 @@ int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline)
 			if (take(mutex, &word))
 				return word & INCONSISTENT ? -EOWNERDEAD : 0;
 		} else if (is_dead(mutex, sync_value(word), &wait)) {
-			take_away(mutex, &word);
+			take_away(mutex, &word, "it has died");
 			word = atomic_load(&mutex->sync.area->word);
 		} else {
 			error = ivshmem_sync_wait(&mutex->sync, &wait, &word);
@@ -184,13 +190,15 @@ int ivshmem_mutex_unlock(struct ivshmem_mutex *mutex)
 	uint64_t word = atomic_load(place);
 	uint64_t unlocked;
 
-	if (error || !held)
-		return -EPERM;
+	if (error)
+		return error;
+	if (!held)
+		return ivshmem_fail(-EPERM, "this thread has not locked the mutex");
 	/* The next thread that locks it writes this. */
 	mutex->holder = 0;
 	do {
 		if (acquisition(word) != held)
-			return -EPERM;
+			return ivshmem_fail(-EPERM, "the mutex was taken from this thread");
 		unlocked = sync_next(word, 0);
 		if (word & INCONSISTENT)
 			unlocked ^= INCONSISTENT | USELESS;
@@ -208,8 +216,10 @@ int ivshmem_mutex_consistent(struct ivshmem_mutex *mutex)
 	if (error)
 		return error;
 	do {
-		if (!is_mine(mutex, word) || !(word & INCONSISTENT))
-			return -EINVAL;
+		if (!is_mine(mutex, word))
+			return ivshmem_fail(-EINVAL, "this thread has not locked the mutex");
+		if (!(word & INCONSISTENT))
+			return ivshmem_fail(-EINVAL, "the mutex is consistent");
 	} while (!atomic_compare_exchange_strong(place, &word, word & ~INCONSISTENT));
 	return 0;
 }
@@ -225,10 +235,14 @@ int ivshmem_mutex_recover(struct ivshmem_mutex *mutex, uint32_t peer)
 		return error;
 	do {
 		owner = sync_value(word);
-		if (!owner || (owner & (OWNER_HAS_ID | OWNER_ID)) != wanted ||
+		if (!owner)
+			return ivshmem_fail(-ENOENT, "nobody has locked the mutex");
+		if ((owner & (OWNER_HAS_ID | OWNER_ID)) != wanted ||
 		    (!wanted && peer != IVSHMEM_ID_UNKNOWN))
-			return -ENOENT;
-	} while (!take_away(mutex, &word));
+			return ivshmem_fail(-ENOENT, "the mutex's owner is peer %d, not %d",
+					    owner & OWNER_HAS_ID ? (int)(owner & OWNER_ID) : -1,
+					    (int)peer);
+	} while (!take_away(mutex, &word, "it is reported to have died"));
 	return 0;
 }
 
@@ -240,7 +254,7 @@ void ivshmem_mutex_close(struct ivshmem_mutex *mutex)
 		return;
 	if (!ivshmem_sync_check(&mutex->sync)) {
 		word = atomic_load(&mutex->sync.area->word);
-		while (sync_value(word) == mutex->owner && !take_away(mutex, &word))
+		while (sync_value(word) == mutex->owner && !take_away(mutex, &word, "it closes it"))
 			;
 		ivshmem_owner_end(mutex->sync.handle, mutex->owner);
 	}

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -104,6 +105,10 @@ static int open_again(const struct ivshmem *handle, int *file)
 	*file = open(path, O_RDWR | O_CLOEXEC);
 	if (*file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
 		return -errno;
+	if (*file < 0)
+		ivshmem_log(IVSHMEM_LOG_INFO, "%s: the memory cannot be opened again (%s): "
+			    "others do not notice the death of this owner of mutexes",
+			    handle->name, strerror(errno));
 	return 0;
 }
 

@@ -12,7 +12,6 @@
  * Who cannot be rung (a device without doorbells) polls.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
 #include <time.h>
 
 #include "park.h"
@@ -67,9 +66,6 @@ static int sleep_on_word(const struct ivshmem_park *park, uint32_t seen,
 	};
 	int error = ivshmem_wait(park->handle, &options, NULL);
 
-	/* To those who speak with a peer, a reset is something else. */
-	if (error == -ECONNRESET)
-		return -ENODEV;
 	return error == -ETIMEDOUT ? 0 : error;
 }
 

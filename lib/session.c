@@ -18,7 +18,7 @@
  * to an end that is awake as well.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
+#include <inttypes.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -35,6 +35,8 @@
 #define LONGEST_DELAY_NS NSEC_PER_SEC
 #define RECHECK_NS	20000000
 #define EMPTY_CALLS	16	/* between two questions whether anybody is there */
+
+#define REPLACED	"another program has taken over this end"
 
 static uint64_t life(uint64_t hello)
 {
@@ -163,13 +165,22 @@ void ivshmem_direction_wake(struct direction *direction)
 
 /* Parting; all with the lock held. */
 
-/* Nothing works any more. The other end is told, if this one is still ours. */
-static int channel_fail(struct ivshmem_channel *channel, int error)
+static int channel_error(const struct ivshmem_channel *channel)
 {
+	return ivshmem_fail(channel->error, "%s", channel->reason);
+}
+
+/* Nothing works any more. The other end is told, if this one is still ours. */
+static int channel_fail(struct ivshmem_channel *channel, int error, const char *reason)
+{
+	int level = error == -ESHUTDOWN ? IVSHMEM_LOG_INFO : IVSHMEM_LOG_ERROR;
 	int n;
 
 	if (channel->error)
 		return channel->error;
+	ivshmem_log(level, "%s: channel at %#" PRIx64 ": %s", channel->handle->name,
+		    channel->offset, reason);
+	channel->reason = reason;
 	channel->error = error;
 	for (n = 0; n < 2; n++) {
 		struct direction *direction = &channel->directions[n];
@@ -186,7 +197,7 @@ static void restart(struct direction *direction)
 	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
 
 	if (!direction_is_ours(direction)) {
-		channel_fail(direction->channel, -ESTALE);
+		channel_fail(direction->channel, -ESTALE, REPLACED);
 		return;
 	}
 	direction->hello = life(direction->hello) << SESSION_BITS | count;
@@ -205,15 +216,30 @@ static void restart(struct direction *direction)
 		ivshmem_listener_hurry(listener_of(direction->channel));
 }
 
+/* In words why a session is over. */
+static void explain(const struct direction *direction, int reason)
+{
+	const struct ivshmem_channel *channel = direction->channel;
+	bool closed = atomic_load(&direction->other->closed) == direction->peer;
+	const char *text = reason == -ECONNRESET ? "the other end has restarted" :
+			   closed ? "the other end has closed" :
+			   "the machine of the other end has disconnected";
+
+	ivshmem_fail(reason, "%s", text);
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: channel at %#" PRIx64 ": %s", channel->handle->name,
+		    channel->offset, text);
+}
+
 /* The session is over for this reason, which is told to this caller only. */
 static void direction_close(struct direction *direction, int reason)
 {
 	struct direction *twin = twin_of(direction);
 
 	if (reason == -ESTALE) {
-		channel_fail(direction->channel, reason);
+		channel_fail(direction->channel, reason, REPLACED);
 		return;
 	}
+	explain(direction, reason);
 	if ((twin->state == DIRECTION_OPEN || twin->state == DIRECTION_SUSPECT) &&
 	    life(twin->peer) == life(direction->peer))
 		atomic_store(&twin->state, DIRECTION_LOST);
@@ -228,7 +254,7 @@ static int direction_end(struct direction *direction, int reason)
 	if (!channel->error)
 		direction_close(direction, reason);
 	if (channel->error)
-		reason = channel->error;
+		reason = channel_error(channel);
 	pthread_mutex_unlock(&channel->lock);
 	if (reason == -ESTALE)
 		wake_own(channel);
@@ -238,13 +264,14 @@ static int direction_end(struct direction *direction, int reason)
 }
 
 /* The other end has broken the rules. */
-static int direction_fail(struct direction *direction)
+static int direction_fail(struct direction *direction, const char *reason)
 {
 	struct ivshmem_channel *channel = direction->channel;
 	int error;
 
 	pthread_mutex_lock(&channel->lock);
-	error = channel_fail(channel, -EPROTO);
+	channel_fail(channel, -EPROTO, reason);
+	error = channel_error(channel);
 	pthread_mutex_unlock(&channel->lock);
 	announce(channel);
 	wake_own(channel);
@@ -254,7 +281,7 @@ static int direction_fail(struct direction *direction)
 void ivshmem_session_shutdown(struct ivshmem_channel *channel)
 {
 	pthread_mutex_lock(&channel->lock);
-	channel_fail(channel, -ESHUTDOWN);
+	channel_fail(channel, -ESHUTDOWN, "this end has been shut down");
 	pthread_mutex_unlock(&channel->lock);
 	announce(channel);
 	wake_own(channel);
@@ -265,8 +292,10 @@ int ivshmem_direction_error(struct direction *direction)
 	struct ivshmem_channel *channel = direction->channel;
 
 	if (direction->state == DIRECTION_FAILED)
-		return channel->error;
-	return direction_is_ours(direction) ? -EINVAL : direction_end(direction, -ESTALE);
+		return channel_error(channel);
+	if (!direction_is_ours(direction))
+		return direction_end(direction, -ESTALE);
+	return ivshmem_fail(-EINVAL, "no message, for there is no session with the other end");
 }
 
 /* Meeting; with the lock held. */
@@ -294,6 +323,25 @@ static void direction_accept(struct direction *direction, uint64_t hello)
 	atomic_store(&direction->mine->echo, hello);
 }
 
+static bool direction_is_rung(const struct direction *direction)
+{
+	const struct ivshmem_channel *channel = direction->channel;
+
+	return ivshmem_has_doorbell(channel->handle, channel->vector) &&
+	       atomic_load(&direction->other->id) != CHANNEL_NO_ID;
+}
+
+static void say_open(const struct direction *direction)
+{
+	const struct ivshmem_channel *channel = direction->channel;
+
+	ivshmem_log(IVSHMEM_LOG_INFO, "%s: channel at %#" PRIx64 ": open to %s peer %d%s",
+		    channel->handle->name, channel->offset,
+		    direction->producer ? "send to" : "receive from",
+		    (int)atomic_load(&direction->other->id),
+		    direction_is_rung(direction) ? "" : "; polling, for lack of doorbells");
+}
+
 /* One look at the other end: whether it has something new to see. */
 static bool direction_handshake(struct direction *direction)
 {
@@ -307,8 +355,13 @@ static bool direction_handshake(struct direction *direction)
 	echo = atomic_load(&direction->other->echo);
 	if (hello != atomic_load(&direction->other->hello))
 		return false;
-	if (!direction_is_ours(direction) || !same_geometry(direction->channel)) {
-		channel_fail(direction->channel, -ESTALE);
+	if (!direction_is_ours(direction)) {
+		channel_fail(direction->channel, -ESTALE, REPLACED);
+		return false;
+	}
+	if (!same_geometry(direction->channel)) {
+		channel_fail(direction->channel, -ESTALE,
+			     "the channel was created again with another geometry");
 		return false;
 	}
 	if (!hello)
@@ -323,6 +376,7 @@ static bool direction_handshake(struct direction *direction)
 	direction->known = 0;
 	direction->disconnects = ivshmem_disconnects(direction->channel->handle,
 						     atomic_load(&direction->other->id));
+	say_open(direction);
 	atomic_store(&direction->state, DIRECTION_OPEN);
 	return accepted;
 }
@@ -355,8 +409,7 @@ static struct ivshmem_park park_at(const struct direction *direction, int64_t de
 		.handle = channel->handle,
 		.offset = channel->offset + (doorbell - (char *)channel->area),
 		.vector = channel->vector,
-		.rung = ivshmem_has_doorbell(channel->handle, channel->vector) &&
-			atomic_load(&direction->other->id) != CHANNEL_NO_ID,
+		.rung = direction_is_rung(direction),
 		.deadline = deadline,
 		.interval = interval,
 	};
@@ -417,7 +470,7 @@ static int direction_open(struct direction *direction, int64_t deadline)
 		}
 		state = direction->state;
 		if (state == DIRECTION_FAILED)
-			return channel->error;
+			return channel_error(channel);
 		if (state == DIRECTION_OPEN || state == DIRECTION_SUSPECT)
 			return 0;
 		park = park_at(direction, deadline, park.interval);
@@ -518,7 +571,7 @@ static int producer_check(struct direction *direction, bool slept)
 	if (reason)
 		return direction_end(direction, reason);
 	if (!buffer_freed(&direction->out, position))
-		return direction_fail(direction);
+		return direction_fail(direction, "the other end has written a wrong position");
 	if (buffer_pad(&direction->out, direction->need))
 		direction_wake(direction);
 	return buffer_reserve(&direction->out, direction->need) != NULL;
@@ -536,7 +589,7 @@ static int consumer_check(struct direction *direction, bool slept)
 	if (reason == -ESTALE || (reason && look != BUFFER_MESSAGE))
 		return direction_end(direction, reason);
 	if (look == BUFFER_NONSENSE)
-		return direction_fail(direction);
+		return direction_fail(direction, "the other end has written a wrong header");
 	if (look == BUFFER_NOTHING)
 		direction_free(direction, memory_order_seq_cst);
 	return look == BUFFER_MESSAGE;
@@ -561,8 +614,9 @@ static int direction_check(struct direction *direction, bool slept)
 static int direction_check_handle(struct direction *direction)
 {
 	struct ivshmem *handle = direction->channel->handle;
+	int error = handle->ops->listen(handle);
 
-	return handle->ops->listen(handle) ? -ENODEV : 0;
+	return error ? ivshmem_fail(-ENODEV, "%s", ivshmem_error(error)) : 0;
 }
 
 /*

@@ -85,7 +85,8 @@ struct ivshmem_channel {
 	_Atomic uint64_t slept;
 
 	pthread_mutex_t lock;	/* protects all below, and the directions' states */
-	int error;		/* why the directions have failed */
+	int error;		/* why the directions have failed, for good; or 0 */
+	const char *reason;	/* the same in words */
 };
 
 /* Wait until the direction is open and there is a message, or room for @need. */

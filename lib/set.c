@@ -9,9 +9,11 @@
  * The other ends are free to set any bit: that costs a look at a channel.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "set.h"
 
 #define WORD_BITS	64
@@ -20,19 +22,15 @@
 static int check(struct ivshmem *handle, uint64_t offset, uint64_t size, uint32_t vector)
 {
 	struct ivshmem_properties properties;
-	int error;
 
-	if (!size || size % IVSHMEM_CHANNEL_SET_SIZE || offset % CHANNEL_ALIGN ||
-	    size > handle->size || offset > handle->size - size)
-		return -EINVAL;
-	if (handle->read_only)
-		return -EACCES;
-	error = ivshmem_get_properties(handle, &properties);
-	if (error)
-		return error;
-	if (vector >= (handle->vectors ? handle->vectors : IVSHMEM_MAX_VECTORS))
-		return -EINVAL;
-	return properties.cache == IVSHMEM_CACHE_WB ? 0 : -EOPNOTSUPP;
+	if (!size || size % IVSHMEM_CHANNEL_SET_SIZE || offset % CHANNEL_ALIGN)
+		return ivshmem_fail(-EINVAL, "the set's offset %" PRIu64 " or size %" PRIu64
+				    " is not a multiple of %u", offset, size,
+				    IVSHMEM_CHANNEL_SET_SIZE);
+	if (size > handle->size || offset > handle->size - size)
+		return ivshmem_fail(-EINVAL, "the set ends beyond the region's %" PRIu64
+				    " bytes", handle->size);
+	return ivshmem_check_object(handle, vector, &properties);
 }
 
 static void free_set(struct ivshmem_channel_set *set)
@@ -135,7 +133,7 @@ int ivshmem_set_join(struct ivshmem_channel_set *set, struct ivshmem_channel *ch
 		channel->news = true;
 	}
 	pthread_mutex_unlock(&set->lock);
-	return bit < bits ? 0 : -ENOSPC;
+	return bit < bits ? 0 : ivshmem_fail(-ENOSPC, "the set of %u channels is full", bits - 1);
 }
 
 void ivshmem_set_leave(struct ivshmem_channel *channel)

@@ -14,7 +14,7 @@
  * the release and acquire that are promised, and costs nothing more on x86.
  */
 #include <errno.h>
-#include <linux/ivshmem.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -59,7 +59,9 @@ static bool is_later(uint64_t entry, uint64_t word)
 
 int ivshmem_sync_check(const struct sync *sync)
 {
-	return sync->process == ivshmem_process() ? 0 : -EPERM;
+	if (sync->process == ivshmem_process())
+		return 0;
+	return ivshmem_fail(-EPERM, "the object belongs to the parent of this process");
 }
 
 int ivshmem_sync_enter(struct sync *sync)
@@ -81,25 +83,22 @@ static int check(const struct sync_object *object, struct ivshmem_properties *pr
 {
 	unsigned int known = IVSHMEM_SYNC_CREATE | IVSHMEM_SYNC_EXCLUSIVE | IVSHMEM_SYNC_RESET;
 	struct ivshmem *handle = object->handle;
-	int error;
 
-	if (object->offset % 64 || handle->size < IVSHMEM_SYNC_SIZE ||
+	if (object->offset % 64)
+		return ivshmem_fail(-EINVAL, "the object's offset %" PRIu64
+				    " is not a multiple of 64", object->offset);
+	if (handle->size < IVSHMEM_SYNC_SIZE ||
 	    object->offset > handle->size - IVSHMEM_SYNC_SIZE)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "an object at %#" PRIx64
+				    " is not in the region of %#" PRIx64 " bytes",
+				    object->offset, handle->size);
 	if (object->flags & ~known)
-		return -EINVAL;
-	if (object->flags && object->flags != IVSHMEM_SYNC_CREATE &&
-	    object->flags != (IVSHMEM_SYNC_CREATE | IVSHMEM_SYNC_EXCLUSIVE) &&
-	    object->flags != (IVSHMEM_SYNC_CREATE | IVSHMEM_SYNC_RESET))
-		return -EINVAL;
-	if (handle->read_only)
-		return -EACCES;
-	error = ivshmem_get_properties(handle, properties);
-	if (error)
-		return error;
-	if (object->vector >= (handle->vectors ? handle->vectors : IVSHMEM_MAX_VECTORS))
-		return -EINVAL;
-	return properties->cache == IVSHMEM_CACHE_WB ? 0 : -EOPNOTSUPP;
+		return ivshmem_fail(-EINVAL, "unknown flags %#x", object->flags & ~known);
+	if (object->flags && !(object->flags & IVSHMEM_SYNC_CREATE))
+		return ivshmem_fail(-EINVAL, "EXCLUSIVE and RESET need CREATE");
+	if (object->flags == known)
+		return ivshmem_fail(-EINVAL, "EXCLUSIVE and RESET exclude each other");
+	return ivshmem_check_object(handle, object->vector, properties);
 }
 
 static int map(const struct sync_object *object, size_t size, struct sync **sync)
@@ -142,12 +141,14 @@ static bool is_object(uint64_t magic)
 static int recognise(const struct sync_object *object, uint64_t magic)
 {
 	if (object->flags & IVSHMEM_SYNC_EXCLUSIVE)
-		return -EEXIST;
+		return ivshmem_fail(-EEXIST, "there is an object at %#" PRIx64, object->offset);
 	if ((magic ^ SYNC_MAGIC) >> 16)
-		return -EPROTONOSUPPORT;
+		return ivshmem_fail(-EPROTONOSUPPORT,
+				    "the object is of another version of the library");
 	if (magic == (SYNC_MAGIC | object->kind))
 		return 0;
-	return object->flags & IVSHMEM_SYNC_CREATE ? -EEXIST : -ENOENT;
+	return ivshmem_fail(object->flags & IVSHMEM_SYNC_CREATE ? -EEXIST : -ENOENT,
+			    "the object at %#" PRIx64 " is of another kind", object->offset);
 }
 
 /* The first round is random, so that no two words of an object look alike for long. */
@@ -179,7 +180,8 @@ static int find_or_create(const struct sync_object *object, struct sync_area *ar
 		if (is_object(magic))
 			return recognise(object, magic);
 		if (!(object->flags & IVSHMEM_SYNC_CREATE))
-			return -ENOENT;
+			return ivshmem_fail(-ENOENT, "there is no object at %#" PRIx64,
+					    object->offset);
 		if (atomic_compare_exchange_strong(&area->word, &word, first_word(object)) &&
 		    atomic_compare_exchange_strong(&area->magic, &magic,
 						   SYNC_MAGIC | object->kind))
@@ -364,6 +366,19 @@ static bool can_be_rung(struct sync *sync)
 	       atomic_load(&sync->area->mute) != SYNC_MUTE;
 }
 
+static bool will_be_rung(struct sync *sync, uint64_t word)
+{
+	bool can = can_be_rung(sync);
+
+	if (can && enlist(sync, word))
+		return true;
+	if (!atomic_exchange(&sync->polls, true))
+		ivshmem_log(IVSHMEM_LOG_INFO, "%s: object at %#" PRIx64 ": polling: %s",
+			    sync->handle->name, sync->offset,
+			    can ? "too many sleepers" : "a user has no doorbells");
+	return false;
+}
+
 int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint64_t *word)
 {
 	int error;
@@ -374,7 +389,7 @@ int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint64_t *word)
 		wait->park.handle = sync->handle;
 		wait->park.offset = sync->offset + offsetof(struct sync_area, word);
 		wait->park.vector = sync->vector;
-		wait->park.rung = can_be_rung(sync) && enlist(sync, *word);
+		wait->park.rung = will_be_rung(sync, *word);
 		wait->park.deadline = wait->deadline;
 		if (!(*word & SYNC_WAITERS) &&
 		    !atomic_compare_exchange_strong(&sync->area->word, word,
@@ -409,7 +424,8 @@ int ivshmem_semaphore_open(struct ivshmem *handle, uint64_t offset, uint32_t vec
 
 	*semaphore = NULL;
 	if (permits > IVSHMEM_SEMAPHORE_MAX)
-		return -EINVAL;
+		return ivshmem_fail(-EINVAL, "%u permits: the most are %u", permits,
+				    IVSHMEM_SEMAPHORE_MAX);
 	return ivshmem_sync_open(&object, sizeof(**semaphore), semaphore);
 }
 

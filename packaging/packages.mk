@@ -8,9 +8,9 @@ release := ivshmem-$(user-version)
 tarball := build/package/$(release).tar.gz
 epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)")
 
-deb-packages := build-essential debhelper dh-dkms fakeroot git libjansson-dev \
-	libxxhash-dev pkgconf
-rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf rpm
+deb-packages := build-essential debhelper dh-dkms dh-python fakeroot git libjansson-dev \
+	libxxhash-dev pkgconf python3
+rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf python3 rpm
 check-packages-packages := createrepo-c dnf e2fsprogs lintian mmdebstrap rpmlint
 
 export-sources:

@@ -6,8 +6,8 @@
  * open /dev/ivshmemN. On the host, it is a connection to the socket of an ivshmem
  * server, which makes the program a peer like any guest.
  *
- * Functions that can fail return a negative errno value. Several threads can use a
- * handle at once, except for ivshmem_close().
+ * Functions that can fail return a negative errno value, which ivshmem_error() explains.
+ * Several threads can use a handle at once, except for ivshmem_close().
  *
  * -ENODEV from a call with a handle means that the guest's device is unplugged, or that
  * the server on the host is gone. Calls that do not sleep find out as well, and
@@ -59,8 +59,41 @@ extern "C" {
 uint32_t ivshmem_version(void);
 
 /*
- * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well,
- * but a host does not have.
+ * ivshmem_error - say why the latest call of this thread has failed
+ * @error: what that call has returned
+ *
+ * The reason, such as "the channel's offset 100 is not a multiple of 128", where an error
+ * can have several; else the text of strerror(). Without a line break. Valid until the
+ * thread's next call that fails; copy it to keep it.
+ */
+const char *ivshmem_error(int error);
+
+/* How much is logged. Each level includes those before. */
+enum ivshmem_log_level {
+	IVSHMEM_LOG_OFF,
+	IVSHMEM_LOG_ERROR,	/* connections and channels that broke */
+	IVSHMEM_LOG_INFO,	/* connections, peers, sessions and dead owners */
+	IVSHMEM_LOG_DEBUG,	/* also each text of ivshmem_error(), when it is set */
+};
+
+typedef void ivshmem_log_function(void *argument, int level, const char *text);
+
+/*
+ * ivshmem_set_log - log events in this process
+ * @level: enum ivshmem_log_level
+ * @function: called for each event, in one thread at a time, with a text without a line
+ *	break; NULL: write to stderr
+ *
+ * Before this is called the environment variable IVSHMEM_LOG decides: off (the default),
+ * error, info or debug, to stderr. Programs with set-user-ID or the like ignore it.
+ *
+ * Any thread may call this at any time; afterwards the former function is no longer
+ * called. @function must not call the library, and should not wait: locks are held.
+ */
+void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument);
+
+/*
+ * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well.
  */
 #define IVSHMEM_ID_UNKNOWN	0xffffffffU
 #define IVSHMEM_MAX_SPIN_NS	1000000000ULL
@@ -249,9 +282,9 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  * It is readable (POLLIN) when peers have arrived or left since the last call of
  * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
  * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
- * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable spuriously. It says nothing
- * about doorbells: poll an ivshmem_eventfd() as well. The handle owns the descriptor: do
- * not read from or close it.
+ * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable
+ * spuriously. It says nothing about doorbells: poll an ivshmem_eventfd() as well. The
+ * handle owns the descriptor: do not read from or close it.
  *
  * -EMFILE: out of descriptors.
  */
@@ -271,7 +304,8 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
  *
  * For guests, which get no report from a server: a program that learns about it, from a
  * machine manager for example, so ends its channels with that peer and gets the mutexes
- * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not affected.
+ * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not
+ * affected.
  *
  * -EINVAL: peer over 65535.
  */

@@ -131,6 +131,19 @@ def test_no_device(directory: pathlib.Path) -> None:
     check_exit(run("info", device=nothing), NO_DEVICE, "IVSHMEM_DEVICE is used", str(nothing))
 
 
+def test_other_server(directory: pathlib.Path) -> None:
+    """What the library finds wrong with a server is said as well."""
+    path = directory / "other"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        program = Program("info", "-d", path)
+        with listener.accept()[0] as client:
+            client.sendall((1).to_bytes(8, "little"))
+            program.end()
+    check_exit(program, FAILED, "a server of another protocol", "has version 1 instead of 0")
+
+
 def test_denied(directory: pathlib.Path) -> None:
     """Root may do everything, so somebody else has to try."""
     if os.getuid() != 0:
@@ -612,6 +625,7 @@ def main() -> None:
         test_help()
         test_usage()
         test_no_device(directory)
+        test_other_server(directory)
         test_denied(directory)
         test_list(directory)
         with server() as (device, region):

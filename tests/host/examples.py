@@ -22,6 +22,11 @@ NOTE = 251  # characters that fit into the note of the first program
 LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
+ENVIRONMENT = {
+    **os.environ,
+    "LD_LIBRARY_PATH": str(TOP / "build"),
+    "PYTHONPATH": str(TOP / "python"),
+}
 
 points = failures = 0
 
@@ -68,7 +73,7 @@ def command(name: str) -> list[str]:
     """How to start an example."""
     if name.endswith(".py"):
         return [sys.executable, str(TOP / "examples" / name)]
-    return [str(SAN / "examples" / name)]
+    return [str(SAN / "examples" / name.removesuffix(".cpp"))]
 
 
 def converse(
@@ -76,9 +81,8 @@ def converse(
 ) -> tuple[str, int]:
     """Start the listener; when it has joined, run the speaker. Return what the
     listener printed and its exit status."""
-    env = {**os.environ, "LD_LIBRARY_PATH": str(TOP / "build")}
     with subprocess.Popen(
-        listener, text=True, stdin=subprocess.DEVNULL, env=env, stdout=subprocess.PIPE
+        listener, text=True, stdin=subprocess.DEVNULL, env=ENVIRONMENT, stdout=subprocess.PIPE
     ) as process:
         try:
             assert server.stderr
@@ -108,6 +112,27 @@ def greet(socket: str, server: subprocess.Popen[str]) -> None:
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
 
 
+def talk(socket: str) -> None:
+    """A conversation, in which both ends speak at once."""
+    said = {"create": WORDS, "attach": WORDS[::-1]}
+    ends = [
+        subprocess.Popen(
+            [*command("conversation.py"), socket, role, *words],
+            text=True,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+        )
+        for role, words in said.items()
+    ]
+    try:
+        heard = [(end.communicate(timeout=SECONDS)[0].split(), end.returncode) for end in ends]
+    finally:
+        for end in ends:
+            end.kill()
+    wanted = [(said["attach"], 0), (said["create"], 0)]
+    check(heard == wanted, "conversation.py: each end hears the other", heard)
+
+
 def run_all(socket: str, server: subprocess.Popen[str]) -> None:
     greet(socket, server)
     for name in ("receiver", "event_loop", "receiver.py"):
@@ -118,6 +143,16 @@ def run_all(socket: str, server: subprocess.Popen[str]) -> None:
             "event=join peer=0",
         )
         check(heard == ("\n".join(WORDS), 0), f"{name}: gets all messages and the end", heard)
+    heard = converse(
+        [*command("collector.cpp"), socket],
+        [*command("sender"), socket, *WORDS],
+        server,
+        "event=join peer=0",
+    )
+    first = int(heard[0].partition(":")[0] or 0)
+    lines = [f"{first + n}: {word}" for n, word in enumerate(WORDS)]
+    check(heard == ("\n".join(lines), 0), "collector.cpp: counts all messages", heard)
+    talk(socket)
     counts = [
         subprocess.run(
             [*command("counter"), socket], text=True, timeout=SECONDS, stdout=subprocess.PIPE
@@ -133,7 +168,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         socket = pathlib.Path(directory) / "socket"
         with subprocess.Popen(
-            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "1M", "-n", "2"],
+            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "2M", "-n", "2"],
             text=True,
             stderr=subprocess.PIPE,
         ) as server:

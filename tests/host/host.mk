@@ -21,6 +21,11 @@ $(1)/examples/%: examples/%.c $(1)/libivshmem.a
 	$$(CC) -Wall -Wextra -Werror -pthread -MMD -MP $(2) -Ilib/include \
 		-o $$@ $$< $(1)/libivshmem.a
 
+$(1)/examples/%: examples/%.cpp $(1)/libivshmem.a
+	@mkdir -p $$(@D)
+	$$(CXX) -std=c++20 -Wall -Wextra -Werror -pthread -MMD -MP $(2) -Ilib/include \
+		-o $$@ $$< $(1)/libivshmem.a
+
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(test-sources) $(common-sources))) \
 	$(wildcard $(1)/examples/*.d)
 endef
@@ -30,7 +35,7 @@ $(eval $(call host-tests,build/tsan,$(tsan-flags)))
 
 host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
 	$(patsubst tests/host/%.c,build/san/tests/%,$(filter-out $(race-tests),$(test-sources))) \
-	$(patsubst %.c,build/san/%,$(wildcard examples/*.c)) \
+	$(addprefix build/san/,$(basename $(wildcard examples/*.c examples/*.cpp))) \
 	$(addprefix build/san/,ivshmem-server ivshmemctl) build/libivshmem.so.0 \
 	build/ivshmem-server
 

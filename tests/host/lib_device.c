@@ -135,6 +135,8 @@ static void test_unplug(struct ivshmem *handle)
 	       "without the device: properties");
 	tap_eq(ivshmem_peers(handle, NULL, 0), -ENODEV, "without the device: count peers");
 	tap_eq(ivshmem_eventfd(handle, 0), -ENODEV, "without the device: eventfd");
+	tap_ok(!strcmp(ivshmem_error(-ENODEV), "the device is unplugged or without its driver"),
+	       "without the device: the reason");
 }
 
 int main(void)

@@ -181,10 +181,12 @@ static void test_cancel_objects(void)
 	ivshmem_mutex_lock(mutex, soon);
 	cancel_in(lock_mutex, mutex);
 	ivshmem_mutex_unlock(mutex);
-	tap_eq(ivshmem_mutex_lock(mutex, soon), 0, "threads are cancelled: a mutex can be locked");
+	tap_eq(ivshmem_mutex_lock(mutex, soon), 0,
+	       "threads are cancelled: a mutex can be locked");
 	cancel_in(take_permit, semaphore);
 	ivshmem_semaphore_post(semaphore);
-	tap_eq(ivshmem_semaphore_wait(semaphore, soon), 0, "threads are cancelled: a permit is there");
+	tap_eq(ivshmem_semaphore_wait(semaphore, soon), 0,
+	       "threads are cancelled: a permit is there");
 	cancel_in(receive, ends[0]);
 	ivshmem_channel_recv(ends[1], &byte, 1, 0);
 	tap_eq(ivshmem_channel_send(ends[1], "x", 1, 0, soon), 0,

@@ -31,6 +31,11 @@ def compile_program(words: list[str], text: str) -> None:
     )
 
 
+def test_cplusplus_20_is_asked_for() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        compile_program(["g++", "-std=c++17", "-xc++"], include("ivshmem.hpp"))
+
+
 def include(*names: str) -> str:
     """The lines that include headers."""
     return "".join(f"#include <{name}>\n" for name in names)

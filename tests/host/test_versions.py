@@ -28,6 +28,10 @@ def test_the_spec_has_the_version() -> None:
     assert found(SPEC, r"^Version:\s*(.*)") == VERSION
 
 
+def test_the_python_package_has_the_version() -> None:
+    assert found("python/pyproject.toml", r'^version = "(.*)"') == VERSION
+
+
 def test_the_header_of_the_library_has_the_version() -> None:
     parts = ("MAJOR", "MINOR", "PATCH")
     assert VERSION == ".".join(

@@ -18,7 +18,15 @@ import kernels
 import settings
 import tap
 
-PYTHON = ("tests/rig", "tests/host", "tests/packages", "tests/bench", "tests/soak")
+PYTHON = (
+    "python",
+    "examples",
+    "tests/rig",
+    "tests/host",
+    "tests/packages",
+    "tests/bench",
+    "tests/soak",
+)
 # The name of each check, and what is wrong.
 Points = typing.Iterator[tuple[str, list[str]]]
 # The driver compiles for all of these without a warning.

@@ -118,18 +118,19 @@ static enum exit_code complain_open(const char *name, int error)
 				name, name);
 	case EPROTO:
 		return complain(EXIT_FAILED,
-				"%s: not an ivshmem server, or one with an unknown protocol",
-				name);
+				"%s: not an ivshmem server, or one with an unknown protocol: %s",
+				name, ivshmem_error(error));
 	case EMFILE:
 		return complain(EXIT_FAILED,
 				"%s: too many open files: each vector of each peer needs one; raise the limit (ulimit -Hn)",
 				name);
 	case ETIMEDOUT:
 		return complain(EXIT_TIMEOUT,
-				"%s: timeout waiting for the server; restart it", name);
+				"%s: timeout waiting for the server: %s; restart it", name,
+				ivshmem_error(error));
 	default:
 		return complain(EXIT_FAILED, "cannot open %s: %s", name,
-				strerror(-error));
+				ivshmem_error(error));
 	}
 }
 
@@ -175,7 +176,7 @@ enum exit_code device_complain(const struct device *device, int error,
 		return complain_denied(device->name);
 	default:
 		return complain(EXIT_FAILED, "cannot %s on %s: %s", action,
-				device->name, strerror(-error));
+				device->name, ivshmem_error(error));
 	}
 }
 
