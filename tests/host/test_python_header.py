@@ -81,6 +81,8 @@ def test_structure_is_the_same(name: str, tmp_path: pathlib.Path) -> None:
         member = f"((struct {name} *)0)->{field}"
         expressions += [f"__builtin_offsetof(struct {name}, {field})", f"sizeof({member})"]
         found += [getattr(bound, field).offset, getattr(bound, field).size]
+        if scalar is ctypes.c_void_p:
+            continue  # it has no sign
         first = f"{member}[0]" if issubclass(kind, ctypes.Array) else member
         expressions.append(f"(__typeof__({first}))-1 < 1")
         found.append(scalar(-1).value < 1)
@@ -115,7 +117,7 @@ def test_functions_are_the_same() -> None:
     declared = {
         name: (result.strip(), [word.strip() for word in re.sub(r"\s+", " ", rest).split(",")])
         for result, name, rest in re.findall(
-            r"^(\w+) ivshmem_(\w+)\(([^()]*)\);", TEXT, re.M | re.S
+            r"^((?:const )?\w+ \*?)ivshmem_(\w+)\(([^()]*)\);", TEXT, re.M | re.S
         )
     }
     wrong = []
@@ -124,7 +126,7 @@ def test_functions_are_the_same() -> None:
         words = [] if arguments == ["void"] else arguments
         if len(words) != len(bound) or not all(map(matches, words, bound)):
             wrong.append((name, words, bound))
-        if TYPES[result] is not bound_result:
+        if bound_result is not (ctypes.c_char_p if "*" in result else TYPES[result]):
             wrong.append((name, result, bound_result))
     assert not wrong
     exported = re.findall(r"^\tivshmem_(\w+);", (ROOT / "lib/libivshmem.map").read_text(), re.M)
