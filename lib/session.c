@@ -561,7 +561,7 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 
 /*
  * What the other end has written is read first, and then it is judged whose it was: an
- * end names itself anew before it writes anything else.
+ * end names itself by a new hello before it writes anything else.
  */
 static int producer_check(struct direction *direction, bool slept)
 {

@@ -2,8 +2,8 @@
 /*
  * Waiting for any of many channels.
  *
- * A doorbell does not say for which channel it is. So whoever rings an end that is in a
- * set first sets a bit in the region, at the address that this end has published. The
+ * A doorbell does not say for which channel it is. So an end in a set publishes the
+ * address of a bit in the region, and the other end sets that bit before it rings. The
  * thread that waits takes a word of 64 bits at a time.
  *
  * The other ends are free to set any bit: that costs a look at a channel.

@@ -231,7 +231,7 @@ static void *live(void *argument)
 	return NULL;
 }
 
-/* Whoever is stopped here stands still between two instructions. */
+/* The thread stands still between two instructions. */
 static void pause_here(int signal)
 {
 	int saved = errno;

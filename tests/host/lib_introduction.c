@@ -58,7 +58,7 @@ static void unmarked_with_many(int client)
 	linger(client);
 }
 
-/* Whoever was there before has left: its vectors say nothing. */
+/* The peer that was there before has left: its vectors say nothing. */
 static void unmarked_left_alone(int client)
 {
 	begin(client);
