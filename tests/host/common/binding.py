@@ -21,6 +21,8 @@ ENVIRONMENT = {
 PROLOGUE = """
 import asyncio, contextlib, os, signal, sys, threading, time
 import ivshmem
+# A shell starts programs in the background with SIGINT ignored, and they pass that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 shm = ivshmem.open(sys.argv[1])
 def say(*words): print(*words, flush=True)
 """
