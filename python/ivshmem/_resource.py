@@ -6,7 +6,6 @@ import errno
 import os
 import threading
 import time
-import types
 import typing
 
 from ._library import FOREVER, lib
@@ -173,10 +172,5 @@ class Scoped(Closable):
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

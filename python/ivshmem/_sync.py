@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import types
 import typing
 
 from ._handle import Handle
@@ -114,12 +113,7 @@ class Mutex(_Object):
     def __enter__(self) -> None:
         self.lock()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.unlock()
 
 
@@ -160,12 +154,7 @@ class Semaphore(_Object):
     def __enter__(self) -> None:
         self.wait()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.post()
 
 
