@@ -256,6 +256,7 @@ HOST_STREAMS = {
     "channel that does not spin": "channel-sleep",
 }
 BUSY_STREAMS = (COPYING, "channel that does not spin")
+HOST_TRIPS = {POLLING: "poll", CHANNEL: "channel", "channel that does not spin": "channel-sleep"}
 HOST_SIZES = (64, 4 << 10, 64 << 10)
 BUSY = 7  # programs that only compute
 
@@ -265,6 +266,8 @@ def host(found: figures.Figures, busy: int) -> None:
     anchor, where = (UNIX, f"beside {busy} busy ones") if busy else (FLOOR, "alone")
     labels = BUSY_STREAMS if busy else HOST_STREAMS
     with machines.local("64M", busy) as programs:
+        if not busy:
+            host_trips(found, programs)
         for size in HOST_SIZES:
             say(f"two programs of this machine, {where}, {size} B")
             ways = {label: HOST_STREAMS[label] for label in labels}
@@ -281,6 +284,22 @@ def host(found: figures.Figures, busy: int) -> None:
                     (anchor, samples[anchor]["mbps"]),
                     host_target(label, size, busy),
                 )
+
+
+def host_trips(found: figures.Figures, programs: machines.Local) -> None:
+    say("two programs of this machine, round trips")
+    ways = {**HOST_TRIPS, UNIX: f"unix {programs.path('unix')}"}
+    samples = interleaved(
+        programs, {label: command("doorbell", way, 20000, 100) for label, way in ways.items()}
+    )
+    for label, values in samples.items():
+        found.add(
+            f"two programs alone, round trip, p50, {label}",
+            "µs",
+            values["p50"],
+            (POLLING, samples[POLLING]["p50"]),
+            "<= 1.5" if label == CHANNEL else None,
+        )
 
 
 def host_target(label: str, size: int, busy: int) -> str | None:
