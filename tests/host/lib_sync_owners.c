@@ -31,7 +31,7 @@ static void *region;
 static pid_t serve(void)
 {
 	unlink(scratch("socket"));
-	return start_server("-M", memory_name, "-l", "1M", "-n", "2", NULL);
+	return start_server("-M", memory_name, "--reuse-ids", "-l", "1M", "-n", "2", NULL);
 }
 
 static struct ivshmem_mutex *must_open_mutex(struct ivshmem *handle, unsigned int flags)

@@ -27,10 +27,10 @@ struct settings {
 	struct memory memory;
 	struct listener listener;
 	unsigned int vectors;
-	bool fresh_ids;
+	bool reuse_ids;
 };
 
-enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_FRESH_IDS };
+enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_REUSE_IDS };
 
 static const struct argp_option options[] = {
 	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
@@ -55,8 +55,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "vectors", 'n', "NUMBER", 0,
 	  "Doorbells per peer, 1 to 256 (default: 1)", 0 },
-	{ "fresh-ids", KEY_FRESH_IDS, NULL, 0,
-	  "Reuse an id only after all others (default: use the lowest free id)",
+	{ "reuse-ids", KEY_REUSE_IDS, NULL, 0,
+	  "Give the lowest free id (default: reuse an id only after all others)",
 	  0 },
 	{ 0 }
 };
@@ -126,8 +126,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		settings->vectors = number(state, "vectors", text, 10, 1,
 					   IVSHMEM_MAX_VECTORS);
 		break;
-	case KEY_FRESH_IDS:
-		settings->fresh_ids = true;
+	case KEY_REUSE_IDS:
+		settings->reuse_ids = true;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -139,7 +139,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 {
 	server->memory = settings->memory.fd;
 	server->vectors = settings->vectors;
-	server->fresh_ids = settings->fresh_ids;
+	server->reuse_ids = settings->reuse_ids;
 	if (server_listen(server, settings->listener.fd) < 0)
 		return -1;
 	if (status >= 0) {

@@ -131,13 +131,14 @@ static void refuse(int socket, const char *reason)
 }
 
 /*
- * By default the lowest free id, so that a peer that reconnects gets its old one. With
- * --fresh-ids the next one after the last: QEMU (seen with 7.2 and 11.1) may crash when
- * a peer joins with the id of one that has left. Returns -1 if none is free.
+ * The next one after the last, as QEMU's own server does: QEMU (seen with 7.2 and 11.1)
+ * may crash when a peer joins with the id of one that has left. With --reuse-ids the
+ * lowest free id, so that a peer that reconnects gets its old one. Returns -1 if none is
+ * free.
  */
 static int32_t free_id(const struct server *server)
 {
-	uint32_t first = server->fresh_ids ? server->next : 0;
+	uint32_t first = server->reuse_ids ? 0 : server->next;
 	uint32_t tried, id;
 
 	for (tried = 0; tried <= IVSHMEM_MAX_PEER; tried++) {

@@ -14,7 +14,7 @@
 struct server {
 	int memory;			/* passed to each peer */
 	uint32_t vectors;		/* per peer */
-	bool fresh_ids;			/* see free_id() */
+	bool reuse_ids;			/* see free_id() */
 
 	rlim_t limit;			/* RLIMIT_NOFILE */
 
