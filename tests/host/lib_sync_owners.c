@@ -28,9 +28,11 @@
 static char memory_name[64];
 static void *region;
 
+/* A server that does not know which ids the one before it gave. */
 static pid_t serve(void)
 {
 	unlink(scratch("socket"));
+	unlink(scratch("socket.lock"));
 	return start_server("-M", memory_name, "--reuse-ids", "-l", "1M", "-n", "2", NULL);
 }
 

@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "log.h"
 #include "memory.h"
+#include "notify.h"
 #include "server.h"
 #include "socket.h"
 
@@ -24,6 +25,7 @@ struct settings {
 	const char *pid_file;
 	const char *size;
 	bool memory_chosen;
+	struct passed passed;
 	struct memory memory;
 	struct listener listener;
 	unsigned int vectors;
@@ -135,11 +137,32 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	return 0;
 }
 
-static int serve(struct settings *settings, struct server *server, int status)
+/* Ids continue if the memory does: peers of an earlier server may still use both. */
+static void continue_ids(struct settings *settings, struct server *server)
+{
+	char size[32];
+
+	server->ids.stored = settings->passed.ids;
+	server->ids.lock = settings->listener.lock;
+	ids_open(&server->ids);
+	if (!settings->memory.taken_over)
+		return;
+	server->next = ids_load(&server->ids);
+	log_event(LOG_NOTICE, "event=restore size=%s next_id=%u",
+		  readable(settings->memory.size, size), server->next);
+}
+
+static void prepare(struct settings *settings, struct server *server)
 {
 	server->memory = settings->memory.fd;
 	server->vectors = settings->vectors;
 	server->reuse_ids = settings->reuse_ids;
+	continue_ids(settings, server);
+}
+
+static int serve(struct settings *settings, struct server *server, int status)
+{
+	prepare(settings, server);
 	if (server_listen(server, settings->listener.fd) < 0)
 		return -1;
 	if (status >= 0) {
@@ -151,7 +174,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 		  settings->listener.path,
 		  (unsigned long long)settings->memory.size,
 		  settings->vectors, getpid());
-	activation_ready();
+	notify_ready();
 	server_run(server);
 	return 0;
 }
@@ -172,13 +195,28 @@ static int with_pid_file(struct settings *settings, struct server *server,
 	return result;
 }
 
+/* An object needs no store: the next server finds it by its name. */
+static void store_memory(const struct settings *settings)
+{
+	bool restored = settings->memory.fd == settings->passed.memory;
+
+	if (settings->passed.memory >= 0 && !restored) {
+		notify_discard(STORED_MEMORY);
+		close(settings->passed.memory);
+	}
+	if (settings->memory.kind != MEMORY_SHM && !restored)
+		notify_store(STORED_MEMORY, settings->memory.fd);
+}
+
 static int with_memory(struct settings *settings, struct server *server,
 		       int status)
 {
-	int result = memory_create(&settings->memory);
+	int result = memory_create(&settings->memory, settings->passed.memory);
 
-	if (result == 0)
+	if (result == 0) {
+		store_memory(settings);
 		result = with_pid_file(settings, server, status);
+	}
 	memory_remove(&settings->memory, result == 0);
 	return result;
 }
@@ -221,8 +259,9 @@ int main(int argc, char **argv)
 	    memory_name(&settings.memory) < 0)
 		return 2;
 	log_open(settings.verbose);
-	if (activation_socket(&settings.listener.inherited) < 0)
+	if (activation_take(&settings.passed) < 0)
 		return 1;
+	settings.listener.inherited = settings.passed.socket;
 	if (settings.foreground)
 		return start(&settings, -1);
 	if (!settings.pid_file)

@@ -133,12 +133,12 @@ static void refuse(int socket, const char *reason)
 /*
  * The next one after the last, as QEMU's own server does: QEMU (seen with 7.2 and 11.1)
  * may crash when a peer joins with the id of one that has left. With --reuse-ids the
- * lowest free id, so that a peer that reconnects gets its old one. Returns -1 if none is
- * free.
+ * lowest free id, so that a peer that reconnects gets its old one. In either case peers
+ * of an earlier server with this memory keep theirs. Returns -1 if none is free.
  */
 static int32_t free_id(const struct server *server)
 {
-	uint32_t first = server->reuse_ids ? 0 : server->next;
+	uint32_t first = server->reuse_ids ? server->first_id : server->next;
 	uint32_t tried, id;
 
 	for (tried = 0; tried <= IVSHMEM_MAX_PEER; tried++) {
@@ -147,6 +147,18 @@ static int32_t free_id(const struct server *server)
 			return id;
 	}
 	return -1;
+}
+
+/* Save it before the peer gets the id: it must be known if this server is killed. */
+static void use_id(struct server *server, uint32_t id)
+{
+	if (server->reuse_ids && id < server->next)
+		return;
+	server->next = id + 1;
+	if (ids_save(&server->ids, server->next) < 0)
+		log_event(log_limited(LOG_WARNING),
+			  "event=ids reason=\"cannot keep the next id for a restart: %s\"",
+			  strerror(errno));
 }
 
 static void join(struct server *server, int socket)
@@ -178,7 +190,7 @@ static void join(struct server *server, int socket)
 	server->last = peer;
 	server->peers[id] = peer;
 	server->count++;
-	server->next = id + 1;
+	use_id(server, id);
 	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
 		  credentials.pid, credentials.uid, server->count);
@@ -323,6 +335,7 @@ int server_open(struct server *server)
 
 int server_listen(struct server *server, int listener)
 {
+	server->first_id = server->next;
 	server->listener = (struct watch){ listener, listener_ready };
 	if (watch(server, &server->listener, EPOLLIN) == 0)
 		return 0;

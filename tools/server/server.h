@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "ids.h"
 #include "peer.h"
 
 struct server {
 	int memory;			/* passed to each peer */
 	uint32_t vectors;		/* per peer */
 	bool reuse_ids;			/* see free_id() */
+	struct ids ids;			/* have the next id */
 
 	rlim_t limit;			/* RLIMIT_NOFILE */
 
@@ -27,6 +29,7 @@ struct server {
 
 	struct peer *first, *last;	/* in the order of joining */
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
+	uint32_t first_id;		/* those below are of an earlier server's peers */
 	uint32_t next;			/* last assigned id plus one */
 	uint32_t count;
 	uint64_t joined;		/* total since the start */
