@@ -40,7 +40,7 @@ static const struct argp_option options[] = {
 	  "Stay in the foreground and log to stderr instead of syslog", 0 },
 	{ "verbose", 'v', NULL, 0, "Log repeated events as well", 0 },
 	{ "pid-file", 'p', "FILE", 0,
-	  "Write the process id to FILE (default in the background: /var/run/ivshmem-server.pid)",
+	  "Write the process id to FILE (default in the background: ivshmem-server.pid in /var/run or $XDG_RUNTIME_DIR)",
 	  0 },
 	{ "socket", 'S', "PATH", 0,
 	  "Listen on PATH (default: /tmp/ivshmem_socket, or the socket passed by systemd)", 0 },
@@ -265,6 +265,8 @@ int main(int argc, char **argv)
 	if (settings.foreground)
 		return start(&settings, -1);
 	if (!settings.pid_file)
-		settings.pid_file = "/var/run/ivshmem-server.pid";
+		settings.pid_file = pid_file_default();
+	if (!settings.pid_file)
+		return 1;
 	return start(&settings, daemon_start());
 }
