@@ -146,7 +146,8 @@ class Life(CheckedSystem):
             "systemctl kill --kill-who=main --signal=KILL ivshmem-server@front && "
             "timeout 60 sh -c 'until runuser -u member -- "
             f"ivshmemctl read -d {SERVER} --raw 0 4 | grep kept; do sleep 1; done' && "
-            "journalctl -u ivshmem-server@front | grep event=restore",
+            "journalctl -u ivshmem-server@front | grep event=restore && "
+            "systemctl status ivshmem-server@front | grep ' descriptors of '",
         )
         self.holds(
             "systemd-analyze finds it well confined",

@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "server.h"
 #include "socket.h"
+#include "status.h"
 
 struct settings {
 	bool verbose;
@@ -155,6 +156,7 @@ static void continue_ids(struct settings *settings, struct server *server)
 static void prepare(struct settings *settings, struct server *server)
 {
 	server->memory = settings->memory.fd;
+	server->size = settings->memory.size;
 	server->vectors = settings->vectors;
 	server->reuse_ids = settings->reuse_ids;
 	continue_ids(settings, server);
@@ -175,6 +177,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 		  (unsigned long long)settings->memory.size,
 		  settings->vectors, getpid());
 	notify_ready();
+	status_report(server);
 	server_run(server);
 	return 0;
 }

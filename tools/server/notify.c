@@ -107,3 +107,11 @@ void notify_ready(void)
 {
 	notify("READY=1", -1, 0);
 }
+
+bool notify_status(const char *status)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "STATUS=%s", status);
+	return notify(text, -1, MSG_DONTWAIT) == 0;
+}

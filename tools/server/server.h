@@ -14,16 +14,21 @@
 
 struct server {
 	int memory;			/* passed to each peer */
+	uint64_t size;			/* of the memory */
 	uint32_t vectors;		/* per peer */
 	bool reuse_ids;			/* see free_id() */
 	struct ids ids;			/* have the next id */
 
 	rlim_t limit;			/* RLIMIT_NOFILE */
+	uint32_t base;			/* descriptors without peers */
+	bool warned;			/* of the limit */
 
 	int epoll;
 	struct watch listener;
 	struct watch signals;
 	struct watch timer;		/* see server_pause() */
+	struct watch status;		/* timer, see status_changed() */
+	bool status_pending;
 	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
