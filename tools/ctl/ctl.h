@@ -111,9 +111,12 @@ enum exit_code device_complain_ring(const struct device *device, int error,
 enum exit_code device_check_range(const struct device *device, uint64_t offset,
 				  uint64_t length);
 
+/* From now on, an access to memory of a lost device ends with EXIT_NO_DEVICE. */
+void device_expect_loss(void);
+
 /*
- * A mapped range of the region. @base and @length cover whole pages. An access after
- * the device has disappeared ends the program with EXIT_NO_DEVICE.
+ * A mapped range of the region. @base and @length cover whole pages. It implies
+ * device_expect_loss().
  */
 struct mapping {
 	void *base;
