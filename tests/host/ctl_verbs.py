@@ -278,6 +278,27 @@ def test_info(device: Place) -> None:
     check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
 
 
+def test_options_first(device: Place) -> None:
+    """What is before the verb is the verb's."""
+    info = run("info", "-j", "-d", device).out
+    for name, words in (
+        ("-d DEV -j", ["-d", device, "-j"]),
+        ("-jdDEV", [f"-jd{device}"]),
+        ("--json --device DEV", ["--json", "--device", device]),
+        ("--device=DEV -j --", [f"--device={device}", "-j", "--"]),
+    ):
+        program = run(*words, "info")
+        check(program.out == info, f"{name} info", program.report())
+    both = run("-d", "nothing", "info", "-j", "-d", device)
+    check(both.out == info, "the last device counts", both.report())
+    check_exit(run("-d", device, "list"), USAGE, "list has no device")
+    check_exit(run("-d"), USAGE, "-d without a device", "no value after option '-d'")
+    check_exit(run("-d", device), USAGE, "a device without a verb", "Usage:")
+    check_exit(run("--count=1", "wait"), USAGE, "an option of one verb only", "'--count=1'")
+    program = run("-j", "--help")
+    check(program.out == run("--help").out, "--help after another option")
+
+
 def test_read_write(device: Place, region: pathlib.Path, directory: pathlib.Path) -> None:
     check_exit(run("write", "0x10", "hello", device=device), OK, "write a text")
     check(run("read", "16", "5", device=device).out == b"hello", "read it back")
@@ -630,6 +651,7 @@ def main() -> None:
         test_list(directory)
         with server() as (device, region):
             test_info(device)
+            test_options_first(device)
             test_read_write(device, region, directory)
             test_terminal(device)
             test_ring_wait(device)
