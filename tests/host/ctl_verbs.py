@@ -255,6 +255,33 @@ def test_list(directory: pathlib.Path) -> None:
         ],
         "list --json",
     )
+    test_labels(classes, prefix)
+
+
+def test_labels(classes: pathlib.Path, prefix: tuple[str, ...]) -> None:
+    """A device whose name or label is not UTF-8 is in the JSON, with \\xNN for such bytes."""
+    # A byte that begins no character, an overlong one, a surrogate, one too large, one cut off.
+    parts = (
+        b"caf\xc3\xa9",
+        b"\xff",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf5\x80\x80\x80",
+        b"\xe2\x82",
+    )
+    label, name = b" ".join(parts), b"ivshmem11\xfe"
+    path = os.fsdecode(name)
+    fake_device(classes, path, [], size=4096, id=0, cache="wb")
+    (classes / "ivshmem" / path / "name").write_bytes(label + b"\n")
+    program = run("list", "--json", prefix=prefix)
+    found = json.loads(program.out.decode())[-1]
+    check(
+        [found["name"], found["label"]]
+        == [text.decode(errors="backslashreplace") for text in (name, label)],
+        "a label that is not UTF-8",
+        program.report(),
+        program.out,
+    )
 
 
 def test_info(device: Place) -> None:
@@ -274,6 +301,15 @@ def test_info(device: Place) -> None:
         "info --json",
         info,
     )
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(os.fsencode(directory), b"shm\xff")
+        os.symlink(device, path)
+        info = json.loads(run("info", "--json", device=os.fsdecode(path)).out.decode())
+        check(
+            info["device"] == path.decode(errors="backslashreplace"),
+            "info of a path that is not UTF-8",
+            info,
+        )
     text = run("info", device=device).out.decode()
     check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
 

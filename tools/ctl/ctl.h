@@ -64,6 +64,9 @@ uint64_t argument_size(struct argp_state *state, const char *what,
 int64_t argument_seconds(struct argp_state *state, const char *what,
 			 const char *text);
 
+/* A string; a byte of @text that is not valid in UTF-8 becomes the four characters \xNN. */
+json_t *json_bytes(const char *text);
+
 /* Print @json to @stream, on one line if @compact, and drop the reference. */
 enum exit_code print_json(FILE *stream, json_t *json, bool compact);
 
