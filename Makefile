@@ -68,7 +68,7 @@ soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring g++ gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 python3-pytest qemu-system-x86 stress-ng trinity \
+	libxxhash-dev make pkgconf python3 python3-jsonschema python3-pytest qemu-system-x86 stress-ng trinity \
 	udev util-linux valgrind
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 

@@ -32,5 +32,6 @@ install-tools: tools install-lib
 	install -D -m 644 tools/ctl/ivshmemctl.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/ivshmemctl
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(wildcard tools/*/*.1)
+	install -D -m 644 -t $(DESTDIR)$(prefix)/share/ivshmem tools/ctl/ivshmemctl-1.schema.json
 
 .PHONY: tools install-tools

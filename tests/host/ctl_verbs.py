@@ -37,6 +37,7 @@ from ctl import (
     server,
     skip,
 )
+from fake_sysfs import fake_device, fake_sysfs
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
@@ -170,34 +171,6 @@ def test_denied(directory: pathlib.Path) -> None:
     check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
-def fake_sysfs(directory: pathlib.Path) -> tuple[str, ...] | None:
-    """What runs a program where /sys/class is @directory, or None where that can't be done."""
-    prefix = (
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        f'mount --bind {directory} /sys/class && exec "$@"',
-        "sh",
-    )
-    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
-        return None
-    return prefix
-
-
-def fake_device(
-    directory: pathlib.Path, name: str, interrupts: list[int], **attributes: object
-) -> None:
-    device = directory / "ivshmem" / name
-    (device / "interrupts").mkdir(parents=True)
-    for vector, count in enumerate(interrupts):
-        (device / "interrupts" / str(vector)).write_text(f"{count}\n")
-    attributes = {"vectors": len(interrupts), **attributes}
-    for attribute, value in attributes.items():
-        (device / attribute).write_text(f"{value}\n")
-    (device / "device").symlink_to("../../../devices/pci0000:00/0000:00:05.0")
-
-
 def test_list(directory: pathlib.Path) -> None:
     classes = directory / "class"
     classes.mkdir()
@@ -316,11 +289,12 @@ def test_info(device: Place) -> None:
 
 def test_options_first(device: Place) -> None:
     """What is before the verb is the verb's."""
-    info = run("info", "-j", "-d", device).out
+    path = str(device)
+    info = run("info", "-j", "-d", path).out
     for name, words in (
-        ("-d DEV -j", ["-d", device, "-j"]),
+        ("-d DEV -j", ["-d", path, "-j"]),
         ("-jdDEV", [f"-jd{device}"]),
-        ("--json --device DEV", ["--json", "--device", device]),
+        ("--json --device DEV", ["--json", "--device", path]),
         ("--device=DEV -j --", [f"--device={device}", "-j", "--"]),
     ):
         program = run(*words, "info")
