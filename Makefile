@@ -68,7 +68,7 @@ soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
 guest-packages := acpica-tools busybox-static debian-archive-keyring g++ gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 python3-pytest qemu-system-x86 stress-ng trinity \
+	libxxhash-dev make man-db pkgconf python3 python3-jsonschema python3-pytest qemu-system-x86 stress-ng trinity \
 	udev util-linux valgrind
 arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
 
@@ -91,6 +91,7 @@ prerequisites-bench:
 	@packaging/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
 
 install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man4 docs/ivshmem.4
 	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
 	test -n "$(DESTDIR)" || ldconfig
 

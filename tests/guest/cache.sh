@@ -34,6 +34,13 @@ check() {
 	ivshmemctl write -d /dev/ivshmem0 100 "mapped as $cache"
 	tap_eq "$cache: read gives what a mapping wrote" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=100 count=12 2>/dev/null)" "mapped as $cache"
+	ivshmemctl send -t 1 -d /dev/ivshmem0 /dev/null 2>/tmp/err
+	if [ "$cache" = wb ]; then
+		tap_eq "wb: send waits for a receiver" $? 5
+	else
+		tap_eq "$cache: send refuses the memory" $? 1
+		tap_ok "$cache: and says why" grep -q "not cached write-back" /tmp/err
+	fi
 	rmmod ivshmem
 }
 

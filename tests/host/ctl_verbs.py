@@ -37,6 +37,7 @@ from ctl import (
     server,
     skip,
 )
+from fake_sysfs import fake_device, fake_sysfs
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
@@ -170,34 +171,6 @@ def test_denied(directory: pathlib.Path) -> None:
     check_exit(run("trace", prefix=prefix), DENIED, "trace wants root", "only root", "sudo")
 
 
-def fake_sysfs(directory: pathlib.Path) -> tuple[str, ...] | None:
-    """What runs a program where /sys/class is @directory, or None where that can't be done."""
-    prefix = (
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        f'mount --bind {directory} /sys/class && exec "$@"',
-        "sh",
-    )
-    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
-        return None
-    return prefix
-
-
-def fake_device(
-    directory: pathlib.Path, name: str, interrupts: list[int], **attributes: object
-) -> None:
-    device = directory / "ivshmem" / name
-    (device / "interrupts").mkdir(parents=True)
-    for vector, count in enumerate(interrupts):
-        (device / "interrupts" / str(vector)).write_text(f"{count}\n")
-    attributes = {"vectors": len(interrupts), **attributes}
-    for attribute, value in attributes.items():
-        (device / attribute).write_text(f"{value}\n")
-    (device / "device").symlink_to("../../../devices/pci0000:00/0000:00:05.0")
-
-
 def test_list(directory: pathlib.Path) -> None:
     classes = directory / "class"
     classes.mkdir()
@@ -255,6 +228,33 @@ def test_list(directory: pathlib.Path) -> None:
         ],
         "list --json",
     )
+    test_labels(classes, prefix)
+
+
+def test_labels(classes: pathlib.Path, prefix: tuple[str, ...]) -> None:
+    """A device whose name or label is not UTF-8 is in the JSON, with \\xNN for such bytes."""
+    # A byte that begins no character, an overlong one, a surrogate, one too large, one cut off.
+    parts = (
+        b"caf\xc3\xa9",
+        b"\xff",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf5\x80\x80\x80",
+        b"\xe2\x82",
+    )
+    label, name = b" ".join(parts), b"ivshmem11\xfe"
+    path = os.fsdecode(name)
+    fake_device(classes, path, [], size=4096, id=0, cache="wb")
+    (classes / "ivshmem" / path / "name").write_bytes(label + b"\n")
+    program = run("list", "--json", prefix=prefix)
+    found = json.loads(program.out.decode())[-1]
+    check(
+        [found["name"], found["label"]]
+        == [text.decode(errors="backslashreplace") for text in (name, label)],
+        "a label that is not UTF-8",
+        program.report(),
+        program.out,
+    )
 
 
 def test_info(device: Place) -> None:
@@ -274,8 +274,39 @@ def test_info(device: Place) -> None:
         "info --json",
         info,
     )
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(os.fsencode(directory), b"shm\xff")
+        os.symlink(device, path)
+        info = json.loads(run("info", "--json", device=os.fsdecode(path)).out.decode())
+        check(
+            info["device"] == path.decode(errors="backslashreplace"),
+            "info of a path that is not UTF-8",
+            info,
+        )
     text = run("info", device=device).out.decode()
     check("1048576 (1 MiB)" in text and "peers         none" in text, "info", text)
+
+
+def test_options_first(device: Place) -> None:
+    """What is before the verb is the verb's."""
+    path = str(device)
+    info = run("info", "-j", "-d", path).out
+    for name, words in (
+        ("-d DEV -j", ["-d", path, "-j"]),
+        ("-jdDEV", [f"-jd{device}"]),
+        ("--json --device DEV", ["--json", "--device", path]),
+        ("--device=DEV -j --", [f"--device={device}", "-j", "--"]),
+    ):
+        program = run(*words, "info")
+        check(program.out == info, f"{name} info", program.report())
+    both = run("-d", "nothing", "info", "-j", "-d", device)
+    check(both.out == info, "the last device counts", both.report())
+    check_exit(run("-d", device, "list"), USAGE, "list has no device")
+    check_exit(run("-d"), USAGE, "-d without a device", "no value after option '-d'")
+    check_exit(run("-d", device), USAGE, "a device without a verb", "Usage:")
+    check_exit(run("--count=1", "wait"), USAGE, "an option of one verb only", "'--count=1'")
+    program = run("-j", "--help")
+    check(program.out == run("--help").out, "--help after another option")
 
 
 def test_read_write(device: Place, region: pathlib.Path, directory: pathlib.Path) -> None:
@@ -630,6 +661,7 @@ def main() -> None:
         test_list(directory)
         with server() as (device, region):
             test_info(device)
+            test_options_first(device)
             test_read_write(device, region, directory)
             test_terminal(device)
             test_ring_wait(device)

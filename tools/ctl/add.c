@@ -176,7 +176,8 @@ static enum exit_code report(void)
 	if (error)
 		return complain(EXIT_NO_DEVICE, "%s was removed at once", option.name);
 	if (common.json)
-		return print_json(stdout, json_pack("{s:s, s:s}", "name", option.name,
+		return print_json(stdout, json_pack("{s:o, s:s}",
+						    "name", json_bytes(option.name),
 						    "device", device), false);
 	printf("%s is /dev/%s\n", option.name, device);
 	return EXIT_OK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shared by the verbs: messages, arguments, JSON, signals.
+ * Shared by the verbs: messages, arguments, signals.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -124,18 +124,6 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 	else if (error)
 		argp_error(state, "%s %s is too large", what, text);
 	return value;
-}
-
-enum exit_code print_json(FILE *stream, json_t *json, bool compact)
-{
-	size_t flags = JSON_REAL_PRECISION(9) |
-		       (compact ? JSON_COMPACT : JSON_INDENT(2));
-	int failed = !json || json_dumpf(json, stream, flags);
-
-	json_decref(json);
-	if (failed || fputc('\n', stream) == EOF || fflush(stream))
-		return complain(EXIT_FAILED, "cannot write the JSON output");
-	return EXIT_OK;
 }
 
 enum exit_code flush_output(void)

@@ -64,6 +64,9 @@ uint64_t argument_size(struct argp_state *state, const char *what,
 int64_t argument_seconds(struct argp_state *state, const char *what,
 			 const char *text);
 
+/* A string; a byte of @text that is not valid in UTF-8 becomes the four characters \xNN. */
+json_t *json_bytes(const char *text);
+
 /* Print @json to @stream, on one line if @compact, and drop the reference. */
 enum exit_code print_json(FILE *stream, json_t *json, bool compact);
 
@@ -111,9 +114,12 @@ enum exit_code device_complain_ring(const struct device *device, int error,
 enum exit_code device_check_range(const struct device *device, uint64_t offset,
 				  uint64_t length);
 
+/* From now on, an access to memory of a lost device ends with EXIT_NO_DEVICE. */
+void device_expect_loss(void);
+
 /*
- * A mapped range of the region. @base and @length cover whole pages. An access after
- * the device has disappeared ends the program with EXIT_NO_DEVICE.
+ * A mapped range of the region. @base and @length cover whole pages. It implies
+ * device_expect_loss().
  */
 struct mapping {
 	void *base;

@@ -24,8 +24,8 @@ void problem(const char *name, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	json_array_append_new(problems, json_pack("{s:s, s:s}", "name", name,
-						  "text", text));
+	json_array_append_new(problems, json_pack("{s:s, s:o}", "name", name,
+						  "text", json_bytes(text)));
 }
 
 const char *below(const char *format, ...)

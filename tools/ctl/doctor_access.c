@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl.h"
 #include "doctor.h"
 #include "textfile.h"
 
@@ -85,6 +86,7 @@ static bool examine_node(const char *name, gid_t group)
 
 void examine_access(char **names, int count, json_t *usable)
 {
+	char path[PATH_MAX];
 	struct members members;
 
 	if (!find_group(&members)) {
@@ -92,7 +94,9 @@ void examine_access(char **names, int count, json_t *usable)
 			"no group " GROUP ", so only root can use devices: sudo groupadd --system " GROUP " && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=ivshmem");
 		return;
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/dev/%s", names[i]);
 		if (examine_node(names[i], members.id))
-			json_array_append_new(usable, json_sprintf("/dev/%s", names[i]));
+			json_array_append_new(usable, json_bytes(path));
+	}
 }

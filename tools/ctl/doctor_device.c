@@ -112,7 +112,7 @@ bool examine_sockets(json_t *usable)
 		if (access(below("%s", path), W_OK) && errno == EACCES)
 			complain_membership(path);
 		else
-			json_array_append_new(usable, json_string(path));
+			json_array_append_new(usable, json_bytes(path));
 	}
 	free(line);
 	fclose(file);

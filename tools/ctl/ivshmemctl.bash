@@ -10,14 +10,67 @@ _ivshmemctl_devices()
 	mapfile -t COMPREPLY < <(compgen -f -W "$names" -- "$1")
 }
 
+# The verb: the first word that is neither an option nor the value of one.
+_ivshmemctl_verb()
+{
+	local i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-d | --device)
+			((i++))
+			[[ ${COMP_WORDS[i]} != = ]] || ((i++))
+			;;
+		-*) ;;
+		*)
+			echo "${COMP_WORDS[i]}"
+			return
+			;;
+		esac
+	done
+}
+
+_ivshmemctl_options()
+{
+	local always="--help --usage"
+	case $1 in
+	list | doctor) echo "$always --json" ;;
+	info) echo "$always --device --json" ;;
+	read) echo "$always --device --json --raw --output" ;;
+	write) echo "$always --device --input" ;;
+	ring) echo "$always --device --count" ;;
+	wait) echo "$always --device --json --count --timeout" ;;
+	ping) echo "$always --device --json --answer --count --interval --timeout --vector --spin" ;;
+	send | recv) echo "$always --device --json --offset --size --timeout" ;;
+	add) echo "$always --json --address --size --irq --doorbell --vectors --node" ;;
+	remove) echo "$always" ;;
+	trace) echo "$always --json --graph --list --timeout" ;;
+	"") echo "--device --json --help --version" ;;
+	esac
+}
+
+_ivshmemctl_arguments()
+{
+	case $1 in
+	"") mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove trace doctor help" -- "$2") ;;
+	remove)
+		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
+			compgen -d -- "$2")
+		;;
+	trace) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
+	send | recv) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+	esac
+}
+
 _ivshmemctl()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local verb=${COMP_WORDS[1]} options
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb
 
-	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove trace doctor help --help --version" -- "$word")
-		return
+	verb=$(_ivshmemctl_verb)
+	# --option=value is three words.
+	if [[ $before == = ]]; then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	elif [[ $word == = ]]; then
+		word=
 	fi
 	case $before in
 	-d | --device)
@@ -32,29 +85,10 @@ _ivshmemctl()
 		return
 		;;
 	esac
-	options="--help --usage --device"
-	case $verb in
-	add) options="--help --usage --json --address --size --irq --doorbell --vectors --node" ;;
-	remove) options="--help --usage" ;;
-	list | doctor) options="--help --usage --json" ;;
-	info) options+=" --json" ;;
-	read) options+=" --json --raw --output" ;;
-	write) options+=" --input" ;;
-	ring) options+=" --count" ;;
-	wait) options+=" --json --count --timeout" ;;
-	ping) options+=" --json --answer --count --interval --timeout --vector --spin" ;;
-	trace) options="--help --usage --json --graph --list --timeout" ;;
-	send | recv) options+=" --json --offset --size --timeout" ;;
-	esac
 	if [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
-	elif [[ $verb == remove ]]; then
-		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
-			compgen -d -- "$word")
-	elif [[ $verb == trace ]]; then
-		mapfile -t COMPREPLY < <(compgen -c -- "$word")
-	elif [[ $verb == send || $verb == recv ]]; then
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(_ivshmemctl_options "$verb")" -- "$word")
+	else
+		_ivshmemctl_arguments "$verb" "$word"
 	fi
 }
 

@@ -5,8 +5,10 @@
  *
  * Here: the table of verbs. Each verb parses its own arguments.
  */
+#include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -36,6 +38,17 @@ static const struct verb {
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
 
+/* The arguments of a verb. */
+struct words {
+	char **list;
+	int count;
+};
+
+static void add_word(struct words *words, char *word)
+{
+	words->list[words->count++] = word;
+}
+
 static const char *short_name(const struct verb *verb)
 {
 	return strchr(verb->name, ' ') + 1;
@@ -51,12 +64,16 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 static void usage(FILE *stream)
 {
-	fputs("Usage: ivshmemctl VERB [OPTION...] [ARGUMENT...]\n\n"
+	fputs("Usage: ivshmemctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
 	      "Shared memory and doorbells between virtual machines.\n\n", stream);
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(stream, "  %-8s%s\n", short_name(&verbs[i]),
 			verbs[i].brief);
-	fputs("\nThe device is --device, else $IVSHMEM_DEVICE, else the only device.\n"
+	fputs("\n  -d, --device=DEV  Device node, name (ivshmem0), or server socket on the host\n"
+	      "  -j, --json        Print JSON\n"
+	      "  -h, --help        Print this list\n"
+	      "  -V, --version     Print the version\n"
+	      "\nThe device is --device, else $IVSHMEM_DEVICE, else the only device.\n"
 	      "See 'ivshmemctl VERB --help' and 'man ivshmemctl'.\n",
 	      stream);
 }
@@ -72,32 +89,95 @@ static void allow_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int refuse(const char *what, const char *word)
+{
+	complain(EXIT_USAGE, "%s '%s'", what, word);
+	usage(stderr);
+	return EXIT_USAGE;
+}
+
+/*
+ * Collect in @words what is before the verb, for the verb to parse. Returns the verb's
+ * position; 0: the program ends with *@code.
+ */
+static int take_options(int argc, char **argv, struct words *words, int *code)
+{
+	static const struct option options[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 }
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+:d:jhV", options, NULL)) != -1) {
+		switch (option) {
+		case 'd':
+			add_word(words, "-d");
+			add_word(words, optarg);
+			break;
+		case 'j':
+			add_word(words, "-j");
+			break;
+		case 'h':
+			usage(stdout);
+			*code = flush_output();
+			return 0;
+		case 'V':
+			puts("ivshmemctl " VERSION);
+			*code = flush_output();
+			return 0;
+		case ':':
+			*code = refuse("no value after option", argv[optind - 1]);
+			return 0;
+		default:
+			*code = refuse("unknown option before the verb:", argv[optind - 1]);
+			return 0;
+		}
+	}
+	if (optind < argc)
+		return optind;
+	usage(stderr);
+	*code = EXIT_USAGE;
+	return 0;
+}
+
+static int run_verb(int argc, char **argv, struct words *words)
+{
+	for (size_t i = 0; i < VERBS; i++) {
+		if (strcmp(argv[0], short_name(&verbs[i])))
+			continue;
+		words->list[0] = verbs[i].name;
+		for (int n = 1; n < argc; n++)
+			add_word(words, argv[n]);
+		add_word(words, NULL);
+		return run(&verbs[i], words->count - 1, words->list);
+	}
+	return refuse("unknown verb", argv[0]);
+}
+
 int main(int argc, char **argv)
 {
+	struct words words = { .count = 1 };
+	int verb, code = EXIT_OK;
+
 	keep_streams();
 	allow_descriptors();
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = EXIT_USAGE;
-	if (argc < 2) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
-	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
-	    !strcmp(argv[1], "-h") || !strcmp(argv[1], "-?")) {
+	if (argc == 2 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "-?"))) {
 		usage(stdout);
 		return flush_output();
 	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		puts("ivshmemctl " VERSION);
-		return flush_output();
-	}
-	for (size_t i = 0; i < VERBS; i++) {
-		if (strcmp(argv[1], short_name(&verbs[i])))
-			continue;
-		argv[1] = verbs[i].name;
-		return run(&verbs[i], argc - 1, argv + 1);
-	}
-	complain(EXIT_USAGE, "unknown verb '%s'", argv[1]);
-	usage(stderr);
-	return EXIT_USAGE;
+	/* An option in one word can become two, and there is a NULL in the end. */
+	words.list = calloc(2 * (size_t)argc + 1, sizeof(*words.list));
+	if (!words.list)
+		return complain(EXIT_FAILED, "out of memory");
+	verb = take_options(argc, argv, &words, &code);
+	if (verb)
+		code = run_verb(argc - verb, argv + verb, &words);
+	free(words.list);
+	return code;
 }

@@ -283,12 +283,18 @@ static void memory_gone(int signal)
 	_exit(EXIT_NO_DEVICE);
 }
 
+void device_expect_loss(void)
+{
+	struct sigaction action = { .sa_handler = memory_gone };
+
+	sigaction(SIGBUS, &action, NULL);
+}
+
 enum exit_code device_map(const struct device *device, uint64_t offset,
 			  uint64_t length, struct mapping *mapping)
 {
 	uint64_t start = offset - offset % device->properties.page_size;
 	uint64_t whole = offset - start + length;
-	struct sigaction action = { .sa_handler = memory_gone };
 	int error = -ENOMEM;
 
 	mapping->base = NULL;
@@ -301,7 +307,7 @@ enum exit_code device_map(const struct device *device, uint64_t offset,
 				    &mapping->base);
 	if (error)
 		return device_complain(device, error, "map the region");
-	sigaction(SIGBUS, &action, NULL);
+	device_expect_loss();
 	mapping->length = (size_t)whole;
 	mapping->bytes = (uint8_t *)mapping->base + (offset - start);
 	return EXIT_OK;

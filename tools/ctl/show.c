@@ -39,7 +39,7 @@ static json_t *json_id(uint32_t id)
 
 static json_t *json_text(const char *text)
 {
-	return *text ? json_string(text) : json_null();
+	return *text ? json_bytes(text) : json_null();
 }
 
 static const char *text_id(uint32_t id, char text[16])
@@ -52,12 +52,14 @@ static const char *text_id(uint32_t id, char text[16])
 
 static json_t *list_entry(const struct sysfs_device *device)
 {
-	return json_pack("{s:s, s:I, s:o, s:i, s:s, s:o, s:o, s:I}",
-			 "name", device->name, "size", (json_int_t)device->size,
+	return json_pack("{s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:I}",
+			 "name", json_bytes(device->name),
+			 "size", (json_int_t)device->size,
 			 "id", json_id(device->id),
 			 "vectors", (int)device->vectors,
-			 "cache", device->cache, "pci", json_text(device->pci),
-			 "label", json_text(device->label), "interrupts", (json_int_t)sysfs_total(device));
+			 "cache", json_bytes(device->cache),
+			 "pci", json_text(device->pci), "label", json_text(device->label),
+			 "interrupts", (json_int_t)sysfs_total(device));
 }
 
 static void list_line(const struct sysfs_device *device)
@@ -128,8 +130,8 @@ static json_t *info_json(const struct device *device,
 			 const uint32_t *peers, int npeers)
 {
 	const struct ivshmem_properties *p = &device->properties;
-	json_t *info = json_pack("{s:s, s:s, s:I, s:o, s:i, s:s, s:b}",
-				 "device", device->name,
+	json_t *info = json_pack("{s:o, s:s, s:I, s:o, s:i, s:s, s:b}",
+				 "device", json_bytes(device->name),
 				 "transport", transport_name(p->transport),
 				 "size", (json_int_t)p->size,
 				 "id", json_id(p->id),
@@ -143,7 +145,7 @@ static json_t *info_json(const struct device *device,
 		for (uint32_t v = 0; v < entry->vectors; v++)
 			json_array_append_new(counts, json_integer(
 				(json_int_t)entry->interrupts[v]));
-		json_object_set_new(info, "name", json_string(entry->name));
+		json_object_set_new(info, "name", json_bytes(entry->name));
 		json_object_set_new(info, "pci", json_text(entry->pci));
 		json_object_set_new(info, "label", json_text(entry->label));
 		json_object_set_new(info, "interrupts", counts);

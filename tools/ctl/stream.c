@@ -1,349 +1,347 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A byte stream through part of the region: see stream.h for layout and protocol.
+ * A byte stream through a channel: see stream.h.
  */
-#include <endian.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <ivshmem.h>
-#include <string.h>
-#include <sys/random.h>
+#include <stddef.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include "stream.h"
 
-/* Every device with doorbells has vector 0. */
-#define VECTOR		0
-/* How long to spin before sleeping. */
-#define SPIN_NS		INT64_C(30000)
-/* Poll intervals: with doorbells, in case one is lost with its peer; without. */
-#define DOORBELL_POLL_NS	INT64_C(200000000)
-#define MAX_POLL_NS	INT64_C(1000000)
-#define HEARTBEAT_US	250000
-/* Small enough for the caches, and for both sides to work in parallel. */
-#define CHUNK		(UINT64_C(256) << 10)
+/* Multiples of this are what channels consist of. */
+#define ALIGNMENT	128
+#define DATA_HEADER	offsetof(struct stream_data, bytes)
+/* The buffer for the receiver's messages. */
+#define BACK_SIZE	512
+/* How long a call may not hear of SIGINT that comes just before it. */
+#define STEP_NS		INT64_C(250000000)
+#define STEP_US		250000
+/* Between two tries to attach to what is not the sender's channel, yet. */
+#define RETRY_NS	20000000
 
-/* All accesses to the words of both blocks. */
-#define get32(word)	le32toh(__atomic_load_n(&(word), __ATOMIC_ACQUIRE))
-#define get64(word)	le64toh(__atomic_load_n(&(word), __ATOMIC_ACQUIRE))
-#define put32(word, value) \
-	__atomic_store_n(&(word), htole32(value), __ATOMIC_RELEASE)
-#define put64(word, value) \
-	__atomic_store_n(&(word), htole64(value), __ATOMIC_RELEASE)
-
-/* There is one writer, and the memory may not support atomic additions. */
-static void add_change(struct stream *stream)
+static uint64_t kind_of(enum stream_kind kind)
 {
-	put32(stream->mine->changes, ++stream->changes);
+	return (uint64_t)STREAM_FORMAT << 32 | kind;
 }
 
-/* The stream that may be blocked in file I/O: SIGALRM keeps it alive. */
-static struct stream *busy;
-
-static void beat(int signal)
+static bool is_kind(const struct stream *stream, enum stream_kind kind)
 {
-	struct stream *stream = __atomic_load_n(&busy, __ATOMIC_ACQUIRE);
+	return stream->in.note.kind == kind_of(kind);
+}
 
+static void nothing(int signal)
+{
 	(void)signal;
-	if (stream)
-		add_change(stream);
 }
 
-void stream_busy(struct stream *stream)
-{
-	__atomic_store_n(&busy, stream, __ATOMIC_RELEASE);
-}
-
-void stream_idle(void)
-{
-	__atomic_store_n(&busy, NULL, __ATOMIC_SEQ_CST);
-}
-
+/* No SA_RESTART: it is to interrupt system calls. */
 static void start_heart(void)
 {
-	struct sigaction action = { .sa_handler = beat };
+	struct sigaction action = { .sa_handler = nothing };
 	struct itimerval interval = {
-		.it_interval.tv_usec = HEARTBEAT_US,
-		.it_value.tv_usec = HEARTBEAT_US,
+		.it_interval.tv_usec = STEP_US,
+		.it_value.tv_usec = STEP_US,
 	};
 
-	/*
-	 * No SA_RESTART: SIGALRM also bounds the delay of a SIGINT that arrives just
-	 * before a blocking system call.
-	 */
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &interval, NULL);
 }
 
-static bool has_doorbells(const struct stream *stream)
+/* Create the channel, or attach to any that is there. */
+static int begin(struct stream *stream)
 {
-	return stream->device->properties.vectors &&
-	       stream->device->properties.id <= IVSHMEM_MAX_PEER;
-}
+	struct ivshmem_channel_options options = { .offset = stream->offset };
 
-/* Publish a change, ordered after all words written before. */
-static void announce(struct stream *stream)
-{
-	stream->active_ns = now_ns();
-	add_change(stream);
-	/* Pairs with the fence of the waiting side: store, fence, load on both. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!has_doorbells(stream) || stream->other_id > IVSHMEM_MAX_PEER ||
-	    !get32(stream->other->waiting))
-		return;
-	/*
-	 * Ignore errors: the peer may be gone, or the server may not have announced
-	 * it yet. A side that misses a doorbell polls.
-	 */
-	ivshmem_ring(stream->device->handle, stream->other_id, VECTOR);
-}
-
-static bool changed(const struct stream *stream, uint32_t seen)
-{
-	return __atomic_load_n(&stream->other->changes,
-			       __ATOMIC_ACQUIRE) != seen;
-}
-
-static bool changed_soon(const struct stream *stream, uint32_t seen)
-{
-	int64_t end = now_ns() + SPIN_NS;
-
-	do {
-		if (changed(stream, seen))
-			return true;
-	} while (now_ns() < end);
-	return false;
-}
-
-/* A side without doorbells cannot ring. Assume that an unknown one can. */
-static bool expects_doorbell(const struct stream *stream)
-{
-	return has_doorbells(stream) && (!stream->other_hello ||
-		stream->other_id != STREAM_NO_DOORBELL);
-}
-
-static int sleep_or_poll(struct stream *stream, uint32_t seen, int64_t *interval_ns)
-{
-	struct ivshmem_wait_options options = {
-		.flags = IVSHMEM_WAIT_WORD,
-		.vector = VECTOR,
-		.offset = stream->offset +
-			  (stream->sending ? STREAM_RECEIVER_BLOCK : 0) +
-			  offsetof(struct stream_block, changes),
-		.expected = seen,
-		.timeout_ns = DOORBELL_POLL_NS,
-	};
-	struct timespec pause = { .tv_nsec = *interval_ns };
-	int error;
-
-	if (!expects_doorbell(stream)) {
-		nanosleep(&pause, NULL);
-		*interval_ns *= 2;
-		if (*interval_ns > MAX_POLL_NS)
-			*interval_ns = MAX_POLL_NS;
-		return 0;
-	}
-	put32(stream->mine->waiting, 1);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	error = changed(stream, seen) ? 0 :
-		ivshmem_wait(stream->device->handle, &options, NULL);
-	put32(stream->mine->waiting, 0);
-	return error == -ETIMEDOUT || error == -EINTR ? 0 : error;
-}
-
-/* Sleep until the other side's change counter differs from @seen. */
-static int await_change(struct stream *stream, uint32_t seen)
-{
-	int64_t interval_ns = 10000;
-
-	if (changed_soon(stream, seen)) {
-		stream->active_ns = now_ns();
-		return stopped ? -EINTR : 0;
-	}
-	while (!changed(stream, seen)) {
-		int error = sleep_or_poll(stream, seen, &interval_ns);
-
-		if (error)
-			return error;
-		if (stopped)
-			return -EINTR;
-		if (stream->timeout_ns >= 0 && !changed(stream, seen) &&
-		    now_ns() - stream->active_ns > stream->timeout_ns)
-			return -ETIMEDOUT;
-	}
-	stream->active_ns = now_ns();
-	return 0;
+	if (!stream->sending)
+		return ivshmem_channel_attach(stream->device->handle, &options,
+					      ivshmem_after(STEP_NS), &stream->channel);
+	options.size = stream->window;
+	options.send_size = stream->window - IVSHMEM_CHANNEL_CONTROL - BACK_SIZE;
+	return ivshmem_channel_create(stream->device->handle, &options, &stream->channel);
 }
 
 enum exit_code stream_open(struct stream *stream, const struct device *device,
 			   bool sending, uint64_t offset, uint64_t window)
 {
-	enum exit_code code;
+	int error;
 
-	code = device_map(device, offset, window, &stream->mapping);
-	if (code)
-		return code;
 	stream->device = device;
 	stream->offset = offset;
-	stream->window = window;
-	stream->data = stream->mapping.bytes + STREAM_DATA;
-	stream->capacity = window - STREAM_DATA;
+	stream->window = window / ALIGNMENT * ALIGNMENT;
 	stream->sending = sending;
-	stream->mine = (void *)(stream->mapping.bytes +
-				(sending ? 0 : STREAM_RECEIVER_BLOCK));
-	stream->other = (void *)(stream->mapping.bytes +
-				 (sending ? STREAM_RECEIVER_BLOCK : 0));
-	stream->other_id = STREAM_NO_DOORBELL;
-	/* Continue from the old value, so that the first change is visible. */
-	stream->changes = get32(stream->mine->changes);
+	stream->chunk = (stream->window - IVSHMEM_CHANNEL_CONTROL - BACK_SIZE) / 8;
+	if (stream->chunk > STREAM_CHUNK)
+		stream->chunk = STREAM_CHUNK;
+	stream->active_ns = now_ns();
 	XXH64_reset(&stream->hash, 0);
+	if (device->properties.cache != IVSHMEM_CACHE_WB)
+		return complain(EXIT_FAILED, "the memory of %s is not cached write-back, which %s needs: load the driver with cache=wb, see 'ivshmemctl info' and modprobe.d(5)",
+				device->name, sending ? "send" : "recv");
+	device_expect_loss();
 	start_heart();
-	return EXIT_OK;
+	error = sending ? begin(stream) : 0;
+	return error ? stream_complain(stream, error) : EXIT_OK;
 }
 
 void stream_close(struct stream *stream)
 {
-	stream_idle();
-	device_unmap(stream->device, &stream->mapping);
+	ivshmem_channel_close(stream->channel);
 }
 
-/* Initialize the own block, between clearing and setting hello: no mix of old and new. */
-static int say_hello(struct stream *stream, uint64_t total)
+/* After a step of waiting failed with @error: 0 to go on. */
+static int go_on(const struct stream *stream, int error)
 {
-	struct stream_block *mine = stream->mine;
-
-	do {
-		if (getrandom(&stream->hello, sizeof(stream->hello), 0) < 0)
-			return -errno;
-	} while (!stream->hello);
-	put64(mine->hello, 0);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	put64(mine->echo, 0);
-	put32(mine->format, STREAM_FORMAT);
-	put32(mine->id, has_doorbells(stream) ? stream->device->properties.id :
-						STREAM_NO_DOORBELL);
-	put64(mine->window, stream->window);
-	put64(mine->total, total);
-	put32(mine->waiting, 0);
-	put32(mine->state, STREAM_OPEN);
-	put64(mine->position, 0);
-	put64(mine->checksum, 0);
-	put64(mine->hello, stream->hello);
-	announce(stream);
+	if (stopped)
+		return -EINTR;
+	if (error != -ETIMEDOUT && error != -EINTR)
+		return error;
+	if (stream->timeout_ns >= 0 && now_ns() - stream->active_ns > stream->timeout_ns)
+		return -ETIMEDOUT;
 	return 0;
 }
 
-/* Compare parameters with the other side. */
-static int check_terms(const struct stream *stream)
+/* A message that means the same whenever it comes. */
+static int check_message(const struct stream *stream)
 {
-	if (get32(stream->other->format) != STREAM_FORMAT ||
-	    (stream->other_id > IVSHMEM_MAX_PEER &&
-	     stream->other_id != STREAM_NO_DOORBELL))
+	if (stream->in_size < DATA_HEADER || stream->in.note.kind >> 32 != STREAM_FORMAT)
 		return -EPROTO;
-	return get64(stream->other->window) == stream->window ? 0 : -EMSGSIZE;
+	if (!is_kind(stream, STREAM_DATA) && stream->in_size != sizeof(stream->in.note))
+		return -EPROTO;
+	if (is_kind(stream, STREAM_QUIT))
+		return -ECANCELED;
+	return is_kind(stream, STREAM_MISMATCH) ? -EMSGSIZE : 0;
+}
+
+/* One step of receiving, until @deadline. */
+static int receive_step(struct stream *stream, int64_t deadline)
+{
+	int64_t size = ivshmem_channel_recv(stream->channel, &stream->in, sizeof(stream->in),
+					    deadline);
+
+	if (size < 0)
+		return size == -EMSGSIZE ? -EPROTO : (int)size;
+	stream->in_size = (size_t)size;
+	stream->active_ns = now_ns();
+	return check_message(stream);
+}
+
+/* The next message that is not a sign of life. */
+static int receive(struct stream *stream)
+{
+	int error;
+
+	do {
+		error = receive_step(stream, ivshmem_after(STEP_NS));
+		if (error)
+			error = go_on(stream, error);
+		else if (!is_kind(stream, STREAM_BEAT))
+			return stopped ? -EINTR : 0;
+	} while (!error);
+	return error;
+}
+
+/* Take what the other side has to say to one that sends: nothing, or why not to. */
+static int listen_briefly(struct stream *stream)
+{
+	int error;
+
+	do {
+		error = receive_step(stream, 0);
+		if (!error && !is_kind(stream, STREAM_BEAT))
+			error = -EPROTO;
+	} while (!error);
+	return error == -EAGAIN || error == -EINTR ? 0 : error;
+}
+
+static int send_step(struct stream *stream, const void *message,
+		     size_t size, int64_t deadline)
+{
+	int error = ivshmem_channel_send(stream->channel, message, size, 0, deadline);
+
+	if (!error)
+		stream->active_ns = stream->beat_ns = now_ns();
+	return error;
+}
+
+/* Send, and listen while there is no space. */
+static int send_message(struct stream *stream, const void *message,
+			size_t size, bool listening)
+{
+	int error;
+
+	while ((error = send_step(stream, message, size, ivshmem_after(STEP_NS)))) {
+		error = go_on(stream, error);
+		if (!error && listening)
+			error = listen_briefly(stream);
+		if (error)
+			return error;
+	}
+	return stopped ? -EINTR : 0;
+}
+
+static int send_note(struct stream *stream, enum stream_kind kind, uint64_t bytes)
+{
+	struct stream_note note = { kind_of(kind), bytes, stream_checksum(stream) };
+
+	return send_message(stream, &note, sizeof(note), false);
+}
+
+/* Send what must not wait. */
+static int send_soon(struct stream *stream, enum stream_kind kind)
+{
+	struct stream_note note = { .kind = kind_of(kind) };
+	int error = send_step(stream, &note, sizeof(note), 0);
+
+	return error == -EAGAIN || error == -EINTR ? 0 : error;
+}
+
+/* Nothing is lost by beginning again. */
+static bool is_early(int error)
+{
+	return error == -EPIPE || error == -ECONNRESET;
+}
+
+static int greet_receiver(struct stream *stream)
+{
+	int error;
+
+	do {
+		error = send_note(stream, STREAM_HELLO, stream->total);
+		if (!error)
+			error = receive(stream);
+	} while (is_early(error));
+	if (!error && !is_kind(stream, STREAM_HELLO))
+		error = -EPROTO;
+	return error;
+}
+
+/* The channel is as this side's options would have the sender create it. */
+static bool is_as_expected(const struct stream *stream)
+{
+	struct ivshmem_channel_properties properties;
+
+	ivshmem_channel_get_properties(stream->channel, &properties);
+	return properties.size == stream->window &&
+	       properties.send_max == BACK_SIZE - IVSHMEM_CHANNEL_OVERHEAD;
+}
+
+/* Something that another program or another version has left, perhaps. */
+static bool is_no_channel(int error)
+{
+	return error == -ENOENT || error == -EBADMSG || error == -EPROTONOSUPPORT;
+}
+
+static void pause_briefly(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
+}
+
+/* Attach to what is there, even if the sender has yet to replace it. */
+static int attach(struct stream *stream)
+{
+	bool noted = false;
+	int error;
+
+	while ((error = begin(stream))) {
+		if (error == -EPROTONOSUPPORT && !noted) {
+			complain(EXIT_OK, "note: still waiting: %s; if that is not an old one, install the same version on both sides",
+				 ivshmem_error(error));
+			noted = true;
+		}
+		error = go_on(stream, is_no_channel(error) ? -ETIMEDOUT : error);
+		if (error)
+			return error;
+		pause_briefly();
+	}
+	return 0;
+}
+
+/*
+ * The sender's HELLO. If there was a channel of other geometry, the sender replaces it,
+ * which looks as if another receiver had replaced this one.
+ */
+static int await_sender(struct stream *stream)
+{
+	int error;
+
+	do {
+		error = stream->channel ? 0 : attach(stream);
+		if (!error)
+			error = receive(stream);
+		if (error == -ESTALE && !is_as_expected(stream)) {
+			ivshmem_channel_close(stream->channel);
+			stream->channel = NULL;
+			pause_briefly();
+			error = -EPIPE;
+		}
+	} while (is_early(error));
+	return error;
+}
+
+static int greet_sender(struct stream *stream)
+{
+	int error = await_sender(stream);
+
+	if (!error && !is_kind(stream, STREAM_HELLO))
+		error = -EPROTO;
+	if (error)
+		return error;
+	stream->total = stream->in.note.bytes;
+	if (is_as_expected(stream))
+		return send_note(stream, STREAM_HELLO, 0);
+	send_note(stream, STREAM_MISMATCH, 0);
+	return -EMSGSIZE;
 }
 
 int stream_handshake(struct stream *stream, uint64_t total)
 {
-	int error = say_hello(stream, total);
+	stream->total = total;
+	return stream->sending ? greet_receiver(stream) : greet_sender(stream);
+}
 
-	while (!error) {
-		uint32_t seen = __atomic_load_n(&stream->other->changes,
-						__ATOMIC_ACQUIRE);
-		uint64_t echo = get64(stream->other->echo);
-		uint64_t hello = get64(stream->other->hello);
+void stream_advance(struct stream *stream, const uint8_t *data, size_t bytes)
+{
+	XXH64_update(&stream->hash, data, bytes);
+	stream->position += bytes;
+}
 
-		if (get64(stream->mine->hello) != stream->hello)
-			return -ESTALE;
-		if (hello && hello != stream->other_hello) {
-			stream->other_hello = hello;
-			stream->other_id = get32(stream->other->id);
-			put64(stream->mine->echo, hello);
-			announce(stream);
-		}
-		/* Loaded after the echo: echo and hello are of the same side. */
-		if (hello && echo == stream->hello)
-			return check_terms(stream);
-		error = await_change(stream, seen);
-	}
+int stream_put(struct stream *stream, size_t bytes)
+{
+	int error;
+
+	stream->out.kind = kind_of(STREAM_DATA);
+	error = send_message(stream, &stream->out, DATA_HEADER + bytes, true);
+	if (!error)
+		stream_advance(stream, stream->out.bytes, bytes);
 	return error;
 }
 
-uint64_t stream_total(const struct stream *stream)
+int stream_get(struct stream *stream, size_t *bytes)
 {
-	return get64(stream->other->total);
+	int error = receive(stream);
+
+	*bytes = 0;
+	if (error || is_kind(stream, STREAM_END))
+		return error;
+	if (!is_kind(stream, STREAM_DATA) || stream->in_size == DATA_HEADER)
+		return -EPROTO;
+	*bytes = stream->in_size - DATA_HEADER;
+	return 0;
 }
 
-/* Read the other side's words once and check them. */
-static int read_view(struct stream *stream)
+int stream_beat(struct stream *stream)
 {
-	struct stream_view view;
+	int error = 0;
 
-	view.state = get32(stream->other->state);
-	view.position = get64(stream->other->position);
-	view.checksum = get64(stream->other->checksum);
-	/* Discard words of another session. */
-	if (get64(stream->other->hello) != stream->other_hello ||
-	    get64(stream->mine->hello) != stream->hello)
-		return -ESTALE;
-	if (view.position < stream->view.position)
-		return -EPROTO;
-	if (stream->sending ? view.position > stream->position :
-	    view.position < stream->position ||
-	    view.position - stream->position > stream->capacity)
-		return -EPROTO;
-	if (stream->view.state == STREAM_END &&
-	    view.position != stream->view.position)
-		return -EPROTO;
-	stream->view = view;
-	return view.state == STREAM_GIVEN_UP ? -ECANCELED : 0;
-}
-
-int stream_wait(struct stream *stream, uint8_t **start, size_t *bytes)
-{
-	uint64_t place = stream->position % stream->capacity;
-	uint64_t most = stream->capacity / 8;
-	uint64_t count;
-	int error;
-
-	for (;;) {
-		uint32_t seen = __atomic_load_n(&stream->other->changes,
-						__ATOMIC_ACQUIRE);
-
-		error = read_view(stream);
-		if (error)
-			return error;
-		count = stream->sending ?
-			stream->capacity - (stream->position - stream->view.position) :
-			stream->view.position - stream->position;
-		if (count || (!stream->sending && stream->view.state == STREAM_END))
-			break;
-		error = await_change(stream, seen);
-		if (error)
-			return error;
-	}
-	if (most > CHUNK)
-		most = CHUNK;
-	if (count > most)
-		count = most;
-	if (count > stream->capacity - place)
-		count = stream->capacity - place;
-	*start = stream->data + place;
-	*bytes = (size_t)count;
-	return stopped ? -EINTR : 0;
-}
-
-void stream_advance(struct stream *stream, size_t bytes)
-{
-	uint64_t place = stream->position % stream->capacity;
-
-	XXH64_update(&stream->hash, stream->data + place, bytes);
-	stream->position += bytes;
-	/* A release store does not order write-combined data. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	put64(stream->mine->position, stream->position);
-	announce(stream);
+	/* What this side's file takes is not the other's silence. */
+	stream->active_ns = now_ns();
+	if (stream->active_ns - stream->beat_ns < STEP_NS / 2)
+		return 0;
+	stream->beat_ns = stream->active_ns;
+	if (stream->sending)
+		error = listen_briefly(stream);
+	return error ? error : send_soon(stream, STREAM_BEAT);
 }
 
 uint64_t stream_checksum(const struct stream *stream)
@@ -351,73 +349,45 @@ uint64_t stream_checksum(const struct stream *stream)
 	return XXH64_digest(&stream->hash);
 }
 
-static void set_state(struct stream *stream, enum stream_state state)
+/* Whether the other side counts what this one does. */
+static bool agrees(const struct stream *stream)
 {
-	put64(stream->mine->checksum, stream_checksum(stream));
-	put32(stream->mine->state, state);
-	announce(stream);
-}
-
-void stream_give_up(struct stream *stream)
-{
-	/* Unless another program has replaced this side. */
-	if (get64(stream->mine->hello) == stream->hello)
-		set_state(stream, STREAM_GIVEN_UP);
-}
-
-static int await_verdict(struct stream *stream)
-{
-	for (;;) {
-		uint32_t seen = __atomic_load_n(&stream->other->changes,
-						__ATOMIC_ACQUIRE);
-		int error = read_view(stream);
-
-		if (error)
-			return error;
-		if (stream->view.state == STREAM_GOOD ||
-		    stream->view.state == STREAM_BAD)
-			return 0;
-		error = await_change(stream, seen);
-		if (error)
-			return error;
-	}
+	return stream->in.note.bytes == stream->position &&
+	       stream->in.note.checksum == stream_checksum(stream);
 }
 
 static int finish_sending(struct stream *stream)
 {
-	int error;
+	int error = send_note(stream, STREAM_END, stream->position);
 
-	set_state(stream, STREAM_END);
-	error = await_verdict(stream);
+	if (!error)
+		error = receive(stream);
 	if (error)
 		return error;
-	set_state(stream, STREAM_BYE);
-	if (stream->view.position != stream->position)
+	if (!is_kind(stream, STREAM_VERDICT))
 		return -EPROTO;
-	return stream->view.state == STREAM_GOOD &&
-	       stream->view.checksum == stream_checksum(stream) ? 0 : -EBADMSG;
+	return agrees(stream) ? 0 : -EBADMSG;
 }
 
 static int finish_receiving(struct stream *stream)
 {
-	bool good = stream->view.checksum == stream_checksum(stream);
+	int result = agrees(stream) ? 0 : -EBADMSG;
 
-	set_state(stream, good ? STREAM_GOOD : STREAM_BAD);
-	/* The result is final: wait until the sender has read it, ignoring errors. */
-	for (;;) {
-		uint32_t seen = __atomic_load_n(&stream->other->changes,
-						__ATOMIC_ACQUIRE);
-
-		if (read_view(stream) || stream->view.state == STREAM_BYE ||
-		    await_change(stream, seen))
-			return good ? 0 : -EBADMSG;
-	}
+	/* The result is final, even if the sender is gone. */
+	send_note(stream, STREAM_VERDICT, stream->position);
+	return result;
 }
 
 int stream_finish(struct stream *stream)
 {
 	return stream->sending ? finish_sending(stream) :
 				 finish_receiving(stream);
+}
+
+void stream_give_up(struct stream *stream)
+{
+	if (stream->channel)
+		send_soon(stream, STREAM_QUIT);
 }
 
 enum exit_code stream_complain(const struct stream *stream, int error)
@@ -431,22 +401,25 @@ enum exit_code stream_complain(const struct stream *stream, int error)
 				other, (double)stream->timeout_ns / 1e9);
 	case EINTR:
 		return complain(EXIT_FAILED, "interrupted");
+	case EPIPE:
+		return complain(EXIT_FAILED, "the %s is gone: it was killed, or its machine has stopped; start both sides again",
+				other);
+	case ECONNRESET:
 	case ESTALE:
 		return complain(EXIT_FAILED, "another %s or %s uses this part of the region: separate them with --offset and --size",
-				own, other);
+				error == -ESTALE ? own : other,
+				error == -ESTALE ? other : own);
 	case ECANCELED:
 		return complain(EXIT_FAILED, "the %s gave up", other);
 	case EBADMSG:
 		return complain(EXIT_CORRUPTED, "checksum mismatch: does another program write to this part of the region?");
 	case EPROTO:
-		return complain(EXIT_CORRUPTED, "invalid control words from the %s: does another program write to this part of the region?",
+		return complain(EXIT_CORRUPTED, "invalid data from the %s: does another program use this part of the region?",
 				other);
 	case EMSGSIZE:
 		return complain(EXIT_FAILED, "the %s uses another part of the region: use the same --offset and --size on both sides",
 				other);
-	case EFAULT:
-		return device_complain(stream->device, -ENODEV, NULL);
 	default:
-		return device_complain(stream->device, error, "wait");
+		return device_complain(stream->device, error, "use a channel");
 	}
 }

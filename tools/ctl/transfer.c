@@ -33,44 +33,67 @@ struct end {
 	int stream_error;
 };
 
-/* Move bytes from file to region or back. 0: end of file. */
-static int64_t move(struct stream *stream, const struct file *file,
-		    uint8_t *bytes, size_t count)
+static struct end end_of(int file_error, int stream_error)
 {
+	return (struct end){ file_error, stream_error };
+}
+
+/* After an access to the file that gave @done, which may be -EINTR. */
+static struct end after_file(struct stream *stream, int64_t done)
+{
+	/* Ctrl-C also kills the other end of a pipe, which is not an end of file. */
+	int error = stopped ? -EINTR : stream_beat(stream);
+
+	return end_of(done < 0 && done != -EINTR ? (int)done : 0, error);
+}
+
+static struct end send_next(struct stream *stream, const struct file *file, size_t *count)
+{
+	struct end end;
 	int64_t done;
 
-	stream_busy(stream);
 	do {
-		done = stream->sending ? file_read(file, bytes, count) :
-					 file_write(file, bytes, count);
-	} while (done == -EINTR && !stopped);
-	stream_idle();
-	/* Ctrl-C also kills the other end of a pipe, which is not an end of file. */
-	return done == 0 && stopped ? -EINTR : done;
+		done = file_read(file, stream->out.bytes, stream->chunk);
+		end = after_file(stream, done);
+		if (end.file_error || end.stream_error)
+			return end;
+	} while (done < 0);
+	*count = (size_t)done;
+	return end_of(0, *count ? stream_put(stream, *count) : 0);
+}
+
+static struct end receive_next(struct stream *stream, const struct file *file,
+			       size_t *count)
+{
+	const uint8_t *bytes = stream->in.data.bytes;
+	struct end end = end_of(0, stream_get(stream, count));
+	size_t left = *count;
+
+	while (left && !end.file_error && !end.stream_error) {
+		int64_t done = file_write(file, bytes, left);
+
+		end = after_file(stream, done);
+		if (done < 0)
+			continue;
+		stream_advance(stream, bytes, (size_t)done);
+		bytes += done;
+		left -= (size_t)done;
+	}
+	return end;
 }
 
 static struct end pump(struct stream *stream, const struct file *file,
 		       struct progress *progress)
 {
-	uint64_t total = stream->sending ? file->size : stream_total(stream);
+	struct end end;
+	size_t count;
 
 	for (;;) {
-		uint8_t *bytes;
-		size_t count;
-		int64_t done;
-		int error = stream_wait(stream, &bytes, &count);
-
-		if (error || !count)
-			return (struct end){ .stream_error = error };
-		done = move(stream, file, bytes, count);
-		if (done == -EINTR || done == -EFAULT)
-			return (struct end){ .stream_error = (int)done };
-		if (done < 0)
-			return (struct end){ .file_error = (int)done };
-		if (done == 0)
-			return (struct end){ 0 };
-		stream_advance(stream, (size_t)done);
-		progress_update(progress, stream->position, total);
+		end = stream->sending ? send_next(stream, file, &count) :
+					receive_next(stream, file, &count);
+		if (end.file_error || end.stream_error || !count)
+			return end;
+		progress_update(progress, stream->position, stream->total);
 	}
 }
 
@@ -96,9 +119,7 @@ static struct end transfer(struct stream *stream, struct file *file,
 	if (end.file_error || end.stream_error)
 		return end;
 	/* Check for late write errors before reporting success. */
-	stream_busy(stream);
 	end.file_error = file_close(file);
-	stream_idle();
 	if (!end.file_error)
 		end.stream_error = stream_finish(stream);
 	return end;
@@ -149,16 +170,17 @@ static enum exit_code run(const struct device *device, struct file *file,
 			  bool sending)
 {
 	struct progress progress = { 0 };
-	struct stream stream = { 0 };
+	/* Too large for the stack. */
+	static struct stream stream;
 	enum exit_code code;
 	struct end end;
 	double seconds;
 
+	stop_on_signals();
+	signal(SIGPIPE, SIG_IGN);
 	code = stream_open(&stream, device, sending, option.offset, option.size);
 	if (code)
 		return code;
-	stop_on_signals();
-	signal(SIGPIPE, SIG_IGN);
 	end = transfer(&stream, file, &progress);
 	seconds = progress_end(&progress);
 	if (end.file_error || end.stream_error) {

@@ -113,6 +113,11 @@ class Program:
     def is_running(self) -> bool:
         return self.process.poll() is None
 
+    def is_stopped(self) -> bool:
+        """By SIGSTOP, which takes a moment."""
+        status = pathlib.Path("/proc", str(self.process.pid), "stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
+
     def line(self) -> bytes:
         """The next line on its stdout, or nothing if none comes in time."""
         assert self.process.stdout

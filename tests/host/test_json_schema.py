@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ivshmemctl prints with --json is as its schema says, and has nothing else.
+
+All but "add", which needs the module: tests/guest/soft.sh looks at that.
+"""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+import typing
+
+import ctl
+import fake_sysfs
+import jsonschema  # type: ignore
+import pytest
+
+TOP = ctl.ROOT
+SCHEMA = json.loads((TOP / "tools/ctl/ivshmemctl-1.schema.json").read_text())
+# Lines of trace_pipe: a step of the driver, a mark, and a call of a function.
+EVENTS = """\
+  dd-123  [001] .....  5724.664823: ivshmem_open: device=0 writable=1
+  sh-9    [000] d.h1.     2.000001: tracing_mark_write: a > b: c
+"""
+CALLS = "    2.657567 |   3) + 83.509 us   |    ivshmem_peer_join [ivshmem]();\n"
+PRINTER = """
+#include <stdio.h>
+#include <string.h>
+#include "tools/ctl/trace_print.h"
+int main(int argc, char **argv)
+{
+	struct trace_line line;
+	char text[256];
+
+	common.json = argc > 1;
+	trace_print_begin(0);
+	while (fgets(text, sizeof(text), stdin)) {
+		text[strcspn(text, "\\n")] = 0;
+		if (strcmp(argv[1], "calls") ? trace_parse_event(text, &line) :
+					       trace_parse_call(text, &line))
+			trace_print(&line);
+	}
+	return 0;
+}
+"""
+OBJECTS = [
+    *(path for path in ctl.BUILD.glob("obj/tools/ctl/*.o") if path.name != "ivshmemctl.o"),
+    ctl.BUILD / "libivshmem.a",
+]
+LIBRARIES = ("-fsanitize=address,undefined", "-pthread", "-ljansson", "-lm")
+
+
+def strict(schema: typing.Any) -> typing.Any:
+    """The same, without members that may be added one day."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: strict(value) for name, value in schema.items()}
+    # A property may have the name "properties" as well, but none has.
+    if "properties" in schema:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def validator(name: str) -> jsonschema.Draft7Validator:
+    """Of one definition, strictly."""
+    definition = {"$ref": f"#/definitions/{name}"}
+    return jsonschema.Draft7Validator({**strict(SCHEMA), "anyOf": [definition]})
+
+
+def conforms(name: str, *texts: str | bytes) -> None:
+    """Each is as the definition of this name, and as some definition."""
+    assert texts
+    for text in texts:
+        found = json.loads(text)
+        validator(name).validate(found)
+        jsonschema.Draft7Validator(SCHEMA).validate(found)
+
+
+@pytest.fixture(name="device", scope="module")
+def fixture_device() -> typing.Iterator[pathlib.Path]:
+    with ctl.server() as (device, _):
+        yield device
+
+
+@pytest.fixture(name="prefix")
+def fixture_prefix(tmp_path: pathlib.Path) -> tuple[str, ...]:
+    """What runs a program on a machine that has devices."""
+    prefix = fake_sysfs.fake_sysfs(tmp_path)
+    if prefix is None:
+        pytest.skip("needs the right to mount over /sys/class")
+    fake_sysfs.fake_device(tmp_path, "ivshmem0", [3, 4], size=4096, id=2, cache="wb")
+    (tmp_path / "ivshmem/ivshmem0/name").write_text("cam\n")
+    fake_sysfs.fake_device(tmp_path, "ivshmem1", [], size=4096, id="unknown", cache="uc")
+    return prefix
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"] == "urn:ivshmem:ivshmemctl:1"
+
+
+def test_each_verb_that_prints_json_has_a_definition() -> None:
+    lines = ctl.run("--help").out.decode().split("\n\n")[2].splitlines()
+    verbs = [line.split()[0] for line in lines]
+    with_json = [verb for verb in verbs if b"--json" in ctl.run(verb, "--help").out]
+    assert {*with_json} == {one["$ref"].rsplit("/")[-1] for one in SCHEMA["anyOf"]}
+    assert {"list", "info", "doctor"} < {*with_json}
+
+
+def test_other_output_does_not_conform() -> None:
+    good: dict[str, object] = {"offset": 0, "length": 1, "hex": "00"}
+    conforms("read", json.dumps(good))
+    for bad in (good | {"more": 1}, good | {"hex": "0"}, {"offset": 0, "length": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            conforms("read", json.dumps(bad))
+
+
+def test_list(prefix: tuple[str, ...]) -> None:
+    program = ctl.run("list", "--json", prefix=prefix)
+    assert len(json.loads(program.out)) == 2
+    conforms("list", program.out, ctl.run("list", "--json").out)
+
+
+def test_info_and_read(device: pathlib.Path) -> None:
+    conforms("info", ctl.run("info", "--json", device=device).out)
+    conforms("read", ctl.run("read", "--json", device=device).out)
+
+
+def test_wait(device: pathlib.Path) -> None:
+    waiter = ctl.join("wait", "--json", "--count", "1", device=device)
+    ctl.run("ring", ctl.peers(device)[0], "1", device=device)
+    waiter.end()
+    assert len(waiter.out.splitlines()) == 2
+    conforms("wait", *waiter.out.splitlines())
+
+
+def test_ping(device: pathlib.Path) -> None:
+    answerer = ctl.join("ping", "--answer", "1", "-c", "5", "--json", device=device)
+    asker = ctl.run("ping", ctl.peers(device)[0], "-c", "5", "--json", device=device)
+    answerer.end()
+    assert "round_trip_us" in json.loads(asker.out)
+    conforms("ping", asker.out, answerer.out)
+
+
+def test_transfer(device: pathlib.Path) -> None:
+    receiver = ctl.Program("recv", "--json", device=device)
+    sender = ctl.run("send", "--json", device=device, data=b"data")
+    receiver.end()
+    conforms("send", sender.out)
+    conforms("recv", receiver.err)
+
+
+def test_doctor() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        program = ctl.run("doctor", "--json", "--root", directory)
+        assert json.loads(program.out)["problems"]
+        conforms("doctor", program.out)
+
+
+def test_trace(tmp_path: pathlib.Path) -> None:
+    conforms("trace", *ctl.run("trace", "--list", "--json").out.splitlines())
+    source, printer = tmp_path / "printer.c", tmp_path / "printer"
+    source.write_text(PRINTER)
+    words: list[str | pathlib.Path] = [
+        "gcc",
+        "-D_GNU_SOURCE",
+        "-I.",
+        "-Ilib/include",
+        "-Isrc/uapi",
+        "-o",
+        printer,
+    ]
+    words += [source, *OBJECTS, *LIBRARIES]
+    subprocess.run(words, cwd=TOP, check=True)
+    for kind, lines in (("events", EVENTS), ("calls", CALLS)):
+        program = subprocess.run(
+            [printer, kind], input=lines, text=True, check=True, stdout=subprocess.PIPE
+        )
+        assert len(program.stdout.splitlines()) == len(lines.splitlines())
+        conforms("trace", *program.stdout.splitlines())
