@@ -16,6 +16,7 @@ import time
 import typing
 
 import figures
+import joins
 import machines
 
 import archive
@@ -36,6 +37,7 @@ ERRORS = (
     archive.ArchiveError,
     build.BuildError,
     devices.DeviceError,
+    joins.JoinError,
     machines.MeasureError,
     qemu.GuestError,
 )
@@ -441,7 +443,11 @@ def main() -> int:
     setups = []
     try:
         build.targets(
-            ["build/ivshmem-server", *(f"build/bench/bin/{name}" for name in machines.PROGRAMS)]
+            [
+                joins.SERVER,
+                joins.PROGRAM,
+                *(f"build/bench/bin/{name}" for name in machines.PROGRAMS),
+            ]
         )
         programs = {
             f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
@@ -450,6 +456,8 @@ def main() -> int:
             kernel = kernels.find(line)
             setups.append(boot.Setup(kernel, build.module(kernel), programs))
         say(f"{setups[0].accel.upper()}, load {os.getloadavg()[0]:.1f}")
+        say("joining a server")
+        joins.joins(found)
         pair(setups[0], found)
         for setup in setups:
             mapping(setup, found)
