@@ -35,10 +35,11 @@ check() {
 	tap_eq "$cache: read gives what a mapping wrote" \
 		"$(dd if=/dev/ivshmem0 bs=1 skip=100 count=12 2>/dev/null)" "mapped as $cache"
 	ivshmemctl send -t 1 -d /dev/ivshmem0 /dev/null 2>/tmp/err
+	status=$?
 	if [ "$cache" = wb ]; then
-		tap_eq "wb: send waits for a receiver" $? 5
+		tap_eq "wb: send waits for a receiver" $status 5
 	else
-		tap_eq "$cache: send refuses the memory" $? 1
+		tap_eq "$cache: send refuses the memory" $status 1
 		tap_ok "$cache: and says why" grep -q "not cached write-back" /tmp/err
 	fi
 	rmmod ivshmem
