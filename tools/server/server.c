@@ -29,11 +29,7 @@
 #define MAX_UNREAD	512
 #define MESSAGE_COST	768		/* minimum bytes that the kernel accounts */
 
-/*
- * After a shortage whose end is not reported: retry after a delay, to avoid a busy
- * loop.
- */
-static void server_pause(struct server *server)
+void server_pause(struct server *server)
 {
 	struct itimerspec soon = { .it_value.tv_nsec = PAUSE_NS };
 
@@ -60,6 +56,7 @@ static void watch_listener(struct server *server, bool on)
 static void count_changed(struct server *server)
 {
 	limit_check(server);
+	control_changed(server);
 	status_changed(server);
 }
 
@@ -171,8 +168,7 @@ static void use_id(struct server *server, uint32_t id)
 
 static void join(struct server *server, int socket)
 {
-	struct ucred credentials = { 0 };
-	socklen_t length = sizeof(credentials);
+	socklen_t length = sizeof(struct ucred);
 	struct peer *peer;
 	int32_t id = free_id(server);
 
@@ -199,9 +195,10 @@ static void join(struct server *server, int socket)
 	server->peers[id] = peer;
 	server->count++;
 	use_id(server, id);
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer->credentials, &length);
+	peer->joined = time(NULL);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
-		  credentials.pid, credentials.uid, server->count);
+		  peer->credentials.pid, peer->credentials.uid, server->count);
 	announce(server, peer);
 	count_changed(server);
 }
@@ -274,6 +271,7 @@ static void timer_ready(struct server *server, struct watch *watch,
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
 	watch_listener(server, true);
+	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)
 		if (peer_is_waiting(peer))
 			peer_watch_writing(server, peer, true);

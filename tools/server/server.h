@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "control.h"
 #include "ids.h"
 #include "peer.h"
 
@@ -29,6 +30,7 @@ struct server {
 	struct watch timer;		/* see server_pause() */
 	struct watch status;		/* timer, see status_changed() */
 	bool status_pending;
+	struct control control;
 	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
@@ -48,5 +50,11 @@ int server_open(struct server *server);
 int server_listen(struct server *server, int listener);
 void server_run(struct server *server);
 void server_close(struct server *server);
+
+/*
+ * After a shortage whose end is not reported: retry after a delay, to avoid a busy
+ * loop.
+ */
+void server_pause(struct server *server);
 
 #endif /* SERVER_H */
