@@ -70,7 +70,8 @@ static int receive_file(int socket, const char **reason)
 		.msg_iov = &data,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		/* No room for a second descriptor: the kernel closes it. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *header;

@@ -47,7 +47,7 @@ static const struct argp_option options[] = {
 	{ "socket", 'S', "PATH", 0,
 	  "Listen on PATH (default: /tmp/ivshmem_socket, or the socket passed by systemd)", 0 },
 	{ "mode", KEY_MODE, "OCTAL", 0,
-	  "Permissions of the socket (default: by the umask)", 0 },
+	  "Permissions of the socket and its control socket (default: by the umask)", 0 },
 	{ "name", 'M', "NAME", 0,
 	  "Share the POSIX shared memory object NAME (default: ivshmem)", 0 },
 	{ "directory", 'm', "DIR", 0,
