@@ -16,6 +16,7 @@ import time
 import typing
 
 import figures
+import joins
 import machines
 
 import archive
@@ -36,6 +37,7 @@ ERRORS = (
     archive.ArchiveError,
     build.BuildError,
     devices.DeviceError,
+    joins.JoinError,
     machines.MeasureError,
     qemu.GuestError,
 )
@@ -504,7 +506,11 @@ def main() -> int:
     setups = []
     try:
         build.targets(
-            ["build/ivshmem-server", *(f"build/bench/bin/{name}" for name in machines.PROGRAMS)]
+            [
+                joins.SERVER,
+                joins.PROGRAM,
+                *(f"build/bench/bin/{name}" for name in machines.PROGRAMS),
+            ]
         )
         programs = {
             f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
@@ -515,6 +521,8 @@ def main() -> int:
         say(f"{setups[0].accel.upper()}, load {os.getloadavg()[0]:.1f}")
         for busy in (0, BUSY):
             host(found, busy)
+        say("joining a server")
+        joins.joins(found)
         pair(setups[0], found)
         for setup in setups:
             mapping(setup, found)

@@ -8,9 +8,14 @@
 
 address=0000:00:10.0
 modules=/lib/modules/$(uname -r)
-# Use the modinfo of kmod, as users do: busybox's does not find the first field of a
-# module. And use dash, as busybox's shell would run its own modinfo.
-ln -sf kmod /bin/modinfo
+# Use the programs of kmod, as users do: those of busybox have no index and show no
+# configuration. And use dash, as busybox's shell would run its own modinfo.
+for program in depmod modinfo modprobe; do
+	ln -sf kmod /bin/$program
+done
+# Some builds of kmod look there.
+mkdir -p /usr/lib
+ln -s /lib/modules /usr/lib/modules
 ln -sf dash /bin/sh
 
 # names: print the names of the problems found

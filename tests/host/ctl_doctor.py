@@ -87,13 +87,17 @@ class Machine:
         return path
 
     def install(self, name: str, content: bytes) -> None:
-        """A module's file, and the line by which modprobe finds it."""
+        """A module's file, in the index by which modprobe finds it."""
         self.write(name, content)
-        top = pathlib.PurePath(*pathlib.PurePath(name).parts[:3])
-        self.write(
-            f"{top}/modules.dep",
-            f"kernel/not/ivshmem.ko.txt/other.ko:\n{pathlib.PurePath(name).relative_to(top)}:"
-            " kernel/other.ko\n",
+        usr = self.root / "usr/lib/modules"  # where kmod may have been built to look
+        usr.parent.mkdir(parents=True, exist_ok=True)
+        if not usr.is_symlink():
+            usr.symlink_to("../../lib/modules")
+        subprocess.run(
+            ["depmod", "-b", self.root, pathlib.PurePath(name).parts[2]],
+            check=True,
+            stderr=subprocess.DEVNULL,  # no list of the kernel's own modules
+            env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"},
         )
 
     def remove(self, *names: str) -> None:
@@ -309,16 +313,15 @@ def test_building() -> None:
 def test_blacklist() -> None:
     with machine() as fake:
         fake.unload()
-        for name, line in (
-            ("etc/modprobe.d/a.conf", "  blacklist  ivshmem # no\n"),
-            ("usr/lib/modprobe.d/b.conf", "install ivshmem /bin/false\n"),
-            ("run/modprobe.d/c.conf", "#\nblacklist ivshmem"),
-            ("lib/modprobe.d/d.conf", "install ivshmem /usr/bin/true\n"),
+        for name, text, line in (
+            ("etc/modprobe.d/a.conf", "  blacklist  ivshmem # no\n", "blacklist ivshmem"),
+            ("usr/lib/modprobe.d/b.conf", "install ivshmem /bin/false\n", "/bin/false"),
+            ("run/modprobe.d/c.conf", "#\nblacklist ivshmem", "blacklist ivshmem"),
+            ("run/modprobe.d/c.conf", "blacklist \\\n ivshmem", "blacklist ivshmem"),
+            ("usr/lib/modprobe.d/d.conf", "install ivshmem /usr/bin/true\n", "/usr/bin/true"),
         ):
-            fake.write(name, line)
-            fake.verdict(
-                f"blacklisted in {name}", ["blacklisted"], name, "ivshmem", "remove that line"
-            )
+            fake.write(name, text)
+            fake.verdict(f"{name}: {text!r}", ["blacklisted"], line, "grep", "remove it")
             fake.write(
                 name,
                 "#blacklist ivshmem\nblacklist ivshmem_net\noptions ivshmem cache=wc\n"
@@ -326,6 +329,9 @@ def test_blacklist() -> None:
             )
         fake.write("etc/modprobe.d/e.conf.old", "blacklist ivshmem\n")
         fake.verdict("other lines and files do not matter", ["not-loaded"])
+        fake.write("usr/lib/modprobe.d/f.conf", "blacklist ivshmem\n")
+        fake.write("etc/modprobe.d/f.conf", "")
+        fake.verdict("nor does a file that another one hides", ["not-loaded"])
         for option in ("module_blacklist", "modprobe.blacklist"):
             fake.write("proc/cmdline", f"quiet {option}=floppy,ivshmem ro\n")
             fake.verdict(option, ["blacklisted"], "command line", "boot without")

@@ -398,7 +398,7 @@ static void test_unknown_leaves(void)
 	tap_note("one leaves as others come");
 	for (round = 0; round < ROUNDS; round++) {
 		other = newcomer(scratch("socket"), 1, id++);
-		/* The server introduces all of them in turn, a message at a time. */
+		/* The server introduces one after the other. */
 		kill(server, SIGSTOP);
 		for (n = 0; n < GREETED; n++)
 			sockets[n] = (struct pollfd){

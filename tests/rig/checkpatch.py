@@ -38,11 +38,13 @@ def _fetch(directory: pathlib.Path) -> None:
         ) as tree:
             for member in tree:
                 base = pathlib.PurePath(member.name)
+                if base.name not in missing or base.parent.name != "scripts":
+                    continue
                 content = tree.extractfile(member)
-                if content and base.name in missing and base.parent.name == "scripts":
-                    with (taken / base.name).open("wb") as output:
-                        shutil.copyfileobj(content, output)
-                    missing.remove(base.name)
+                assert content, f"{member.name} is no file"
+                with (taken / base.name).open("wb") as output:
+                    shutil.copyfileobj(content, output)
+                missing.remove(base.name)
                 if not missing:
                     break
         (taken / "checkpatch.pl").chmod(0o755)

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /*
  * Report one problem in one line: reason, then remedy. @name identifies it to programs
@@ -44,8 +45,15 @@ bool examine_sockets(json_t *usable);
 /* doctor_module.c; returns whether any part of the driver is installed. */
 bool examine_module(const struct pci_devices *devices);
 
-/* Find the module's file for a kernel, as modprobe does. */
-bool find_module(const char *kernel, char path[PATH_MAX]);
+/* Does modprobe find the module for a kernel? */
+bool has_module(const char *kernel);
+
+/*
+ * Start a command of kmod, to read its output and pclose(). IVSHMEM_ROOT is --root. The
+ * programs are installed wherever modules are loaded; of libkmod, Debian lacks the static
+ * library that the tests' guests would need.
+ */
+FILE *ask_kmod(const char *command);
 
 /*
  * doctor_build.c: the version of DKMS's sources, and why there is no module for the

@@ -29,14 +29,14 @@ bool find_sources(char version[64])
 /* The kernels that have the module. */
 static void list_kernels(char *text, size_t size)
 {
-	char path[PATH_MAX], **names;
+	char **names;
 	int count = read_names(below("/lib/modules"), &names);
 
 	text[0] = '\0';
 	for (int i = 0; i < count; i++) {
 		size_t used = strlen(text);
 
-		if (find_module(names[i], path))
+		if (has_module(names[i]))
 			snprintf(text + used, size - used, "%s%s", used ? ", " : "",
 				 names[i]);
 	}

@@ -16,33 +16,13 @@ struct module {
 	bool is_signed;
 };
 
-/* Lines of modules.dep are "updates/dkms/ivshmem.ko.xz: needs..." */
-static bool is_ours(const char *path)
+FILE *ask_kmod(const char *command)
 {
-	const char *name = strrchr(path, '/');
+	char text[512];
 
-	name = name ? name + 1 : path;
-	return !strcmp(name, "ivshmem.ko") || !strncmp(name, "ivshmem.ko.", 11);
-}
-
-bool find_module(const char *kernel, char path[PATH_MAX])
-{
-	FILE *file = fopen(below("/lib/modules/%s/modules.dep", kernel), "re");
-	char *line = NULL;
-	bool found = false;
-	size_t size = 0;
-
-	if (!file)
-		return false;
-	while (!found && getline(&line, &size, file) > 0) {
-		line[strcspn(line, ":\n")] = '\0';
-		found = is_ours(line) && is_there(below("/lib/modules/%s/%s", kernel, line));
-	}
-	if (found)
-		snprintf(path, PATH_MAX, "%s", below("/lib/modules/%s/%s", kernel, line));
-	free(line);
-	fclose(file);
-	return found;
+	snprintf(text, sizeof(text), "PATH=$PATH:/usr/sbin:/sbin exec 2>/dev/null %s", command);
+	setenv("IVSHMEM_ROOT", below("%s", ""), 1);
+	return popen(text, "re");
 }
 
 static void take_field(char *line, struct module *module)
@@ -54,7 +34,10 @@ static void take_field(char *line, struct module *module)
 	*value++ = '\0';
 	value += strspn(value, " ");
 	value[strcspn(value, "\n")] = '\0';
-	if (!strcmp(line, "version"))
+	/* The index can list a file that has been deleted. */
+	if (!strcmp(line, "filename") && is_there(value))
+		snprintf(module->path, sizeof(module->path), "%s", value);
+	else if (!strcmp(line, "version"))
 		snprintf(module->version, sizeof(module->version), "%s", value);
 	else if (!strcmp(line, "srcversion"))
 		snprintf(module->srcversion, sizeof(module->srcversion), "%s", value);
@@ -62,26 +45,29 @@ static void take_field(char *line, struct module *module)
 		module->is_signed = true;
 }
 
-/*
- * Read the file by modinfo(8), which supports compression and signatures and is installed
- * wherever modules are loaded. So does libkmod, but Debian lacks its static library, which
- * the tests' guests would need.
- */
-static bool read_module(struct module *module)
+/* Returns false if there is none, or it cannot be read; then only the path can be set. */
+static bool read_module(const char *kernel, struct module *module)
 {
 	char *line = NULL;
 	size_t size = 0;
 	FILE *output;
 
-	setenv("IVSHMEM_MODULE", module->path, 1);
-	output = popen("PATH=$PATH:/usr/sbin:/sbin exec modinfo \"$IVSHMEM_MODULE\" 2>/dev/null",
-		       "re");
+	setenv("IVSHMEM_KERNEL", kernel, 1);
+	output = ask_kmod("modinfo -b \"$IVSHMEM_ROOT\" -k \"$IVSHMEM_KERNEL\" ivshmem");
 	if (!output)
 		return false;
 	while (getline(&line, &size, output) > 0)
 		take_field(line, module);
 	free(line);
 	return pclose(output) == 0;
+}
+
+bool has_module(const char *kernel)
+{
+	struct module module = { 0 };
+
+	read_module(kernel, &module);
+	return *module.path;
 }
 
 /* An upgrade cannot unload the module while a program has a device open. */
@@ -127,7 +113,7 @@ bool examine_module(const struct pci_devices *devices)
 	char version[64] = "";
 	bool sources = find_sources(version);
 
-	if (find_module(running_kernel(), module.path) && !read_module(&module)) {
+	if (!read_module(running_kernel(), &module) && *module.path) {
 		problem("module-unreadable",
 			"modinfo cannot read %s: reinstall the packages kmod and ivshmem-dkms",
 			module.path);

@@ -27,41 +27,26 @@ static bool is_blocking(const char *line)
 						strstr(program, "/false")));
 }
 
-static bool examine_file(const char *path)
+/* All lines that apply: a file can hide another of the same name. */
+static bool examine_configuration(void)
 {
-	FILE *file = fopen(path, "re");
-	char line[1024];
+	FILE *output = ask_kmod("modprobe ${IVSHMEM_ROOT:+"
+				"-C \"$IVSHMEM_ROOT/etc/modprobe.d\" "
+				"-C \"$IVSHMEM_ROOT/run/modprobe.d\" "
+				"-C \"$IVSHMEM_ROOT/usr/lib/modprobe.d\"} --show-config");
+	char *line = NULL;
+	size_t size = 0;
 	bool found = false;
 
-	while (file && !found && fgets(line, sizeof(line), file))
+	while (output && !found && getline(&line, &size, output) > 0)
 		found = is_blocking(line);
-	if (file)
-		fclose(file);
-	if (!found)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	problem("blacklisted",
-		"\"%s\" in %s prevents the module from being loaded: remove that line, then: sudo modprobe ivshmem",
-		line, path);
-	return true;
-}
-
-static bool examine_directory(const char *directory)
-{
-	char path[PATH_MAX], **names;
-	int count = read_names(below("%s", directory), &names);
-	bool found = false;
-
-	for (int i = 0; i < count && !found; i++) {
-		size_t length = strlen(names[i]);
-
-		if (length < 5 || strcmp(names[i] + length - 5, ".conf"))
-			continue;
-		snprintf(path, sizeof(path), "%s", below("%s/%s", directory, names[i]));
-		found = examine_file(path);
-	}
-	if (count >= 0)
-		free_names(names, count);
+	if (output)
+		pclose(output);
+	if (found)
+		problem("blacklisted",
+			"the line \"%.*s\" in modprobe.d prevents the module from being loaded: find it with: grep -rw ivshmem /etc/modprobe.d /run/modprobe.d /usr/local/lib/modprobe.d /usr/lib/modprobe.d /lib/modprobe.d; remove it, then: sudo modprobe ivshmem",
+			(int)strcspn(line, "\n"), line);
+	free(line);
 	return found;
 }
 
@@ -91,15 +76,6 @@ found:
 	problem("blacklisted",
 		"module_blacklist= or modprobe.blacklist= on the kernel command line prevents the module from being loaded: boot without it");
 	return true;
-}
-
-static bool is_blacklisted(void)
-{
-	return examine_command_line() || examine_directory("/etc/modprobe.d") ||
-	       examine_directory("/run/modprobe.d") ||
-	       examine_directory("/usr/local/lib/modprobe.d") ||
-	       examine_directory("/usr/lib/modprobe.d") ||
-	       examine_directory("/lib/modprobe.d");
 }
 
 /* Read a file into allocated memory; NULL if it does not exist. */
@@ -206,7 +182,7 @@ bool examine_refusal(bool is_signed, const char *version)
 {
 	const char *why = signatures_wanted();
 
-	if (is_blacklisted())
+	if (examine_command_line() || examine_configuration())
 		return true;
 	if (!why)
 		return false;

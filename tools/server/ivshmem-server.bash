@@ -25,7 +25,7 @@ _ivshmem_server()
 		return
 		;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -W "--fresh-ids --foreground --help --size --memfd --mode --directory --name --vectors --pid-file --socket --usage --verbose --version" -- "$word")
+	mapfile -t COMPREPLY < <(compgen -W "--reuse-ids --foreground --help --size --memfd --mode --directory --name --vectors --pid-file --socket --usage --verbose --version" -- "$word")
 }
 
 complete -o filenames -F _ivshmem_server ivshmem-server

@@ -2,7 +2,7 @@
 # fish completion for ivshmem-server.
 
 complete -c ivshmem-server -f
-complete -c ivshmem-server -l fresh-ids -d 'Reuse an id only after all others'
+complete -c ivshmem-server -l reuse-ids -d 'Give the lowest free id'
 complete -c ivshmem-server -s F -l foreground -d 'Stay in the foreground'
 complete -c ivshmem-server -s h -l help -d 'Print help'
 complete -c ivshmem-server -s l -l size -x -d 'Size of the memory'

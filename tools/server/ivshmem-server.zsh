@@ -3,7 +3,7 @@
 # zsh completion for ivshmem-server.
 
 _arguments -s \
-	'--fresh-ids[Reuse an id only after all others]' \
+	'--reuse-ids[Give the lowest free id]' \
 	'(-F --foreground)'{-F,--foreground}'[Stay in the foreground]' \
 	'(-h --help)'{-h,--help}'[Print help]' \
 	'(-l --size)'{-l,--size=}'[Size of the memory]:size:' \

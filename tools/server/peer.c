@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The messages to a peer.
+ * The messages that a peer is to get.
  *
  * Peers are announced in the order they joined, so one pointer per peer marks the
  * first that is still to be announced to it. A disconnect is reported only if the
@@ -8,22 +8,15 @@
  * however many others come and go meanwhile, and gets a consistent state when it
  * reads again.
  */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "peer.h"
 #include "server.h"
-
-#define PROTOCOL_VERSION	0
-#define MEMORY_MESSAGE		(-1)
-#define GREETING		3	/* number of messages */
 
 /*
  * The protocol does not say how many vectors there are. This flag of a peer's last
@@ -74,49 +67,82 @@ void peer_free(const struct server *server, struct peer *peer)
 
 /* Pending messages */
 
+bool peer_is_joining(const struct peer *peer)
+{
+	const struct progress *progress = &peer->progress;
+
+	return !progress->greeted ||
+	       (progress->subject && progress->subject->number <= peer->number);
+}
+
+bool progress_is_done(const struct progress *progress)
+{
+	return progress->greeted && !progress->nleft && !progress->subject;
+}
+
 bool peer_is_waiting(const struct peer *peer)
 {
-	return !peer->greeted || peer->nleft || peer->subject;
+	return !progress_is_done(&peer->progress);
+}
+
+/*
+ * A newcomer keeps the ticket that it drew when it joined: its introduction ends before
+ * that of the next begins, unless its socket is full. Peers that know it by then have
+ * drawn theirs before. A peer whose socket was full draws another for each batch: what
+ * it has missed delays no newcomer for long.
+ */
+void peer_queue(struct server *server, struct peer *peer)
+{
+	if (peer->queued || !peer_is_waiting(peer))
+		return;
+	if (!peer->ticket)
+		peer->ticket = turns_draw(&server->turns);
+	turns_add(&server->turns, peer);
+}
+
+/* A peer whose socket is full is queued when epoll reports that there is room. */
+static void queue_unless_blocked(struct server *server, struct peer *peer)
+{
+	if (!peer->blocked)
+		peer_queue(server, peer);
 }
 
 static int make_room(struct peer *peer)
 {
-	size_t room = 2 * peer->room + 16;
+	size_t size = 2 * peer->left_size + 16;
 	uint16_t *left;
 
-	if (peer->nleft < peer->room)
+	if (peer->progress.nleft < peer->left_size)
 		return 0;
-	left = reallocarray(peer->left, room, sizeof(*left));
+	left = reallocarray(peer->left, size, sizeof(*left));
 	if (!left)
 		return -1;
 	peer->left = left;
-	peer->room = room;
+	peer->left_size = size;
 	return 0;
 }
 
-/*
- * Announce the subject, and all that joined after it, to the peer. The event loop sends
- * the messages when the socket has room.
- */
+/* Announce the subject, and all that joined after it, to the peer. */
 void peer_notify(struct server *server, struct peer *peer,
 		 struct peer *subject)
 {
-	if (!peer->subject)
-		peer->subject = subject;
-	peer_watch_writing(server, peer, true);
+	if (!peer->progress.subject)
+		peer->progress.subject = subject;
+	queue_unless_blocked(server, peer);
 }
 
 /* The subject has disconnected and is no longer in the list. */
 void peer_forget(struct server *server, struct peer *peer,
 		 const struct peer *subject)
 {
-	bool announced = !peer->subject || subject->number < peer->subject->number;
+	struct progress *progress = &peer->progress;
+	bool announced = !progress->subject || subject->number < progress->subject->number;
 
-	if (peer->subject == subject) {
-		announced = peer->greeted && peer->sent;
+	if (progress->subject == subject) {
+		announced = progress->greeted && progress->sent;
 		if (announced)
-			peer->sent = 0;
-		peer->subject = subject->next;
+			progress->sent = 0;
+		progress->subject = subject->next;
 	}
 	if (!announced)
 		return;
@@ -125,111 +151,6 @@ void peer_forget(struct server *server, struct peer *peer,
 		shutdown(peer->watch.fd, SHUT_RDWR);
 		return;
 	}
-	peer->left[peer->nleft++] = subject->id;
-	peer_watch_writing(server, peer, true);
-}
-
-void peer_watch_writing(struct server *server, struct peer *peer, bool writing)
-{
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLRDHUP | (writing ? EPOLLOUT : 0),
-		.data.ptr = &peer->watch,
-	};
-
-	if (peer->writing == writing)
-		return;
-	peer->writing = writing;
-	epoll_ctl(server->epoll, EPOLL_CTL_MOD, peer->watch.fd, &event);
-}
-
-/* Sending */
-
-/* One message: eight bytes, little-endian, and a descriptor unless it is -1. */
-static int send_message(int socket, int64_t value, int fd)
-{
-	uint64_t little = htole64((uint64_t)value);
-	struct iovec data = { &little, sizeof(little) };
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
-	/* The kernel sends eight bytes at once or none. */
-	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ?
-	       errno : 0;
-}
-
-/*
- * Disconnects go first, because the id may be reused. But they must not interrupt the
- * vectors of another peer: clients take any other message as the end of that list.
- */
-static bool disconnect_is_next(const struct peer *peer)
-{
-	return peer->nleft && !peer->sent;
-}
-
-static int send_next(const struct server *server, const struct peer *peer)
-{
-	int socket = peer->watch.fd;
-
-	if (disconnect_is_next(peer))
-		return send_message(socket, peer->left[peer->nleft - 1], -1);
-	if (peer->greeted)
-		return send_message(socket, peer->subject->id,
-				    peer->subject->eventfds[peer->sent]);
-	if (peer->sent == 0)
-		return send_message(socket, PROTOCOL_VERSION, -1);
-	if (peer->sent == 1)
-		return send_message(socket, peer->id, -1);
-	return send_message(socket, MEMORY_MESSAGE, server->memory);
-}
-
-static void advance(const struct server *server, struct peer *peer)
-{
-	if (disconnect_is_next(peer)) {
-		peer->nleft--;
-		return;
-	}
-	if (++peer->sent < (peer->greeted ? server->vectors : GREETING))
-		return;
-	peer->sent = 0;
-	if (peer->greeted)
-		peer->subject = peer->subject->next;
-	peer->greeted = true;
-}
-
-/*
- * Send one message; epoll reports when the socket has room for another. SEND_LATER means
- * that the kernel is out of something whose return epoll does not report: descriptors
- * in flight (ETOOMANYREFS) or memory.
- */
-enum send_result peer_send(struct server *server, struct peer *peer)
-{
-	switch (peer_is_waiting(peer) ? send_next(server, peer) : EAGAIN) {
-	case 0:
-		advance(server, peer);
-		break;
-	case EAGAIN:
-	case EINTR:
-		break;
-	case ETOOMANYREFS:
-	case ENOBUFS:
-	case ENOMEM:
-		peer_watch_writing(server, peer, false);
-		return SEND_LATER;
-	default:
-		return SEND_FAILED;
-	}
-	if (!peer_is_waiting(peer))
-		peer_watch_writing(server, peer, false);
-	return SEND_OK;
+	peer->left[progress->nleft++] = subject->id;
+	queue_unless_blocked(server, peer);
 }

@@ -20,6 +20,14 @@ struct watch {
 		      uint32_t events);
 };
 
+/* How far the messages to a peer have got. */
+struct progress {
+	bool greeted;			/* has got version, own id and memory */
+	struct peer *subject;		/* peer to announce next, or NULL */
+	uint32_t sent;			/* messages sent of the greeting or the subject */
+	size_t nleft;			/* disconnects to report */
+};
+
 struct peer {
 	struct watch watch;
 	uint16_t id;
@@ -27,16 +35,22 @@ struct peer {
 	struct ucred credentials;	/* of the process that joined */
 	time_t joined;
 	struct peer *previous, *next;	/* in the order of joining */
-	bool writing;			/* epoll watches for EPOLLOUT */
 
-	bool greeted;			/* has got version, own id and memory */
-	struct peer *subject;		/* peer to announce next, or NULL */
-	uint32_t sent;			/* messages sent of the greeting or the subject */
+	struct progress progress;
 	uint16_t *left;			/* ids of disconnects to report */
-	size_t nleft, room;
+	size_t left_size;
+
+	uint64_t ticket;		/* see peer_queue() */
+	bool queued;			/* for a turn */
+	uint32_t place;			/* among those queued */
+	bool blocked;			/* epoll watches for EPOLLOUT */
+	uint32_t room;			/* messages to send before asking the kernel again */
 
 	int eventfds[];			/* one per vector */
 };
+
+/* Edges: a peer that cannot be served at once is reported once, not all the time. */
+#define PEER_EVENTS	(EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
 
@@ -44,13 +58,22 @@ enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
 struct peer *peer_new(struct server *server, int socket, uint16_t id);
 void peer_free(const struct server *server, struct peer *peer);
 
+bool progress_is_done(const struct progress *progress);
+
+/* Joining until it has got all of its own vectors. */
+bool peer_is_joining(const struct peer *peer);
 bool peer_is_waiting(const struct peer *peer);
+
 void peer_notify(struct server *server, struct peer *peer,
 		 struct peer *subject);
 void peer_forget(struct server *server, struct peer *peer,
 		 const struct peer *subject);
-void peer_watch_writing(struct server *server, struct peer *peer,
-			bool writing);
+
+/* Queue a peer for a turn of peer_send(), if it has messages and is not queued. */
+void peer_queue(struct server *server, struct peer *peer);
+
+/* send.c */
+void peer_limit_unread(const struct server *server, int socket);
 enum send_result peer_send(struct server *server, struct peer *peer);
 
 #endif /* PEER_H */

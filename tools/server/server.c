@@ -2,19 +2,22 @@
 /*
  * Joining, leaving, and the event loop.
  *
- * The loop takes one event at a time, and only the handler of a peer's own event
- * removes that peer: errors of others are found when it is their turn. So no handler
- * gets a peer that has just been freed by another one.
+ * The loop handles some events, then gives turns to peers and to the next one to accept.
+ * Only the handler of a peer's own event and its own turn remove that peer: errors of
+ * others are found when it is their turn. So no handler gets a peer that has just been
+ * freed by another one.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "limit.h"
@@ -23,11 +26,9 @@
 #include "status.h"
 
 #define PAUSE_NS	100000000
-
-/* See limit_unread(). */
-#define MAX_SILENT	1024
-#define MAX_UNREAD	512
-#define MESSAGE_COST	768		/* minimum bytes that the kernel accounts */
+#define HOLD_NS		500000		/* see server_hold() */
+#define EVENTS		64		/* at once */
+#define TURNS		16		/* between two looks at events */
 
 void server_pause(struct server *server)
 {
@@ -41,16 +42,6 @@ static int watch(struct server *server, struct watch *watch, uint32_t events)
 	struct epoll_event event = { .events = events, .data.ptr = watch };
 
 	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, watch->fd, &event);
-}
-
-static void watch_listener(struct server *server, bool on)
-{
-	struct epoll_event event = {
-		.events = on ? EPOLLIN : 0,
-		.data.ptr = &server->listener,
-	};
-
-	epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener.fd, &event);
 }
 
 static void count_changed(struct server *server)
@@ -71,6 +62,8 @@ static void drop(struct server *server, struct peer *peer, int severity,
 	*(peer->next ? &peer->next->previous : &server->last) = peer->previous;
 	server->peers[peer->id] = NULL;
 	server->count--;
+	if (peer->queued)
+		turns_remove(&server->turns, peer);
 	for (other = server->first; other; other = other->next)
 		peer_forget(server, other, peer);
 	log_event(severity, "event=leave peer=%u reason=%s peers=%u", peer->id,
@@ -99,8 +92,13 @@ static void peer_ready(struct server *server, struct watch *watch,
 		drop(server, peer, LOG_INFO, "closed");
 		return;
 	}
-	if (!(events & EPOLLOUT))
-		return;
+	if (events & EPOLLOUT)
+		peer_queue(server, peer);
+}
+
+static void serve(struct server *server, struct peer *peer)
+{
+	turns_remove(&server->turns, peer);
 	switch (peer_send(server, peer)) {
 	case SEND_FAILED:
 		drop(server, peer, LOG_INFO, "closed");
@@ -182,7 +180,7 @@ static void join(struct server *server, int socket)
 		return;
 	}
 	peer->watch.ready = peer_ready;
-	if (watch(server, &peer->watch, EPOLLIN | EPOLLRDHUP) < 0) {
+	if (watch(server, &peer->watch, PEER_EVENTS) < 0) {
 		log_event(log_limited(LOG_WARNING),
 			  "event=refuse reason=\"%s\"", strerror(errno));
 		peer_free(server, peer);
@@ -203,6 +201,12 @@ static void join(struct server *server, int socket)
 	count_changed(server);
 }
 
+static void draw_for_caller(struct server *server)
+{
+	if (!server->caller)
+		server->caller = turns_draw(&server->turns);
+}
+
 /*
  * Out of descriptors: use the reserved one to accept and close, otherwise the client
  * would hang and the loop would spin. If even that fails, pause.
@@ -219,45 +223,37 @@ static void turn_away(struct server *server, int error)
 	}
 	server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (socket >= 0)
-		return;
-	watch_listener(server, false);
-	server_pause(server);
+		draw_for_caller(server);
+	else
+		server_pause(server);
 }
 
-/*
- * The kernel limits the descriptors in flight to all peers together by RLIMIT_NOFILE. So
- * that peers which do not read cannot starve others, each gets a thousandth of the
- * limit, but at least enough for one announcement. Epoll reports EPOLLOUT while the
- * unread messages take at most a quarter of the send buffer.
- */
-static void limit_unread(const struct server *server, int socket)
+/* Accept one peer. The next one waits its turn. */
+static void accept_caller(struct server *server)
 {
-	rlim_t share = server->limit / MAX_SILENT;
-	int size;
+	int socket = accept4(server->listener.fd, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (share <= server->vectors)
-		share = server->vectors + 1;
-	if (share > MAX_UNREAD)
-		share = MAX_UNREAD;
-	/* The kernel doubles the value. */
-	size = 2 * (share - 1) * MESSAGE_COST;
-	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	server->caller = 0;
+	if (socket >= 0) {
+		peer_limit_unread(server, socket);
+		join(server, socket);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		   errno == ENOMEM) {
+		turn_away(server, errno);
+		return;
+	} else if (errno == EAGAIN) {
+		return;
+	}
+	draw_for_caller(server);
 }
 
 static void listener_ready(struct server *server, struct watch *watch,
 			   uint32_t events)
 {
-	int socket = accept4(watch->fd, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-
+	(void)watch;
 	(void)events;
-	if (socket >= 0) {
-		limit_unread(server, socket);
-		join(server, socket);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		   errno == ENOMEM) {
-		turn_away(server, errno);
-	}
+	draw_for_caller(server);
 }
 
 /* Other events */
@@ -270,11 +266,10 @@ static void timer_ready(struct server *server, struct watch *watch,
 
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
-	watch_listener(server, true);
+	draw_for_caller(server);
 	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)
-		if (peer_is_waiting(peer))
-			peer_watch_writing(server, peer, true);
+		peer_queue(server, peer);
 }
 
 static void signals_ready(struct server *server, struct watch *watch,
@@ -343,22 +338,87 @@ int server_listen(struct server *server, int listener)
 		close(unused);
 	server->first_id = server->next;
 	server->listener = (struct watch){ listener, listener_ready };
-	if (watch(server, &server->listener, EPOLLIN) == 0)
+	if (watch(server, &server->listener, EPOLLIN | EPOLLET) == 0)
 		return 0;
 	warn("cannot watch the socket");
 	return -1;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+/*
+ * A newcomer whose socket is full goes on as soon as it reads. Until it had time to do so,
+ * the next one is not accepted: all others would get messages about that one, and the
+ * newcomer would have to wait for these, or for a processor on which they are read.
+ */
+void server_hold(struct server *server, bool on)
+{
+	server->hold = on ? now_ns() + HOLD_NS : 0;
+}
+
+/* How long not to accept the next one. */
+static int64_t hold_left(const struct server *server)
+{
+	int64_t left = server->hold ? server->hold - now_ns() : 0;
+
+	return left > 0 ? left : 0;
+}
+
+/* Returns false if there is nothing to do. */
+static bool take_turn(struct server *server)
+{
+	struct peer *peer = turns_first(&server->turns);
+
+	if (server->caller && (!peer || server->caller < peer->ticket) &&
+	    !hold_left(server))
+		accept_caller(server);
+	else if (peer)
+		serve(server, peer);
+	else
+		return false;
+	return true;
+}
+
+/* For an event, but not longer than that. */
+static void wait_for(const struct server *server, int64_t ns)
+{
+	struct pollfd events = { .fd = server->epoll, .events = POLLIN };
+	struct timespec time = { .tv_nsec = ns };
+
+	ppoll(&events, 1, &time, NULL);
+}
+
+static void handle_events(struct server *server, int timeout)
+{
+	struct epoll_event events[EVENTS];
+	int count = epoll_wait(server->epoll, events, EVENTS, timeout);
+	int n;
+
+	for (n = 0; n < count; n++) {
+		struct watch *watch = events[n].data.ptr;
+
+		watch->ready(server, watch, events[n].events);
+	}
+}
+
 void server_run(struct server *server)
 {
-	struct epoll_event event;
-	struct watch *watch;
+	bool busy = false;
+	int turn;
 
 	while (!server->stopped_by) {
-		if (epoll_wait(server->epoll, &event, 1, -1) != 1)
-			continue;
-		watch = event.data.ptr;
-		watch->ready(server, watch, event.events);
+		if (!busy && server->caller)
+			wait_for(server, hold_left(server));
+		handle_events(server, busy || server->caller ? 0 : -1);
+		busy = true;
+		for (turn = 0; turn < TURNS && busy; turn++)
+			busy = take_turn(server);
 	}
 	log_event(LOG_NOTICE, "event=stop signal=%d peers=%u",
 		  server->stopped_by, server->count);

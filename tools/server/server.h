@@ -12,6 +12,7 @@
 #include "control.h"
 #include "ids.h"
 #include "peer.h"
+#include "turns.h"
 
 struct server {
 	int memory;			/* passed to each peer */
@@ -26,6 +27,8 @@ struct server {
 
 	int epoll;
 	struct watch listener;
+	uint64_t caller;		/* ticket of a peer to accept, or 0 */
+	int64_t hold;			/* until when none is accepted, or 0 */
 	struct watch signals;
 	struct watch timer;		/* see server_pause() */
 	struct watch status;		/* timer, see status_changed() */
@@ -34,6 +37,7 @@ struct server {
 	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
+	struct turns turns;
 	struct peer *first, *last;	/* in the order of joining */
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
 	uint32_t first_id;		/* those below are of an earlier server's peers */
@@ -50,6 +54,9 @@ int server_open(struct server *server);
 int server_listen(struct server *server, int listener);
 void server_run(struct server *server);
 void server_close(struct server *server);
+
+/* Accept nobody for a moment (on), or no longer hold that back. */
+void server_hold(struct server *server, bool on);
 
 /*
  * After a shortage whose end is not reported: retry after a delay, to avoid a busy

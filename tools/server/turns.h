@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The order in which the server sends: the peer with the lowest ticket first.
+ */
+#ifndef TURNS_H
+#define TURNS_H
+
+#include <ivshmem.h>
+#include <stdint.h>
+
+struct peer;
+
+struct turns {
+	struct peer *heap[IVSHMEM_MAX_PEER + 1];	/* none after its children */
+	uint32_t count;
+	uint64_t drawn;			/* the last ticket; 0 is none */
+};
+
+uint64_t turns_draw(struct turns *turns);
+
+/* The peer has a ticket, and is not added twice. */
+void turns_add(struct turns *turns, struct peer *peer);
+void turns_remove(struct turns *turns, struct peer *peer);
+
+/* Returns NULL if nobody wants to send. */
+struct peer *turns_first(const struct turns *turns);
+
+#endif /* TURNS_H */
