@@ -519,7 +519,13 @@ def test_denied(path: pathlib.Path) -> None:
         pytest.skip("needs root, to become somebody else")
     path.parent.chmod(0o755)
     program = pathlib.Path(shutil.copy(ctl.CTL, path.with_name("ivshmemctl")))
-    words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", program]
+    words: list[ctl.Place] = [
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        program,
+    ]
 
     def run(*arguments: ctl.Place) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

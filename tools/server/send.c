@@ -134,9 +134,8 @@ static void pack(struct message *message, struct msghdr *header, int64_t value, 
 	message->little = htole64((uint64_t)value);
 	message->data = (struct iovec){ &message->little, sizeof(message->little) };
 	*header = (struct msghdr){ .msg_iov = &message->data, .msg_iovlen = 1 };
-	if (fd < 0)
-		return;
-	rights_attach(header, &message->rights, fd);
+	if (fd >= 0)
+		rights_attach(header, &message->rights, fd);
 }
 
 /* Returns 0 if at least one message was sent, else an errno. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Binding a socket's path without a race: the holder of the lock file beside it may
- * replace a stale socket, and a stale control socket. Other servers do not take the lock,
- * so a socket with a listener is never replaced. The path of an inherited socket belongs to its creator.
+ * replace a stale socket, and a stale control socket. Other servers do not take the
+ * lock, so a socket with a listener is never replaced. The path of an inherited socket
+ * belongs to its creator.
  */
 #include <err.h>
 #include <errno.h>
