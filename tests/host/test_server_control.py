@@ -362,8 +362,10 @@ def test_out_of_descriptors(manager: Manager) -> None:
     """That is when an administrator asks."""
     with listening(f"{manager.path}.control") as control, contextlib.ExitStack() as stack:
         manager.start("--memfd", also=[("socket", control.fileno())], limit=64)
-        while "event=refuse" not in manager.said():
+        # More than there is room for, and fewer than may wait to be accepted.
+        for _ in range(40):
             stack.enter_context(connected(manager.path))
+        assert ctl.wait_until(lambda: "event=refuse" in manager.said())
         for _ in range(3):
             found = ask(manager.path)
             assert found["limit"] == 64 and found["descriptors"] >= 63
