@@ -221,7 +221,11 @@ def test_host() -> None:
             "00010000 0001 01 126",
         )
         fake.verdict("no server listens", ["device-absent"], "ivshmem-server")
-        sockets(fake, f"00010000 0001 01 123 {socket}")
+        sockets(
+            fake,
+            f"00010000 0001 01 123 {socket}",
+            f"00010000 0001 01 124 {socket}.control",
+        )
         fake.write(socket[1:], "").chmod(0o660)
         found = fake.verdict("a host with a server", [], f"you can use {socket}")
         check(found["usable"] == [socket], "the JSON says which", found)

@@ -45,6 +45,7 @@ CLOSED = ("sh", "-c", 'exec "$@" >&-', "sh")
 VERBS = [
     "list",
     "info",
+    "peers",
     "read",
     "write",
     "ring",
@@ -214,6 +215,7 @@ def test_list(directory: pathlib.Path) -> None:
                 "pci": "0000:00:05.0",
                 "label": None,
                 "interrupts": 7,
+                "transport": "device",
             },
             {
                 "name": "ivshmem10",
@@ -224,6 +226,7 @@ def test_list(directory: pathlib.Path) -> None:
                 "pci": "0000:00:05.0",
                 "label": None,
                 "interrupts": 0,
+                "transport": "device",
             },
         ],
         "list --json",

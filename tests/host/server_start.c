@@ -367,22 +367,23 @@ static void test_successor(void)
 {
 	const char *const names[] = {
 		scratch("socket"), scratch("socket.lock"), scratch("pid"),
-		object_path(),
+		scratch("socket.control"), object_path(),
 	};
+	enum { NAMES = sizeof(names) / sizeof(names[0]) };
 	pid_t first, second;
 	unsigned int n;
 
 	tap_note("a successor");
 	first = start_server("-M", object, "-p", scratch("pid"), NULL);
-	for (n = 0; n < 4; n++)
+	for (n = 0; n < NAMES; n++)
 		if (unlink(names[n]) < 0)
 			tap_bail("unlink %s: %m", names[n]);
 	second = start_server("-M", object, "-p", scratch("pid"), NULL);
 	tap_eq(stop_server(first, SIGTERM), 0, "the first server exits with 0");
-	for (n = 0; n < 4; n++)
+	for (n = 0; n < NAMES; n++)
 		tap_ok(exists(names[n]), "%s of the second server still exists", names[n]);
 	tap_eq(stop_server(second, SIGTERM), 0, "the second server exits with 0");
-	for (n = 0; n < 4; n++)
+	for (n = 0; n < NAMES; n++)
 		tap_ok(!exists(names[n]), "%s is removed when the second server ends", names[n]);
 }
 

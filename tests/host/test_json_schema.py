@@ -6,6 +6,7 @@ All but "add", which needs the module: tests/guest/soft.sh looks at that.
 
 import json
 import pathlib
+import signal
 import subprocess
 import tempfile
 import typing
@@ -121,6 +122,21 @@ def test_list(prefix: tuple[str, ...]) -> None:
     program = ctl.run("list", "--json", prefix=prefix)
     assert len(json.loads(program.out)) == 2
     conforms("list", program.out, ctl.run("list", "--json").out)
+
+
+def test_list_with_a_server(device: pathlib.Path) -> None:
+    program = ctl.run("list", "--json")
+    assert str(device) in [one["name"] for one in json.loads(program.out)]
+    conforms("list", program.out)
+
+
+def test_peers(device: pathlib.Path) -> None:
+    waiter = ctl.join("wait", device=device)
+    program = ctl.run("peers", "--json", device=device)
+    waiter.signal(signal.SIGINT)
+    waiter.end()
+    assert len(json.loads(program.out)["peers"]) == 1
+    conforms("peers", program.out)
 
 
 def test_info_and_read(device: pathlib.Path) -> None:

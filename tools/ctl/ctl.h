@@ -45,6 +45,7 @@ int verb_recv(int argc, char **argv);
 int verb_add(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_trace(int argc, char **argv);
+int verb_peers(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 
 /* Options shared by several verbs. A verb names one set in its struct argp. */

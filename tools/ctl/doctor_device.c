@@ -10,15 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../control_path.h"
 #include "ctl.h"
 #include "doctor.h"
 #include "textfile.h"
+#include "unix_sockets.h"
 
 #define PCI		"/sys/bus/pci/devices/"
 #define VENDOR		0x1af4
 #define DEVICE		0x1110
 #define REVISION	1
-#define LISTENING	0x10000		/* a flag in /proc/net/unix: SO_ACCEPTCON */
 
 static unsigned long attribute(const char *address, const char *name)
 {
@@ -78,43 +79,27 @@ void examine_pci(struct pci_devices *devices)
 		free_names(names, count);
 }
 
-/*
- * The path of a server's listening socket in a line of /proc/net/unix, or NULL. Any path
- * that contains "ivshmem" counts.
- */
-static char *server_socket(char *line)
+/* Any path that contains "ivshmem" counts: QEMU's server has no control socket. */
+static bool is_server(const char *path)
 {
-	unsigned long flags = 0;
-	int path = 0;
-
-	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%*s %*s %*s %lx %*s %*s %*s %n", &flags, &path) != 1 || !path)
-		return NULL;
-	if (!(flags & LISTENING) || line[path] != '/' || !strstr(line + path, "ivshmem"))
-		return NULL;
-	return line + path;
+	return strstr(path, "ivshmem") && !is_control_path(path);
 }
 
 bool examine_sockets(json_t *usable)
 {
-	FILE *file = fopen(below("/proc/net/unix"), "re");
+	char **paths;
+	int count = listening_paths(below(UNIX_SOCKETS), &paths);
 	bool found = false;
-	char *line = NULL, *path;
-	size_t size = 0;
 
-	if (!file)
-		return false;
-	while (getline(&line, &size, file) > 0) {
-		path = server_socket(line);
-		if (!path)
+	for (int i = 0; i < count; i++) {
+		if (!is_server(paths[i]))
 			continue;
 		found = true;
-		if (access(below("%s", path), W_OK) && errno == EACCES)
-			complain_membership(path);
+		if (access(below("%s", paths[i]), W_OK) && errno == EACCES)
+			complain_membership(paths[i]);
 		else
-			json_array_append_new(usable, json_bytes(path));
+			json_array_append_new(usable, json_bytes(paths[i]));
 	}
-	free(line);
-	fclose(file);
+	free_names(paths, count);
 	return found;
 }

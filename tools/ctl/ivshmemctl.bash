@@ -34,7 +34,7 @@ _ivshmemctl_options()
 	local always="--help --usage"
 	case $1 in
 	list | doctor) echo "$always --json" ;;
-	info) echo "$always --device --json" ;;
+	info | peers) echo "$always --device --json" ;;
 	read) echo "$always --device --json --raw --output" ;;
 	write) echo "$always --device --input" ;;
 	ring) echo "$always --device --count" ;;
@@ -51,7 +51,7 @@ _ivshmemctl_options()
 _ivshmemctl_arguments()
 {
 	case $1 in
-	"") mapfile -t COMPREPLY < <(compgen -W "list info read write ring wait ping send recv add remove trace doctor help" -- "$2") ;;
+	"") mapfile -t COMPREPLY < <(compgen -W "list info peers read write ring wait ping send recv add remove trace doctor help" -- "$2") ;;
 	remove)
 		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
 			compgen -d -- "$2")

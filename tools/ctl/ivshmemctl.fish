@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion for ivshmemctl: verbs, options, devices, files.
 
-set -l verbs list info read write ring wait ping send recv add remove trace doctor help
+set -l verbs list info peers read write ring wait ping send recv add remove trace doctor help
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c ivshmemctl -f
@@ -9,8 +9,9 @@ complete -c ivshmemctl -n $none -s h -l help -d 'Print the list of verbs'
 complete -c ivshmemctl -n $none -s V -l version -d 'Print the version'
 complete -c ivshmemctl -n $none -s j -l json -d 'Print JSON'
 complete -c ivshmemctl -n $none -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, or server socket'
-complete -c ivshmemctl -n $none -a list -d 'List the devices of this machine'
+complete -c ivshmemctl -n $none -a list -d 'List the devices and servers of this machine'
 complete -c ivshmemctl -n $none -a info -d 'Show one device in full'
+complete -c ivshmemctl -n $none -a peers -d 'List the peers of a server'
 complete -c ivshmemctl -n $none -a read -d 'Read from the region'
 complete -c ivshmemctl -n $none -a write -d 'Write to the region'
 complete -c ivshmemctl -n $none -a ring -d 'Ring a doorbell of a peer'
@@ -24,10 +25,10 @@ complete -c ivshmemctl -n $none -a trace -d 'Trace the driver step by step'
 complete -c ivshmemctl -n $none -a doctor -d 'Find out why a device cannot be used'
 complete -c ivshmemctl -n $none -a help -d 'Print the list of verbs'
 
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info read write ring wait ping send recv add remove trace doctor' -l help -d 'Print help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info read write ring wait ping send recv add remove trace doctor' -l usage -d 'Print a short help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info read wait ping send recv add trace doctor' -s j -l json -d 'Print JSON'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from info read write ring wait ping send recv' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, or server socket'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove trace doctor' -l help -d 'Print help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove trace doctor' -l usage -d 'Print a short help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read wait ping send recv add trace doctor' -s j -l json -d 'Print JSON'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers read write ring wait ping send recv' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, or server socket'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s r -l raw -d 'Write raw bytes even to a terminal'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s o -l output -rF -d 'Write raw bytes to FILE'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from write' -s i -l input -rF -d 'Write the contents of FILE'

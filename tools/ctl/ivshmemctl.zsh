@@ -12,8 +12,9 @@ _ivshmemctl_devices()
 _ivshmemctl_verbs()
 {
 	local -a verbs=(
-		'list:List the devices of this machine'
+		'list:List the devices and servers of this machine'
 		'info:Show one device in full'
+		'peers:List the peers of a server'
 		'read:Read from the region'
 		'write:Write to the region'
 		'ring:Ring a doorbell of a peer'
@@ -49,7 +50,7 @@ _ivshmemctl_arguments()
 		_arguments -s $options \
 			$json
 		;;
-	info)
+	info | peers)
 		_arguments -s $options \
 			$device \
 			$json

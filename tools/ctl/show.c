@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl list, info: all devices in brief, one device in full.
+ * ivshmemctl list, info: all devices and servers in brief, one device in full.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +10,7 @@
 
 #include "ctl.h"
 #include "numbers.h"
+#include "servers.h"
 #include "sysfs.h"
 #include "textfile.h"
 
@@ -52,14 +53,15 @@ static const char *text_id(uint32_t id, char text[16])
 
 static json_t *list_entry(const struct sysfs_device *device)
 {
-	return json_pack("{s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:I}",
+	return json_pack("{s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:I, s:s}",
 			 "name", json_bytes(device->name),
 			 "size", (json_int_t)device->size,
 			 "id", json_id(device->id),
 			 "vectors", (int)device->vectors,
 			 "cache", json_bytes(device->cache),
 			 "pci", json_text(device->pci), "label", json_text(device->label),
-			 "interrupts", (json_int_t)sysfs_total(device));
+			 "interrupts", (json_int_t)sysfs_total(device),
+			 "transport", transport_name(IVSHMEM_TRANSPORT_DEVICE));
 }
 
 static void list_line(const struct sysfs_device *device)
@@ -73,28 +75,17 @@ static void list_line(const struct sysfs_device *device)
 }
 
 static const struct argp list_argp = {
-	.doc = "Show the ivshmem devices of this machine.",
+	.doc = "Show the ivshmem devices of this machine, and its servers.",
 	.children = with_json,
 };
 
-int verb_list(int argc, char **argv)
+static void list_devices(char **names, int count, json_t *array)
 {
 	struct sysfs_device device;
-	json_t *array;
-	char **names;
-	int count;
 
-	argp_parse(&list_argp, argc, argv, 0, NULL, NULL);
-	count = sysfs_names(&names);
-	if (count < 0)
-		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
-				strerror(-count));
-	if (count == 0 && !common.json)
-		complain_none(EXIT_OK, "ivshmem device");
 	if (count && !common.json)
 		printf("%-12s %10s %8s %8s %6s %11s  %s\n", "NAME", "SIZE", "ID",
 		       "VECTORS", "CACHE", "INTERRUPTS", "FROM");
-	array = json_array();
 	for (int i = 0; i < count; i++) {
 		/* Skip a device that disappears meanwhile. */
 		if (sysfs_read(names[i], &device))
@@ -104,11 +95,37 @@ int verb_list(int argc, char **argv)
 		else
 			list_line(&device);
 	}
+}
+
+int verb_list(int argc, char **argv)
+{
+	enum exit_code code = EXIT_OK;
+	char **names, **sockets;
+	int count, servers;
+	json_t *array;
+
+	argp_parse(&list_argp, argc, argv, 0, NULL, NULL);
+	count = sysfs_names(&names);
+	if (count < 0)
+		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
+				strerror(-count));
+	servers = servers_find(&sockets);
+	if (servers < 0)
+		complain(EXIT_FAILED, "cannot look for servers: %s", strerror(-servers));
+	if (count == 0 && servers == 0 && !common.json)
+		complain_none(EXIT_OK, "ivshmem device and no server");
+	array = json_array();
+	list_devices(names, count, array);
 	free_names(names, count);
+	if (count && servers > 0 && !common.json)
+		putchar('\n');
+	servers_list(sockets, servers, array);
+	free_names(sockets, servers);
 	if (common.json)
-		return print_json(stdout, array, false);
-	json_decref(array);
-	return EXIT_OK;
+		code = print_json(stdout, array, false);
+	else
+		json_decref(array);
+	return servers < 0 ? EXIT_FAILED : code;
 }
 
 /* The device's page in sysfs; on a server's socket there is none. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the service manager passes, by the protocol of sd_listen_fds(3): the listening
- * socket, and what an earlier server has stored there. The protocol is stable and takes
+ * sockets, and what an earlier server has stored there. The protocol is stable and takes
  * a few lines, whereas libsystemd would load compression and cryptography libraries into
  * a process that serves virtual machines.
  */
@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "../control_path.h"
 #include "activation.h"
 
 #define FIRST_FD	3	/* fixed by the protocol */
@@ -45,14 +47,36 @@ static int check_socket(int fd)
 	return 0;
 }
 
+/* A control socket is known by its path. In an abstract name the first byte is zero. */
+static bool is_control(int fd)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t length = sizeof(address) - 1;
+
+	return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+	       address.sun_family == AF_UNIX && is_control_path(address.sun_path + !address.sun_path[0]);
+}
+
 /* The place of a descriptor by its name. The name of a socket can be anything. */
-static int *place(struct passed *passed, const char *name, size_t length)
+static int *place(struct passed *passed, int fd, const char *name, size_t length)
 {
 	if (length == strlen(STORED_MEMORY) && !strncmp(name, STORED_MEMORY, length))
 		return &passed->memory;
 	if (length == strlen(STORED_IDS) && !strncmp(name, STORED_IDS, length))
 		return &passed->ids;
-	return &passed->socket;
+	return is_control(fd) ? &passed->control : &passed->socket;
+}
+
+static int refuse_another(const struct passed *passed, const int *where)
+{
+	const char *what = "memory: stop the service, then start it";
+
+	if (where == &passed->socket)
+		what = "socket: use a single ListenStream= in the socket unit, and one for the control socket, which ends in " CONTROL_SUFFIX;
+	else if (where == &passed->control)
+		what = "control socket: use a single ListenStream= that ends in " CONTROL_SUFFIX;
+	warnx("the service manager passed more than one %s", what);
+	return -1;
 }
 
 int activation_take(struct passed *passed)
@@ -61,22 +85,21 @@ int activation_take(struct passed *passed)
 	int end = FIRST_FD + count_passed();
 	int fd, *where;
 
-	*passed = (struct passed){ .socket = -1, .memory = -1, .ids = -1 };
+	*passed = (struct passed){ -1, -1, -1, -1 };
 	for (fd = FIRST_FD; fd < end; fd++) {
-		where = place(passed, names, strcspn(names, ":"));
+		where = place(passed, fd, names, strcspn(names, ":"));
 		names += strcspn(names, ":");
 		names += *names == ':';
-		if (*where >= 0) {
-			warnx("the service manager passed more than one %s",
-			      where == &passed->socket ?
-			      "socket: use a single ListenStream= in the socket unit" :
-			      "memory: stop the service, then start it");
-			return -1;
-		}
-		if (where == &passed->socket && check_socket(fd) < 0)
+		if (*where >= 0)
+			return refuse_another(passed, where);
+		if ((where == &passed->socket || where == &passed->control) &&
+		    check_socket(fd) < 0)
 			return -1;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		*where = fd;
 	}
-	return 0;
+	if (passed->control < 0 || passed->socket >= 0)
+		return 0;
+	warnx("the service manager passed only a control socket: add a ListenStream= for the peers to the socket unit");
+	return -1;
 }

@@ -12,6 +12,7 @@
 /* Descriptors, or -1 for what was not passed. */
 struct passed {
 	int socket;
+	int control;
 	int memory;
 	int ids;
 };

@@ -29,6 +29,7 @@ struct settings {
 	struct passed passed;
 	struct memory memory;
 	struct listener listener;
+	struct listener control;
 	unsigned int vectors;
 	bool reuse_ids;
 };
@@ -46,7 +47,7 @@ static const struct argp_option options[] = {
 	{ "socket", 'S', "PATH", 0,
 	  "Listen on PATH (default: /tmp/ivshmem_socket, or the socket passed by systemd)", 0 },
 	{ "mode", KEY_MODE, "OCTAL", 0,
-	  "Permissions of the socket (default: by the umask)", 0 },
+	  "Permissions of the socket and its control socket (default: by the umask)", 0 },
 	{ "name", 'M', "NAME", 0,
 	  "Share the POSIX shared memory object NAME (default: ivshmem)", 0 },
 	{ "directory", 'm', "DIR", 0,
@@ -165,7 +166,9 @@ static void prepare(struct settings *settings, struct server *server)
 static int serve(struct settings *settings, struct server *server, int status)
 {
 	prepare(settings, server);
-	if (server_listen(server, settings->listener.fd) < 0)
+	/* First, because server_listen() counts descriptors. */
+	if (control_open(server, settings->control.fd, settings->listener.path) < 0 ||
+	    server_listen(server, settings->listener.fd) < 0)
 		return -1;
 	if (status >= 0) {
 		log_to_syslog();
@@ -179,6 +182,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 	notify_ready();
 	status_report(server);
 	server_run(server);
+	control_close(server);
 	return 0;
 }
 
@@ -224,6 +228,16 @@ static int with_memory(struct settings *settings, struct server *server,
 	return result;
 }
 
+static int with_control(struct settings *settings, struct server *server, int status)
+{
+	int result = listener_open_control(&settings->control, &settings->listener);
+
+	if (result == 0)
+		result = with_memory(settings, server, status);
+	listener_close(&settings->control);
+	return result;
+}
+
 /* The socket comes first: a conflict on it is the most useful error message. */
 static int start(struct settings *settings, int status)
 {
@@ -232,7 +246,7 @@ static int start(struct settings *settings, int status)
 
 	if (server_open(&server) < 0 || listener_open(&settings->listener) < 0)
 		return 1;
-	result = with_memory(settings, &server, status);
+	result = with_control(settings, &server, status);
 	listener_close(&settings->listener);
 	server_close(&server);
 	return result < 0 ? 1 : 0;
@@ -265,6 +279,7 @@ int main(int argc, char **argv)
 	if (activation_take(&settings.passed) < 0)
 		return 1;
 	settings.listener.inherited = settings.passed.socket;
+	settings.control.inherited = settings.passed.control;
 	if (settings.foreground)
 		return start(&settings, -1);
 	if (!settings.pid_file)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "notify.h"
+#include "rights.h"
 
 /* Get the manager's address. Returns its length, or 0 if there is no manager. */
 static socklen_t manager(struct sockaddr_un *address)
@@ -42,10 +43,7 @@ static int send_to_manager(const char *text, int fd, int flags)
 {
 	struct sockaddr_un address;
 	struct iovec data = { (void *)text, strlen(text) };
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
+	union rights rights;
 	struct msghdr message = {
 		.msg_name = &address,
 		.msg_namelen = manager(&address),
@@ -54,14 +52,8 @@ static int send_to_manager(const char *text, int fd, int flags)
 	};
 	int error = 0, out;
 
-	if (fd >= 0) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
+	if (fd >= 0)
+		rights_attach(&message, &rights, fd);
 	out = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (out < 0 || sendmsg(out, &message, MSG_NOSIGNAL | flags) < 0)
 		error = errno;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
 
 struct server;
 
@@ -30,6 +32,8 @@ struct peer {
 	struct watch watch;
 	uint16_t id;
 	uint64_t number;		/* sequence number of joining */
+	struct ucred credentials;	/* of the process that joined */
+	time_t joined;
 	struct peer *previous, *next;	/* in the order of joining */
 
 	struct progress progress;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "peer.h"
+#include "rights.h"
 #include "server.h"
 
 #define PROTOCOL_VERSION	0
@@ -27,10 +28,7 @@
 struct message {
 	uint64_t little;
 	struct iovec data;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union rights rights;
 };
 
 /* Room */
@@ -136,14 +134,8 @@ static void pack(struct message *message, struct msghdr *header, int64_t value, 
 	message->little = htole64((uint64_t)value);
 	message->data = (struct iovec){ &message->little, sizeof(message->little) };
 	*header = (struct msghdr){ .msg_iov = &message->data, .msg_iovlen = 1 };
-	if (fd < 0)
-		return;
-	message->control.header.cmsg_level = SOL_SOCKET;
-	message->control.header.cmsg_type = SCM_RIGHTS;
-	message->control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&message->control.header), &fd, sizeof(int));
-	header->msg_control = &message->control;
-	header->msg_controllen = sizeof(message->control);
+	if (fd >= 0)
+		rights_attach(header, &message->rights, fd);
 }
 
 /* Returns 0 if at least one message was sent, else an errno. */

@@ -30,11 +30,7 @@
 #define EVENTS		64		/* at once */
 #define TURNS		16		/* between two looks at events */
 
-/*
- * After a shortage whose end is not reported: retry after a delay, to avoid a busy
- * loop.
- */
-static void server_pause(struct server *server)
+void server_pause(struct server *server)
 {
 	struct itimerspec soon = { .it_value.tv_nsec = PAUSE_NS };
 
@@ -51,6 +47,7 @@ static int watch(struct server *server, struct watch *watch, uint32_t events)
 static void count_changed(struct server *server)
 {
 	limit_check(server);
+	control_changed(server);
 	status_changed(server);
 }
 
@@ -169,8 +166,7 @@ static void use_id(struct server *server, uint32_t id)
 
 static void join(struct server *server, int socket)
 {
-	struct ucred credentials = { 0 };
-	socklen_t length = sizeof(credentials);
+	socklen_t length = sizeof(struct ucred);
 	struct peer *peer;
 	int32_t id = free_id(server);
 
@@ -197,9 +193,10 @@ static void join(struct server *server, int socket)
 	server->peers[id] = peer;
 	server->count++;
 	use_id(server, id);
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer->credentials, &length);
+	peer->joined = time(NULL);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
-		  credentials.pid, credentials.uid, server->count);
+		  peer->credentials.pid, peer->credentials.uid, server->count);
 	announce(server, peer);
 	count_changed(server);
 }
@@ -270,6 +267,7 @@ static void timer_ready(struct server *server, struct watch *watch,
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
 	draw_for_caller(server);
+	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)
 		peer_queue(server, peer);
 }

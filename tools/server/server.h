@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "control.h"
 #include "ids.h"
 #include "peer.h"
 #include "turns.h"
@@ -32,6 +33,7 @@ struct server {
 	struct watch timer;		/* see server_pause() */
 	struct watch status;		/* timer, see status_changed() */
 	bool status_pending;
+	struct control control;
 	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
@@ -55,5 +57,11 @@ void server_close(struct server *server);
 
 /* Accept nobody for a moment (on), or no longer hold that back. */
 void server_hold(struct server *server, bool on);
+
+/*
+ * After a shortage whose end is not reported: retry after a delay, to avoid a busy
+ * loop.
+ */
+void server_pause(struct server *server);
 
 #endif /* SERVER_H */

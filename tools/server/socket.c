@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Binding a socket's path without a race: the holder of the lock file beside it may
- * replace a stale socket. Other servers do not take the lock, so a socket with a
- * listener is never replaced. The path of an inherited socket belongs to its creator.
+ * replace a stale socket, and a stale control socket. Other servers do not take the
+ * lock, so a socket with a listener is never replaced. The path of an inherited socket
+ * belongs to its creator.
  */
 #include <err.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../control_path.h"
 #include "lock.h"
 #include "socket.h"
 
@@ -113,12 +115,8 @@ static int bind_and_listen(struct listener *listener,
 	return -1;
 }
 
-static int take_path(struct listener *listener)
+static int take_lock(struct listener *listener)
 {
-	struct sockaddr_un address;
-
-	if (address_of(listener->path, &address) < 0)
-		return -1;
 	if (asprintf(&listener->lock_path, "%s.lock", listener->path) < 0) {
 		listener->lock_path = NULL;
 		warn("cannot use socket %s", listener->path);
@@ -126,14 +124,35 @@ static int take_path(struct listener *listener)
 	}
 	listener->lock = lock_file(listener->lock_path, "socket lock",
 				   "use another socket (-S)");
-	if (listener->lock < 0)
-		return -1;
-	if (make_room(&address) < 0)
+	return listener->lock < 0 ? -1 : 0;
+}
+
+static int listen_at_path(struct listener *listener, const struct sockaddr_un *address)
+{
+	if (make_room(address) < 0)
 		return -1;
 	listener->fd = new_socket();
 	if (listener->fd < 0)
 		return -1;
-	return bind_and_listen(listener, &address);
+	if (bind_and_listen(listener, address) == 0)
+		return 0;
+	close(listener->fd);
+	listener->fd = -1;
+	return -1;
+}
+
+static int take_path(struct listener *listener)
+{
+	struct sockaddr_un address;
+
+	if (is_control_path(listener->path)) {
+		warnx("invalid socket path \"%s\": the end \"" CONTROL_SUFFIX "\" is for control sockets; use another path (-S)",
+		      listener->path);
+		return -1;
+	}
+	if (address_of(listener->path, &address) < 0 || take_lock(listener) < 0)
+		return -1;
+	return listen_at_path(listener, &address);
 }
 
 static void drop_lock(struct listener *listener)
@@ -145,7 +164,7 @@ static void drop_lock(struct listener *listener)
 
 static int adopt(struct listener *listener)
 {
-	static struct sockaddr_un address;
+	struct sockaddr_un address = { 0 };
 	socklen_t length = sizeof(address) - 1;
 
 	listener->fd = listener->inherited;
@@ -165,7 +184,8 @@ static int adopt(struct listener *listener)
 		warnx("--mode does not apply to an inherited socket; use SocketMode= in the socket unit");
 		return -1;
 	}
-	listener->path = address.sun_path;
+	strcpy(listener->own_path, address.sun_path);
+	listener->path = listener->own_path;
 	return 0;
 }
 
@@ -180,14 +200,37 @@ int listener_open(struct listener *listener)
 		listener->path = "/tmp/ivshmem_socket";
 	if (take_path(listener) == 0)
 		return 0;
-	if (listener->fd >= 0)
-		close(listener->fd);
 	drop_lock(listener);
 	return -1;
 }
 
+int listener_open_control(struct listener *control, const struct listener *listener)
+{
+	struct sockaddr_un address;
+
+	control->fd = -1;
+	control->lock = -1;
+	control->lock_path = NULL;
+	control->mode = listener->mode;
+	if (listener->inherited >= 0 && control->inherited < 0)
+		return 0;
+	if (strlen(listener->path) + strlen(CONTROL_SUFFIX) >= sizeof(address.sun_path)) {
+		warnx("there is no control socket, because the path %s is too long for one beside it",
+		      listener->path);
+		return 0;
+	}
+	stpcpy(stpcpy(control->own_path, listener->path), CONTROL_SUFFIX);
+	control->path = control->own_path;
+	if (control->inherited >= 0)
+		return adopt(control);
+	return address_of(control->path, &address) < 0 ? -1 :
+	       listen_at_path(control, &address);
+}
+
 void listener_close(struct listener *listener)
 {
+	if (listener->fd < 0)
+		return;
 	if (listener->inherited < 0)
 		remove_own(listener->path, &listener->bound);
 	close(listener->fd);

@@ -6,10 +6,12 @@ import subprocess
 
 
 def fake_sysfs(directory: pathlib.Path) -> tuple[str, ...] | None:
-    """What runs a program where /sys/class is @directory, or None where that can't be done."""
+    """What runs a program where /sys/class is @directory and there are no servers, or None
+    where that can't be done."""
     prefix = (
         "unshare",
         "--mount",
+        "--net",
         "sh",
         "-c",
         f'mount --bind {directory} /sys/class && exec "$@"',
