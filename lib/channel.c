@@ -15,6 +15,9 @@
 #include "set.h"
 
 #define FIRST_LOOKS	256	/* before all that longer waiting takes */
+#define HEAD_START	64	/* pauses that let the producer get ahead */
+#define MANY		16	/* messages that make a head start worth it */
+#define WAITS		1024	/* for fewer messages each, before one is tried again */
 #define SHORT		64	/* bytes of messages that are copied in line */
 
 /*
@@ -519,17 +522,37 @@ int ivshmem_channel_send(struct ivshmem_channel *channel, const void *data,
 
 /* Receiving */
 
-/* The next header. If the other end is busy it comes soon: look for that first. */
-FAST uint64_t look_for_header(const struct direction *direction, int64_t deadline)
+/*
+ * A look at a header that is about to be written takes its cache line from the producer,
+ * so a consumer that is faster slows down every message of a stream. Then it pays to let
+ * the producer get ahead, for the next look finds many messages. Where it finds a few, as
+ * in questions and answers, that only takes time. So try now and then, and go on while
+ * there are many.
+ */
+REST uint64_t look_again(struct direction *direction)
 {
-	uint64_t header = buffer_load(&direction->in);
-	unsigned int looks;
+	uint64_t position = buffer_position(&direction->in), header = BUFFER_EMPTY;
+	unsigned int looks, pauses;
 
-	if (!deadline)
-		return header;
+	if (position < direction->many)
+		direction->yields = !(++direction->waits % WAITS);
+	for (pauses = direction->yields ? HEAD_START : 0; pauses; pauses--)
+		ivshmem_relax();
 	for (looks = direction->looks; looks && header == BUFFER_EMPTY; looks--)
 		header = buffer_load(&direction->in);
+	if (header == BUFFER_EMPTY)
+		direction->yields = false;
+	direction->many = position + MANY * buffer_record(header - 1);
 	return header;
+}
+
+/* The next header. If the other end is busy it comes soon: look for that first. */
+FAST uint64_t look_for_header(struct direction *direction, int64_t deadline)
+{
+	uint64_t header = buffer_load(&direction->in);
+
+	return header == BUFFER_EMPTY && deadline && direction->looks ? look_again(direction) :
+									header;
 }
 
 /* Make the buffer's record and size those of the next message. */

@@ -38,6 +38,9 @@ struct direction {
 	_Atomic int state;	/* enum direction_state */
 	uint32_t known;		/* the other's "asleep" we have dealt with */
 	unsigned int looks;	/* before anything else is tried */
+	unsigned int waits;	/* consumer: that brought few messages each */
+	bool yields;		/* consumer: gives the producer a head start */
+	uint64_t many;		/* consumer: position after many messages since then */
 	bool producer;
 	struct buffer_half *mine;
 	struct buffer_half *other;

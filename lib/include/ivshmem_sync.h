@@ -94,9 +94,10 @@ struct ivshmem_event;
  *   program must report it by ivshmem_mutex_recover().
  *
  * A server that restarts on the same memory disconnects all its peers, but they live on:
- * none is taken for dead, and they can unlock. But the new server uses their ids again,
- * and a guest of the old one is taken for dead when a new peer with its id disconnects.
- * So restart guests as well, or let none of their programs hold a mutex.
+ * none is taken for dead, and they can unlock. But a new server that gives their ids
+ * again, which ivshmem-server does only after 65536 others, has a guest of the old one
+ * taken for dead when a new peer with its id disconnects. So restart guests as well, or
+ * let none of their programs hold a mutex.
  */
 
 /*

@@ -44,7 +44,7 @@ NET_MODULES = "virtio_pci,virtio_net,virtio_console"
 
 
 def interleaved(
-    guests: machines.Machines, plan: dict[str, str], repetitions: int = REPETITIONS
+    guests: machines.Programs, plan: dict[str, str], repetitions: int = REPETITIONS
 ) -> Samples:
     """Run all commands of a plan {label: command} in turn, again and again. Gives
     {label: {what the command printed: values}}."""
@@ -243,6 +243,69 @@ def streams(guests: machines.Machines, found: figures.Figures, nets: typing.Sequ
                 best(samples, tcp, "mbps", max),
                 ">= 4",
             )
+
+
+# Two programs of one machine, which has other work or not.
+
+UNIX = "Unix socket"
+HOST_STREAMS = {
+    FLOOR: "floor",
+    COPYING: "channel",
+    "channel, 16 at a time": "channel-batch",
+    ZERO_COPY: "channel-zero",
+    "channel that does not spin": "channel-sleep",
+}
+BUSY_STREAMS = (COPYING, "channel that does not spin")
+HOST_TRIPS = {POLLING: "poll", CHANNEL: "channel", "channel that does not spin": "channel-sleep"}
+HOST_SIZES = (64, 4 << 10, 64 << 10)
+BUSY = 7  # programs that only compute
+
+
+def host(found: figures.Figures, busy: int) -> None:
+    """The floor and its programs poll, so among many others it is no floor."""
+    anchor, where = (UNIX, f"beside {busy} busy ones") if busy else (FLOOR, "alone")
+    labels = BUSY_STREAMS if busy else HOST_STREAMS
+    with machines.local("64M", busy) as programs:
+        if not busy:
+            host_trips(found, programs)
+        for size in HOST_SIZES:
+            say(f"two programs of this machine, {where}, {size} B")
+            ways = {label: HOST_STREAMS[label] for label in labels}
+            ways[UNIX] = f"unix {programs.path('unix')}"
+            samples = interleaved(
+                programs,
+                {label: command("stream", way, size, STREAM_MS) for label, way in ways.items()},
+            )
+            for label, values in samples.items():
+                found.add(
+                    f"two programs {where}, {size} B, {label}",
+                    "MB/s",
+                    values["mbps"],
+                    (anchor, samples[anchor]["mbps"]),
+                    host_target(label, size, busy),
+                )
+
+
+def host_trips(found: figures.Figures, programs: machines.Local) -> None:
+    say("two programs of this machine, round trips")
+    ways = {**HOST_TRIPS, UNIX: f"unix {programs.path('unix')}"}
+    samples = interleaved(
+        programs, {label: command("doorbell", way, 20000, 100) for label, way in ways.items()}
+    )
+    for label, values in samples.items():
+        found.add(
+            f"two programs alone, round trip, p50, {label}",
+            "µs",
+            values["p50"],
+            (POLLING, samples[POLLING]["p50"]),
+            "<= 1.5" if label == CHANNEL else None,
+        )
+
+
+def host_target(label: str, size: int, busy: int) -> str | None:
+    if busy:
+        return ">= 1.0" if label == COPYING else None
+    return f">= {0.7 if size < 1024 else 0.9}" if label in (COPYING, ZERO_COPY) else None
 
 
 # Mapping.
@@ -450,6 +513,8 @@ def main() -> int:
             kernel = kernels.find(line)
             setups.append(boot.Setup(kernel, build.module(kernel), programs))
         say(f"{setups[0].accel.upper()}, load {os.getloadavg()[0]:.1f}")
+        for busy in (0, BUSY):
+            host(found, busy)
         pair(setups[0], found)
         for setup in setups:
             mapping(setup, found)

@@ -16,6 +16,16 @@
 		tap_bail("%s: %s", #call, strerror(-try_)); \
 })
 
+/* Of the guest, or the socket of a server that connects two programs of one machine. */
+static inline struct ivshmem *bench_open(void)
+{
+	const char *server = getenv("BENCH_SERVER");
+	struct ivshmem *shm;
+
+	try(ivshmem_open(&shm, server ? server : RIG_DEVICE, 0));
+	return shm;
+}
+
 /*
  * Guest 0 creates the channel with @send_size bytes for its messages, guest 1 attaches.
  * @spin_ns is that of struct ivshmem_channel_options.
@@ -28,9 +38,8 @@ static inline struct ivshmem_channel *channel_open(bool attaches, size_t send_si
 		.size = IVSHMEM_CHANNEL_CONTROL + send_size + CHANNEL_BACK,
 	};
 	struct ivshmem_channel *channel;
-	struct ivshmem *shm;
+	struct ivshmem *shm = bench_open();
 
-	try(ivshmem_open(&shm, RIG_DEVICE, 0));
 	if (!attaches)
 		try(ivshmem_channel_create(shm, &options, &channel));
 	rig_ask("barrier created");

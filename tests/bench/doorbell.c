@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Time round trips of a small message between processes in two guests, by one of many
- * ways. Guest 0 asks and measures, guest 1 answers.
+ * Time round trips of a small message between processes in two guests, or on one machine,
+ * by one of many ways. Guest 0 asks and measures, guest 1 answers.
  *
  *	doorbell WAY ROUNDS BATCH [ADDRESS]
  *
  * BATCH rounds are timed together, since reading the clock can take longer than a round.
- * ADDRESS is that of guest 1 for networks, that of the device for vfio-pci.
+ * ADDRESS is that of guest 1 for networks, that of the device for vfio-pci, or the path of
+ * a socket.
  */
 #include <sys/eventfd.h>
 
@@ -221,6 +222,16 @@ static void open_device(void)
 	meet(dev_info(fd).id);
 }
 
+/* All that polling takes. */
+static void open_memory(void)
+{
+	void *memory;
+
+	try(ivshmem_map(bench_open(), CONTROL_OFFSET, DATA_OFFSET, &memory));
+	shared = memory;
+	meet(0);
+}
+
 static void open_device_eventfd(void)
 {
 	open_device();
@@ -262,6 +273,11 @@ static void open_tcp(void)
 	fd = net_tcp(me, address);
 }
 
+static void open_unix(void)
+{
+	fd = net_unix(me, address);
+}
+
 static void open_channel(void)
 {
 	channel = channel_open(me, CHANNEL_RING, 0);
@@ -290,10 +306,11 @@ static const struct way {
 	{ "vfio-pwrite", open_vfio, ring_pwrite, wait_eventfd, NULL },
 	{ "tcp", open_tcp, send_message, receive_stream, NULL },
 	{ "udp", open_udp, send_message, receive_datagram, NULL },
+	{ "unix", open_unix, send_message, receive_stream, NULL },
 	{ "serial", open_serial, send_message, receive_stream, NULL },
 	{ "channel-sleep", open_channel_asleep, channel_send, channel_receive, NULL },
 	{ "channel", open_channel, channel_send, channel_receive, NULL },
-	{ "poll", open_device, word_next, word_poll, NULL },
+	{ "poll", open_memory, word_next, word_poll, NULL },
 	{ "adaptive-wait", open_device, word_ring, word_wait, NULL },
 	{ "look-wait", open_device, word_ring, word_look_wait, NULL },
 };

@@ -5,11 +5,16 @@ the alternatives, and programs run in them that print what they measured."""
 import contextlib
 import ctypes
 import json
+import os
+import pathlib
 import subprocess
+import tempfile
 import threading
+import time
 import typing
 
 import boot
+import build
 import qemu
 import topology as topo
 import verbs
@@ -70,36 +75,19 @@ def hardware(nets: typing.Sequence[str]) -> str:
     return " ".join(arguments)
 
 
-class Machines:
-    """One or two guests, up, with the second device given to vfio-pci."""
+class Runner(typing.Protocol):
+    """What runs a shell command, and answers the lines it prints: a guest."""
 
-    def __init__(self, setup: boot.Setup, **words: str) -> None:
-        words = {
-            **topo.DEFAULTS,
-            "smp": "1",
-            "append": APPEND,
-            "machine": MACHINE[setup.accel],
-            **words,
-        }
-        self.boot = boot.start(setup, topo.Topology(**words), [])
-        self.guests = self.boot.guests
-        self.count = 0
-        try:
-            for guest in range(len(self.guests)):
-                self.shell(
-                    guest,
-                    f"cd /sys/bus/pci/devices/{OTHER} && "
-                    "echo vfio-pci >driver_override && "
-                    f"echo {OTHER} >driver/unbind && "
-                    f"echo {OTHER} >/sys/bus/pci/drivers_probe && "
-                    "test $(basename $(readlink driver)) = vfio-pci",
-                )
-        except BaseException:
-            self.close()
-            raise
+    def run(self, command: str, timeout: float, on_line: qemu.OnLine | None = None) -> int:
+        ...
 
-    def close(self) -> None:
-        self.boot.stop()
+
+class Programs:
+    """What runs the programs of the bench, one in each guest, at once."""
+
+    guests: typing.Sequence[Runner]
+    programs: str | pathlib.Path = "/bench"
+    devices: typing.Any = None
 
     def shell(
         self, guest: int, command: str, seconds: float = 60, on_line: qemu.OnLine | None = None
@@ -121,7 +109,12 @@ class Machines:
 
     def measure(self, command: str, seconds: float = 60) -> dict[str, float]:
         """Run one of our programs in all guests at once; what it printed."""
-        requests = verbs.Verbs(self.guests, self.boot.devices, [0] * len(self.guests), seconds)
+        requests = verbs.Verbs(
+            typing.cast(list[qemu.Guest], self.guests),
+            self.devices,
+            [0] * len(self.guests),
+            seconds,
+        )
         values, errors = {}, []
 
         def on_line(index: int, line: str) -> str | None:
@@ -135,7 +128,7 @@ class Machines:
             try:
                 self.shell(
                     index,
-                    f"export RIG_GUEST={index}; exec /bench/{command}",
+                    f"export RIG_GUEST={index}; exec {self.programs}/{command}",
                     seconds,
                     lambda line: on_line(index, line),
                 )
@@ -156,6 +149,95 @@ class Machines:
         return values
 
 
+class Machines(Programs):
+    """One or two guests, up, with the second device given to vfio-pci."""
+
+    def __init__(self, setup: boot.Setup, **words: str) -> None:
+        words = {
+            **topo.DEFAULTS,
+            "smp": "1",
+            "append": APPEND,
+            "machine": MACHINE[setup.accel],
+            **words,
+        }
+        self.boot = boot.start(setup, topo.Topology(**words), [])
+        self.guests = self.boot.guests
+        self.devices = self.boot.devices
+        try:
+            for guest in range(len(self.guests)):
+                self.shell(
+                    guest,
+                    f"cd /sys/bus/pci/devices/{OTHER} && "
+                    "echo vfio-pci >driver_override && "
+                    f"echo {OTHER} >driver/unbind && "
+                    f"echo {OTHER} >/sys/bus/pci/drivers_probe && "
+                    "test $(basename $(readlink driver)) = vfio-pci",
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.boot.stop()
+
+
+class Host:
+    """One of two programs on this machine, in the place of a guest."""
+
+    def __init__(self, server: pathlib.Path) -> None:
+        self.environment = {**os.environ, "BENCH_SERVER": str(server)}
+
+    def run(self, command: str, timeout: float, on_line: qemu.OnLine | None = None) -> int:
+        """As that of a guest."""
+        with subprocess.Popen(
+            ["timeout", str(timeout), "sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        ) as process:
+            assert process.stdin and process.stdout
+            for line in process.stdout:
+                answer = on_line(line.rstrip("\n")) if on_line else None
+                if answer is not None:
+                    process.stdin.write(f"{answer}\n")
+                    process.stdin.flush()
+        return process.returncode
+
+
+class Local(Programs):
+    """Two programs on this machine and a server, beside some that only compute."""
+
+    programs = build.BUILD / "bench" / "bin"
+
+    def __init__(self, size: str, busy: int = 0) -> None:
+        self.directory = tempfile.TemporaryDirectory(prefix="ivshmem-bench-")
+        self.socket = pathlib.Path(self.directory.name) / "server"
+        self.guests = [Host(self.socket), Host(self.socket)]
+        self.processes = [
+            subprocess.Popen(
+                [str(build.BUILD / "ivshmem-server"), "-F", "--memfd"]
+                + ["-l", size, "-S", str(self.socket)],
+                stderr=subprocess.DEVNULL,
+            )
+        ]
+        while not self.socket.exists():
+            time.sleep(0.01)
+        self.processes += [
+            subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(busy)
+        ]
+
+    def path(self, name: str) -> pathlib.Path:
+        """A file beside the server's socket."""
+        return self.socket.with_name(name)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.directory.cleanup()
+
+
 @contextlib.contextmanager
 def running(setup: boot.Setup, **words: str) -> typing.Iterator[Machines]:
     machines = Machines(setup, **words)
@@ -163,3 +245,12 @@ def running(setup: boot.Setup, **words: str) -> typing.Iterator[Machines]:
         yield machines
     finally:
         machines.close()
+
+
+@contextlib.contextmanager
+def local(size: str, busy: int) -> typing.Iterator[Local]:
+    programs = Local(size, busy)
+    try:
+        yield programs
+    finally:
+        programs.close()

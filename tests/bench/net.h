@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "bench.h"
 
@@ -23,16 +24,13 @@ static inline struct sockaddr_in net_address(const char *host)
 	return in;
 }
 
-/* Connect the two guests by TCP: one listens, the other connects to it at @host. */
-static inline int net_tcp(bool listens, const char *host)
+/* Connect both sides: one listens with the socket, the other connects with its own. */
+static inline int net_connect(int fd, bool listens, const void *address, socklen_t size)
 {
-	struct sockaddr_in in = net_address(listens ? NULL : host);
-	int fd = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	int one = 1, listener = fd;
+	int listener = fd;
 
-	must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
 	if (listens) {
-		must(bind(fd, (struct sockaddr *)&in, sizeof(in)));
+		must(bind(fd, address, size));
 		must(listen(fd, 1));
 	}
 	rig_ask("barrier listening");
@@ -40,10 +38,36 @@ static inline int net_tcp(bool listens, const char *host)
 		fd = must(accept(listener, NULL, NULL));
 		close(listener);
 	} else {
-		must(connect(fd, (struct sockaddr *)&in, sizeof(in)));
+		must(connect(fd, address, size));
 	}
+	return fd;
+}
+
+/* Connect the two guests by TCP; the one that does not listen connects to @host. */
+static inline int net_tcp(bool listens, const char *host)
+{
+	struct sockaddr_in in = net_address(listens ? NULL : host);
+	int fd = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int one = 1;
+
+	must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
+	fd = net_connect(fd, listens, &in, sizeof(in));
 	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
 	return fd;
+}
+
+/* Connect two programs of one machine by a socket in a new directory entry. */
+static inline int net_unix(bool listens, const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		tap_bail("the path of the socket is too long: %s", path);
+	strcpy(un.sun_path, path);
+	if (listens)
+		unlink(path);
+	return net_connect(must(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), listens, &un,
+			   sizeof(un));
 }
 
 #endif

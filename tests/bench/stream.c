@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Measure how fast messages of one size go from a private buffer of a process in guest 0
- * to a private buffer in guest 1.
+ * to a private buffer in guest 1, or between two processes of one machine.
  *
  *	stream WAY SIZE MILLISECONDS [ADDRESS]
  *
- * ADDRESS is that of guest 1, for networks.
+ * ADDRESS is that of guest 1, for networks, or the path of a socket.
  */
 #include "channel.h"
 #include "net.h"
@@ -49,8 +49,10 @@ static char *skewed(const void *other, size_t offset)
 
 static void ring_open(void)
 {
-	fd = dev_open();
-	ring = dev_map_at(fd, DATA_OFFSET, RING + 4096);
+	void *data;
+
+	try(ivshmem_map(bench_open(), DATA_OFFSET, RING + 4096, &data));
+	ring = data;
 	slot = (size + LINE - 1) / LINE * LINE;
 	slots = RING / slot;
 	buffer = skewed(ring, 2 * RING);
@@ -101,13 +103,14 @@ static bool ring_receive(void)
 
 static struct ivshmem_channel *channel;
 static unsigned int held, batch;	/* messages published together */
+static int64_t spin_ns;			/* of the channel's options */
 static uint64_t rings;			/* doorbells rung before the first message */
 
 static void channel_start(void)
 {
 	void *near;
 
-	channel = channel_open(me, RING + 4096, 0);
+	channel = channel_open(me, RING + 4096, spin_ns);
 	/* The address of a message, in either guest: both directions are in one mapping. */
 	try(ivshmem_channel_reserve(channel, 8, &near, ivshmem_after(10 * SECOND)));
 	buffer = skewed(near, 2 * RING);
@@ -118,6 +121,12 @@ static void channel_start_batches(void)
 {
 	channel_start();
 	batch = 16;
+}
+
+static void channel_start_asleep(void)
+{
+	spin_ns = -1;
+	channel_start();
 }
 
 static void channel_send(void)
@@ -183,13 +192,19 @@ static void tcp_open(void)
 	buffer = skewed(NULL, 0);
 }
 
-static void tcp_send(void)
+static void unix_open(void)
+{
+	fd = net_unix(me, address);
+	buffer = skewed(NULL, 0);
+}
+
+static void socket_send(void)
 {
 	for (size_t n = 0; n < size;)
 		n += must(write(fd, buffer + n, size - n));
 }
 
-static void tcp_finish(void)
+static void socket_finish(void)
 {
 	char byte;
 
@@ -197,7 +212,7 @@ static void tcp_finish(void)
 	must(read(fd, &byte, 1));
 }
 
-static bool tcp_receive(void)
+static bool socket_receive(void)
 {
 	for (size_t n = 0; n < size;) {
 		ssize_t ret = must(read(fd, buffer + n, size - n));
@@ -250,7 +265,10 @@ static const struct way {
 	  channel_receive, channel_end },
 	{ "channel-zero", channel_start, channel_write, channel_finish, channel_read,
 	  channel_end },
-	{ "tcp", tcp_open, tcp_send, tcp_finish, tcp_receive, nothing },
+	{ "channel-sleep", channel_start_asleep, channel_send, channel_finish, channel_receive,
+	  channel_end },
+	{ "tcp", tcp_open, socket_send, socket_finish, socket_receive, nothing },
+	{ "unix", unix_open, socket_send, socket_finish, socket_receive, nothing },
 	{ "memcpy", copy_open, copy_send, nothing, copy_receive, nothing },
 };
 

@@ -168,7 +168,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         socket = pathlib.Path(directory) / "socket"
         with subprocess.Popen(
-            [SAN / "ivshmem-server", "-v", "-F", "-S", socket, "--memfd", "-l", "2M", "-n", "2"],
+            # The examples are told whom to ring, so the ids must be known.
+            [
+                *(SAN / "ivshmem-server", "-v", "-F", "-S", socket),
+                *("--memfd", "-l", "2M", "-n", "2", "--reuse-ids"),
+            ],
             text=True,
             stderr=subprocess.PIPE,
         ) as server:

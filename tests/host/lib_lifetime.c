@@ -339,7 +339,7 @@ static void test_server_end(void)
 int main(void)
 {
 	int before = open_descriptors(0);
-	pid_t server = start_server("--memfd", NULL);
+	pid_t server = start_server("--memfd", "--reuse-ids", NULL);
 
 	test_close_first();
 	test_cancel();

@@ -291,7 +291,7 @@ static void test_hostile_entries(struct ivshmem *a, struct ivshmem *b)
 int main(void)
 {
 	int before = open_descriptors(0);
-	pid_t server = start_server("--memfd", "--fresh-ids", "-l", "1M", "-n", "2", NULL);
+	pid_t server = start_server("--memfd", "-l", "1M", "-n", "2", NULL);
 	struct ivshmem *a = must_open(0), *b = must_open(0);
 
 	ivshmem_map(a, 0, 0, &region);

@@ -28,10 +28,12 @@
 static char memory_name[64];
 static void *region;
 
+/* A server that does not know which ids the one before it gave. */
 static pid_t serve(void)
 {
 	unlink(scratch("socket"));
-	return start_server("-M", memory_name, "-l", "1M", "-n", "2", NULL);
+	unlink(scratch("socket.lock"));
+	return start_server("-M", memory_name, "--reuse-ids", "-l", "1M", "-n", "2", NULL);
 }
 
 static struct ivshmem_mutex *must_open_mutex(struct ivshmem *handle, unsigned int flags)

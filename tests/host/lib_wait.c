@@ -427,7 +427,7 @@ static void test_server_dies(pid_t server, struct ivshmem *a, struct ivshmem *b)
 int main(void)
 {
 	int before = open_descriptors(0);
-	pid_t server = start_server("--memfd", "-n", "70", NULL);
+	pid_t server = start_server("--memfd", "--reuse-ids", "-n", "70", NULL);
 	struct ivshmem *a = must_open(0), *b = must_open(0);
 
 	test_ring_errors(a);

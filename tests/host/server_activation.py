@@ -29,11 +29,9 @@ from ctl import (
     skip,
     wait_until,
 )
+from manager import FIRST_FD, OURS
 
-FIRST_FD = 3
 File = socket.socket | typing.BinaryIO
-# The process id is that of the program which the shell becomes.
-OURS = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 
 
 class Server:
@@ -169,7 +167,7 @@ def test_other_kinds(directory: pathlib.Path) -> None:
         check_refused(directory, "a file", words, file=file)
     check_refused(directory, "nothing", words)
     with listening(directory / "one") as listener:
-        check_refused(directory, "two sockets", "passed 2 sockets", file=listener, sockets="2")
+        check_refused(directory, "two sockets", "more than one socket", file=listener, sockets="2")
 
 
 def test_stale(directory: pathlib.Path) -> None:
@@ -194,12 +192,17 @@ def test_ready(directory: pathlib.Path) -> None:
             server = Server(
                 directory, "-F", "-S", directory / "own", NOTIFY_SOCKET=name, prefix=()
             )
-            check(manager.recv(100) == b"READY=1", f"it says on {name} that it is up")
+            messages = iter(lambda: manager.recv(100), b"READY=1")
+            stores = ["FDNAME=memory", "FDNAME=ids"]
+            check(
+                [message.decode().split("\n")[1] for message in messages] == stores,
+                f"it stores what a restart needs, then says on {name} that it is up",
+            )
             check_exit(run("info", device=directory / "own"), OK, "and is")
             server.stop()
     server = Server(directory, "-F", "-S", directory / "own", NOTIFY_SOCKET="/nowhere", prefix=())
     check(
-        server.listens() and wait_until(lambda: "cannot notify" in server.said()),
+        server.listens() and server.said().count("cannot notify") == 1,
         "a missing service manager is no reason to stop",
         server.said(),
     )
@@ -240,9 +243,10 @@ def test_real(directory: pathlib.Path) -> None:
         info.report(),
         server.said(),
     )
+    info = run("info", "--json", device=path)
     check(
-        run("info", device=path).process.returncode == OK and not server.ended(),
-        "which goes on when the last one left",
+        json.loads(info.out)["id"] == 1 and not server.ended(),
+        "which goes on when the last one left, and gives the next one a fresh id",
         server.said(),
     )
     check(server.stop() == 0, "it ends well", server.said())

@@ -109,7 +109,7 @@ static void until_disconnect(int socket, int id)
 
 static void test_fresh_ids(void)
 {
-	pid_t server = start_server("--memfd", "--fresh-ids", NULL);
+	pid_t server = start_server("--memfd", NULL);
 	const char *path = scratch("socket");
 	int peers[3], n;
 
@@ -121,7 +121,7 @@ static void test_fresh_ids(void)
 	peers[1] = newcomer(path, 1, 3);
 	close(peers[1]);
 	peers[1] = newcomer(path, 1, 4);
-	tap_ok(true, "with --fresh-ids no id is reused while other peers are connected");
+	tap_ok(true, "no id is reused while there are fresh ones");
 	close(peers[1]);
 	until_disconnect(peers[0], 4);
 	for (n = 5; n <= IVSHMEM_MAX_PEER; n++) {
@@ -129,19 +129,19 @@ static void test_fresh_ids(void)
 		until_disconnect(peers[0], n);
 	}
 	peers[1] = newcomer(path, 1, 1);
-	tap_ok(true, "with --fresh-ids the lowest free id follows the last one");
+	tap_ok(true, "the lowest free id follows the last one");
 	close(peers[0]);
 	close(peers[1]);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
 }
 
-static void test_ids(void)
+static void test_reused_ids(void)
 {
-	pid_t server = start_server("--memfd", NULL);
+	pid_t server = start_server("--memfd", "--reuse-ids", NULL);
 	const char *path = scratch("socket");
 	int peers[4], n;
 
-	tap_note("ids");
+	tap_note("reused ids");
 	for (n = 0; n < 4; n++)
 		peers[n] = newcomer(path, 1, n);
 	for (n = 1; n < 4; n++)
@@ -152,7 +152,7 @@ static void test_ids(void)
 	}
 	for (n = 1; n < 3; n++)
 		peers[n] = newcomer(path, 1, n);
-	tap_ok(true, "each newcomer gets the lowest free id, also on a reconnect");
+	tap_ok(true, "with --reuse-ids each newcomer gets the lowest free id");
 	close(peers[0]);
 	expect_message(peers[1], 2, SOME);
 	expect_message(peers[1], 0, NONE);
@@ -209,7 +209,7 @@ static void believe(int vectors_of[], struct message message)
  */
 static void test_stuck(void)
 {
-	pid_t server = start_server("-n", "64", "--memfd", NULL);
+	pid_t server = start_server("-n", "64", "--memfd", "--reuse-ids", NULL);
 	const char *path = scratch("socket");
 	static int vectors_of[65536];
 	int stuck = join(path);
@@ -287,7 +287,7 @@ static int begin_announcing(const char *what, pid_t *server, int peers[3], int *
 
 	tap_note("%s", what);
 	server_nofile = 4096;	/* bounds how far the server sends ahead */
-	*server = start_server("-n", "200", "--memfd", NULL);
+	*server = start_server("-n", "200", "--memfd", "--reuse-ids", NULL);
 	server_nofile = 0;
 	for (n = 0; n < 3; n++)
 		peers[n] = newcomer(scratch("socket"), SET, n);
@@ -391,7 +391,7 @@ static bool greeted(int socket, int64_t id)
 /* A peer disconnects during the introduction of newcomers, before it is announced. */
 static void test_unknown_leaves(void)
 {
-	pid_t server = start_server("-n", "1", "--memfd", "--fresh-ids", NULL);
+	pid_t server = start_server("-n", "1", "--memfd", NULL);
 	struct pollfd sockets[GREETED] = { 0 };
 	int round, n, id = 0, other, well = 0;
 
@@ -464,21 +464,21 @@ static void test_garbage(void)
 	close(bad);
 
 	before = open_descriptors(server);
-	bad = newcomer(path, 1, 1);
-	close(expect_message(good, 1, SOME));
+	bad = newcomer(path, 1, 2);
+	close(expect_message(good, 2, SOME));
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &bad, sizeof(bad));
 	tap_ok(sendmsg(bad, &header, 0) == 1, "a peer sends a descriptor");
-	expect_message(good, 1, NONE);
+	expect_message(good, 2, NONE);
 	tap_eq(open_descriptors(server), before, "the server does not keep the descriptor");
 	close(bad);
 
-	bad = newcomer(path, 1, 1);
-	close(expect_message(good, 1, SOME));
+	bad = newcomer(path, 1, 3);
+	close(expect_message(good, 3, SOME));
 	shutdown(bad, SHUT_WR);
-	expect_message(good, 1, NONE);
+	expect_message(good, 3, NONE);
 	close(bad);
 	close(good);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
@@ -536,8 +536,8 @@ static void test_two_die(void)
 int main(void)
 {
 	test_order();
-	test_ids();
 	test_fresh_ids();
+	test_reused_ids();
 	test_crowd();
 	test_stuck();
 	test_stuck_leaves();

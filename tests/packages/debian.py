@@ -141,6 +141,15 @@ class Life(CheckedSystem):
             "another user does not", f"! runuser -u stranger -- ivshmemctl info -d {SERVER}"
         )
         self.holds(
+            "a killed server is started again, with the same memory",
+            f"runuser -u member -- ivshmemctl write -d {SERVER} 0 kept && "
+            "systemctl kill --kill-who=main --signal=KILL ivshmem-server@front && "
+            "timeout 60 sh -c 'until runuser -u member -- "
+            f"ivshmemctl read -d {SERVER} --raw 0 4 | grep kept; do sleep 1; done' && "
+            "journalctl -u ivshmem-server@front | grep event=restore && "
+            "systemctl status ivshmem-server@front | grep ' descriptors of '",
+        )
+        self.holds(
             "systemd-analyze finds it well confined",
             "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front",
         )

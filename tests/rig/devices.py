@@ -70,7 +70,6 @@ class Devices:
             str(size),
             "-n",
             self.topology.vectors,
-            "--fresh-ids",
         ]
         with (self.directory / "server.log").open("wb") as log:
             server = self.server = subprocess.Popen(

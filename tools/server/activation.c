@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two protocols of systemd: socket activation, see sd_listen_fds(3), and readiness
- * notification, see sd_notify(3). Both are stable and take a few lines, whereas
- * libsystemd would load compression and cryptography libraries into a process that
- * serves virtual machines.
+ * What the service manager passes, by the protocol of sd_listen_fds(3): the listening
+ * socket, and what an earlier server has stored there. The protocol is stable and takes
+ * a few lines, whereas libsystemd would load compression and cryptography libraries into
+ * a process that serves virtual machines.
  */
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "activation.h"
 
-#define FIRST_FD	3	/* of the first socket, fixed by the protocol */
+#define FIRST_FD	3	/* fixed by the protocol */
 
 static bool has(int fd, int option, int wanted)
 {
@@ -29,54 +26,57 @@ static bool has(int fd, int option, int wanted)
 	       value == wanted;
 }
 
-/* Are the variables for this process, and not for a parent? */
-static bool is_meant(void)
+/* How many descriptors are for this process, and not for a parent. */
+static int count_passed(void)
 {
-	const char *pid = getenv("LISTEN_PID");
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 
-	return pid && getenv("LISTEN_FDS") && atoi(pid) == getpid();
+	return pid && count && atoi(pid) == getpid() ? atoi(count) : 0;
 }
 
-int activation_socket(int *fd)
+static int check_socket(int fd)
 {
-	*fd = -1;
-	if (!is_meant())
-		return 0;
-	if (strcmp(getenv("LISTEN_FDS"), "1")) {
-		warnx("the service manager passed %s sockets, not one: use a single ListenStream= in the socket unit",
-		      getenv("LISTEN_FDS"));
-		return -1;
-	}
-	if (!has(FIRST_FD, SO_DOMAIN, AF_UNIX) || !has(FIRST_FD, SO_TYPE, SOCK_STREAM) ||
-	    !has(FIRST_FD, SO_ACCEPTCONN, 1)) {
+	if (!has(fd, SO_DOMAIN, AF_UNIX) || !has(fd, SO_TYPE, SOCK_STREAM) ||
+	    !has(fd, SO_ACCEPTCONN, 1)) {
 		warnx("the service manager passed something other than a listening Unix stream socket: use ListenStream=/a/path and Accept=no in the socket unit");
 		return -1;
 	}
-	fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC);
-	fcntl(FIRST_FD, F_SETFL, fcntl(FIRST_FD, F_GETFL) | O_NONBLOCK);
-	*fd = FIRST_FD;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return 0;
 }
 
-void activation_ready(void)
+/* The place of a descriptor by its name. The name of a socket can be anything. */
+static int *place(struct passed *passed, const char *name, size_t length)
 {
-	static const char message[] = "READY=1";
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *name = getenv("NOTIFY_SOCKET");
-	socklen_t length = offsetof(struct sockaddr_un, sun_path);
-	int fd;
+	if (length == strlen(STORED_MEMORY) && !strncmp(name, STORED_MEMORY, length))
+		return &passed->memory;
+	if (length == strlen(STORED_IDS) && !strncmp(name, STORED_IDS, length))
+		return &passed->ids;
+	return &passed->socket;
+}
 
-	if (!name || !strchr("/@", *name) || strlen(name) >= sizeof(address.sun_path))
-		return;
-	strcpy(address.sun_path, name);
-	length += strlen(name);
-	/* An abstract name starts with a zero byte. */
-	if (*name == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, message, strlen(message), MSG_NOSIGNAL,
-			     (struct sockaddr *)&address, length) < 0)
-		warn("cannot notify the service manager");
-	if (fd >= 0)
-		close(fd);
+int activation_take(struct passed *passed)
+{
+	const char *names = getenv("LISTEN_FDNAMES") ?: "";
+	int end = FIRST_FD + count_passed();
+	int fd, *where;
+
+	*passed = (struct passed){ .socket = -1, .memory = -1, .ids = -1 };
+	for (fd = FIRST_FD; fd < end; fd++) {
+		where = place(passed, names, strcspn(names, ":"));
+		names += strcspn(names, ":");
+		names += *names == ':';
+		if (*where >= 0) {
+			warnx("the service manager passed more than one %s",
+			      where == &passed->socket ?
+			      "socket: use a single ListenStream= in the socket unit" :
+			      "memory: stop the service, then start it");
+			return -1;
+		}
+		if (where == &passed->socket && check_socket(fd) < 0)
+			return -1;
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		*where = fd;
+	}
+	return 0;
 }

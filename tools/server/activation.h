@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interface to a service manager.
+ * What a service manager passes to the server.
  */
 #ifndef ACTIVATION_H
 #define ACTIVATION_H
 
-/*
- * Get the passed listening socket, or -1 if there is none. Call this before a fork,
- * because the socket is for one process id. Returns 0, or -1 after a message.
- */
-int activation_socket(int *fd);
+/* The names under which notify_store() stores what must outlive the server. */
+#define STORED_MEMORY	"memory"
+#define STORED_IDS	"ids"
 
-/* Notify the service manager, if any, that the server is ready. */
-void activation_ready(void);
+/* Descriptors, or -1 for what was not passed. */
+struct passed {
+	int socket;
+	int memory;
+	int ids;
+};
+
+/*
+ * Call this before a fork, because the descriptors are for one process id. Returns 0, or
+ * -1 after a message.
+ */
+int activation_take(struct passed *passed);
 
 #endif /* ACTIVATION_H */

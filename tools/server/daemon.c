@@ -50,6 +50,24 @@ void daemon_ready(int status)
 	close(status);
 }
 
+/* /var/run is where QEMU's server has it; ordinary users may not write there. */
+const char *pid_file_default(void)
+{
+	const char *directory = getenv("XDG_RUNTIME_DIR");
+	char *path;
+
+	if (eaccess("/var/run", W_OK) == 0)
+		return "/var/run/ivshmem-server.pid";
+	if (!directory || *directory != '/') {
+		warnx("no place for the pid file: this user may not write to /var/run, and XDG_RUNTIME_DIR is not set; name a file (-p) or stay in the foreground (-F)");
+		return NULL;
+	}
+	if (asprintf(&path, "%s/ivshmem-server.pid", directory) >= 0)
+		return path;
+	warn("cannot choose a pid file");
+	return NULL;
+}
+
 /* Do not overwrite a file that contains anything but a process id. */
 static bool is_pid_file(int fd)
 {

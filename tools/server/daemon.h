@@ -12,6 +12,9 @@
 int daemon_start(void);
 void daemon_ready(int status);
 
+/* Returns NULL after a message if this user has no place for one. */
+const char *pid_file_default(void);
+
 /* Returns a descriptor for lock_remove(), or -1 after a message. */
 int pid_file_write(const char *path);
 

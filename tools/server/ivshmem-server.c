@@ -15,8 +15,10 @@
 #include "lock.h"
 #include "log.h"
 #include "memory.h"
+#include "notify.h"
 #include "server.h"
 #include "socket.h"
+#include "status.h"
 
 struct settings {
 	bool verbose;
@@ -24,13 +26,14 @@ struct settings {
 	const char *pid_file;
 	const char *size;
 	bool memory_chosen;
+	struct passed passed;
 	struct memory memory;
 	struct listener listener;
 	unsigned int vectors;
-	bool fresh_ids;
+	bool reuse_ids;
 };
 
-enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_FRESH_IDS };
+enum { KEY_MEMFD = 0x100, KEY_MODE, KEY_REUSE_IDS };
 
 static const struct argp_option options[] = {
 	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
@@ -38,7 +41,7 @@ static const struct argp_option options[] = {
 	  "Stay in the foreground and log to stderr instead of syslog", 0 },
 	{ "verbose", 'v', NULL, 0, "Log repeated events as well", 0 },
 	{ "pid-file", 'p', "FILE", 0,
-	  "Write the process id to FILE (default in the background: /var/run/ivshmem-server.pid)",
+	  "Write the process id to FILE (default in the background: ivshmem-server.pid in /var/run or $XDG_RUNTIME_DIR)",
 	  0 },
 	{ "socket", 'S', "PATH", 0,
 	  "Listen on PATH (default: /tmp/ivshmem_socket, or the socket passed by systemd)", 0 },
@@ -55,8 +58,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "vectors", 'n', "NUMBER", 0,
 	  "Doorbells per peer, 1 to 256 (default: 1)", 0 },
-	{ "fresh-ids", KEY_FRESH_IDS, NULL, 0,
-	  "Reuse an id only after all others (default: use the lowest free id)",
+	{ "reuse-ids", KEY_REUSE_IDS, NULL, 0,
+	  "Give the lowest free id (default: reuse an id only after all others)",
 	  0 },
 	{ 0 }
 };
@@ -126,8 +129,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		settings->vectors = number(state, "vectors", text, 10, 1,
 					   IVSHMEM_MAX_VECTORS);
 		break;
-	case KEY_FRESH_IDS:
-		settings->fresh_ids = true;
+	case KEY_REUSE_IDS:
+		settings->reuse_ids = true;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -135,11 +138,33 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	return 0;
 }
 
-static int serve(struct settings *settings, struct server *server, int status)
+/* Ids continue if the memory does: peers of an earlier server may still use both. */
+static void continue_ids(struct settings *settings, struct server *server)
+{
+	char size[32];
+
+	server->ids.stored = settings->passed.ids;
+	server->ids.lock = settings->listener.lock;
+	ids_open(&server->ids);
+	if (!settings->memory.taken_over)
+		return;
+	server->next = ids_load(&server->ids);
+	log_event(LOG_NOTICE, "event=restore size=%s next_id=%u",
+		  readable(settings->memory.size, size), server->next);
+}
+
+static void prepare(struct settings *settings, struct server *server)
 {
 	server->memory = settings->memory.fd;
+	server->size = settings->memory.size;
 	server->vectors = settings->vectors;
-	server->fresh_ids = settings->fresh_ids;
+	server->reuse_ids = settings->reuse_ids;
+	continue_ids(settings, server);
+}
+
+static int serve(struct settings *settings, struct server *server, int status)
+{
+	prepare(settings, server);
 	if (server_listen(server, settings->listener.fd) < 0)
 		return -1;
 	if (status >= 0) {
@@ -151,7 +176,8 @@ static int serve(struct settings *settings, struct server *server, int status)
 		  settings->listener.path,
 		  (unsigned long long)settings->memory.size,
 		  settings->vectors, getpid());
-	activation_ready();
+	notify_ready();
+	status_report(server);
 	server_run(server);
 	return 0;
 }
@@ -172,13 +198,28 @@ static int with_pid_file(struct settings *settings, struct server *server,
 	return result;
 }
 
+/* An object needs no store: the next server finds it by its name. */
+static void store_memory(const struct settings *settings)
+{
+	bool restored = settings->memory.fd == settings->passed.memory;
+
+	if (settings->passed.memory >= 0 && !restored) {
+		notify_discard(STORED_MEMORY);
+		close(settings->passed.memory);
+	}
+	if (settings->memory.kind != MEMORY_SHM && !restored)
+		notify_store(STORED_MEMORY, settings->memory.fd);
+}
+
 static int with_memory(struct settings *settings, struct server *server,
 		       int status)
 {
-	int result = memory_create(&settings->memory);
+	int result = memory_create(&settings->memory, settings->passed.memory);
 
-	if (result == 0)
+	if (result == 0) {
+		store_memory(settings);
 		result = with_pid_file(settings, server, status);
+	}
 	memory_remove(&settings->memory, result == 0);
 	return result;
 }
@@ -221,11 +262,14 @@ int main(int argc, char **argv)
 	    memory_name(&settings.memory) < 0)
 		return 2;
 	log_open(settings.verbose);
-	if (activation_socket(&settings.listener.inherited) < 0)
+	if (activation_take(&settings.passed) < 0)
 		return 1;
+	settings.listener.inherited = settings.passed.socket;
 	if (settings.foreground)
 		return start(&settings, -1);
 	if (!settings.pid_file)
-		settings.pid_file = "/var/run/ivshmem-server.pid";
+		settings.pid_file = pid_file_default();
+	if (!settings.pid_file)
+		return 1;
 	return start(&settings, daemon_start());
 }

@@ -19,12 +19,12 @@
 #include "../size.h"
 #include "lock.h"
 #include "memory.h"
+#include "restore.h"
 
 /* The largest power of two in an off_t. The memory becomes a PCI BAR. */
 #define MAX_SIZE	(1ULL << 62)
 
-/* In the largest unit without a fraction: 4M, not 4194304. */
-static const char *readable(uint64_t size, char text[32])
+const char *readable(uint64_t size, char text[32])
 {
 	int unit = -1;
 
@@ -102,13 +102,11 @@ static int failed(const struct memory *memory, const char *what)
 
 static int create_memfd(struct memory *memory)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-
 	memory->fd = memfd_create("ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (memory->fd < 0 || ftruncate(memory->fd, memory->size) < 0)
 		return failed(memory, "create");
 	/* Prevent peers from shrinking the memory: others would get SIGBUS. */
-	if (fcntl(memory->fd, F_ADD_SEALS, seals) < 0)
+	if (fcntl(memory->fd, F_ADD_SEALS, MEMORY_SEALS) < 0)
 		return failed(memory, "seal");
 	return 0;
 }
@@ -217,11 +215,16 @@ static int create_shm(struct memory *memory)
 	return memory->fd < 0 ? failed(memory, "open") : 0;
 }
 
-int memory_create(struct memory *memory)
+int memory_create(struct memory *memory, int stored)
 {
 	memory->fd = -1;
 	memory->lock = -1;
 	memory->path = NULL;
+	if (stored >= 0 && memory_restore(memory, stored)) {
+		memory->fd = stored;
+		memory->taken_over = true;
+		return 0;
+	}
 	switch (memory->kind) {
 	case MEMORY_MEMFD:
 		return create_memfd(memory);

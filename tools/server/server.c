@@ -12,14 +12,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "limit.h"
 #include "log.h"
 #include "server.h"
+#include "status.h"
 
 #define PAUSE_NS	100000000
 
@@ -56,6 +57,12 @@ static void watch_listener(struct server *server, bool on)
 	epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener.fd, &event);
 }
 
+static void count_changed(struct server *server)
+{
+	limit_check(server);
+	status_changed(server);
+}
+
 /* Leaving */
 
 static void drop(struct server *server, struct peer *peer, int severity,
@@ -72,6 +79,7 @@ static void drop(struct server *server, struct peer *peer, int severity,
 	log_event(severity, "event=leave peer=%u reason=%s peers=%u", peer->id,
 		  reason, server->count);
 	peer_free(server, peer);
+	count_changed(server);
 }
 
 static void peer_ready(struct server *server, struct watch *watch,
@@ -131,13 +139,14 @@ static void refuse(int socket, const char *reason)
 }
 
 /*
- * By default the lowest free id, so that a peer that reconnects gets its old one. With
- * --fresh-ids the next one after the last: QEMU (seen with 7.2 and 11.1) may crash when
- * a peer joins with the id of one that has left. Returns -1 if none is free.
+ * The next one after the last, as QEMU's own server does: QEMU (seen with 7.2 and 11.1)
+ * may crash when a peer joins with the id of one that has left. With --reuse-ids the
+ * lowest free id, so that a peer that reconnects gets its old one. In either case peers
+ * of an earlier server with this memory keep theirs. Returns -1 if none is free.
  */
 static int32_t free_id(const struct server *server)
 {
-	uint32_t first = server->fresh_ids ? server->next : 0;
+	uint32_t first = server->reuse_ids ? server->first_id : server->next;
 	uint32_t tried, id;
 
 	for (tried = 0; tried <= IVSHMEM_MAX_PEER; tried++) {
@@ -146,6 +155,18 @@ static int32_t free_id(const struct server *server)
 			return id;
 	}
 	return -1;
+}
+
+/* Save it before the peer gets the id: it must be known if this server is killed. */
+static void use_id(struct server *server, uint32_t id)
+{
+	if (server->reuse_ids && id < server->next)
+		return;
+	server->next = id + 1;
+	if (ids_save(&server->ids, server->next) < 0)
+		log_event(log_limited(LOG_WARNING),
+			  "event=ids reason=\"cannot keep the next id for a restart: %s\"",
+			  strerror(errno));
 }
 
 static void join(struct server *server, int socket)
@@ -177,11 +198,12 @@ static void join(struct server *server, int socket)
 	server->last = peer;
 	server->peers[id] = peer;
 	server->count++;
-	server->next = id + 1;
+	use_id(server, id);
 	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
 		  credentials.pid, credentials.uid, server->count);
 	announce(server, peer);
+	count_changed(server);
 }
 
 /*
@@ -267,18 +289,6 @@ static void signals_ready(struct server *server, struct watch *watch,
 		server->stopped_by = info.ssi_signo;
 }
 
-/* A peer needs one descriptor, and one per vector. */
-static void raise_limit(struct server *server)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	server->limit = limit.rlim_max;
-}
-
 /* Signals ignored by the parent stay ignored: nohup, or & in a script. */
 static void unless_ignored(sigset_t *set, int signal)
 {
@@ -302,19 +312,24 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static int open_timer(void)
+{
+	return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
 int server_open(struct server *server)
 {
-	raise_limit(server);
+	limit_raise(server);
 	server->signals = (struct watch){ open_signals(), signals_ready };
-	server->timer.fd = timerfd_create(CLOCK_MONOTONIC,
-					  TFD_CLOEXEC | TFD_NONBLOCK);
-	server->timer.ready = timer_ready;
+	server->timer = (struct watch){ open_timer(), timer_ready };
+	server->status = (struct watch){ open_timer(), status_due };
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (server->signals.fd >= 0 && server->timer.fd >= 0 &&
-	    server->reserve >= 0 && server->epoll >= 0 &&
+	    server->status.fd >= 0 && server->reserve >= 0 && server->epoll >= 0 &&
 	    watch(server, &server->signals, EPOLLIN) == 0 &&
-	    watch(server, &server->timer, EPOLLIN) == 0)
+	    watch(server, &server->timer, EPOLLIN) == 0 &&
+	    watch(server, &server->status, EPOLLIN) == 0)
 		return 0;
 	warn("cannot create the event loop");
 	return -1;
@@ -322,6 +337,13 @@ int server_open(struct server *server)
 
 int server_listen(struct server *server, int listener)
 {
+	int unused = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+
+	/* The kernel gives the lowest number, so there are as many below it. */
+	server->base = unused < 0 ? listener : unused;
+	if (unused >= 0)
+		close(unused);
+	server->first_id = server->next;
 	server->listener = (struct watch){ listener, listener_ready };
 	if (watch(server, &server->listener, EPOLLIN) == 0)
 		return 0;
@@ -355,5 +377,6 @@ void server_close(struct server *server)
 	close(server->epoll);
 	close(server->signals.fd);
 	close(server->timer.fd);
+	close(server->status.fd);
 	close(server->reserve);
 }

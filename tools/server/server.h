@@ -9,24 +9,32 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "ids.h"
 #include "peer.h"
 
 struct server {
 	int memory;			/* passed to each peer */
+	uint64_t size;			/* of the memory */
 	uint32_t vectors;		/* per peer */
-	bool fresh_ids;			/* see free_id() */
+	bool reuse_ids;			/* see free_id() */
+	struct ids ids;			/* have the next id */
 
 	rlim_t limit;			/* RLIMIT_NOFILE */
+	uint32_t base;			/* descriptors without peers */
+	bool warned;			/* of the limit */
 
 	int epoll;
 	struct watch listener;
 	struct watch signals;
 	struct watch timer;		/* see server_pause() */
+	struct watch status;		/* timer, see status_changed() */
+	bool status_pending;
 	int reserve;			/* spare descriptor, see turn_away() */
 	int stopped_by;			/* signal, or 0 */
 
 	struct peer *first, *last;	/* in the order of joining */
 	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
+	uint32_t first_id;		/* those below are of an earlier server's peers */
 	uint32_t next;			/* last assigned id plus one */
 	uint32_t count;
 	uint64_t joined;		/* total since the start */

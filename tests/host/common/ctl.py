@@ -182,15 +182,19 @@ def peers(device: Place | None) -> list[int]:
 
 @contextlib.contextmanager
 def server(
-    size: str = "1M", vectors: int = 4, memory: typing.Sequence[str] = ("-M", REGION)
+    size: str = "1M",
+    vectors: int = 4,
+    memory: typing.Sequence[str] = ("-M", REGION),
+    ids: typing.Sequence[str] = ("--reuse-ids",),
 ) -> typing.Iterator[tuple[pathlib.Path, pathlib.Path]]:
-    """A running ivshmem-server: its socket, and the path of the region's file."""
+    """A running ivshmem-server: its socket, and the path of the region's file. It reuses
+    ids, so that tests know them."""
     region = pathlib.Path("/dev/shm") / REGION
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "socket"
         log = (pathlib.Path(directory) / "log").open("wb")
         process = subprocess.Popen(
-            [SERVER, "-F", "-S", path, *memory, "-l", size, "-n", str(vectors)],
+            [SERVER, "-F", "-S", path, *memory, "-l", size, "-n", str(vectors), *ids],
             stderr=log,
             env=environment(),
         )
