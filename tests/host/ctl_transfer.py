@@ -28,7 +28,6 @@ from ctl import (
     NO_DEVICE,
     OK,
     TIMEOUT,
-    USAGE,
     Place,
     Program,
     check,
@@ -36,7 +35,6 @@ from ctl import (
     done,
     environment,
     plain_server,
-    run,
     server,
     wait_until,
 )
@@ -358,10 +356,6 @@ def test_giving_up(device: Place, region: Region, directory: pathlib.Path) -> No
     alone = Program("recv", directory / "kept", "-t", "1", device=device)
     check_exit(alone if alone.end() else alone, TIMEOUT, "no sender", "no activity of the sender")
     check((directory / "kept").read_text() == "kept", "then the output file stays as it was")
-    check_exit(run("send", directory / "none", device=device), FAILED, "no input file", "none")
-    check_exit(
-        run("send", directory, device=device), FAILED, "a directory as input", str(directory)
-    )
 
 
 def test_windows(device: Place, region: Region, directory: pathlib.Path) -> None:
@@ -391,14 +385,6 @@ def test_windows(device: Place, region: Region, directory: pathlib.Path) -> None
     receiver.end()
     check_exit(sender, FAILED, "different sizes: the sender", "same --offset and --size")
     check_exit(receiver, FAILED, "different sizes: the receiver", "same --offset and --size")
-    for options, word in (
-        (("--offset", "1"), "multiple"),
-        (("--offset", "1M"), "beyond the end"),
-        (("--size", "2M"), "does not fit"),
-        (("--size", "8191"), "minimum is 8192"),
-        (("--offset", "4K", "--size", "1M"), "does not fit"),
-    ):
-        check_exit(run("send", *options, device=device), USAGE, f"send {' '.join(options)}", word)
 
 
 def test_intruders(device: Place, region: Region, directory: pathlib.Path) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ivshmemctl prints with --json is as its schema says, and has nothing else.
 
-All but "add", which needs the module: tests/guest/soft.sh looks at that.
+All but "add", which needs the module.
 """
 
 import json

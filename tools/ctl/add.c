@@ -113,8 +113,8 @@ static error_t parse_name(int key, char *argument, struct argp_state *state)
 		if (state->arg_num)
 			argp_error(state, "too many arguments");
 		if (!*argument || *argument == '.' || strchr(argument, '/'))
-			argp_error(state, "invalid name '%s': it must not contain '/' or start with '.'",
-				   argument);
+			complain_usage(state, "invalid name '%s': it must not contain '/' or start with '.'",
+				       argument);
 		option.name = argument;
 		return 0;
 	case ARGP_KEY_NO_ARGS:

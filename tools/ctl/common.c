@@ -2,6 +2,7 @@
 /*
  * Shared by the verbs: messages, arguments, signals.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,16 +16,45 @@
 struct common_options common;
 volatile sig_atomic_t stopped;
 
+/*
+ * The message, allocated, or NULL. What the user typed can hold control characters, which
+ * would add lines to the message or command the terminal.
+ */
+static char *message(const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return NULL;
+	for (char *c = text; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return text;
+}
+
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
 	va_list arguments;
+	char *text;
 
-	fputs("ivshmemctl: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	text = message(format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	fprintf(stderr, "ivshmemctl: %s\n", text ? text : "out of memory");
+	free(text);
 	return code;
+}
+
+void complain_usage(struct argp_state *state, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = message(format, arguments);
+	va_end(arguments);
+	argp_error(state, "%s", text ? text : "out of memory");
+	free(text);
 }
 
 enum exit_code complain_not_root(void)
@@ -104,11 +134,11 @@ uint64_t argument_size(struct argp_state *state, const char *what,
 	int error = parse_size(text, &value);
 
 	if (error == -EINVAL)
-		argp_error(state, "%s '%s' is not a number (examples: 4096, 0x1000, 4K)",
+		complain_usage(state, "%s '%s' is not a number (examples: 4096, 0x1000, 4K)",
 			   what, text);
 	else if (error || value > max)
-		argp_error(state, "%s %s is too large: the maximum is %llu", what, text,
-			   (unsigned long long)max);
+		complain_usage(state, "%s %s is too large: the maximum is %llu", what, text,
+			       (unsigned long long)max);
 	return value;
 }
 
@@ -119,10 +149,11 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 	int error = parse_seconds(text, &value);
 
 	if (error == -EINVAL)
-		argp_error(state, "%s '%s' is not a number of seconds (examples: 2, 0.5)",
-			   what, text);
+		complain_usage(state, "%s '%s' is not a number of seconds (examples: 2, 0.5)",
+			       what, text);
 	else if (error)
-		argp_error(state, "%s %s is too large", what, text);
+		complain_usage(state, "%s %s is too large: the maximum is %d seconds", what,
+			       text, MAX_SECONDS);
 	return value;
 }
 

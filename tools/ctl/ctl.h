@@ -25,8 +25,12 @@ enum exit_code {
 	EXIT_CORRUPTED	= 6,
 };
 
-/* Print "ivshmemctl: ..." to stderr. Returns @code. */
+/* Print "ivshmemctl: ..." to stderr, control characters as "?". Returns @code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Print an error in the arguments and end the program with EXIT_USAGE. */
+void complain_usage(struct argp_state *state, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Complain that the verb needs root. */

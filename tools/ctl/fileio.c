@@ -28,7 +28,7 @@ static enum exit_code open_file(struct file *file, const char *name, int flags,
 		return complain(EXIT_FAILED, "cannot open %s: %s", file->name,
 				strerror(errno));
 	if (S_ISDIR(status.st_mode))
-		return complain(EXIT_FAILED, "%s is a directory", file->name);
+		return complain(EXIT_FAILED, "%s is a directory: name a file", file->name);
 	file->regular = S_ISREG(status.st_mode);
 	position = lseek(file->fd, 0, SEEK_CUR);
 	if (file->regular && position >= 0)

@@ -92,9 +92,7 @@ static void allow_descriptors(void)
 
 static int refuse(const char *what, const char *word)
 {
-	complain(EXIT_USAGE, "%s '%s'", what, word);
-	usage(stderr);
-	return EXIT_USAGE;
+	return complain(EXIT_USAGE, "%s '%s': see 'ivshmemctl --help'", what, word);
 }
 
 /*
@@ -134,14 +132,13 @@ static int take_options(int argc, char **argv, struct words *words, int *code)
 			*code = refuse("no value after option", argv[optind - 1]);
 			return 0;
 		default:
-			*code = refuse("unknown option before the verb:", argv[optind - 1]);
+			*code = refuse("unknown option before the verb", argv[optind - 1]);
 			return 0;
 		}
 	}
 	if (optind < argc)
 		return optind;
-	usage(stderr);
-	*code = EXIT_USAGE;
+	*code = complain(EXIT_USAGE, "no verb: 'ivshmemctl --help' lists them");
 	return 0;
 }
 

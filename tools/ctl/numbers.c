@@ -20,7 +20,7 @@ int parse_seconds(const char *text, int64_t *nanoseconds)
 	seconds = strtod(text, &end);
 	if (end == text || *end)
 		return -EINVAL;
-	if (seconds > 1e9)
+	if (seconds > MAX_SECONDS)
 		return -ERANGE;
 	*nanoseconds = (int64_t)(seconds * 1e9 + 0.5);
 	return 0;

@@ -14,6 +14,8 @@
 /* Buffer size for format_size(). */
 #define SIZE_TEXT	24
 
+#define MAX_SECONDS	1000000000	/* 30 years; fits in int64_t as nanoseconds */
+
 /*
  * Parse seconds, possibly with a fraction. Returns 0, -EINVAL (not a number) or -ERANGE
  * (too large).

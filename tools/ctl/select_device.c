@@ -104,13 +104,18 @@ static enum exit_code complain_open(const char *name, int error)
 {
 	switch (-error) {
 	case ENOENT:
+	case ENOTDIR:
 		return complain_missing(name);
+	case ENAMETOOLONG:
+		return complain(EXIT_NO_DEVICE,
+				"no device: the name %.32s... is too long; a socket's path has at most 107 bytes",
+				name);
 	case EACCES:
 	case EPERM:
 		return complain_denied(name);
 	case ENOTTY:
 		return complain(EXIT_NO_DEVICE,
-				"%s is neither an ivshmem device nor a server socket",
+				"%s is neither an ivshmem device nor a server socket: see 'ivshmemctl doctor'",
 				name);
 	case ECONNREFUSED:
 		return complain(EXIT_NO_DEVICE,
@@ -169,7 +174,7 @@ enum exit_code device_complain(const struct device *device, int error,
 		/* fallthrough */
 	case ENODEV:
 		return complain(EXIT_NO_DEVICE, server ?
-				"the server of %s is gone or has closed the connection" :
+				"the server of %s is gone or has closed the connection: start it again" :
 				"%s is gone: unplugged, or unbound from its driver",
 				device->name);
 	case EACCES:

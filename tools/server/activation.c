@@ -7,6 +7,7 @@
  */
 #include <err.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +29,21 @@ static bool has(int fd, int option, int wanted)
 	       value == wanted;
 }
 
-/* How many descriptors are for this process, and not for a parent. */
+/* How many descriptors are for this process, not for a parent; -1 after a message. */
 static int count_passed(void)
 {
-	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	const char *pid = getenv("LISTEN_PID"), *text = getenv("LISTEN_FDS");
+	long count;
+	char *end;
 
-	return pid && count && atoi(pid) == getpid() ? atoi(count) : 0;
+	if (!pid || !text || atoi(pid) != getpid())
+		return 0;
+	count = strtol(text, &end, 10);
+	if (end > text && !*end && count >= 0 && count <= INT_MAX - FIRST_FD)
+		return count;
+	warnx("LISTEN_FDS must be a number of descriptors, not \"%s\": unset it, or correct what starts the server",
+	      text);
+	return -1;
 }
 
 static int check_socket(int fd)
@@ -82,11 +92,13 @@ static int refuse_another(const struct passed *passed, const int *where)
 int activation_take(struct passed *passed)
 {
 	const char *names = getenv("LISTEN_FDNAMES") ?: "";
-	int end = FIRST_FD + count_passed();
+	int count = count_passed();
 	int fd, *where;
 
 	*passed = (struct passed){ -1, -1, -1, -1 };
-	for (fd = FIRST_FD; fd < end; fd++) {
+	if (count < 0)
+		return -1;
+	for (fd = FIRST_FD; fd < FIRST_FD + count; fd++) {
 		where = place(passed, fd, names, strcspn(names, ":"));
 		names += strcspn(names, ":");
 		names += *names == ':';

@@ -54,7 +54,7 @@ void daemon_ready(int status)
 const char *pid_file_default(void)
 {
 	const char *directory = getenv("XDG_RUNTIME_DIR");
-	char *path;
+	static char *path;
 
 	if (eaccess("/var/run", W_OK) == 0)
 		return "/var/run/ivshmem-server.pid";

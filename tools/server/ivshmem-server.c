@@ -4,7 +4,9 @@
  * each other's doorbells. Here: options, startup and shutdown.
  */
 #include <argp.h>
+#include <ctype.h>
 #include <err.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,17 +85,43 @@ static long number(struct argp_state *state, const char *what,
 	char *end;
 	long value = strtol(text, &end, base);
 
-	if (end == text || *end || value < low || value > high)
+	/* strtol() would accept a sign and leading blanks. */
+	if (!isdigit((unsigned char)*text) || *end || value < low || value > high)
 		argp_error(state, base == 8 ? "%s must be %lo to %lo, not %s" :
 			   "%s must be %ld to %ld, not %s", what, low, high,
 			   text);
 	return value;
 }
 
+static const char *long_name(int key)
+{
+	const struct argp_option *option = options;
+
+	while (option->key != key)
+		option++;
+	return option->name;
+}
+
+/*
+ * An empty name would be that of the root directory or of nothing, and a name with a
+ * newline would forge lines of the log.
+ */
+static void check_value(struct argp_state *state, int key, const char *text)
+{
+	if (!*text)
+		argp_error(state, "the value of --%s is empty", long_name(key));
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			argp_error(state, "the value of --%s contains a control character",
+				   long_name(key));
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct settings *settings = state->input;
 
+	if (text && key != ARGP_KEY_ARG)
+		check_value(state, key, text);
 	switch (key) {
 	case 'h':
 		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
@@ -269,6 +297,7 @@ int main(int argc, char **argv)
 	};
 
 	keep_streams();
+	argv[0] = program_invocation_short_name;	/* for getopt's messages */
 	argp_program_version = "ivshmem-server " VERSION;
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);

@@ -60,7 +60,8 @@ int memory_size(const char *text, uint64_t *size)
 		return -1;
 	}
 	if (error || *size > MAX_SIZE) {
-		warnx("size %s is too large", text);
+		warnx("size %s is too large: the maximum is %s", text,
+		      readable(MAX_SIZE, would));
 		return -1;
 	}
 	if (*size == next_power(*size))
@@ -94,9 +95,9 @@ static int failed(const struct memory *memory, const char *what)
 {
 	char size[32];
 
-	warn("cannot %s %s bytes of shared memory (%s)", what,
-	     readable(memory->size, size),
-	     memory->name ? memory->name : "memfd");
+	warnx("cannot %s %s bytes of shared memory (%s): %s; use less (-l) or another memory (-M, -m, --memfd)",
+	      what, readable(memory->size, size),
+	      memory->name ? memory->name : "memfd", strerror(errno));
 	return -1;
 }
 
@@ -153,7 +154,8 @@ static int create_in_directory(struct memory *memory)
 		return failed(memory, "create");
 	memory->fd = mkostemp(path, O_CLOEXEC);
 	if (memory->fd < 0) {
-		warn("cannot create a file in %s", memory->name);
+		warnx("cannot create a file in %s: %s; use another directory (-m)",
+		      memory->name, strerror(errno));
 		free(path);
 		return -1;
 	}

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Wrong inputs of ivshmemctl, each with the exit code and the text that it gets. What holds
+for all of them is in common/wrong_input.py; those of the server are in another table."""
+
+import typing
+
+import ctl
+import pytest
+import wrong_input
+from ctl import DENIED, FAILED, NO_DEVICE, USAGE
+from wrong_input import Row
+
+NUMBER = "is not a number (examples: 4096, 0x1000, 4K)"
+SECONDS = "is not a number of seconds (examples: 2, 0.5)"
+HELP = "see 'ivshmemctl --help'"
+START = "start a server with 'ivshmem-server -S"
+FULL = 'exec "$@" >/dev/full'
+CLOSED = 'exec "$@" >&-'
+ADD = ["add", "cam0", "--size"]
+
+
+VERB = [
+    Row([], USAGE, ["no verb", "--help"]),
+    Row(["juggle"], USAGE, ["unknown verb 'juggle'", HELP]),
+    Row([""], USAGE, ["unknown verb ''", HELP]),
+    Row(["LIST"], USAGE, ["unknown verb 'LIST'", HELP]),
+    Row(["lis"], USAGE, ["unknown verb 'lis'", HELP]),
+    Row(["list "], USAGE, ["unknown verb 'list '", HELP]),
+    Row(["list\nlist"], USAGE, ["unknown verb 'list?list'", HELP]),
+    Row(["\x1b[2Jlist"], USAGE, ["unknown verb '?[2Jlist'", HELP]),
+    Row(["\udcff"], USAGE, ["unknown verb '\ufffd'", HELP]),
+    Row(["help", "list"], USAGE, ["unknown verb 'help'", HELP]),
+    Row(["--", "--json"], USAGE, ["unknown verb '--json'", HELP]),
+    Row(["-"], USAGE, ["unknown verb '-'", HELP]),
+    Row(["--nonsense"], USAGE, ["unknown option before the verb '--nonsense'", HELP]),
+    Row(["--count=1", "wait"], USAGE, ["unknown option before the verb '--count=1'", HELP]),
+    Row(["-d"], USAGE, ["no value after option '-d'", HELP]),
+    Row(["--device"], USAGE, ["no value after option '--device'", HELP]),
+    Row(["-d", "ivshmem0"], USAGE, ["no verb", "--help"]),
+]
+
+OPERANDS = [
+    Row(["list", "all"], USAGE, ["list: Too many arguments", "--help"]),
+    Row(["info", "ivshmem0"], USAGE, ["info: Too many arguments", "--help"]),
+    Row(["doctor", "now"], USAGE, ["doctor: Too many arguments", "--help"]),
+    Row(["read", "0", "1", "2"], USAGE, ["read: too many arguments", "--help"]),
+    Row(["read", ""], USAGE, ["OFFSET ''", NUMBER]),
+    Row(["read", "--", "-1"], USAGE, ["OFFSET '-1'", NUMBER]),
+    Row(["read", "0x"], USAGE, ["OFFSET '0x'", NUMBER]),
+    Row(["read", "0xz"], USAGE, ["OFFSET '0xz'", NUMBER]),
+    Row(["read", "4KB"], USAGE, ["OFFSET '4KB'", NUMBER]),
+    Row(["read", "4 K"], USAGE, ["OFFSET '4 K'", NUMBER]),
+    Row(["read", "1.5K"], USAGE, ["OFFSET '1.5K'", NUMBER]),
+    Row(["read", "18446744073709551616"], USAGE, ["OFFSET 18446744073709551616 is too large"]),
+    Row(["read", "16777216T"], USAGE, ["OFFSET 16777216T is too large", "maximum"]),
+    Row(["read", "0", "1\n"], USAGE, ["LENGTH '1?'", NUMBER]),
+    Row(["read", "0", "\udcfe"], USAGE, ["LENGTH '\ufffd'", NUMBER]),
+    Row(["read", "--json", "--raw"], USAGE, ["--json excludes --raw and --output"]),
+    Row(["read", "-j", "-o", "{scratch}/new"], USAGE, ["--json excludes --raw and --output"]),
+    Row(["write", "0", "a", "b"], USAGE, ["too many arguments", "quote TEXT"]),
+    Row(["write", "0", "a", "-i", "{scratch}/file"], USAGE, ["TEXT excludes --input"]),
+    Row(["write", "text"], USAGE, ["OFFSET 'text'", NUMBER]),
+    Row(["ring"], USAGE, ["ring: missing operand PEER", "--help"]),
+    Row(["ring", "1", "2", "3"], USAGE, ["ring: too many arguments"]),
+    Row(["ring", "65536"], USAGE, ["PEER 65536 is too large", "maximum is 65535"]),
+    Row(["ring", "1", "256"], USAGE, ["VECTOR 256 is too large", "maximum is 255"]),
+    Row(["ring", "0b1"], USAGE, ["PEER '0b1'", NUMBER]),
+    Row(["wait", "+1"], USAGE, ["VECTOR '+1'", NUMBER]),
+    Row(["wait", "0,1"], USAGE, ["VECTOR '0,1'", NUMBER]),
+    Row(["ping"], USAGE, ["ping: missing operand PEER"]),
+    Row(["ping", "1", "2"], USAGE, ["ping: too many arguments"]),
+    Row(["ping", "0x10000"], USAGE, ["PEER 0x10000 is too large", "maximum is 65535"]),
+    Row(["send", "a", "b"], USAGE, ["send: too many arguments"]),
+    Row(["recv", "a", "b"], USAGE, ["recv: too many arguments"]),
+    Row(["add"], USAGE, ["add: missing operand NAME"]),
+    Row(["add", "a", "b", "--size", "4K"], USAGE, ["add: too many arguments"]),
+    Row(["add", "", "--size", "4K"], USAGE, ["invalid name ''", "must not"]),
+    Row(["add", "../cam", "--size", "4K"], USAGE, ["invalid name '../cam'", "must not"]),
+    Row(["add", "a/\nb", "--size", "4K"], USAGE, ["invalid name 'a/?b'", "must not"]),
+    Row(["remove"], USAGE, ["remove: missing operand NAME"]),
+    Row(["remove", "a", "b"], USAGE, ["remove: too many arguments"]),
+    Row(["remove", "."], USAGE, ["invalid name '.'", "must not"]),
+]
+
+OPTIONS = [
+    Row(["list", "--jason"], USAGE, ["list: unrecognized option '--jason'", "--help"]),
+    Row(["list", "--json=yes"], USAGE, ["'--json' doesn't allow an argument"]),
+    Row(["list", "-d", "{device}"], USAGE, ["list: invalid option -- 'd'"]),
+    Row(["-d", "{device}", "doctor"], USAGE, ["doctor: invalid option -- 'd'"]),
+    Row(["info", "--raw"], USAGE, ["info: unrecognized option '--raw'"]),
+    Row(["read", "-o"], USAGE, ["read: option requires an argument -- 'o'"]),
+    Row(["write", "--json"], USAGE, ["write: unrecognized option '--json'"]),
+    Row(["ring", "1", "--count"], USAGE, ["'--count' requires an argument"]),
+    Row(["ring", "1", "-c", "-1"], USAGE, ["--count '-1'", NUMBER]),
+    Row(["ring", "1", "-t", "1"], USAGE, ["ring: invalid option -- 't'"]),
+    Row(["wait", "-c", "many"], USAGE, ["--count 'many'", NUMBER]),
+    Row(["wait", "-t", ""], USAGE, ["--timeout ''", SECONDS]),
+    Row(["wait", "-t", "nan"], USAGE, ["--timeout 'nan'", SECONDS]),
+    Row(["wait", "-t", "0x1"], USAGE, ["--timeout '0x1'", SECONDS]),
+    Row(["wait", "-t", "."], USAGE, ["--timeout '.'", SECONDS]),
+    Row(["wait", "-t", "1.2.3"], USAGE, ["--timeout '1.2.3'", SECONDS]),
+    Row(["wait", "-t", "1\n2"], USAGE, ["--timeout '1?2'", SECONDS]),
+    Row(["wait", "-t", "1000000001"], USAGE, ["too large", "maximum is 1000000000 seconds"]),
+    Row(["ping", "0", "-t", "-1"], USAGE, ["--timeout '-1'", SECONDS]),
+    Row(["ping", "0", "-i", "1s"], USAGE, ["--interval '1s'", SECONDS]),
+    Row(["ping", "0", "-v", "256"], USAGE, ["--vector 256 is too large", "maximum is 255"]),
+    Row(["ping", "0", "-s", "2G"], USAGE, ["--spin 2G is too large", "maximum"]),
+    Row(["send", "-t", "0.5"], USAGE, ["--timeout must be at least 1"]),
+    Row(["send", "-S", "8K8"], USAGE, ["--size '8K8'", NUMBER]),
+    Row(["recv", "-O", "page"], USAGE, ["--offset 'page'", NUMBER]),
+    Row(["recv", "--input", "a"], USAGE, ["recv: unrecognized option '--input'"]),
+    Row(["add", "cam0"], USAGE, ["missing option --size"]),
+    Row([*ADD, "x"], USAGE, ["size 'x'", NUMBER]),
+    Row([*ADD, "4K", "--vectors", "257"], USAGE, ["vectors 257", "maximum is 256"]),
+    Row([*ADD, "4K", "--irq", "4G"], USAGE, ["irq 4G is too large", "maximum is 4294967295"]),
+    Row([*ADD, "4K", "--node", "2G"], USAGE, ["node 2G is too large", "maximum is 2147483647"]),
+    Row([*ADD, "4K", "--address", "0xg"], USAGE, ["address '0xg'", NUMBER]),
+    Row([*ADD, "4K", "--doorbell="], USAGE, ["doorbell ''", NUMBER]),
+    Row(["remove", "cam0", "--json"], USAGE, ["remove: unrecognized option '--json'"]),
+    Row(["trace", "--timeout", "x"], USAGE, ["--timeout 'x'", SECONDS]),
+    Row(["trace", "--grahp"], USAGE, ["trace: unrecognized option '--grahp'"]),
+]
+
+DEVICE = [
+    Row(["info", "-d", "ivshmem99"], NO_DEVICE, ["no ", "ivshmem99"]),
+    Row(["info", "-d", "/dev/ivshmem99"], NO_DEVICE, ["no ", "/dev/ivshmem99"]),
+    Row(["info", "-d", "{scratch}/none"], NO_DEVICE, ["no socket", START, "{scratch}/none"]),
+    Row(["info", "-d", "./a\nb"], NO_DEVICE, ["no socket ./a?b", START]),
+    Row(["info", "-d", "./\udcff"], NO_DEVICE, ["no socket ./\ufffd", START]),
+    Row(["info", "-d", "{scratch}/file/x"], NO_DEVICE, ["no socket {scratch}/file/x", START]),
+    Row(["info", "-d", "{scratch}/{long}"], NO_DEVICE, ["is too long", "at most 107 bytes"]),
+    Row(["info", "-d", "{long}"], NO_DEVICE, ["the name xxx", "is too long"]),
+    Row(["info", "-d", "{scratch}/file"], NO_DEVICE, ["{scratch}/file is neither", "doctor"]),
+    Row(["info", "-d", "{scratch}/empty"], NO_DEVICE, ["{scratch}/empty is neither", "doctor"]),
+    Row(["info", "-d", "{scratch}/fifo"], NO_DEVICE, ["{scratch}/fifo is neither", "doctor"]),
+    Row(["info", "-d", "/dev/null"], NO_DEVICE, ["/dev/null is neither", "doctor"]),
+    Row(["info", "-d", "{scratch}/datagrams"], FAILED, ["datagrams: not an ivshmem server"]),
+    Row(["info", "-d", "{scratch}/dead"], NO_DEVICE, ["no server listens on", "start one"]),
+    Row(["info", "-d", "{scratch}/loop"], FAILED, ["cannot open {scratch}/loop"]),
+    Row(["info", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone", "start it again"]),
+    Row(
+        ["info", "-d", "{scratch}/short"], NO_DEVICE, ["{scratch}/short is gone", "start it again"]
+    ),
+    Row(["info", "-d", "{scratch}/text"], FAILED, ["{scratch}/text: not an ivshmem server"]),
+    Row(["info", "-d", "{scratch}/negative"], FAILED, ["negative: not an ivshmem server"]),
+    Row(["info"], NO_DEVICE, ["no socket ./x", START], env={"IVSHMEM_DEVICE": "./x"}),
+    Row(["ring", "0"], NO_DEVICE, ["file is neither"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
+    Row(["read", "-d", "{scratch}/locked/s"], DENIED, ["no permission", "ls -l"], user=True),
+    Row(["trace"], DENIED, ["only root can do this", "sudo"], user=True),
+    Row(["send", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone"]),
+    Row(["read", "2M", "-d", "{device}"], USAGE, ["offset 2097152 is beyond the end"]),
+    Row(["write", "0x100001", "a", "-d", "{device}"], USAGE, ["offset 1048577 is beyond"]),
+    Row(["wait", "4", "-d", "{device}"], USAGE, ["no vector 4", "0 to 3"]),
+    Row(["ring", "77", "-d", "{device}"], FAILED, ["peer 77 is not connected", "connected peers"]),
+    Row(["write", "-i", "{scratch}/no", "-d", "{device}"], FAILED, ["cannot open {scratch}/no"]),
+    Row(["write", "-i", "{scratch}", "-d", "{device}"], FAILED, ["{scratch} is a directory"]),
+    Row(["read", "-o", "{scratch}/a/b", "-d", "{device}"], FAILED, ["cannot open", "/a/b"]),
+    Row(["read", "-o", "/dev/full", "-d", "{device}"], FAILED, ["cannot write to /dev/full"]),
+    Row(
+        ["send", "-O", "1", "-d", "{device}"],
+        USAGE,
+        ["--offset must be a multiple of the page size"],
+    ),
+    Row(["send", "-O", "1M", "-d", "{device}"], USAGE, ["--offset 1048576 is beyond the end"]),
+    Row(["recv", "-S", "2M", "-d", "{device}"], USAGE, ["--size 2097152 does not fit"]),
+    Row(["send", "-S", "8191", "-d", "{device}"], USAGE, ["not enough", "minimum is 8192"]),
+    Row(
+        ["recv", "-O", "4K", "-S", "1M", "-d", "{device}"], USAGE, ["--size 1048576 does not fit"]
+    ),
+    Row(["send", "{scratch}/none", "-d", "{device}"], FAILED, ["cannot open {scratch}/none"]),
+    Row(["read", "-o", "{scratch}", "-d", "{device}"], FAILED, ["cannot open {scratch}"]),
+    Row(["send", "{scratch}/empty", "-d", "{device}"], FAILED, ["empty is a directory"]),
+    Row(["recv", "{scratch}/{long}", "-d", "{device}"], FAILED, ["cannot open", "too long"]),
+]
+
+OUTPUT = [
+    Row(["--version"], FAILED, ["cannot write the output"], shell=FULL),
+    Row(["help"], FAILED, ["cannot write the output"], shell=CLOSED),
+    Row(["doctor", "--json"], FAILED, ["cannot write"], shell=FULL),
+    Row(["info", "-d", "{device}"], FAILED, ["cannot write"], shell=FULL),
+    Row(["info", "-j", "-d", "{device}"], FAILED, ["cannot write"], shell=CLOSED),
+]
+
+
+@pytest.fixture(name="place", scope="module")
+def fixture_place() -> typing.Iterator[wrong_input.Place]:
+    with ctl.server() as (device, _), wrong_input.place(ctl.CTL, str(device)) as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    "row", [*VERB, *OPERANDS, *OPTIONS, *DEVICE, *OUTPUT], ids=wrong_input.name_of
+)
+def test_row(place: wrong_input.Place, row: Row) -> None:
+    place.check(row)
