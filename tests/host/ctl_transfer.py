@@ -18,7 +18,7 @@ import time
 import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
-import binding  # noqa: F401
+import binding
 import ivshmem
 from ctl import (
     CORRUPTED,
@@ -39,6 +39,7 @@ from ctl import (
     wait_until,
 )
 
+assert binding.ENVIRONMENT  # without it there is no module ivshmem
 SIZE = 1 << 20
 # A channel: what docs/library.md calls buffer 0 is the sender's, buffer 1 the receiver's.
 DATA = 4096

@@ -21,9 +21,9 @@ DRIVER = (TOP / "docs/ivshmem.4").read_text().replace("\\-", "-")
 
 def warnings(path: pathlib.Path) -> str:
     """What man says of it."""
-    words = ["man", "--warnings", "--encoding=UTF-8", "-Tutf8", "--ditroff", "--local-file", path]
+    words = ["man", "--warnings", "--encoding=UTF-8", "-Tutf8", "--ditroff", "--local-file"]
     return subprocess.run(
-        words,
+        [*words, str(path)],
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANROFFSEQ": ""},
         check=True,
         stdout=subprocess.DEVNULL,
