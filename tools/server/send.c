@@ -187,7 +187,11 @@ enum send_result peer_send(struct server *server, struct peer *peer)
 		peer->room = 0;
 	if (joining && (error == EAGAIN || !peer_is_joining(peer)))
 		server_hold(server, error == EAGAIN);
-	if (error == EAGAIN || !peer_is_waiting(peer))
+	/*
+	 * With any other error the kernel gives back the room that it had taken. Epoll
+	 * would report that, and the server try again without a pause.
+	 */
+	if (error || !peer_is_waiting(peer))
 		watch_room(server, peer, error == EAGAIN);
 	/* See peer_queue(). */
 	if (!peer_is_waiting(peer) || (peer->blocked && !peer_is_joining(peer)))
