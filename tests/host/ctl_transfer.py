@@ -330,7 +330,7 @@ def test_held_up(device: Place, region: Region, directory: pathlib.Path) -> None
     pair.feed(b"second")
     pair.ends(OK, OK, "slow input")
     check((directory / "out").read_bytes() == b"firstsecond", "slow input arrives")
-    # Nor is a receiver that waits for whoever reads its output.
+    # Nor is a receiver that waits until its output is read.
     data = os.urandom(2 * SIZE)
     (directory / "source").write_bytes(data)
     sender = Program("send", directory / "source", "-t", "1", device=device)
