@@ -74,6 +74,8 @@ void peer_queue(struct server *server, struct peer *peer);
 
 /* send.c */
 void peer_limit_unread(const struct server *server, int socket);
+/* Epoll reports EPOLLOUT. */
+void peer_has_room(struct server *server, struct peer *peer);
 enum send_result peer_send(struct server *server, struct peer *peer);
 
 #endif /* PEER_H */

@@ -84,6 +84,17 @@ static void watch_room(struct server *server, struct peer *peer, bool blocked)
 	epoll_ctl(server->epoll, EPOLL_CTL_MOD, peer->watch.fd, &event);
 }
 
+/*
+ * Epoll reports that once. A peer whose messages have become needless meanwhile is blocked
+ * no more, or it would never get the next ones.
+ */
+void peer_has_room(struct server *server, struct peer *peer)
+{
+	if (!peer_is_waiting(peer))
+		watch_room(server, peer, false);
+	peer_queue(server, peer);
+}
+
 /* Messages */
 
 /*

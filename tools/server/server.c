@@ -93,7 +93,7 @@ static void peer_ready(struct server *server, struct watch *watch,
 		return;
 	}
 	if (events & EPOLLOUT)
-		peer_queue(server, peer);
+		peer_has_room(server, peer);
 }
 
 static void serve(struct server *server, struct peer *peer)
