@@ -61,8 +61,8 @@ what-is-called-when: prerequisites ## trace a device in guests and write it into
 demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
-bench: prerequisites-bench ## measure speed beside the alternatives, in two guests
-	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py
+bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowds some
+	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py $(PARTS)
 
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)

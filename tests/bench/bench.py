@@ -8,6 +8,7 @@ greatest.
 """
 
 import collections
+import contextlib
 import copy
 import os
 import statistics
@@ -31,7 +32,8 @@ import record
 Samples = dict[str, dict[str, list[float]]]
 REPETITIONS = 7
 MAPPING_REPETITIONS = 5  # they take long
-CROWD_REPETITIONS = 3  # so do these
+SLOW_REPETITIONS = 3  # crowds and many waiters, even longer
+SLOW_SECONDS = 600
 KERNEL, OLD_KERNEL = "6.12", "6.1"
 ERRORS = (
     archive.ArchiveError,
@@ -46,14 +48,17 @@ NET_MODULES = "virtio_pci,virtio_net,virtio_console"
 
 
 def interleaved(
-    guests: machines.Programs, plan: dict[str, str], repetitions: int = REPETITIONS
+    guests: machines.Programs,
+    plan: dict[str, str],
+    repetitions: int = REPETITIONS,
+    seconds: float = 60,
 ) -> Samples:
     """Run all commands of a plan {label: command} in turn, again and again. Gives
     {label: {what the command printed: values}}."""
     samples: Samples = {label: collections.defaultdict(list) for label in plan}
     for _ in range(repetitions):
         for label, command in plan.items():
-            for key, value in guests.measure(command).items():
+            for key, value in guests.measure(command, seconds).items():
                 samples[label][key].append(value)
     return samples
 
@@ -247,6 +252,29 @@ def streams(guests: machines.Machines, found: figures.Figures, nets: typing.Sequ
             )
 
 
+# One thread that is woken and answers, among many that wait as well.
+
+WAITERS = (1, 100, 10000)
+WAITER_ROUNDS = 100
+
+
+def waiters(programs: machines.Programs, found: figures.Figures, where: str) -> None:
+    say(f"many waiters, {where}")
+    samples = interleaved(
+        programs,
+        {str(number): command("waiters", str(number), WAITER_ROUNDS) for number in WAITERS},
+        SLOW_REPETITIONS,
+        SLOW_SECONDS,
+    )
+    for number, values in samples.items():
+        found.add(
+            f"{where}, wake-up and answer among {number} threads on a vector, p50",
+            "µs",
+            values["p50"],
+            ("one thread", samples["1"]["p50"]),
+        )
+
+
 # Two programs of one machine, which has other work or not.
 
 UNIX = "Unix socket"
@@ -270,6 +298,7 @@ def host(found: figures.Figures, busy: int) -> None:
     with machines.local("64M", busy) as programs:
         if not busy:
             host_trips(found, programs)
+            waiters(programs, found, "two programs alone")
         for size in HOST_SIZES:
             say(f"two programs of this machine, {where}, {size} B")
             ways = {label: HOST_STREAMS[label] for label in labels}
@@ -407,8 +436,10 @@ COUNTED_ANCHORS = {
 }
 
 
-def instructions(setup: boot.Setup, found: figures.Figures) -> None:
-    say("instructions")
+@contextlib.contextmanager
+def counting(setup: boot.Setup, **words: str) -> typing.Iterator[machines.Machines]:
+    """A guest whose clock counts instructions, a nanosecond each, so what else the host
+    does makes no difference."""
     setup = copy.copy(setup)
     setup.accel = "tcg"  # that counts them
     with machines.running(
@@ -417,7 +448,14 @@ def instructions(setup: boot.Setup, found: figures.Figures) -> None:
         modules=MODULES,
         turns="yes",
         qemu=machines.hardware(()) + " -icount shift=0,sleep=off",
+        **words,
     ) as guests:
+        yield guests
+
+
+def instructions(setup: boot.Setup, found: figures.Figures) -> None:
+    say("instructions")
+    with counting(setup) as guests:
         samples = interleaved(
             guests, {"ours": "instructions ours", "vfio": f"instructions vfio {machines.OTHER}"}
         )
@@ -434,6 +472,7 @@ def instructions(setup: boot.Setup, found: figures.Figures) -> None:
 
 CROWDS = {
     "none": "none",
+    "two programs that compute": "busy",
     "one waiter": "waiter",
     "one eventfd": "eventfd",
     "256 waiters": "waiters",
@@ -445,20 +484,16 @@ CROWDS = {
 
 def crowds(setup: boot.Setup, found: figures.Figures) -> None:
     say("crowds of listeners")
-    with machines.running(
-        setup,
-        devices="doorbell,doorbell",
-        modules=MODULES,
-        smp="2",
-        mem="1024",
-        qemu=machines.hardware(()),
-    ) as guests:
+    with counting(setup, smp="2", mem="1024") as guests:
         samples = interleaved(
-            guests, {label: f"crowd {kind}" for label, kind in CROWDS.items()}, CROWD_REPETITIONS
+            guests,
+            {label: f"crowd {kind}" for label, kind in CROWDS.items()},
+            SLOW_REPETITIONS,
+            SLOW_SECONDS,
         )
     for label in CROWDS:
         found.add(
-            f"interrupt handler, p99, {label}",
+            f"interrupt handler, p90, {label}",
             "µs",
             samples[label]["handler"],
             ("none", samples["none"]["handler"]),
@@ -498,46 +533,70 @@ def pair(setup: boot.Setup, found: figures.Figures) -> None:
         doorbells(guests, found, nets)
         spinning(guests, found)
         streams(guests, found, nets)
+        waiters(guests, found, "two guests")
+
+
+def host_alone_and_busy(setups: list[boot.Setup], found: figures.Figures) -> None:
+    for busy in (0, BUSY):
+        host(found, busy)
+
+
+def mappings(setups: list[boot.Setup], found: figures.Figures) -> None:
+    for setup in setups:
+        mapping(setup, found)
+
+
+PARTS: dict[str, typing.Callable[[list[boot.Setup], figures.Figures], None]] = {
+    "host": host_alone_and_busy,
+    "joins": lambda setups, found: joins.joins(found),
+    "pair": lambda setups, found: pair(setups[0], found),
+    "mapping": mappings,
+    "instructions": lambda setups, found: instructions(setups[0], found),
+    "crowds": lambda setups, found: crowds(setups[0], found),
+}
+
+
+def prepare() -> list[boot.Setup]:
+    build.targets(
+        [
+            joins.SERVER,
+            joins.PROGRAM,
+            *(f"build/bench/bin/{name}" for name in machines.PROGRAMS),
+        ]
+    )
+    programs = {
+        f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
+    }
+    found = [kernels.find(line) for line in (KERNEL, OLD_KERNEL)]
+    return [boot.Setup(kernel, build.module(kernel), programs) for kernel in found]
 
 
 def main() -> int:
+    parts = sys.argv[1:] or list(PARTS)
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        print(f"make bench: PARTS are {', '.join(PARTS)}, not {unknown.pop()}", file=sys.stderr)
+        return 2
     begin = time.monotonic()
     found = figures.Figures()
-    setups = []
+    setups: list[boot.Setup] = []
+    status = 0
     try:
-        build.targets(
-            [
-                joins.SERVER,
-                joins.PROGRAM,
-                *(f"build/bench/bin/{name}" for name in machines.PROGRAMS),
-            ]
-        )
-        programs = {
-            f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
-        }
-        for line in (KERNEL, OLD_KERNEL):
-            kernel = kernels.find(line)
-            setups.append(boot.Setup(kernel, build.module(kernel), programs))
+        setups = prepare()
         say(f"{setups[0].accel.upper()}, load {os.getloadavg()[0]:.1f}")
-        for busy in (0, BUSY):
-            host(found, busy)
-        say("joining a server")
-        joins.joins(found)
-        pair(setups[0], found)
-        for setup in setups:
-            mapping(setup, found)
-        instructions(setups[0], found)
-        crowds(setups[0], found)
-        found.write()
-        found.show()
-        say(f"{time.monotonic() - begin:.0f} s; {record.DIRECTORY}")
-        return 0
+        for part in parts:
+            PARTS[part](setups, found)
     except ERRORS as error:
         print(f"make bench: {error}", file=sys.stderr)
-        return 1
+        status = 1
     finally:
         for setup in setups:
             setup.close()
+    if found.rows:  # also those from before an error
+        found.write(whole=not status and parts == list(PARTS))
+        found.show()
+    say(f"{time.monotonic() - begin:.0f} s; {record.DIRECTORY}")
+    return status
 
 
 if __name__ == "__main__":

@@ -71,13 +71,15 @@ class Figures:
             )
         )
 
-    def write(self) -> None:
+    def write(self, whole: bool) -> None:
+        """To build/figures; a plot takes the whole of it."""
         record.write(
             "bench",
             [row._asdict() for row in self.rows],
             record.table(HEADINGS, map(texts, self.rows)),
         )
-        plot(self.rows)
+        if whole:
+            plot(self.rows)
 
     def show(self) -> None:
         cells = [HEADINGS, *(texts(row) for row in self.rows)]

@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long joining a server takes, on this machine and without guests: a part of make
-bench, or PYTHONPATH=tests/rig python3 tests/bench/joins.py."""
+"""How long joining a server takes, on this machine and without guests."""
 
 import collections
 import json
 import subprocess
-import sys
 
 import figures
 
@@ -80,19 +77,3 @@ def joins(found: figures.Figures) -> None:
                     samples[key].append(value)
         add_counted(found, vectors, samples)
         add_queued(found, vectors, samples)
-
-
-def main() -> int:
-    found = figures.Figures()
-    try:
-        build.targets([PROGRAM, SERVER])
-        joins(found)
-    except (JoinError, build.BuildError) as error:
-        print(f"joins.py: {error}", file=sys.stderr)
-        return 1
-    found.show()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
