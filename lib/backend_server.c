@@ -145,7 +145,7 @@ static size_t peer_index(const struct connection *connection, uint32_t id)
 	return low;
 }
 
-struct peer *ivshmem_connection_peer(struct connection *connection, uint32_t id)
+struct peer *ivshmem_connection_peer(const struct connection *connection, uint32_t id)
 {
 	size_t index = peer_index(connection, id);
 
@@ -310,6 +310,7 @@ void ivshmem_connection_end(struct connection *connection, int error)
 	ivshmem_log(IVSHMEM_LOG_ERROR, "%s: the connection is over: %s",
 		    connection->base.name, connection->reason);
 	ivshmem_listeners_signal(&connection->base, NULL);
+	ivshmem_connection_rouse(connection);
 }
 
 int ivshmem_connection_error(const struct connection *connection)
@@ -337,7 +338,6 @@ static void connection_close(struct ivshmem *handle)
 		close(connection->wake);
 	if (connection->socket >= 0)
 		close(connection->socket);
-	pthread_cond_destroy(&connection->woken);
 	pthread_mutex_destroy(&connection->lock);
 	ivshmem_handle_free(handle);
 }
@@ -714,7 +714,7 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 	connection->wake = -1;
 	connection->incoming.fd = -1;
 	pthread_mutex_init(&connection->lock, NULL);
-	pthread_cond_init(&connection->woken, NULL);
+	TAILQ_INIT(&connection->waiters);
 	error = connect_to(connection, path);
 	if (!error)
 		error = handshake(connection);

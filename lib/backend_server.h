@@ -7,6 +7,7 @@
 #define IVSHMEM_BACKEND_SERVER_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 
 #include "handle.h"
 
@@ -36,12 +37,11 @@ struct connection {
 	struct peer **peers;		/* rising ids; the own one among them */
 	size_t npeers;
 
-	/* How a waiter tells the others to look again: backend_server_wait.c. */
-	int wake;
-	pthread_cond_t woken;		/* epoch or unwoken has changed */
-	uint32_t waiters;
-	uint32_t unwoken;
-	uint64_t epoch;
+	/* Threads that wait: backend_server_wait.c. */
+	TAILQ_HEAD(, waiter) waiters;	/* the one that has waited longest first */
+	struct waiter *leader;		/* the one that polls for all, or NULL */
+	uint32_t wanting[IVSHMEM_MAX_VECTORS];	/* how many wait for each vector */
+	int wake;			/* an eventfd that makes the leader look again */
 	uint64_t wakes;			/* for which waits return */
 };
 
@@ -76,12 +76,13 @@ int ivshmem_connection_error(const struct connection *connection);
 
 /* Called with the lock held. */
 void ivshmem_connection_drain(struct connection *connection);
-struct peer *ivshmem_connection_peer(struct connection *connection,
+struct peer *ivshmem_connection_peer(const struct connection *connection,
 				     uint32_t id);
 int ivshmem_connection_check_wait(struct connection *connection,
 				  const struct ivshmem_wait_options *options);
 
-/* Make all waits return. */
+/* Called with the lock held: make all waits look again, or return. */
+void ivshmem_connection_rouse(struct connection *connection);
 void ivshmem_connection_wake_all(struct connection *connection);
 
 int ivshmem_connection_wait(struct ivshmem *handle,

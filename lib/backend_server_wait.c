@@ -6,17 +6,17 @@
  * word is looked at after the eventfds were emptied, and a ring from then on
  * ends the next poll at once.
  *
- * Between threads that share the handle, one may empty the eventfd that ought
- * to wake another. So the thread that takes an event makes all other waiters look
- * again: the epoch rises and the wake descriptor stays readable until each of
- * them has seen the new epoch. Who has seen it sleeps no more before all have,
- * or it would find the descriptor readable over and over.
+ * Of the threads that wait on a handle one leads: it polls what any of them waits for,
+ * gives each event to one of them, and wakes those whose word has changed. The others
+ * follow: each sleeps on a futex of its own. So a ring wakes one thread or two, however
+ * many wait. A leader that is done wakes a follower, which leads from then on; so
+ * whenever nobody leads, a thread that waits is awake.
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,20 +25,34 @@
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
 
+#ifdef SYS_futex_time64			/* where time_t once had 32 bits */
+#define FUTEX_CALL	SYS_futex_time64
+#else
+#define FUTEX_CALL	SYS_futex
+#endif
+
 enum { FD_SOCKET, FD_WAKE, FD_VECTORS };
 
-struct waiter {
-	struct connection *connection;
-	struct ivshmem_wait_result *result;
-	const _Atomic uint32_t *word;	/* NULL: none */
-	uint32_t expected;
-	uint64_t epoch;
-	uint64_t wakes;
-	int64_t deadline;		/* INT64_MAX: never */
-	int64_t spin_end;
+/* What a thread polls. */
+struct look {
 	nfds_t nfds;
 	struct pollfd fds[FD_VECTORS + IVSHMEM_MAX_VECTORS];
 	uint8_t vectors[IVSHMEM_MAX_VECTORS];	/* of fds[FD_VECTORS + n] */
+};
+
+/* Under the connection's lock, but for what says otherwise. */
+struct waiter {
+	TAILQ_ENTRY(waiter) place;
+	struct connection *connection;
+	const struct ivshmem_wait_options *options;	/* never changes */
+	uint32_t first, end;		/* vectors that may be wanted */
+	struct ivshmem_wait_result *result;
+	const _Atomic uint32_t *word;	/* NULL: none; never changes */
+	uint64_t wakes;
+	int64_t deadline;		/* INT64_MAX: never; the thread's own */
+	int64_t spin_end;		/* the thread's own */
+	int cancel;			/* state to restore, the thread's own */
+	_Atomic uint32_t roused;	/* 0: the thread sleeps, as a follower */
 };
 
 static int64_t add(int64_t time, int64_t duration)
@@ -48,9 +62,143 @@ static int64_t add(int64_t time, int64_t duration)
 
 static bool word_changed(const struct waiter *waiter)
 {
-	return waiter->word &&
-	       atomic_load(waiter->word) != waiter->expected;
+	return waiter->word && atomic_load(waiter->word) != waiter->options->expected;
 }
+
+static void lock(struct waiter *waiter)
+{
+	waiter->cancel = ivshmem_connection_lock(waiter->connection);
+}
+
+static void unlock(struct waiter *waiter)
+{
+	ivshmem_connection_unlock(waiter->connection, waiter->cancel);
+}
+
+static bool wanted(const struct waiter *waiter, uint32_t vector)
+{
+	if (vector < waiter->first || vector >= waiter->end)
+		return false;
+	return !(waiter->options->flags & IVSHMEM_WAIT_SET) ||
+	       waiter->options->set[vector / 64] >> vector % 64 & 1;
+}
+
+/* Waking threads; with the lock held. */
+
+static void rouse(struct waiter *waiter)
+{
+	uint64_t one = 1;
+
+	if (waiter == waiter->connection->leader) {
+		(void)!write(waiter->connection->wake, &one, sizeof(one));
+	} else if (!atomic_exchange(&waiter->roused, 1)) {
+		syscall(FUTEX_CALL, &waiter->roused, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+}
+
+void ivshmem_connection_rouse(struct connection *connection)
+{
+	struct waiter *waiter;
+
+	TAILQ_FOREACH(waiter, &connection->waiters, place)
+		rouse(waiter);
+}
+
+void ivshmem_connection_wake_all(struct connection *connection)
+{
+	connection->wakes++;
+	ivshmem_connection_rouse(connection);
+}
+
+/* Events */
+
+/* Who gets an event: whoever has to look anyway, then those that wait for nothing else. */
+static struct waiter *choose(struct connection *connection, uint32_t vector)
+{
+	struct waiter *waiter, *chosen = NULL;
+
+	TAILQ_FOREACH(waiter, &connection->waiters, place) {
+		if (!wanted(waiter, vector))
+			continue;
+		if (word_changed(waiter))
+			return waiter;
+		if (!chosen || (chosen->word && !waiter->word))
+			chosen = waiter;
+	}
+	return chosen;
+}
+
+static void give(struct connection *connection, uint32_t vector, uint64_t count)
+{
+	struct waiter *waiter = choose(connection, vector);
+	struct ivshmem_wait_result *result = waiter->result;
+
+	if (!result->count || vector < result->vector) {
+		result->vector = vector;
+		result->count = count;
+	} else if (vector == result->vector) {
+		result->count += count;
+	}
+	result->set[vector / 64] |= 1ULL << vector % 64;
+	rouse(waiter);
+}
+
+static void take_event(struct connection *connection, uint32_t vector, int fd)
+{
+	uint64_t count, set[IVSHMEM_MAX_VECTORS / 64] = { 0 };
+
+	if (!connection->wanting[vector])
+		return;
+	if (read(fd, &count, sizeof(count)) < 0) {
+		/* Another thread was faster, or it is no eventfd. */
+		if (errno != EAGAIN) {
+			ivshmem_fail(-EPROTO, "a doorbell cannot be read");
+			ivshmem_connection_end(connection, -EPROTO);
+		}
+		return;
+	}
+	give(connection, vector, count);
+	set[vector / 64] = 1ULL << vector % 64;
+	ivshmem_listeners_signal(&connection->base, set);
+}
+
+/* What all that wait want. */
+static void prepare(const struct connection *connection, struct look *look)
+{
+	struct peer *self = ivshmem_connection_peer(connection, connection->id);
+	uint32_t vector;
+
+	look->fds[FD_SOCKET] = (struct pollfd){ connection->socket, POLLIN, 0 };
+	look->fds[FD_WAKE] = (struct pollfd){ connection->wake, POLLIN, 0 };
+	look->nfds = FD_VECTORS;
+	for (vector = 0; self && vector < self->vectors; vector++) {
+		if (!connection->wanting[vector])
+			continue;
+		look->vectors[look->nfds - FD_VECTORS] = vector;
+		look->fds[look->nfds++] = (struct pollfd){ self->fds[vector], POLLIN, 0 };
+	}
+}
+
+/* After a poll: tell everybody concerned. */
+static void harvest(struct connection *connection, const struct look *look)
+{
+	struct waiter *waiter;
+	uint64_t wakes;
+	nfds_t n;
+
+	if (look->fds[FD_WAKE].revents)
+		(void)!read(connection->wake, &wakes, sizeof(wakes));
+	if (look->fds[FD_SOCKET].revents)
+		ivshmem_connection_drain(connection);
+	for (n = FD_VECTORS; n < look->nfds; n++)
+		if (look->fds[n].revents)
+			take_event(connection, look->vectors[n - FD_VECTORS], look->fds[n].fd);
+	TAILQ_FOREACH(waiter, &connection->waiters, place)
+		if (word_changed(waiter))
+			rouse(waiter);
+}
+
+/* Waiting; with the lock held, which is free while the thread sleeps or spins. */
 
 /* Look at the word some more before asking the kernel again. */
 static void spin(const struct waiter *waiter)
@@ -64,124 +212,7 @@ static void spin(const struct waiter *waiter)
 	}
 }
 
-/* Waking the other threads; all but the last with the lock held. */
-
-static void end_wake(struct connection *connection)
-{
-	uint64_t wakes;
-
-	(void)!read(connection->wake, &wakes, sizeof(wakes));
-	pthread_cond_broadcast(&connection->woken);
-}
-
-static void wake(struct connection *connection, uint32_t waiters)
-{
-	bool pending = connection->unwoken;
-	uint64_t one = 1;
-
-	connection->epoch++;
-	connection->unwoken = waiters;
-	if (waiters) {
-		(void)!write(connection->wake, &one, sizeof(one));
-		pthread_cond_broadcast(&connection->woken);
-	} else if (pending) {
-		/* The one that had not noticed yet is the caller. */
-		end_wake(connection);
-	}
-}
-
-static void wake_others(struct waiter *waiter)
-{
-	struct connection *connection = waiter->connection;
-
-	wake(connection, connection->waiters - 1);
-	waiter->epoch = connection->epoch;
-}
-
-void ivshmem_connection_wake_all(struct connection *connection)
-{
-	connection->wakes++;
-	wake(connection, connection->waiters);
-}
-
-static void notice_wake(struct waiter *waiter)
-{
-	struct connection *connection = waiter->connection;
-
-	if (waiter->epoch == connection->epoch)
-		return;
-	waiter->epoch = connection->epoch;
-	if (!--connection->unwoken)
-		end_wake(connection);
-}
-
-static void let_others_notice(struct waiter *waiter)
-{
-	struct connection *connection = waiter->connection;
-	int cancel;
-
-	cancel = ivshmem_connection_lock(connection);
-	while (connection->unwoken && waiter->epoch == connection->epoch)
-		pthread_cond_wait(&connection->woken, &connection->lock);
-	ivshmem_connection_unlock(connection, cancel);
-}
-
-/* Empty the eventfds that poll said are readable. */
-static void take_events(struct waiter *waiter)
-{
-	struct connection *connection = waiter->connection;
-	struct ivshmem_wait_result *result = waiter->result;
-	uint64_t count;
-	nfds_t n;
-
-	for (n = FD_VECTORS; n < waiter->nfds; n++) {
-		uint32_t vector = waiter->vectors[n - FD_VECTORS];
-
-		if (!waiter->fds[n].revents)
-			continue;
-		if (read(waiter->fds[n].fd, &count, sizeof(count)) < 0) {
-			/* Another thread was faster, or it is no eventfd. */
-			if (errno != EAGAIN) {
-				ivshmem_fail(-EPROTO, "a doorbell cannot be read");
-				ivshmem_connection_end(connection, -EPROTO);
-			}
-			continue;
-		}
-		if (!result->count) {
-			result->vector = vector;
-			result->count = count;
-		}
-		result->set[vector / 64] |= 1ULL << vector % 64;
-	}
-}
-
-/* After a poll: 1 if there is something to report, 0 if not, or an error. */
-static int harvest(struct waiter *waiter)
-{
-	struct connection *connection = waiter->connection;
-	int error, cancel;
-
-	cancel = ivshmem_connection_lock(connection);
-	notice_wake(waiter);
-	if (waiter->fds[FD_SOCKET].revents)
-		ivshmem_connection_drain(connection);
-	take_events(waiter);
-	if (waiter->result->count) {
-		wake_others(waiter);
-		ivshmem_listeners_signal(&connection->base, waiter->result->set);
-	}
-	error = connection->error;
-	if (!error && waiter->wakes != connection->wakes)
-		error = 1;
-	ivshmem_connection_unlock(connection, cancel);
-
-	waiter->result->changed = word_changed(waiter);
-	if (waiter->result->changed || waiter->result->count)
-		return 1;
-	return error < 0 ? ivshmem_connection_error(connection) : error;
-}
-
-/* How long the next poll may take: 0 while spinning or when it is the last. */
+/* How long the thread may sleep: 0 while it spins. */
 static int next_timeout(const struct waiter *waiter, struct timespec *timeout)
 {
 	int64_t left, time = ivshmem_now();
@@ -194,30 +225,105 @@ static int next_timeout(const struct waiter *waiter, struct timespec *timeout)
 	return 0;
 }
 
-static int wait_loop(struct waiter *waiter)
+static int lead(struct waiter *waiter, const struct timespec *timeout, bool spins)
 {
-	struct timespec timeout = { 0 };
+	struct connection *connection = waiter->connection;
+	struct look look;
 	int error;
 
-	for (;;) {
-		if (ppoll(waiter->fds, waiter->nfds, &timeout, NULL) < 0)
-			return -errno;
-		error = harvest(waiter);
-		if (error)
-			return error < 0 ? error : 0;
-		error = next_timeout(waiter, &timeout);
-		if (error)
-			return error;
-		if (timeout.tv_sec || timeout.tv_nsec)
-			let_others_notice(waiter);
-		else
-			spin(waiter);
-	}
+	prepare(connection, &look);
+	connection->leader = waiter;
+	unlock(waiter);
+	if (spins)
+		spin(waiter);
+	error = ppoll(look.fds, look.nfds, timeout, NULL) < 0 ? -errno : 0;
+	lock(waiter);
+	connection->leader = NULL;
+	if (!error)
+		harvest(connection, &look);
+	return error;
 }
 
-static void set_times(struct waiter *waiter,
-		      const struct ivshmem_wait_options *options)
+/*
+ * The system call is no cancellation point, and with a timeout it is not restarted after
+ * a signal. It returns at once if the thread was roused meanwhile.
+ */
+static int sleep_until_roused(struct waiter *waiter)
 {
+	struct timespec until = {
+		.tv_sec = waiter->deadline / NSEC_PER_SEC,
+		.tv_nsec = waiter->deadline % NSEC_PER_SEC,
+	};
+	int type, error;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	error = syscall(FUTEX_CALL, &waiter->roused, FUTEX_WAIT_BITSET_PRIVATE, 0, &until,
+			NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
+	pthread_setcanceltype(type, NULL);
+	return error == -EINTR ? error : 0;
+}
+
+static int follow(struct waiter *waiter, bool spins)
+{
+	int error = 0;
+
+	atomic_store(&waiter->roused, 0);
+	unlock(waiter);
+	if (spins)
+		spin(waiter);
+	else
+		error = sleep_until_roused(waiter);
+	lock(waiter);
+	atomic_store(&waiter->roused, 1);
+	return error;
+}
+
+/* Is there something to report? */
+static bool is_over(struct waiter *waiter)
+{
+	waiter->result->changed = word_changed(waiter);
+	return waiter->result->changed || waiter->result->count || waiter->connection->error ||
+	       waiter->wakes != waiter->connection->wakes;
+}
+
+static int wait_loop(struct waiter *waiter)
+{
+	struct connection *connection = waiter->connection;
+	struct timespec timeout;
+	struct look look;
+	int error = 0;
+
+	/* Whoever leads may not have heard yet of what this thread wants, but must. */
+	prepare(connection, &look);
+	look.fds[FD_WAKE].fd = -1;
+	if (poll(look.fds, look.nfds, 0) > 0)
+		harvest(connection, &look);
+	while (!is_over(waiter)) {
+		bool spins;
+
+		if (!error)
+			error = next_timeout(waiter, &timeout);
+		if (error)
+			return error;
+		spins = !timeout.tv_sec && !timeout.tv_nsec;
+		error = connection->leader ? follow(waiter, spins) :
+					     lead(waiter, &timeout, spins);
+	}
+	return waiter->result->changed || waiter->result->count ?
+	       0 : ivshmem_connection_error(connection);
+}
+
+static void set_vectors(struct waiter *waiter)
+{
+	bool set = waiter->options->flags & IVSHMEM_WAIT_SET;
+
+	waiter->first = set ? 0 : waiter->options->vector;
+	waiter->end = set ? waiter->connection->base.vectors : waiter->first + 1;
+}
+
+static void set_times(struct waiter *waiter)
+{
+	const struct ivshmem_wait_options *options = waiter->options;
 	int64_t start = options->spin_ns || options->timeout_ns > 0 ?
 			ivshmem_now() : 0;
 
@@ -230,25 +336,17 @@ static void set_times(struct waiter *waiter,
 	waiter->spin_end = start + (int64_t)options->spin_ns;
 }
 
-static int find_word(struct waiter *waiter, const struct ivshmem_wait_options *options)
+static int find_word(struct waiter *waiter)
 {
 	char *whole;
 
-	if (!(options->flags & IVSHMEM_WAIT_WORD))
+	if (!(waiter->options->flags & IVSHMEM_WAIT_WORD))
 		return 0;
 	whole = ivshmem_whole(&waiter->connection->base);
 	if (!whole)
 		return -ENOMEM;
-	waiter->word = (void *)(whole + options->offset);
-	waiter->expected = options->expected;
+	waiter->word = (void *)(whole + waiter->options->offset);
 	return 0;
-}
-
-static bool wanted(const struct ivshmem_wait_options *options, uint32_t vector)
-{
-	if (options->flags & IVSHMEM_WAIT_SET)
-		return options->set[vector / 64] >> vector % 64 & 1;
-	return options->vector == vector;
 }
 
 /* Lock held. */
@@ -264,70 +362,97 @@ int ivshmem_connection_check_wait(struct connection *connection,
 	return ivshmem_check_wait(&connection->base, options);
 }
 
-/* Lock held: from here on other threads' wakes are seen. */
-static int enlist(struct waiter *waiter,
-		  const struct ivshmem_wait_options *options)
+/* Lock held: from here on the leader cares for this thread as well. */
+static void enlist(struct waiter *waiter)
 {
 	struct connection *connection = waiter->connection;
-	struct peer *self;
+	bool news = false;
 	uint32_t vector;
-	int error;
 
-	error = ivshmem_connection_check_wait(connection, options);
-	if (error)
-		return error;
-	self = ivshmem_connection_peer(connection, connection->id);
-	waiter->fds[FD_SOCKET].fd = connection->socket;
-	waiter->fds[FD_WAKE].fd = connection->wake;
-	waiter->nfds = FD_VECTORS;
-	for (vector = 0; vector < self->vectors; vector++) {
-		if (!wanted(options, vector))
-			continue;
-		waiter->vectors[waiter->nfds - FD_VECTORS] = vector;
-		waiter->fds[waiter->nfds++].fd = self->fds[vector];
-	}
-	for (vector = 0; vector < waiter->nfds; vector++)
-		waiter->fds[vector].events = POLLIN;
-	waiter->epoch = connection->epoch;
 	waiter->wakes = connection->wakes;
-	connection->waiters++;
-	return 0;
+	for (vector = waiter->first; vector < waiter->end; vector++)
+		if (wanted(waiter, vector) && !connection->wanting[vector]++)
+			news = true;
+	TAILQ_INSERT_TAIL(&connection->waiters, waiter, place);
+	if (news && connection->leader)
+		rouse(connection->leader);
 }
 
-static void delist(void *argument)
+static void delist(struct waiter *waiter)
+{
+	struct connection *connection = waiter->connection;
+	uint32_t vector;
+
+	for (vector = waiter->first; vector < waiter->end; vector++)
+		connection->wanting[vector] -= wanted(waiter, vector);
+	TAILQ_REMOVE(&connection->waiters, waiter, place);
+	if (!connection->leader && !TAILQ_EMPTY(&connection->waiters))
+		rouse(TAILQ_FIRST(&connection->waiters));
+}
+
+/* What the thread was given rings again, for the others. */
+static void give_back(const struct waiter *waiter)
+{
+	struct connection *connection = waiter->connection;
+	struct peer *self = ivshmem_connection_peer(connection, connection->id);
+	const struct ivshmem_wait_result *result = waiter->result;
+	uint32_t vector;
+
+	for (vector = 0; self && vector < self->vectors; vector++) {
+		uint64_t count = vector == result->vector ? result->count : 1;
+
+		if (result->set[vector / 64] >> vector % 64 & 1)
+			(void)!write(self->fds[vector], &count, sizeof(count));
+	}
+}
+
+/* The thread is cancelled while it sleeps. */
+static void cancelled(void *argument)
 {
 	struct waiter *waiter = argument;
-	struct connection *connection = waiter->connection;
-	int cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	notice_wake(waiter);
-	connection->waiters--;
-	ivshmem_connection_unlock(connection, cancel);
+	lock(waiter);
+	if (waiter->connection->leader == waiter)
+		waiter->connection->leader = NULL;
+	give_back(waiter);
+	delist(waiter);
+	unlock(waiter);
+}
+
+/* Others must not wait for a thread that is cancelled while it sleeps. */
+static int wait_cancellable(struct waiter *waiter)
+{
+	int error;
+
+	enlist(waiter);
+	pthread_cleanup_push(cancelled, waiter);
+	error = wait_loop(waiter);
+	pthread_cleanup_pop(0);
+	delist(waiter);
+	return error;
 }
 
 int ivshmem_connection_wait(struct ivshmem *handle,
 			    const struct ivshmem_wait_options *options,
 			    struct ivshmem_wait_result *result)
 {
-	struct connection *connection = to_connection(handle);
-	struct waiter waiter;
-	int error, cancel;
+	struct waiter waiter = {
+		.connection = to_connection(handle),
+		.options = options,
+		.result = result,
+		.roused = 1,
+	};
+	int error;
 
-	waiter.connection = connection;
-	waiter.result = result;
-	waiter.word = NULL;
-	cancel = ivshmem_connection_lock(connection);
-	error = enlist(&waiter, options);
-	ivshmem_connection_unlock(connection, cancel);
-	if (error)
-		return error;
-	set_times(&waiter, options);
-	/* The poll is a cancellation point: the others must not wait for this thread. */
-	pthread_cleanup_push(delist, &waiter);
-	error = find_word(&waiter, options);
+	lock(&waiter);
+	error = ivshmem_connection_check_wait(waiter.connection, options);
 	if (!error)
-		error = wait_loop(&waiter);
-	pthread_cleanup_pop(1);
+		error = find_word(&waiter);
+	if (!error) {
+		set_vectors(&waiter);
+		set_times(&waiter);
+		error = wait_cancellable(&waiter);
+	}
+	unlock(&waiter);
 	return error;
 }
