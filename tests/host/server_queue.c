@@ -2,7 +2,9 @@
 /*
  * Many join at once: each is introduced before the next one, and those that do not read
  * delay nobody (tools/server/turns.c). The server runs from system call to system call
- * here. So the test sees what has been sent at the moment in question.
+ * here. So the test sees what has been sent at the moment in question. Then: a peer whose
+ * socket is full gets what comes later, also if what it waited for has become needless
+ * (tools/server/send.c).
  */
 #include <endian.h>
 #include <string.h>
@@ -18,6 +20,8 @@
 #define QUEUE	300	/* peers that join at once */
 #define READER	150	/* the one of these that reads */
 #define HANG	300	/* seconds until a server that stands still fails the test */
+#define FEW	4096	/* descriptors, with which a socket is full after a few messages */
+#define MOST	64	/* peers until it must be full */
 
 /* A client that takes what there is and keeps no descriptors. */
 struct client {
@@ -104,7 +108,7 @@ static void check_moment(const int sockets[QUEUE], const struct client *reader,
 	tap_eq(witness->latest, reader->id, "a peer that was there knows it already");
 }
 
-int main(void)
+static void test_queue(void)
 {
 	pid_t server = start_server("--memfd", NULL);
 	struct client reader = { 0 }, witness = { 0 };
@@ -126,5 +130,70 @@ int main(void)
 	for (n = 0; n < OLD; n++)
 		close(old[n]);
 	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
+}
+
+/*
+ * Others join until the server has sent the peer, which does not read, all but the last.
+ * A newcomer is announced to all before its introduction ends. Gives their number.
+ */
+static int fill(int blocked, int others[MOST])
+{
+	int n = 0;
+
+	do {
+		if (n == MOST)
+			tap_bail("the socket is not full after %d messages", n);
+		others[n] = join(scratch("socket"));
+		introduction(others[n], 1);
+		n++;
+	} while (unread(blocked) == n);
+	return n;
+}
+
+/* The first of the others hears of all that join or leave. */
+static void until_reported(int others[MOST], int id)
+{
+	struct message message;
+
+	do {
+		message = next_message(others[0]);
+		if (message.fd != NONE)
+			close(message.fd);
+	} while (message.value != id || message.fd != NONE);
+}
+
+static void test_needless(void)
+{
+	int others[MOST], count, newcomer, id;
+	struct client blocked = { 0 };
+	pid_t server;
+
+	server_nofile = FEW;
+	server = start_server("--memfd", NULL);
+	blocked.socket = join(scratch("socket"));
+	introduction(blocked.socket, 1);
+	count = fill(blocked.socket, others);
+	tap_ok(count > 1, "a peer whose socket is full has got %d of %d messages", count - 1,
+	       count);
+	close(others[--count]);
+	until_reported(others, count + 1);
+	tap_eq(unread(blocked.socket), count, "the one that it has not heard of leaves again");
+	listen_to(&blocked);
+	tap_eq(blocked.received, count, "then it reads all that it has got");
+	newcomer = join(scratch("socket"));
+	id = introduction(newcomer, 1);
+	tap_ok(eventually((listen_to(&blocked), blocked.latest == id)),
+	       "and hears of the next newcomer");
+	close(newcomer);
+	while (count--)
+		close(others[count]);
+	close(blocked.socket);
+	tap_eq(stop_server(server, SIGTERM), 0, "the server exits with 0");
+}
+
+int main(void)
+{
+	test_queue();
+	test_needless();
 	return tap_done();
 }
