@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/harness.h"
@@ -99,10 +100,13 @@ static int start_introduction(int socket)
 	return next_message(socket).value;
 }
 
-/* Send descriptors to a socket that nobody reads, so that they count as in flight. */
+/*
+ * Send descriptors to a socket that nobody reads, so that they count as in flight for the
+ * server's user.
+ */
 static void use_up(int pair[2])
 {
-	int fds[LIMIT + 1], n;
+	int fds[LIMIT + 1], status, n;
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(fds))];
@@ -114,6 +118,7 @@ static void use_up(int pair[2])
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
+	pid_t pid;
 
 	for (n = 0; n < LIMIT + 1; n++)
 		fds[n] = STDERR_FILENO;
@@ -121,9 +126,15 @@ static void use_up(int pair[2])
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(fds));
 	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
-	    sendmsg(pair[0], &message, 0) != 1)
-		tap_bail("cannot send descriptors: %m");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		tap_bail("no sockets: %m");
+	pid = fork();
+	if (!pid) {
+		leave_root();
+		_exit(sendmsg(pair[0], &message, 0) != 1);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		tap_bail("cannot send descriptors");
 }
 
 static void test_on_their_way(void)
@@ -133,7 +144,6 @@ static void test_on_their_way(void)
 
 	tap_note("too many descriptors in flight");
 	server_nofile = LIMIT;
-	server_limited = true;
 	server = start_server("--memfd", NULL);
 	use_up(pair);
 	peer = join(scratch("socket"));
@@ -174,6 +184,7 @@ static void test_silent(int limit, const char *option, int vectors, int count)
 
 int main(void)
 {
+	server_limited = true;
 	test_full("1", 1);
 	test_full("4", 4);
 	test_full("17", 17);

@@ -30,8 +30,15 @@ extern const char *const *server_command;
 /* The limit of descriptors for servers started from now on; 0: leave it. */
 extern unsigned int server_nofile;
 
-/* Whether these run without root's right to exceed limits. */
+/* Whether these leave_root(). */
 extern bool server_limited;
+
+/*
+ * Lose root's right to exceed limits, and become a user that nobody else is: the kernel
+ * counts descriptors in flight for each user, and other tests have some. An ordinary user
+ * stays what it is.
+ */
+void leave_root(void);
 
 /*
  * Start the server in the foreground on scratch("socket"), with these options
