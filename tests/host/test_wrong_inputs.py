@@ -8,14 +8,12 @@ import ctl
 import pytest
 import wrong_input
 from ctl import DENIED, FAILED, NO_DEVICE, USAGE
-from wrong_input import Row
+from wrong_input import CLOSED, FULL, UNPRINTED, Row
 
 NUMBER = "is not a number (examples: 4096, 0x1000, 4K)"
 SECONDS = "is not a number of seconds (examples: 2, 0.5)"
 HELP = "see 'ivshmemctl --help'"
 START = "start a server with 'ivshmem-server -S"
-FULL = 'exec "$@" >/dev/full'
-CLOSED = 'exec "$@" >&-'
 ADD = ["add", "cam0", "--size"]
 
 
@@ -174,8 +172,11 @@ DEVICE = [
 ]
 
 OUTPUT = [
-    Row(["--version"], FAILED, ["cannot write the output"], shell=FULL),
-    Row(["help"], FAILED, ["cannot write the output"], shell=CLOSED),
+    Row(["--version"], FAILED, [UNPRINTED], shell=FULL),
+    Row(["help"], FAILED, [UNPRINTED], shell=CLOSED),
+    Row(["list", "--help"], FAILED, [UNPRINTED], shell=FULL),
+    Row(["ring", "-h"], FAILED, [UNPRINTED], shell=CLOSED),
+    Row(["trace", "--usage"], FAILED, [UNPRINTED], shell=FULL),
     Row(["doctor", "--json"], FAILED, ["cannot write"], shell=FULL),
     Row(["info", "-d", "{device}"], FAILED, ["cannot write"], shell=FULL),
     Row(["info", "-j", "-d", "{device}"], FAILED, ["cannot write"], shell=CLOSED),

@@ -7,7 +7,7 @@ import typing
 import ctl
 import pytest
 import wrong_input
-from wrong_input import Row
+from wrong_input import CLOSED, FULL, UNPRINTED, Row
 
 INVALID, FAILED = 2, 1
 HELP = "--help"
@@ -186,6 +186,14 @@ ENVIRONMENT = [
 ]
 
 
+OUTPUT = [
+    Row(["--help"], FAILED, [UNPRINTED], shell=FULL),
+    Row(["-h"], FAILED, [UNPRINTED], shell=CLOSED),
+    Row(["--usage"], FAILED, [UNPRINTED], shell=FULL),
+    Row(["--version"], FAILED, [UNPRINTED], shell=FULL),
+]
+
+
 @pytest.fixture(name="place", scope="module")
 def fixture_place() -> typing.Iterator[wrong_input.Place]:
     with wrong_input.place(ctl.SERVER) as place:
@@ -194,7 +202,7 @@ def fixture_place() -> typing.Iterator[wrong_input.Place]:
 
 
 @pytest.mark.parametrize(
-    "row", [*OPTIONS, *NUMBERS, *MEMORY, *FILES, *ENVIRONMENT], ids=wrong_input.name_of
+    "row", [*OPTIONS, *NUMBERS, *MEMORY, *FILES, *ENVIRONMENT, *OUTPUT], ids=wrong_input.name_of
 )
 def test_row(place: wrong_input.Place, row: Row) -> None:
     place.check(row)

@@ -17,6 +17,10 @@ import ctl
 NOBODY = 65534
 HINT = "Try `"  # argp's second line, which it wraps
 LONGEST = 500  # characters of a message
+# A program that cannot print: to start it in Row.shell, and what it says.
+FULL = 'exec "$@" >/dev/full'
+CLOSED = 'exec "$@" >&-'
+UNPRINTED = "cannot write the output"
 
 
 @dataclasses.dataclass(frozen=True)
