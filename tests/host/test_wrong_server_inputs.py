@@ -20,7 +20,7 @@ POWER = "is not a power of two of at least one page"
 EXCLUSIVE = "-M, -m and --memfd are mutually exclusive"
 NAME = "use letters, digits, - and _"
 SOCKET = "use another socket (-S)"
-LENGTH = "its length must be 1 to 107 bytes"
+LENGTH = "it is longer than 107 bytes; use a shorter one (-S)"
 PID_FILE = "use another file (-p) or stay in the foreground (-F)"
 LOCK_HELD = 'exec flock {scratch}/held.lock "$@"'
 PASSED = 'LISTEN_PID=$$ exec "$@"'
@@ -121,7 +121,8 @@ FILES = [
     Row(["-F", "--memfd", "-S", ""], INVALID, ["--socket", EMPTY]),
     Row(["-F", "--memfd", "-S", "./a\nb"], INVALID, ["--socket", CONTROL]),
     Row(["-F", "--memfd", "-S", "{scratch}/\x1b[2J"], INVALID, ["--socket", CONTROL]),
-    Row(["-F", "--memfd", "-S", "{scratch}/{long}"], FAILED, ["invalid socket path", LENGTH]),
+    Row(["-F", "--memfd", "-S", "{scratch}/{long}"], INVALID, ["invalid socket path", LENGTH]),
+    Row(["-F", "--memfd", "-S", "{scratch}/s.control"], INVALID, ["for control sockets", "(-S)"]),
     Row(["-F", "--memfd", "-S", "{scratch}/no/s"], FAILED, ["{scratch}/no/s.lock", SOCKET]),
     Row(["-F", "--memfd", "-S", "{scratch}/file/s"], FAILED, ["Not a directory", SOCKET]),
     Row(["-F", "--memfd", "-S", "{scratch}/file"], FAILED, ["file exists", "not a socket"]),

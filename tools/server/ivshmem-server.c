@@ -302,7 +302,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
 	if (memory_size(settings.size, &settings.memory.size) < 0 ||
-	    memory_name(&settings.memory) < 0)
+	    memory_name(&settings.memory) < 0 ||
+	    (settings.listener.path && socket_path(settings.listener.path) < 0))
 		return 2;
 	log_open(settings.verbose);
 	if (activation_take(&settings.passed) < 0)

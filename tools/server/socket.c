@@ -18,16 +18,27 @@
 #include "lock.h"
 #include "socket.h"
 
-static int address_of(const char *path, struct sockaddr_un *address)
+#define MAX_PATH	(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+int socket_path(const char *path)
 {
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (*path && strlen(path) < sizeof(address->sun_path)) {
-		strcpy(address->sun_path, path);
+	if (strlen(path) > MAX_PATH)
+		warnx("invalid socket path \"%s\": it is longer than %zu bytes; use a shorter one (-S)",
+		      path, MAX_PATH);
+	else if (is_control_path(path))
+		warnx("invalid socket path \"%s\": the end \"" CONTROL_SUFFIX "\" is for control sockets; use another path (-S)",
+		      path);
+	else
 		return 0;
-	}
-	warnx("invalid socket path \"%s\": its length must be 1 to %zu bytes", path,
-	      sizeof(address->sun_path) - 1);
 	return -1;
+}
+
+static struct sockaddr_un address_of(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, path);
+	return address;
 }
 
 static int new_socket(void)
@@ -127,32 +138,20 @@ static int take_lock(struct listener *listener)
 	return listener->lock < 0 ? -1 : 0;
 }
 
-static int listen_at_path(struct listener *listener, const struct sockaddr_un *address)
+static int listen_at_path(struct listener *listener)
 {
-	if (make_room(address) < 0)
+	struct sockaddr_un address = address_of(listener->path);
+
+	if (make_room(&address) < 0)
 		return -1;
 	listener->fd = new_socket();
 	if (listener->fd < 0)
 		return -1;
-	if (bind_and_listen(listener, address) == 0)
+	if (bind_and_listen(listener, &address) == 0)
 		return 0;
 	close(listener->fd);
 	listener->fd = -1;
 	return -1;
-}
-
-static int take_path(struct listener *listener)
-{
-	struct sockaddr_un address;
-
-	if (is_control_path(listener->path)) {
-		warnx("invalid socket path \"%s\": the end \"" CONTROL_SUFFIX "\" is for control sockets; use another path (-S)",
-		      listener->path);
-		return -1;
-	}
-	if (address_of(listener->path, &address) < 0 || take_lock(listener) < 0)
-		return -1;
-	return listen_at_path(listener, &address);
 }
 
 static void drop_lock(struct listener *listener)
@@ -198,7 +197,7 @@ int listener_open(struct listener *listener)
 		return adopt(listener);
 	if (!listener->path)
 		listener->path = "/tmp/ivshmem_socket";
-	if (take_path(listener) == 0)
+	if (take_lock(listener) == 0 && listen_at_path(listener) == 0)
 		return 0;
 	drop_lock(listener);
 	return -1;
@@ -206,15 +205,13 @@ int listener_open(struct listener *listener)
 
 int listener_open_control(struct listener *control, const struct listener *listener)
 {
-	struct sockaddr_un address;
-
 	control->fd = -1;
 	control->lock = -1;
 	control->lock_path = NULL;
 	control->mode = listener->mode;
 	if (listener->inherited >= 0 && control->inherited < 0)
 		return 0;
-	if (strlen(listener->path) + strlen(CONTROL_SUFFIX) >= sizeof(address.sun_path)) {
+	if (strlen(listener->path) + strlen(CONTROL_SUFFIX) > MAX_PATH) {
 		warnx("there is no control socket, because the path %s is too long for one beside it",
 		      listener->path);
 		return 0;
@@ -223,8 +220,7 @@ int listener_open_control(struct listener *control, const struct listener *liste
 	control->path = control->own_path;
 	if (control->inherited >= 0)
 		return adopt(control);
-	return address_of(control->path, &address) < 0 ? -1 :
-	       listen_at_path(control, &address);
+	return listen_at_path(control);
 }
 
 void listener_close(struct listener *listener)

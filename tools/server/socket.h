@@ -20,6 +20,9 @@ struct listener {
 	char own_path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 };
 
+/* Can a server listen there? Returns 0, or -1 after a message. */
+int socket_path(const char *path);
+
 /* Returns 0, or -1 after a message. */
 int listener_open(struct listener *listener);
 
