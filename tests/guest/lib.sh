@@ -50,6 +50,12 @@ tap_done() {
 	exit
 }
 
+# conforms VERB JSON: this is what that verb of ivshmemctl may print
+conforms() {
+	tap_ok "the JSON of $1 is as its schema says" rig_ask conforms "$1" \
+		"$(printf '%s' "$2" | tr -d '\n')"
+}
+
 # rig_ask VERB ARGUMENTS: print the host's result; fails if the host refuses. It writes to
 # the serial port and not to standard output, so that $(rig_ask ...) works.
 rig_ask() {

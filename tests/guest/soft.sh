@@ -116,8 +116,21 @@ tap_eq "add refuses a second device of that name" \
 tap_eq "add prints why it fails" "$(ivshmemctl add cam1 --address 0x1000000 --size 4K 2>&1)" \
 	"ivshmemctl: cannot add cam1: address 0x1000000 to 0x1000fff is in use as System RAM: see /proc/iomem"
 tap_ok "a failed add leaves no directory in configfs" [ ! -e $config/cam1 ]
-tap_ok "remove succeeds" ivshmemctl remove cam0
+tap_eq "remove succeeds, and prints nothing" "$(ivshmemctl remove cam0 2>&1; echo $?)" 0
 tap_ok "remove removes the node" [ ! -e /dev/ivshmem1 ]
+json=$(ivshmemctl add --json cam0 --address $reserved --size 64K)
+tap_eq "add --json prints the name and the device" "$(echo "$json" | tr -d ' \n')" \
+	'{"name":"cam0","device":"ivshmem1"}'
+conforms add "$json"
+conforms list "$(ivshmemctl list --json)"
+conforms info "$(ivshmemctl info --json -d ivshmem1)"
+tap_ok "remove it again" ivshmemctl remove cam0
+label=$(printf 'c\377m')
+json=$(ivshmemctl add --json "$label" --size 4K)
+tap_eq "add --json prints a name that is not UTF-8" "$(echo "$json" | tr -d ' \n')" \
+	'{"name":"c\\xffm","device":"ivshmem1"}'
+conforms add "$json"
+tap_ok "remove it by that name" ivshmemctl remove "$label"
 tap_ok "remove fails if there is no such device" sh -c "! ivshmemctl remove cam0 2>/dev/null"
 
 makes soft size=1M vectors=3

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ivshmemctl prints with --json is as its schema says, and has nothing else.
 
-All but "add", which needs the module.
+What needs a guest is in the guests' tests: "add", devices, and steps as they happen.
 """
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -15,9 +16,9 @@ import ctl
 import fake_sysfs
 import jsonschema  # type: ignore
 import pytest
+from json_schema import SCHEMA, conforms
 
 TOP = ctl.ROOT
-SCHEMA = json.loads((TOP / "tools/ctl/ivshmemctl-1.schema.json").read_text())
 # Lines of trace_pipe: a step of the driver, a mark, and a call of a function.
 EVENTS = """\
   dd-123  [001] .....  5724.664823: ivshmem_open: device=0 writable=1
@@ -51,34 +52,6 @@ OBJECTS = [
 LIBRARIES = ("-fsanitize=address,undefined", "-pthread", "-ljansson", "-lm")
 
 
-def strict(schema: typing.Any) -> typing.Any:
-    """The same, without members that may be added one day."""
-    if isinstance(schema, list):
-        return [strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    schema = {name: strict(value) for name, value in schema.items()}
-    # A property may have the name "properties" as well, but none has.
-    if "properties" in schema:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def validator(name: str) -> jsonschema.Draft7Validator:
-    """Of one definition, strictly."""
-    definition = {"$ref": f"#/definitions/{name}"}
-    return jsonschema.Draft7Validator({**strict(SCHEMA), "anyOf": [definition]})
-
-
-def conforms(name: str, *texts: str | bytes) -> None:
-    """Each is as the definition of this name, and as some definition."""
-    assert texts
-    for text in texts:
-        found = json.loads(text)
-        validator(name).validate(found)
-        jsonschema.Draft7Validator(SCHEMA).validate(found)
-
-
 @pytest.fixture(name="device", scope="module")
 def fixture_device() -> typing.Iterator[pathlib.Path]:
     with ctl.server() as (device, _):
@@ -102,12 +75,43 @@ def test_the_schema_is_one() -> None:
     assert SCHEMA["$id"] == "urn:ivshmem:ivshmemctl:1"
 
 
-def test_each_verb_that_prints_json_has_a_definition() -> None:
+def verbs() -> set[str]:
     lines = ctl.run("--help").out.decode().split("\n\n")[2].splitlines()
-    verbs = [line.split()[0] for line in lines]
-    with_json = [verb for verb in verbs if b"--json" in ctl.run(verb, "--help").out]
-    assert {*with_json} == {one["$ref"].rsplit("/")[-1] for one in SCHEMA["anyOf"]}
-    assert {"list", "info", "doctor"} < {*with_json}
+    return {line.split()[0] for line in lines}
+
+
+def with_json() -> set[str]:
+    return {verb for verb in verbs() if b"--json" in ctl.run(verb, "--help").out}
+
+
+def test_each_verb_that_prints_json_has_a_definition() -> None:
+    assert with_json() == {one["$ref"].rsplit("/")[-1] for one in SCHEMA["anyOf"]}
+    assert {"list", "info", "doctor"} < with_json()
+
+
+def test_each_verb_that_prints_json_says_so_in_the_manual() -> None:
+    page = (TOP / "tools/ctl/ivshmemctl.1").read_text().replace("\\-", "-")
+    # Headings that follow each other are of the same section.
+    sections = re.findall(r"((?:^\.SS .*\n)+)((?:^(?!\.S[SH] ).*\n)*)", page, re.M)
+    documented = {
+        verb
+        for headings, text in sections
+        for verb in re.findall(r"^\.SS (\w+)", headings, re.M)
+        if "--json\nPrint " in text
+    }
+    assert documented == with_json()
+
+
+def test_the_others_print_nothing(device: pathlib.Path) -> None:
+    # The third one needs the module: tests/guest/soft.sh.
+    assert verbs() - with_json() == {"write", "ring", "remove"}
+    waiter = ctl.join("wait", device=device)
+    silent: list[list[ctl.Word]] = [["write", "0", "text"], ["ring", ctl.peers(device)[0]]]
+    for words in silent:
+        program = ctl.run(*words, device=device)
+        assert (program.process.returncode, program.out, program.err) == (ctl.OK, b"", "")
+    waiter.signal(signal.SIGINT)
+    waiter.end()
 
 
 def test_other_output_does_not_conform() -> None:

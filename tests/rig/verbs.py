@@ -11,6 +11,7 @@ import threading
 import typing
 
 import devices
+import json_schema
 import klog
 import peer
 import qemu
@@ -247,6 +248,10 @@ class Verbs:
         with self.devices.memory.open("r+b") as file:
             file.seek(int(offset, 0))
             file.write(bytes.fromhex(digits))
+
+    def do_conforms(self, _index: int, name: str, *words: str) -> None:
+        """conforms VERB JSON: this is what that verb of ivshmemctl may print."""
+        json_schema.conforms(name, " ".join(words))
 
     def do_console_mark(self, index: int) -> None:
         """console-mark: expect-log looks only at what comes after."""
