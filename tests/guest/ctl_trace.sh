@@ -84,6 +84,23 @@ ivshmemctl trace --json -- ivshmemctl ring -d /dev/ivshmem0 0 1 >/tmp/json
 tap_ok "JSON: an event has its name and fields" grep -q \
 	'"event":"ivshmem_ring".*"fields":{"device":0,"peer":0,"vector":1}' /tmp/json
 tap_eq "JSON: each line is one object" "$(grep -vc '^{.*}$' /tmp/json)" 0
+head -n 5 /tmp/json >/tmp/some
+while read -r line; do
+	conforms trace "$line"
+done </tmp/some
+
+# A task and a mark whose names are not UTF-8.
+cat >/tmp/named <<'END'
+printf 'ta\377sk' >/proc/$$/comm
+: </dev/ivshmem0
+printf 'ma\376rk' >"$IVSHMEM_TRACE/trace_marker"
+END
+ivshmemctl trace --json -- sh /tmp/named >/tmp/json
+tap_ok "JSON: a task whose name is not UTF-8" grep -q -F '"task":"ta\\xffsk"' /tmp/json
+tap_ok "JSON: a mark that is not UTF-8" grep -q -F '"text":"ma\\xferk"' /tmp/json
+conforms trace "$(grep -F -m 1 'ta\\xffsk' /tmp/json)"
+conforms trace "$(grep -F -m 1 'ma\\xferk' /tmp/json)"
+tap_eq "JSON: no line is lost" "$(grep -vc '^{.*}$' /tmp/json)" 0
 
 ivshmemctl trace --timeout 0.2 >/tmp/text
 tap_eq "--timeout ends the trace" $? 0

@@ -4,6 +4,7 @@
 What needs a guest is in the guests' tests: "add", devices, and steps as they happen.
 """
 
+import contextlib
 import json
 import pathlib
 import re
@@ -20,11 +21,12 @@ from json_schema import SCHEMA, conforms
 
 TOP = ctl.ROOT
 # Lines of trace_pipe: a step of the driver, a mark, and a call of a function.
-EVENTS = """\
+EVENTS = b"""\
   dd-123  [001] .....  5724.664823: ivshmem_open: device=0 writable=1
   sh-9    [000] d.h1.     2.000001: tracing_mark_write: a > b: c
 """
-CALLS = "    2.657567 |   3) + 83.509 us   |    ivshmem_peer_join [ivshmem]();\n"
+CALLS = b"    2.657567 |   3) + 83.509 us   |    ivshmem_peer_join [ivshmem]();\n"
+GONE = 99999999  # no process has this id
 PRINTER = """
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +36,7 @@ int main(int argc, char **argv)
 	struct trace_line line;
 	char text[256];
 
-	common.json = argc > 1;
+	common.json = argc > 2 && !strcmp(argv[2], "json");
 	trace_print_begin(0);
 	while (fgets(text, sizeof(text), stdin)) {
 		text[strcspn(text, "\\n")] = 0;
@@ -179,24 +181,68 @@ def test_doctor() -> None:
         conforms("doctor", program.out)
 
 
-def test_trace(tmp_path: pathlib.Path) -> None:
+@pytest.fixture(name="printer", scope="module")
+def fixture_printer() -> typing.Iterator[pathlib.Path]:
+    """What prints the lines of trace_pipe as ivshmemctl trace does."""
+    with tempfile.TemporaryDirectory() as directory:
+        source, printer = pathlib.Path(directory, "printer.c"), pathlib.Path(directory, "printer")
+        source.write_text(PRINTER)
+        words: list[str | pathlib.Path] = ["gcc", "-D_GNU_SOURCE"]
+        words += ["-I.", "-Ilib/include", "-Isrc/uapi", "-o", printer]
+        subprocess.run([*words, source, *OBJECTS, *LIBRARIES], cwd=TOP, check=True)
+        yield printer
+
+
+def printed(printer: pathlib.Path, kind: str, form: str, lines: bytes) -> list[bytes]:
+    words: list[str | pathlib.Path] = [printer, kind, form]
+    program = subprocess.run(words, input=lines, check=True, stdout=subprocess.PIPE)
+    return program.stdout.splitlines()
+
+
+def test_trace(printer: pathlib.Path) -> None:
     conforms("trace", *ctl.run("trace", "--list", "--json").out.splitlines())
-    source, printer = tmp_path / "printer.c", tmp_path / "printer"
-    source.write_text(PRINTER)
-    words: list[str | pathlib.Path] = [
-        "gcc",
-        "-D_GNU_SOURCE",
-        "-I.",
-        "-Ilib/include",
-        "-Isrc/uapi",
-        "-o",
-        printer,
-    ]
-    words += [source, *OBJECTS, *LIBRARIES]
-    subprocess.run(words, cwd=TOP, check=True)
     for kind, lines in (("events", EVENTS), ("calls", CALLS)):
-        program = subprocess.run(
-            [printer, kind], input=lines, text=True, check=True, stdout=subprocess.PIPE
-        )
-        assert len(program.stdout.splitlines()) == len(lines.splitlines())
-        conforms("trace", *program.stdout.splitlines())
+        found = printed(printer, kind, "json", lines)
+        assert len(found) == len(lines.splitlines())
+        conforms("trace", *found)
+
+
+@contextlib.contextmanager
+def process(name: bytes) -> typing.Iterator[int]:
+    """The id of a process of this name."""
+    script = 'printf %s "$1" >/proc/$$/comm; echo; read -r end'
+    with subprocess.Popen(
+        ["sh", "-c", script, "sh", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout and program.stdout.readline()
+        yield program.pid
+
+
+def test_trace_of_any_name(printer: pathlib.Path) -> None:
+    """Any bytes can be a task's name or a mark. None loses a line, or is one by itself."""
+    name, mark = b"na\xff \x1b[2Jme", b"m\xfe\x80ark \x1b[2J"
+    words = [text.decode(errors="backslashreplace") for text in (name, mark)]
+    events = b" %b-%d [001] d.h1. 1.000001: ivshmem_open: device=0 writable=1\n" % (name, GONE)
+    events += b" sh-%d [000] ..... 2.000001: tracing_mark_write: %b\n" % (GONE, mark)
+    found = printed(printer, "events", "json", events)
+    conforms("trace", *found)
+    step, text = map(json.loads, found)
+    assert [step["task"], text["text"]] == words
+    assert step["fields"] == {"device": 0, "writable": 1} and text["event"] == "mark"
+    _, *lines = printed(printer, "events", "text", events)
+    for word, line in zip(words, lines, strict=True):
+        assert word.replace("\x1b", "\\x1b") in line.decode()
+    (call,) = printed(printer, "calls", "json", CALLS.replace(b"peer", b"p\xffer"))
+    conforms("trace", call)
+    assert "p\\xffer" in json.loads(call)["call"]
+
+
+def test_trace_of_a_process(printer: pathlib.Path) -> None:
+    """The name that it has now counts, as a whole."""
+    with process(b"na\xff\nme") as pid:
+        event = b" old-%d [001] ..... 1.000001: ivshmem_open: device=0 writable=1\n" % pid
+        (found,) = printed(printer, "events", "json", event)
+        _, line = printed(printer, "events", "text", event)
+    conforms("trace", found)
+    assert json.loads(found)["task"] == "na\\xff\nme"
+    assert rf" na\xff\x0ame-{pid} " in line.decode()

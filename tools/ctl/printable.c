@@ -9,9 +9,10 @@
 
 #include "printable.h"
 
-void print_printable(const char *text)
+int print_printable(const char *text)
 {
 	size_t left = strlen(text);
+	int printed = 0;
 
 	while (left) {
 		mbstate_t state = { 0 };
@@ -20,11 +21,13 @@ void print_printable(const char *text)
 
 		if (size <= left && iswprint((wint_t)character)) {
 			fwrite(text, 1, size, stdout);
+			printed++;
 		} else {
-			printf("\\x%02x", (unsigned char)*text);
+			printed += printf("\\x%02x", (unsigned char)*text);
 			size = 1;
 		}
 		text += size;
 		left -= size;
 	}
+	return printed;
 }

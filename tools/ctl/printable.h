@@ -7,8 +7,8 @@
 
 /*
  * Print to stdout, with \xNN for each byte of what is not printable, such as sequences
- * that control a terminal.
+ * that control a terminal. Returns how many characters these were.
  */
-void print_printable(const char *text);
+int print_printable(const char *text);
 
 #endif /* CTL_PRINTABLE_H */

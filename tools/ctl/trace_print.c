@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "textfile.h"
+#include "printable.h"
 #include "trace_print.h"
 #include "trace_step.h"
 
 #define NAME	20	/* the longest name of an event */
+#define TASK	20	/* a name, and a number */
 #define SECOND	1e9
 
 static int64_t start_ns;
@@ -21,7 +22,7 @@ void trace_print_begin(int64_t start)
 {
 	start_ns = start;
 	if (!common.json)
-		printf("%10s cpu %-20s %-30s %s\n", "seconds", "task", "context",
+		printf("%10s cpu %-*s %-30s %s\n", "seconds", TASK, "task", "context",
 		       "event; place in the sources; locks held");
 }
 
@@ -39,27 +40,41 @@ static const char *task_name(const struct trace_line *line)
 {
 	static char name[64];
 	char path[64];
+	size_t length;
+	FILE *file;
 
 	if (!strncmp(line->task, "kworker/", 8))
 		return line->task;
 	snprintf(path, sizeof(path), "/proc/%d/comm", line->pid);
-	return read_line(path, name, sizeof(name)) ? line->task : name;
+	file = fopen(path, "re");
+	if (!file)
+		return line->task;
+	/* All of it: there can be a newline in the name, and there is one after it. */
+	length = fread(name, 1, sizeof(name), file);
+	fclose(file);
+	if (!length)
+		return line->task;
+	name[length - 1] = '\0';
+	return name;
 }
 
 static void print_event(const struct trace_line *line)
 {
 	const struct trace_step *step = trace_step_of(line->event, line->fields);
-	char task[96], context[64];
+	char context[64];
+	int width;
 
-	snprintf(task, sizeof(task), "%s-%d", task_name(line), line->pid);
 	snprintf(context, sizeof(context), "%s%s", trace_context(line),
 		 trace_interrupts_off(line) ? ", interrupts off" : "");
-	printf("%10.6f %3d %-20s %-30s ", seconds(line), line->cpu, task, context);
+	printf("%10.6f %3d ", seconds(line), line->cpu);
+	width = print_printable(task_name(line));
+	width += printf("-%d", line->pid);
+	printf("%*s %-30s %-*s ", width < TASK ? TASK - width : 0, "", context, NAME,
+	       step ? line->event : "mark");
+	print_printable(line->fields);
 	if (step)
-		printf("%-*s %s; %s: %s(); held: %s\n", NAME, line->event, line->fields,
-		       step->file, step->function, step->held);
-	else
-		printf("%-*s %s\n", NAME, "mark", line->fields);
+		printf("; %s: %s(); held: %s", step->file, step->function, step->held);
+	putchar('\n');
 }
 
 static void print_call(const struct trace_line *line)
@@ -76,7 +91,7 @@ static json_t *value_of(const char *text)
 	errno = 0;
 	number = strtoll(text, &end, 0);
 	if (errno || end == text || *end)
-		return json_string(text);
+		return json_bytes(text);
 	return json_integer(number);
 }
 
@@ -108,10 +123,10 @@ static json_t *json_of_step(const struct trace_step *step)
 static json_t *json_of_event(const struct trace_line *line)
 {
 	const struct trace_step *step = trace_step_of(line->event, line->fields);
-	json_t *json = json_pack("{s:s, s:i, s:s, s:b, s:s}", "task", task_name(line),
+	json_t *json = json_pack("{s:o, s:i, s:s, s:b, s:o}", "task", json_bytes(task_name(line)),
 				 "pid", line->pid, "context", trace_context(line),
 				 "interrupts_off", trace_interrupts_off(line),
-				 "text", line->fields);
+				 "text", json_bytes(line->fields));
 
 	if (!step) {
 		json_object_set_new(json, "event", json_string("mark"));
@@ -125,8 +140,8 @@ static json_t *json_of_event(const struct trace_line *line)
 static void print_as_json(const struct trace_line *line)
 {
 	json_t *json = line->event ? json_of_event(line) :
-		       json_pack("{s:s, s:s}", "call", line->fields,
-				 "duration", line->duration);
+		       json_pack("{s:o, s:o}", "call", json_bytes(line->fields),
+				 "duration", json_bytes(line->duration));
 
 	json_object_set_new(json, "time", json_real(seconds(line)));
 	json_object_set_new(json, "monotonic", json_real((double)line->time_ns / SECOND));
