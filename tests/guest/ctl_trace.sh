@@ -106,15 +106,16 @@ ivshmemctl trace --timeout 0.2 >/tmp/text
 tap_eq "--timeout ends the trace" $? 0
 ivshmemctl trace --timeout 0.2 -- sleep 30
 tap_eq "--timeout ends the trace though the command still runs" $? 5
-for signal in INT TERM; do
+for number in 2 15; do
+	signal=$(kill -l $number)
 	ivshmemctl trace >/tmp/text 2>/tmp/errors &
 	until grep -q 1 $tracing/instances/*/events/ivshmem/enable 2>/dev/null; do
 		sleep 0.1
 	done
 	ivshmemctl write -d /dev/ivshmem0 0 text
-	kill -$signal $!
+	kill -"$signal" $!
 	wait $!
-	tap_eq "SIG$signal ends the trace" $? 0
+	tap_eq "SIG$signal ends the trace as it ends other programs" $? $((128 + number))
 	tap_eq "SIG$signal: no error is printed" "$(cat /tmp/errors)" ""
 	tap_ok "SIG$signal: the last event is printed" grep -q ivshmem_release /tmp/text
 	tap_eq "SIG$signal: the tracing instance is removed" "$(ls $tracing/instances)" ""

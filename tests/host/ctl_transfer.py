@@ -346,10 +346,14 @@ def test_held_up(device: Place, region: Region, directory: pathlib.Path) -> None
 def test_giving_up(device: Place, region: Region, directory: pathlib.Path) -> None:
     pair = Pair(device, region, directory / "out")
     pair.sender.signal(signal.SIGINT)
-    pair.ends(FAILED, FAILED, "interrupted sender", ["interrupted"], ["the sender gave up"])
+    pair.ends(
+        -signal.SIGINT, FAILED, "interrupted sender", ["interrupted"], ["the sender gave up"]
+    )
     pair = Pair(device, region, directory / "out")
     pair.receiver.signal(signal.SIGTERM)
-    pair.ends(FAILED, FAILED, "interrupted receiver", ["the receiver gave up"], ["interrupted"])
+    pair.ends(
+        FAILED, -signal.SIGTERM, "interrupted receiver", ["the receiver gave up"], ["interrupted"]
+    )
     pair = Pair(device, region, "/dev/full")
     pair.feed(b"x")
     pair.ends(FAILED, FAILED, "full disk", ["the receiver gave up"], ["/dev/full", "No space"])

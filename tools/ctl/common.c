@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "ctl.h"
@@ -173,10 +174,27 @@ int64_t now_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static void stop(int signal)
+static void nothing(int signal)
 {
 	(void)signal;
-	stopped = 1;
+}
+
+void interrupt_calls(void)
+{
+	/* No SA_RESTART. */
+	struct sigaction action = { .sa_handler = nothing };
+	struct itimerval interval = {
+		.it_interval.tv_usec = INTERRUPT_NS / 1000,
+		.it_value.tv_usec = INTERRUPT_NS / 1000,
+	};
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &interval, NULL);
+}
+
+static void stop(int signal)
+{
+	stopped = signal;
 }
 
 void stop_on_signals(void)
@@ -189,4 +207,17 @@ void stop_on_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+void end_by_signal(void)
+{
+	sigset_t signals;
+
+	if (!stopped)
+		return;
+	signal(stopped, SIG_DFL);
+	sigemptyset(&signals);
+	sigaddset(&signals, stopped);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	raise(stopped);
 }

@@ -81,12 +81,19 @@ enum exit_code flush_output(void);
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t now_ns(void);
 
+/* From now on, SIGALRM interrupts system calls four times a second. */
+#define INTERRUPT_NS	INT64_C(250000000)
+void interrupt_calls(void);
+
 /*
- * After stop_on_signals(), the first SIGINT or SIGTERM sets @stopped and interrupts
- * system calls. The second one ends the program.
+ * After stop_on_signals(), the first SIGINT or SIGTERM sets @stopped to its number and
+ * interrupts system calls; the verb cleans up and returns. The second one ends the program.
  */
 extern volatile sig_atomic_t stopped;
 void stop_on_signals(void);
+
+/* If the first one has come, end the program by it: shells and scripts look for that. */
+void end_by_signal(void);
 
 /* select_device.c: the device that a verb works on. */
 struct device {

@@ -177,5 +177,6 @@ int main(int argc, char **argv)
 	if (verb)
 		code = run_verb(argc - verb, argv + verb, &words);
 	free(words.list);
+	end_by_signal();
 	return code;
 }

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stddef.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "stream.h"
@@ -15,8 +14,7 @@
 /* The buffer for the receiver's messages. */
 #define BACK_SIZE	512
 /* How long a call may not hear of SIGINT that comes just before it. */
-#define STEP_NS		INT64_C(250000000)
-#define STEP_US		250000
+#define STEP_NS		INTERRUPT_NS
 /* Between two tries to attach to what is not the sender's channel, yet. */
 #define RETRY_NS	20000000
 
@@ -28,24 +26,6 @@ static uint64_t kind_of(enum stream_kind kind)
 static bool is_kind(const struct stream *stream, enum stream_kind kind)
 {
 	return stream->in.note.kind == kind_of(kind);
-}
-
-static void nothing(int signal)
-{
-	(void)signal;
-}
-
-/* No SA_RESTART: it is to interrupt system calls. */
-static void start_heart(void)
-{
-	struct sigaction action = { .sa_handler = nothing };
-	struct itimerval interval = {
-		.it_interval.tv_usec = STEP_US,
-		.it_value.tv_usec = STEP_US,
-	};
-
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &interval, NULL);
 }
 
 /* Create the channel, or attach to any that is there. */
@@ -79,7 +59,7 @@ enum exit_code stream_open(struct stream *stream, const struct device *device,
 		return complain(EXIT_FAILED, "the memory of %s is not cached write-back, which %s needs: load the driver with cache=wb, see 'ivshmemctl info' and modprobe.d(5)",
 				device->name, sending ? "send" : "recv");
 	device_expect_loss();
-	start_heart();
+	interrupt_calls();
 	error = sending ? begin(stream) : 0;
 	return error ? stream_complain(stream, error) : EXIT_OK;
 }

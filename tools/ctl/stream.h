@@ -111,8 +111,8 @@ int stream_get(struct stream *stream, size_t *bytes);
 void stream_advance(struct stream *stream, const uint8_t *data, size_t bytes);
 
 /*
- * To be called in file I/O that takes long, at each signal (SIGALRM comes four times a
- * second), and after it: tells the other side that this one is alive, and hears whether
+ * To be called in file I/O that takes long, at each signal (interrupt_calls() has them
+ * come), and after it: tells the other side that this one is alive, and hears whether
  * that one has given up.
  */
 int stream_beat(struct stream *stream);
