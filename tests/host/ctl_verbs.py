@@ -98,9 +98,13 @@ def test_list(directory: pathlib.Path) -> None:
         skip("list", "needs the right to mount over /sys/class")
         return
     there = functools.partial(run, prefix=prefix)
-    check_exit(there("list"), OK, "list without devices", "note: ", "ivshmemctl doctor")
+    alone = there("list")
+    words = ("note: ", "ivshmemctl doctor", "ivshmem-server -S")
+    check_exit(alone, OK, "list without devices", *words)
+    check("--device" not in alone.err, "it names no option that list lacks", alone.err)
     check(json.loads(there("list", "--json").out) == [], "the same in JSON")
-    check_exit(there("info"), NO_DEVICE, "no device to choose", "ivshmemctl doctor")
+    words = ("ivshmemctl doctor", "--device", "ivshmemctl list")
+    check_exit(there("info"), NO_DEVICE, "no device to choose", *words)
 
     fake_device(classes, "ivshmem10", [], size=4096, id="unknown", cache="uc")
     check_exit(

@@ -106,9 +106,6 @@ struct device {
 enum exit_code device_open(struct device *device, unsigned int flags);
 void device_close(struct device *device);
 
-/* Complain that there is no @name and say where to look. Returns @code. */
-enum exit_code complain_none(enum exit_code code, const char *name);
-
 /* Complain that @action failed with @error, a negative errno. */
 enum exit_code device_complain(const struct device *device, int error,
 			       const char *action);

@@ -14,11 +14,11 @@
 #include "sysfs.h"
 #include "textfile.h"
 
-enum exit_code complain_none(enum exit_code code, const char *name)
+static enum exit_code complain_none(const char *name)
 {
-	return complain(code,
-			"%sno %s: run 'ivshmemctl doctor'; on the host, pass the server's socket with --device",
-			code ? "" : "note: ", name);
+	return complain(EXIT_NO_DEVICE,
+			"no %s: run 'ivshmemctl doctor'; on a host, pass the socket of a server with --device, 'ivshmemctl list' shows them",
+			name);
 }
 
 static void join_names(char *text, size_t size, char **names, int count)
@@ -45,7 +45,7 @@ static enum exit_code choose_only(const char **chosen)
 				strerror(-count));
 	join_names(text, sizeof(text), names, count);
 	if (count == 0) {
-		code = complain_none(EXIT_NO_DEVICE, "ivshmem device");
+		code = complain_none("ivshmem device");
 	} else if (count > 1) {
 		code = complain(EXIT_USAGE,
 				"several devices (%s): select one with --device",
@@ -80,7 +80,7 @@ static enum exit_code complain_missing(const char *name)
 				name, name);
 	count = sysfs_names(&names);
 	if (count <= 0)
-		return complain_none(EXIT_NO_DEVICE, name);
+		return complain_none(name);
 	join_names(text, sizeof(text), names, count);
 	free_names(names, count);
 	return complain(EXIT_NO_DEVICE, "no device %s; this machine has %s", name, text);

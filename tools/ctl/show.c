@@ -113,7 +113,7 @@ int verb_list(int argc, char **argv)
 	if (servers < 0)
 		complain(EXIT_FAILED, "cannot look for servers: %s", strerror(-servers));
 	if (count == 0 && servers == 0 && !common.json)
-		complain_none(EXIT_OK, "ivshmem device and no server");
+		complain(EXIT_OK, "note: no ivshmem device and no server: run 'ivshmemctl doctor'; on a host, start a server with 'ivshmem-server -S SOCKET'");
 	array = json_array();
 	list_devices(names, count, array);
 	free_names(names, count);
