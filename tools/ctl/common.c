@@ -96,6 +96,47 @@ static const struct argp_option help_options[] = {
 	{ 0 }
 };
 
+static bool is_negative(const char *text)
+{
+	return text[0] == '-' && isdigit((unsigned char)text[1]);
+}
+
+static argp_parser_t parse_operand;
+
+static error_t parse_number(int key, char *argument, struct argp_state *state)
+{
+	char *word = state->argv[state->next - 1];
+
+	(void)argument;
+	if (key < '0' || key > '9')
+		return ARGP_ERR_UNKNOWN;
+	/* It can also be one of several options in one word. */
+	if (!is_negative(word))
+		argp_error(state, "invalid option -- '%c'", key);
+	return parse_operand(ARGP_KEY_ARG, word, state);
+}
+
+void parse_numbers(const struct argp *argp, int argc, char **argv)
+{
+	parse_operand = argp->parser;
+	argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
+}
+
+/* "-12" is the option 1 with the argument 2. */
+static const struct argp_option number_options[] = {
+	{ NULL, '0', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '1', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '2', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '3', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '4', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '5', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '6', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '7', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '8', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ NULL, '9', "N", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0 },
+	{ 0 }
+};
+
 static const struct argp device_argp = {
 	.options = device_options,
 	.parser = parse_common,
@@ -109,6 +150,11 @@ static const struct argp json_argp = {
 static const struct argp help_argp = {
 	.options = help_options,
 	.parser = parse_common,
+};
+
+static const struct argp number_argp = {
+	.options = number_options,
+	.parser = parse_number,
 };
 
 const struct argp_child with_help[] = {
@@ -128,18 +174,39 @@ const struct argp_child with_device_and_json[] = {
 	{ .argp = &json_argp }, { 0 }
 };
 
+const struct argp_child with_device_and_numbers[] = {
+	{ .argp = &help_argp }, { .argp = &device_argp },
+	{ .argp = &number_argp }, { 0 }
+};
+
+const struct argp_child with_device_json_and_numbers[] = {
+	{ .argp = &help_argp }, { .argp = &device_argp },
+	{ .argp = &json_argp }, { .argp = &number_argp }, { 0 }
+};
+
 uint64_t argument_size(struct argp_state *state, const char *what,
 		       const char *text, uint64_t max)
 {
 	uint64_t value = 0;
 	int error = parse_size(text, &value);
 
-	if (error == -EINVAL)
+	if (is_negative(text))
+		complain_usage(state, "negative %s '%s'", what, text);
+	else if (error == -EINVAL)
 		complain_usage(state, "%s '%s' is not a number (examples: 4096, 0x1000, 4K)",
 			   what, text);
 	else if (error || value > max)
 		complain_usage(state, "%s %s is too large: the maximum is %llu", what, text,
 			       (unsigned long long)max);
+	return value;
+}
+
+uint64_t argument_count(struct argp_state *state, const char *what, const char *text)
+{
+	uint64_t value = argument_size(state, what, text, UINT64_MAX);
+
+	if (!value)
+		argp_error(state, "%s must be at least 1", what);
 	return value;
 }
 
@@ -149,7 +216,9 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 	int64_t value = 0;
 	int error = parse_seconds(text, &value);
 
-	if (error == -EINVAL)
+	if (is_negative(text))
+		complain_usage(state, "negative %s '%s'", what, text);
+	else if (error == -EINVAL)
 		complain_usage(state, "%s '%s' is not a number of seconds (examples: 2, 0.5)",
 			       what, text);
 	else if (error)

@@ -57,6 +57,15 @@ extern const struct argp_child with_help[];
 extern const struct argp_child with_device[];
 extern const struct argp_child with_json[];
 extern const struct argp_child with_device_and_json[];
+/* With parse_numbers(). */
+extern const struct argp_child with_device_and_numbers[];
+extern const struct argp_child with_device_json_and_numbers[];
+
+/*
+ * As argp_parse(), for a verb whose operands are numbers: -1 is one as well, to be refused
+ * as such, and no option. The parser counts its operands itself.
+ */
+void parse_numbers(const struct argp *argp, int argc, char **argv);
 
 extern struct common_options {
 	const char *device;	/* --device, or NULL */
@@ -66,6 +75,8 @@ extern struct common_options {
 /* Parse an argument. An invalid one ends the program with EXIT_USAGE. */
 uint64_t argument_size(struct argp_state *state, const char *what,
 		       const char *text, uint64_t max);
+/* As argument_size(), at least 1. */
+uint64_t argument_count(struct argp_state *state, const char *what, const char *text);
 int64_t argument_seconds(struct argp_state *state, const char *what,
 			 const char *text);
 

@@ -14,6 +14,7 @@
 
 #include "../streams.h"
 #include "ctl.h"
+#include "distance.h"
 
 static const struct verb {
 	/* With "ivshmemctl", because argp prints argv[0] in the verb's help. */
@@ -38,6 +39,7 @@ static const struct verb {
 };
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
+#define MOST_MISTAKES	2
 
 /* The arguments of a verb. */
 struct words {
@@ -142,6 +144,34 @@ static int take_options(int argc, char **argv, struct words *words, int *code)
 	return 0;
 }
 
+/* The verb that a mistyped one is most like, or NULL. */
+static const char *nearest_verb(const char *word)
+{
+	size_t best = MOST_MISTAKES + 1;
+	const char *nearest = NULL;
+
+	for (size_t i = 0; i < VERBS; i++) {
+		const char *name = short_name(&verbs[i]);
+		size_t distance = word_distance(word, name);
+
+		if (distance < best && 2 * distance <= strlen(name)) {
+			best = distance;
+			nearest = name;
+		}
+	}
+	return nearest;
+}
+
+static int refuse_verb(const char *word)
+{
+	const char *nearest = nearest_verb(word);
+
+	if (!nearest)
+		return refuse("unknown verb", word);
+	return complain(EXIT_USAGE, "unknown verb '%s': did you mean '%s'? See 'ivshmemctl --help'",
+			word, nearest);
+}
+
 static int run_verb(int argc, char **argv, struct words *words)
 {
 	for (size_t i = 0; i < VERBS; i++) {
@@ -153,7 +183,7 @@ static int run_verb(int argc, char **argv, struct words *words)
 		add_word(words, NULL);
 		return run(&verbs[i], words->count - 1, words->list);
 	}
-	return refuse("unknown verb", argv[0]);
+	return refuse_verb(argv[0]);
 }
 
 int main(int argc, char **argv)

@@ -38,6 +38,7 @@ static struct {
 	bool has_timeout;
 	uint64_t spin_ns;
 	bool answer;
+	int operands;
 } option = { .count = 1000, .timeout_ns = LOOK_NS };
 
 struct result {
@@ -328,7 +329,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 			argument, IVSHMEM_MAX_VECTORS - 1);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num)
+		if (option.operands++)
 			argp_error(state, "too many arguments");
 		option.peer = (uint32_t)argument_size(state, "PEER", argument,
 						      IVSHMEM_MAX_PEER);
@@ -360,7 +361,7 @@ static const struct argp ping_argp = {
 	.parser = parse,
 	.args_doc = "PEER",
 	.doc = "Measure doorbell round trips to PEER, which must run 'ivshmemctl ping --answer ID' with this side's id.\vThe two sides can start in any order: this one rings for up to 10 seconds before the first answer, and those rings do not count. The exit code is 5 if there was no answer.",
-	.children = with_device_and_json,
+	.children = with_device_json_and_numbers,
 };
 
 int verb_ping(int argc, char **argv)
@@ -368,11 +369,11 @@ int verb_ping(int argc, char **argv)
 	struct device device;
 	enum exit_code code;
 
-	argp_parse(&ping_argp, argc, argv, 0, NULL, NULL);
-	stop_on_signals();
+	parse_numbers(&ping_argp, argc, argv);
 	code = device_open(&device, 0);
 	if (code)
 		return code;
+	stop_on_signals();
 	code = device_need_ringing(&device);
 	if (!code)
 		code = device_need_vector(&device, option.vector);

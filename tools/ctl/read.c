@@ -23,6 +23,7 @@ static struct {
 	bool has_length;
 	bool raw;
 	const char *file;
+	int operands;
 } option;
 
 /* One line, as "00000010  68 65 6c 6c 6f  |hello|", padded before the text. */
@@ -159,16 +160,17 @@ static error_t parse_read(int key, char *argument, struct argp_state *state)
 		option.file = argument;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0) {
+		if (option.operands == 0) {
 			option.offset = argument_size(state, "OFFSET", argument,
 						      UINT64_MAX);
-		} else if (state->arg_num == 1) {
+		} else if (option.operands == 1) {
 			option.length = argument_size(state, "LENGTH", argument,
 						      UINT64_MAX);
 			option.has_length = true;
 		} else {
 			argp_error(state, "too many arguments");
 		}
+		option.operands++;
 		return 0;
 	case ARGP_KEY_END:
 		if (common.json && (option.raw || option.file))
@@ -190,7 +192,7 @@ static const struct argp read_argp = {
 	.parser = parse_read,
 	.args_doc = "[OFFSET [LENGTH]]",
 	.doc = "Read LENGTH bytes (default: up to the end) of the region at OFFSET (default: 0).\vFiles and pipes get raw bytes, a terminal gets a hexadecimal dump. The dump and --json default to 256 bytes. Numbers can be hexadecimal (0x100) and have a suffix K, M, G or T.",
-	.children = with_device_and_json,
+	.children = with_device_json_and_numbers,
 };
 
 int verb_read(int argc, char **argv)
@@ -198,7 +200,7 @@ int verb_read(int argc, char **argv)
 	struct device device;
 	enum exit_code code;
 
-	argp_parse(&read_argp, argc, argv, 0, NULL, NULL);
+	parse_numbers(&read_argp, argc, argv);
 	code = device_open(&device, IVSHMEM_READ_ONLY);
 	if (code)
 		return code;

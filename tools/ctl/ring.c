@@ -10,24 +10,25 @@ static struct {
 	uint32_t peer;
 	uint32_t vector;
 	uint64_t count;
+	int operands;
 } option = { .count = 1 };
 
 static error_t parse_ring(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {
 	case 'c':
-		option.count = argument_size(state, "--count", argument,
-					     UINT64_MAX);
+		option.count = argument_count(state, "--count", argument);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
+		if (option.operands == 0)
 			option.peer = (uint32_t)argument_size(state, "PEER",
 				argument, IVSHMEM_MAX_PEER);
-		else if (state->arg_num == 1)
+		else if (option.operands == 1)
 			option.vector = (uint32_t)argument_size(state, "VECTOR",
 				argument, IVSHMEM_MAX_VECTORS - 1);
 		else
 			argp_error(state, "too many arguments");
+		option.operands++;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "missing operand PEER");
@@ -47,7 +48,7 @@ static const struct argp ring_argp = {
 	.parser = parse_ring,
 	.args_doc = "PEER [VECTOR]",
 	.doc = "Ring the doorbell VECTOR (default: 0) of PEER.\vDoorbells in quick succession can arrive as one. In a guest, ringing a peer that does not exist is no error.",
-	.children = with_device,
+	.children = with_device_and_numbers,
 };
 
 int verb_ring(int argc, char **argv)
@@ -56,7 +57,7 @@ int verb_ring(int argc, char **argv)
 	enum exit_code code;
 	int error = 0;
 
-	argp_parse(&ring_argp, argc, argv, 0, NULL, NULL);
+	parse_numbers(&ring_argp, argc, argv);
 	code = device_open(&device, 0);
 	if (code)
 		return code;

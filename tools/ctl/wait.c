@@ -196,8 +196,7 @@ static error_t parse_wait(int key, char *argument, struct argp_state *state)
 {
 	switch (key) {
 	case 'c':
-		option.count = argument_size(state, "--count", argument,
-					     UINT64_MAX);
+		option.count = argument_count(state, "--count", argument);
 		return 0;
 	case 't':
 		option.timeout_ns = argument_seconds(state, "--timeout", argument);
@@ -223,7 +222,7 @@ static const struct argp wait_argp = {
 	.parser = parse_wait,
 	.args_doc = "[VECTOR...]",
 	.doc = "Print the interrupts of this side's VECTORs (default: all) as they arrive, until interrupted.\vThe exit code is 5 if --timeout expires before --count interrupts have arrived or, without --count, before any has.",
-	.children = with_device_and_json,
+	.children = with_device_json_and_numbers,
 };
 
 int verb_wait(int argc, char **argv)
@@ -231,7 +230,7 @@ int verb_wait(int argc, char **argv)
 	struct device device;
 	enum exit_code code;
 
-	argp_parse(&wait_argp, argc, argv, 0, NULL, NULL);
+	parse_numbers(&wait_argp, argc, argv);
 	/* Waiting needs no write permission. */
 	code = device_open(&device, IVSHMEM_READ_ONLY);
 	if (code)

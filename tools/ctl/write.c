@@ -13,6 +13,7 @@ static struct {
 	uint64_t offset;
 	const char *text;
 	const char *file;
+	int operands;
 } option;
 
 /* Read the file straight into the region, up to the region's end. */
@@ -80,13 +81,14 @@ static error_t parse_write(int key, char *argument, struct argp_state *state)
 		option.file = argument;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
+		if (option.operands == 0)
 			option.offset = argument_size(state, "OFFSET", argument,
 						      UINT64_MAX);
-		else if (state->arg_num == 1)
+		else if (option.operands == 1)
 			option.text = argument;
 		else
 			argp_error(state, "too many arguments: quote TEXT if it has blanks");
+		option.operands++;
 		return 0;
 	case ARGP_KEY_END:
 		if (option.text && option.file)
@@ -107,7 +109,7 @@ static const struct argp write_argp = {
 	.parser = parse_write,
 	.args_doc = "[OFFSET [TEXT]]",
 	.doc = "Write TEXT (default: stdin) to the region at OFFSET (default: 0).\vNo newline or zero byte is appended to TEXT. Numbers can be hexadecimal (0x100) and have a suffix K, M, G or T.",
-	.children = with_device,
+	.children = with_device_and_numbers,
 };
 
 int verb_write(int argc, char **argv)
@@ -116,7 +118,7 @@ int verb_write(int argc, char **argv)
 	struct device device;
 	enum exit_code code;
 
-	argp_parse(&write_argp, argc, argv, 0, NULL, NULL);
+	parse_numbers(&write_argp, argc, argv);
 	if (!option.text) {
 		code = file_open_input(&input, option.file);
 		if (code)
