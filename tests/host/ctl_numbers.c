@@ -86,6 +86,21 @@ static void test_format(void)
 	shown_as(0x1p64, "1.68e+07 TiB");
 }
 
+static void counted_as(uint64_t count, const char *thing, const char *expected)
+{
+	char text[COUNT_TEXT];
+
+	tap_ok(!strcmp(format_count(text, count, thing), expected), "%s", text);
+}
+
+static void test_counts(void)
+{
+	counted_as(0, "interrupt", "0 interrupts");
+	counted_as(1, "interrupt", "1 interrupt");
+	counted_as(2, "byte", "2 bytes");
+	counted_as(UINT64_MAX, "byte", "18446744073709551615 bytes");
+}
+
 static void test_percentiles(void)
 {
 	uint64_t one[] = { 5 }, few[] = { 30, 10, 20, 40 }, many[1000];
@@ -114,6 +129,7 @@ int main(void)
 	test_sizes();
 	test_seconds();
 	test_format();
+	test_counts();
 	test_percentiles();
 	return tap_done();
 }

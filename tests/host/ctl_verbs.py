@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,6 @@ import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "common"))
 from ctl import (
-    CTL,
     FAILED,
     NO_DEVICE,
     OK,
@@ -36,6 +36,7 @@ from ctl import (
     skip,
 )
 from fake_sysfs import fake_device, fake_sysfs
+from terminal import Terminal
 
 # What a program prints here gets lost.
 FULL = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
@@ -267,20 +268,23 @@ def test_read_write(device: Place, region: pathlib.Path, directory: pathlib.Path
         run("read", "1M", "1", device=device), USAGE, "read over the end", "0 of them after"
     )
     check_exit(
-        run("write", "1048575", "ab", device=device), USAGE, "write over the end", "do not fit"
+        run("write", "1048575", "ab", device=device),
+        USAGE,
+        "write over the end",
+        "no space for 2 bytes",
     )
     check(run("read", device=device).out == whole, "which wrote nothing")
     check_exit(
         run("write", "1000000", "-i", directory / "in", device=device),
         USAGE,
         "write too long a file",
-        "do not fit",
+        "no space for",
     )
     check_exit(
         run("write", "1048572", device=device, data=b"12345"),
         FAILED,
         "write too much from a pipe",
-        "longer than the 4 bytes",
+        "wrote its first 4 bytes",
     )
     check(run("read", "1048572", device=device).out == b"1234", "which wrote what fits")
 
@@ -328,36 +332,22 @@ def test_huge_pages() -> None:
 
 
 def test_terminal(device: Place) -> None:
-    """Under script(1) stdout is a terminal."""
-    if subprocess.run(
-        ["sh", "-c", "command -v script"], stdout=subprocess.DEVNULL, check=False
-    ).returncode:
-        skip("hexadecimal dump", "script is not installed")
-        return
     run("write", "0", "0123456789abcdef" * 4 + "\n\x7fend", device=device)
 
-    def on_terminal(arguments: str) -> str:
-        command = f"{CTL} read {arguments} -d {device}"
-        return (
-            subprocess.run(
-                ["script", "-qec", command, "/dev/null"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            .stdout.decode()
-            .replace("\r", "")
-        )
+    def on_terminal(*words: str) -> str:
+        program = Terminal("read", *words, device=device)
+        program.end()
+        return program.left()
 
     line = "  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n"
     check(
-        on_terminal("0 69") == f"00000000{line}*\n"
+        on_terminal("0", "69") == f"00000000{line}*\n"
         "00000040  0a 7f 65 6e 64                                    |..end|\n00000045\n",
         "a terminal gets a hexadecimal dump",
-        on_terminal("0 69"),
+        on_terminal("0", "69"),
     )
-    check(on_terminal("").endswith("\n00000100\n"), "of 256 bytes by default")
-    check(on_terminal("--raw 0 8") == "01234567", "or the bytes with --raw")
+    check(on_terminal().endswith("\n00000100\n"), "of 256 bytes by default")
+    check(on_terminal("--raw", "0", "8") == "01234567", "or the bytes with --raw")
 
 
 def test_ring_wait(device: Place) -> None:
@@ -384,7 +374,7 @@ def test_ring_wait(device: Place) -> None:
     check(waiter.line() == b"vector 1: 1\n", "wait for chosen vectors")
     waiter.signal(signal.SIGINT)
     check(
-        waiter.end() == -signal.SIGINT and b"1 interrupts in" in waiter.out,
+        waiter.end() == -signal.SIGINT and waiter.out.startswith(b"1 interrupt in "),
         "SIGINT ends wait with a summary",
         waiter.report(),
         waiter.out,
@@ -434,7 +424,7 @@ def test_ping(device: Place) -> None:
     )
     pinger = run("ping", "0", "-c", "5", "-i", "0.01", "--spin", "100000", device=device)
     check(
-        b"5 rings, 5 answers, 0 lost" in pinger.out and b"median" in pinger.out,
+        re.search(rb": 5 rings in .*, 5 answers, 0 lost", pinger.out) and b"median" in pinger.out,
         "ping in words",
         pinger.out,
     )
@@ -504,7 +494,7 @@ def test_handshake(device: Place) -> None:
     answerer = join("ping", "--answer", "1", "-c", "50", "-t", "2", device=device)
     check_exit(run("ping", "0", "-c", "5", device=device), OK, "ping less")
     check(
-        answerer.end() == OK and b" 5 rings answered" in answerer.out,
+        answerer.end() == OK and b": answered 5 rings in " in answerer.out,
         "or the timeout ends it",
         answerer.report(),
         answerer.out,

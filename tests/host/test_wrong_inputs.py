@@ -185,9 +185,15 @@ DEVICE = [
         USAGE,
         ["--offset must be a multiple of the page size"],
     ),
+    Row(["recv", "-S", "1", "-d", "{device}"], USAGE, ["1 byte is not enough"]),
+    Row(["write", "1M", "x", "-d", "{device}"], USAGE, ["no space for 1 byte at offset 1048576"]),
     Row(["send", "-O", "1M", "-d", "{device}"], USAGE, ["--offset 1048576 is beyond the end"]),
     Row(["recv", "-S", "2M", "-d", "{device}"], USAGE, ["--size 2097152 does not fit"]),
-    Row(["send", "-S", "8191", "-d", "{device}"], USAGE, ["not enough", "minimum is 8192"]),
+    Row(
+        ["send", "-S", "8191", "-d", "{device}"],
+        USAGE,
+        ["8191 bytes is not enough", "minimum is 8192"],
+    ),
     Row(
         ["recv", "-O", "4K", "-S", "1M", "-d", "{device}"], USAGE, ["--size 1048576 does not fit"]
     ),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "progress.h"
 #include "textfile.h"
 
 #define CONFIG		"/sys/kernel/config/ivshmem"
@@ -50,8 +51,11 @@ static bool has_config(void)
 	pid_t pid;
 
 	if (access(CONFIG, F_OK) && !geteuid() &&
-	    !posix_spawn(&pid, "/sbin/modprobe", NULL, NULL, command, environ))
+	    !posix_spawn(&pid, "/sbin/modprobe", NULL, NULL, command, environ)) {
+		progress_wait("modprobe ivshmem_soft");
 		waitpid(pid, &status, 0);
+		progress_erase();
+	}
 	return !access(CONFIG, F_OK);
 }
 

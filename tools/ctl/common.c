@@ -13,15 +13,12 @@
 
 #include "ctl.h"
 #include "numbers.h"
+#include "progress.h"
 
 struct common_options common;
 volatile sig_atomic_t stopped;
 
-/*
- * The message, allocated, or NULL. What the user typed can hold control characters, which
- * would add lines to the message or command the terminal.
- */
-static char *message(const char *format, va_list arguments)
+char *format_message(const char *format, va_list arguments)
 {
 	char *text;
 
@@ -39,8 +36,9 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	text = message(format, arguments);
+	text = format_message(format, arguments);
 	va_end(arguments);
+	progress_erase();
 	fprintf(stderr, "ivshmemctl: %s\n", text ? text : "out of memory");
 	free(text);
 	return code;
@@ -52,7 +50,7 @@ void complain_usage(struct argp_state *state, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	text = message(format, arguments);
+	text = format_message(format, arguments);
 	va_end(arguments);
 	argp_error(state, "%s", text ? text : "out of memory");
 	free(text);

@@ -9,6 +9,7 @@
 #include <argp.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,12 @@ enum exit_code {
 /* Print "ivshmemctl: ..." to stderr, control characters as "?". Returns @code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * An allocated text, or NULL, with control characters as "?": what users type, or others
+ * name, must neither add lines to a message nor command the terminal.
+ */
+char *format_message(const char *format, va_list arguments);
 
 /* Print an error in the arguments and end the program with EXIT_USAGE. */
 void complain_usage(struct argp_state *state, const char *format, ...)

@@ -3,6 +3,7 @@
  * Parsing and formatting of numbers, order statistics: see numbers.h.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,12 @@ const char *format_size(char text[SIZE_TEXT], double bytes)
 		snprintf(text, SIZE_TEXT, "%.0f B", bytes);
 	else
 		snprintf(text, SIZE_TEXT, "%.3g %ciB", bytes, size_units[unit - 1]);
+	return text;
+}
+
+const char *format_count(char text[COUNT_TEXT], uint64_t count, const char *thing)
+{
+	snprintf(text, COUNT_TEXT, "%" PRIu64 " %s%s", count, thing, count == 1 ? "" : "s");
 	return text;
 }
 

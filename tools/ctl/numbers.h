@@ -25,6 +25,12 @@ int parse_seconds(const char *text, int64_t *nanoseconds);
 /* "64 MiB", "1.5 GiB", "17 B": at most three digits. Returns @text. */
 const char *format_size(char text[SIZE_TEXT], double bytes);
 
+/* Buffer size for format_count(). */
+#define COUNT_TEXT	64
+
+/* "1 interrupt", "2 interrupts", of a @thing whose plural has an s. Returns @text. */
+const char *format_count(char text[COUNT_TEXT], uint64_t count, const char *thing);
+
 void sort_values(uint64_t *values, size_t count);
 
 /*

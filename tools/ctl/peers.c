@@ -14,9 +14,11 @@
 #include "ctl.h"
 #include "numbers.h"
 #include "printable.h"
+#include "progress.h"
 
 /* A service manager may have to start the server. */
 #define ANSWER_SECONDS	30
+#define ANSWER_NS	(ANSWER_SECONDS * INT64_C(1000000000))
 
 static void print_peer(const struct server_peer *peer)
 {
@@ -86,7 +88,7 @@ static enum exit_code complain_ask(const char *socket, int error, const char *re
 				socket, socket);
 	case ETIMEDOUT:
 		return complain(EXIT_TIMEOUT,
-				"the server of %s does not answer within %d seconds; restart it",
+				"the server of %s does not answer within %d s; restart it",
 				socket, ANSWER_SECONDS);
 	case ECONNRESET:
 		return complain(EXIT_FAILED,
@@ -119,7 +121,9 @@ int verb_peers(int argc, char **argv)
 	if (!socket || !*socket)
 		return complain(EXIT_USAGE,
 				"no server: pass its socket with --device; 'ivshmemctl list' shows the servers of this machine");
-	error = control_ask(socket, ANSWER_SECONDS * INT64_C(1000000000), &answer, &reason);
+	progress_wait("the server of %s", socket);
+	error = control_ask(socket, ANSWER_NS, &answer, &reason);
+	progress_erase();
 	if (error)
 		return complain_ask(socket, error, reason);
 	if (common.json)

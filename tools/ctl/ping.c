@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "ctl.h"
 #include "numbers.h"
+#include "progress.h"
 
 /* Upper bound for noticing a signal between the check of @stopped and the wait. */
 #define LOOK_NS		INT64_C(1000000000)
@@ -47,7 +47,23 @@ struct result {
 	size_t room;
 	uint64_t sent;
 	uint64_t late;		/* answers after the timeout */
+	struct progress progress;
 };
+
+/* What both sides wait for. */
+static char awaited[sizeof("peer 65535")];
+
+/* Both count rings. */
+static void start(struct progress *progress)
+{
+	uint64_t limit = option.answer && !option.has_count ? 0 : option.count;
+
+	progress->done = option.answer ? "answered " : "";
+	progress->thing = "ring";
+	progress->total = limit ?: UINT64_MAX;
+	snprintf(awaited, sizeof(awaited), "peer %u", option.peer);
+	progress_start(progress);
+}
 
 static int remember(struct result *result, int64_t time)
 {
@@ -121,7 +137,7 @@ static void pause_between(int64_t nanoseconds)
 }
 
 /* As round_trip(). @late: the answer arrived after the timeout, -ETIMEDOUT. */
-static int64_t ask_once(const struct device *device, bool *late)
+static int64_t ask_once(const struct device *device, struct result *result, bool *late)
 {
 	int64_t time = drain(device);
 
@@ -130,39 +146,41 @@ static int64_t ask_once(const struct device *device, bool *late)
 		time = round_trip(device);
 	if (time != -ETIMEDOUT)
 		return time;
+	progress_show(&result->progress, result->sent, awaited);
 	time = wait_rung(device, now_ns() + option.timeout_ns);
 	*late = !time;
 	return time ? time : -ETIMEDOUT;
 }
 
 /* No answer yet: ring again? */
-static bool keep_waiting(int64_t start, bool *announced)
+static bool keep_waiting(int64_t begin)
 {
-	if (now_ns() - start >= START_NS)
+	if (now_ns() - begin >= START_NS)
 		return false;
-	if (!*announced && isatty(STDERR_FILENO))
-		fprintf(stderr, "waiting for peer %u to answer\n", option.peer);
-	*announced = true;
 	pause_between(PAUSE_NS);
 	return true;
 }
 
 static int measure(const struct device *device, struct result *result)
 {
-	int64_t start = now_ns();
-	bool late, announced = false;
+	int64_t begin = now_ns();
 	int error = 0;
+	bool late;
 
 	while (!error && !stopped &&
 	       (!option.count || result->sent < option.count)) {
-		int64_t time = ask_once(device, &late);
+		int64_t time;
 
+		if (!result->sent)
+			start(&result->progress);
+		progress_show(&result->progress, result->sent, awaited);
+		time = ask_once(device, result, &late);
 		if (time == -EINTR)
 			break;
 		if (time < 0 && time != -ETIMEDOUT)
 			return (int)time;
 		if (!result->sent && time < 0 && !late) {
-			if (keep_waiting(start, &announced))
+			if (keep_waiting(begin))
 				continue;
 			break;
 		}
@@ -184,11 +202,13 @@ static double microseconds(const struct result *result, double percent)
 
 static void print_result(const struct result *result)
 {
-	uint64_t lost = result->sent - result->answered;
+	char total[TOTAL_TEXT], answers[COUNT_TEXT];
 
-	printf("peer %u, vector %u: %" PRIu64 " rings, %zu answers, %" PRIu64
-	       " lost (%" PRIu64 " of them late)\n", option.peer, option.vector,
-	       result->sent, result->answered, lost, result->late);
+	printf("peer %u, vector %u: %s, %s, %" PRIu64 " lost (%" PRIu64 " of them late)\n",
+	       option.peer, option.vector,
+	       progress_total(&result->progress, result->sent, total),
+	       format_count(answers, result->answered, "answer"),
+	       result->sent - result->answered, result->late);
 	if (result->answered)
 		printf("round trip min/median/p99/max = %.1f/%.1f/%.1f/%.1f µs\n",
 		       microseconds(result, 0), microseconds(result, 50),
@@ -222,6 +242,7 @@ static enum exit_code ask(const struct device *device)
 	int error;
 
 	error = measure(device, &result);
+	progress_erase();
 	sort_values(result.times, result.answered);
 	if (common.json)
 		code = print_result_json(&result);
@@ -251,7 +272,8 @@ static int ring_back(const struct device *device)
 	}
 }
 
-static int answer_rings(const struct device *device, uint64_t *answered)
+static int answer_rings(const struct device *device, struct progress *progress,
+			uint64_t *answered)
 {
 	int64_t last = now_ns();
 	int error;
@@ -261,6 +283,7 @@ static int answer_rings(const struct device *device, uint64_t *answered)
 
 		if (option.has_timeout && deadline > last + option.timeout_ns)
 			deadline = last + option.timeout_ns;
+		progress_show(progress, *answered, awaited);
 		error = wait_rung(device, deadline);
 		if (error == -ETIMEDOUT && option.has_timeout &&
 		    now_ns() - last >= option.timeout_ns)
@@ -269,6 +292,8 @@ static int answer_rings(const struct device *device, uint64_t *answered)
 			continue;
 		if (error)
 			return error == -EINTR ? 0 : error;
+		if (!*answered)
+			start(progress);
 		error = ring_back(device);
 		/* The peer has left. Its successor gets the same id. */
 		if (error && error != -ENXIO)
@@ -282,9 +307,14 @@ static int answer_rings(const struct device *device, uint64_t *answered)
 static enum exit_code answer(const struct device *device)
 {
 	enum exit_code code = EXIT_OK;
+	struct progress progress;
+	char total[TOTAL_TEXT];
 	uint64_t answered = 0;
-	int error = answer_rings(device, &answered);
+	int error;
 
+	start(&progress);
+	error = answer_rings(device, &progress, &answered);
+	progress_erase();
 	if (common.json)
 		code = print_json(stdout, json_pack("{s:i, s:i, s:I}",
 						    "peer", (int)option.peer,
@@ -292,8 +322,8 @@ static enum exit_code answer(const struct device *device)
 						    "answered", (json_int_t)answered),
 				  false);
 	else
-		printf("peer %u, vector %u: %" PRIu64 " rings answered\n",
-		       option.peer, option.vector, answered);
+		printf("peer %u, vector %u: %s\n", option.peer, option.vector,
+		       progress_total(&progress, answered, total));
 	if (error && error != -ETIMEDOUT)
 		return device_complain(device, error, "answer doorbells");
 	if (error && !answered)

@@ -12,6 +12,8 @@
 
 #include "ctl.h"
 #include "fileio.h"
+#include "numbers.h"
+#include "progress.h"
 
 #define LINE		16
 /* Bytes that a dump shows by default. */
@@ -71,11 +73,12 @@ static enum exit_code dump_json(const uint8_t *bytes, uint64_t offset,
 {
 	static const char digits[] = "0123456789abcdef";
 	char *hex = length < SIZE_MAX / 2 ? malloc(2 * length + 1) : NULL;
+	char count[COUNT_TEXT];
 	enum exit_code code;
 
 	if (!hex)
-		return complain(EXIT_FAILED, "out of memory for %" PRIu64 " bytes of JSON",
-				length);
+		return complain(EXIT_FAILED, "out of memory for the JSON of %s",
+				format_count(count, length, "byte"));
 	for (uint64_t i = 0; i < length; i++) {
 		uint8_t byte = bytes[i];
 
@@ -94,21 +97,22 @@ static enum exit_code dump_json(const uint8_t *bytes, uint64_t offset,
 static enum exit_code copy_out(const struct file *file, const uint8_t *bytes,
 			       uint64_t length)
 {
-	while (length) {
-		int64_t done = file_write(file, bytes, length);
+	char count[COUNT_TEXT];
+	int64_t done;
 
-		if (done == -EFAULT)
-			return complain(EXIT_NO_DEVICE,
-					"the device disappeared during the read");
-		if (done < 0 && done != -EINTR)
-			return complain(EXIT_FAILED, "cannot write to %s: %s",
-					file->name, strerror((int)-done));
-		if (done > 0) {
-			bytes += done;
-			length -= (uint64_t)done;
-		}
-	}
-	return EXIT_OK;
+	/* The terminal may be for who reads a pipe, such as a pager. */
+	if (!file->regular)
+		progress_hide();
+	done = file_copy_out(file, bytes, length);
+	if (done == -EFAULT)
+		return complain(EXIT_NO_DEVICE, "the device disappeared during the read");
+	if (done < 0)
+		return complain(EXIT_FAILED, "cannot write to %s: %s", file->name,
+				strerror((int)-done));
+	if ((uint64_t)done == length)
+		return EXIT_OK;
+	return complain(EXIT_FAILED, "interrupted: %s has the first %s", file->name,
+			format_count(count, (uint64_t)done, "byte"));
 }
 
 static enum exit_code read_region(const struct device *device)

@@ -5,6 +5,7 @@
 #include <ivshmem.h>
 
 #include "ctl.h"
+#include "progress.h"
 
 static struct {
 	uint32_t peer;
@@ -51,19 +52,33 @@ static const struct argp ring_argp = {
 	.children = with_device_and_numbers,
 };
 
+static int ring(const struct device *device)
+{
+	struct progress progress = { .done = "", .thing = "ring", .total = option.count };
+	int error = 0;
+
+	stop_on_signals();
+	progress_start(&progress);
+	for (uint64_t i = 0; !error && !stopped && i < option.count; i++) {
+		error = ivshmem_ring(device->handle, option.peer, option.vector);
+		progress_show(&progress, i + 1, NULL);
+	}
+	progress_erase();
+	return stopped ? 0 : error;
+}
+
 int verb_ring(int argc, char **argv)
 {
 	struct device device;
 	enum exit_code code;
-	int error = 0;
+	int error;
 
 	parse_numbers(&ring_argp, argc, argv);
 	code = device_open(&device, 0);
 	if (code)
 		return code;
 	code = device_need_ringing(&device);
-	for (uint64_t i = 0; !code && !error && i < option.count; i++)
-		error = ivshmem_ring(device.handle, option.peer, option.vector);
+	error = code ? 0 : ring(&device);
 	if (error)
 		code = device_complain_ring(&device, error, option.peer);
 	device_close(&device);

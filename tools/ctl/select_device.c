@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "numbers.h"
+#include "progress.h"
 #include "sysfs.h"
 #include "textfile.h"
 
@@ -68,13 +70,19 @@ static enum exit_code choose(const char **chosen)
 	return choose_only(chosen);
 }
 
+/* Is it the path of a socket, as far as the name tells? */
+static bool is_socket(const char *name)
+{
+	return strchr(name, '/') && strncmp(name, "/dev/", 5);
+}
+
 static enum exit_code complain_missing(const char *name)
 {
 	char **names;
 	char text[256];
 	int count;
 
-	if (strchr(name, '/') && strncmp(name, "/dev/", 5))
+	if (is_socket(name))
 		return complain(EXIT_NO_DEVICE,
 				"no socket %s: start a server with 'ivshmem-server -S %s'",
 				name, name);
@@ -146,7 +154,11 @@ enum exit_code device_open(struct device *device, unsigned int flags)
 
 	if (code)
 		return code;
+	/* A service manager may have to start it first. */
+	if (is_socket(device->name))
+		progress_wait("the server of %s", device->name);
 	error = ivshmem_open(&device->handle, device->name, flags);
+	progress_erase();
 	if (!error) {
 		error = ivshmem_get_properties(device->handle, &device->properties);
 		if (!error)
@@ -211,6 +223,9 @@ enum exit_code device_need_vector(const struct device *device, uint32_t vector)
 
 	if (code || vector < device->properties.vectors)
 		return code;
+	if (device->properties.vectors == 1)
+		return complain(EXIT_USAGE, "%s has no vector %u: its only vector is 0",
+				device->name, vector);
 	return complain(EXIT_USAGE, "%s has no vector %u: valid vectors are 0 to %u",
 			device->name, vector, device->properties.vectors - 1);
 }
@@ -264,25 +279,27 @@ enum exit_code device_check_range(const struct device *device, uint64_t offset,
 				  uint64_t length)
 {
 	uint64_t size = device->properties.size;
+	char all[COUNT_TEXT], wanted[COUNT_TEXT];
 
+	format_count(all, size, "byte");
 	if (offset > size)
-		return complain(EXIT_USAGE,
-				"offset %" PRIu64 " is beyond the end: %s has %" PRIu64 " bytes",
-				offset, device->name, size);
+		return complain(EXIT_USAGE, "offset %" PRIu64 " is beyond the end: %s has %s",
+				offset, device->name, all);
 	if (length > size - offset)
 		return complain(EXIT_USAGE,
-				"%" PRIu64 " bytes do not fit at offset %" PRIu64 ": %s has %" PRIu64 " bytes, %" PRIu64 " of them after that offset",
-				length, offset, device->name, size,
-				size - offset);
+				"no space for %s at offset %" PRIu64 ": %s has %s, %" PRIu64 " of them after that offset",
+				format_count(wanted, length, "byte"), offset,
+				device->name, all, size - offset);
 	return EXIT_OK;
 }
 
 static void memory_gone(int signal)
 {
 	static const char message[] =
-		"\nivshmemctl: the memory is gone: device unplugged, or file truncated\n";
+		"ivshmemctl: the memory is gone: device unplugged, or file truncated\n";
 
 	(void)signal;
+	progress_erase();
 	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
 		_exit(EXIT_NO_DEVICE);
 	_exit(EXIT_NO_DEVICE);

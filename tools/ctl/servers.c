@@ -12,6 +12,7 @@
 #include "ctl.h"
 #include "numbers.h"
 #include "printable.h"
+#include "progress.h"
 #include "servers.h"
 #include "textfile.h"
 #include "unix_sockets.h"
@@ -116,8 +117,11 @@ void servers_list(char **sockets, int count, json_t *array)
 		const char *reason;
 		int error = -ETIMEDOUT;
 
-		if (now_ns() < end)
+		if (now_ns() < end) {
+			progress_wait("the server of %s", sockets[i]);
 			error = control_ask(sockets[i], SECOND, &answer, &reason);
+			progress_erase();
+		}
 		if (common.json)
 			json_array_append_new(array, list_entry(sockets[i], error, &answer));
 		else

@@ -69,9 +69,17 @@ void stream_close(struct stream *stream)
 	ivshmem_channel_close(stream->channel);
 }
 
-/* After a step of waiting failed with @error: 0 to go on. */
-static int go_on(const struct stream *stream, int error)
+void stream_show(struct stream *stream, const char *awaited)
 {
+	stream->progress.total = stream->total;
+	progress_show(&stream->progress, stream->position,
+		      awaited ?: stream->sending ? "the receiver" : "the sender");
+}
+
+/* After a step of waiting failed with @error: 0 to go on. */
+static int go_on(struct stream *stream, int error)
+{
+	stream_show(stream, NULL);
 	if (stopped)
 		return -EINTR;
 	if (error != -ETIMEDOUT && error != -EINTR)
@@ -377,7 +385,7 @@ enum exit_code stream_complain(const struct stream *stream, int error)
 
 	switch (-error) {
 	case ETIMEDOUT:
-		return complain(EXIT_TIMEOUT, "timeout: no activity of the %s for %.1f seconds",
+		return complain(EXIT_TIMEOUT, "timeout: no activity of the %s for %g s",
 				other, (double)stream->timeout_ns / 1e9);
 	case EINTR:
 		return complain(EXIT_FAILED, "interrupted");

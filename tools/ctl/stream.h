@@ -25,6 +25,7 @@
 
 #include "ctl.h"
 #include "ivshmem_channel.h"
+#include "progress.h"
 
 /* Upper half of stream_message.kind: other programs use channels as well. */
 #define STREAM_FORMAT		0x32767369	/* "isv2" */
@@ -69,6 +70,7 @@ struct stream {
 	int64_t active_ns;		/* last activity of either side */
 	int64_t beat_ns;		/* last message sent */
 	uint64_t position;		/* bytes sent or received */
+	struct progress progress;
 	uint64_t total;			/* bytes to come; STREAM_UNKNOWN */
 	XXH64_state_t hash;		/* of the bytes up to @position */
 	union {
@@ -97,6 +99,9 @@ enum exit_code stream_open(struct stream *stream, const struct device *device,
 			   bool sending, uint64_t offset, uint64_t window);
 void stream_close(struct stream *stream);
 enum exit_code stream_complain(const struct stream *stream, int error);
+
+/* Draw how far the stream is, and that it waits for @awaited or, if NULL, the other side. */
+void stream_show(struct stream *stream, const char *awaited);
 
 /* Wait for the other side. @total: bytes to send, ignored for a receiver. */
 int stream_handshake(struct stream *stream, uint64_t total);

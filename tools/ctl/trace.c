@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "progress.h"
 #include "trace_print.h"
 #include "trace_queue.h"
 #include "tracefs.h"
@@ -36,7 +37,10 @@ struct session {
 	bool abstime;		/* enabled by us */
 	pid_t command;		/* -1: none, or exited */
 	int code;
+	struct progress progress;
 };
+
+static uint64_t lines;		/* printed */
 
 static enum exit_code add_source(struct session *s, struct tracefs *instance,
 				 bool (*parse)(char *text, struct trace_line *line))
@@ -157,6 +161,13 @@ static bool has_ended(struct session *s)
 	return true;
 }
 
+static void print(const struct trace_line *line)
+{
+	progress_erase();
+	trace_print(line);
+	lines++;
+}
+
 /* Print up to now only: for later times, another source may still have earlier lines. */
 static enum exit_code show(struct session *s, bool all)
 {
@@ -171,7 +182,7 @@ static enum exit_code show(struct session *s, bool all)
 		if (lost)
 			complain(EXIT_OK, "note: buffer overrun: some events are lost");
 	}
-	trace_take(&s->queue, now, trace_print);
+	trace_take(&s->queue, now, print);
 	return flush_output();
 }
 
@@ -180,14 +191,21 @@ static enum exit_code watch(struct session *s)
 	int64_t start = now_ns();
 	enum exit_code code = EXIT_OK;
 
+	s->progress = (struct progress){ .done = "", .thing = "line", .total = UINT64_MAX };
+	progress_start(&s->progress);
+	/* A command may use the terminal as well. */
+	if (option.command)
+		progress_hide();
 	while (!code && !stopped && !has_ended(s)) {
 		if (option.timeout_ns >= 0 && now_ns() - start >= option.timeout_ns) {
 			s->code = s->command > 0 ? EXIT_TIMEOUT : EXIT_OK;
 			break;
 		}
+		progress_show(&s->progress, lines, "steps of the driver");
 		poll(NULL, 0, READ_MS);
 		code = show(s, false);
 	}
+	progress_erase();
 	if (s->command > 0)
 		kill(s->command, SIGTERM);
 	return code ? code : show(s, true);

@@ -11,7 +11,6 @@
 #include "ctl.h"
 #include "fileio.h"
 #include "numbers.h"
-#include "progress.h"
 #include "stream.h"
 #include "transfer.h"
 
@@ -39,11 +38,13 @@ static struct end end_of(int file_error, int stream_error)
 }
 
 /* After an access to the file that gave @done, which may be -EINTR. */
-static struct end after_file(struct stream *stream, int64_t done)
+static struct end after_file(struct stream *stream, const struct file *file, int64_t done)
 {
 	/* Ctrl-C also kills the other end of a pipe, which is not an end of file. */
 	int error = stopped ? -EINTR : stream_beat(stream);
 
+	if (done < 0 || stream->position)
+		stream_show(stream, file->name);
 	return end_of(done < 0 && done != -EINTR ? (int)done : 0, error);
 }
 
@@ -54,7 +55,7 @@ static struct end send_next(struct stream *stream, const struct file *file, size
 
 	do {
 		done = file_read(file, stream->out.bytes, stream->chunk);
-		end = after_file(stream, done);
+		end = after_file(stream, file, done);
 		if (end.file_error || end.stream_error)
 			return end;
 	} while (done < 0);
@@ -72,7 +73,7 @@ static struct end receive_next(struct stream *stream, const struct file *file,
 	while (left && !end.file_error && !end.stream_error) {
 		int64_t done = file_write(file, bytes, left);
 
-		end = after_file(stream, done);
+		end = after_file(stream, file, done);
 		if (done < 0)
 			continue;
 		stream_advance(stream, bytes, (size_t)done);
@@ -82,8 +83,7 @@ static struct end receive_next(struct stream *stream, const struct file *file,
 	return end;
 }
 
-static struct end pump(struct stream *stream, const struct file *file,
-		       struct progress *progress)
+static struct end pump(struct stream *stream, const struct file *file)
 {
 	struct end end;
 	size_t count;
@@ -93,13 +93,11 @@ static struct end pump(struct stream *stream, const struct file *file,
 					receive_next(stream, file, &count);
 		if (end.file_error || end.stream_error || !count)
 			return end;
-		progress_update(progress, stream->position, stream->total);
 	}
 }
 
 /* Handshake, stream, and exchange checksums. */
-static struct end transfer(struct stream *stream, struct file *file,
-			   struct progress *progress)
+static struct end transfer(struct stream *stream, struct file *file)
 {
 	struct end end = { 0 };
 
@@ -108,14 +106,15 @@ static struct end transfer(struct stream *stream, struct file *file,
 						  IVSHMEM_FOREVER;
 	end.stream_error = stream_handshake(stream, file->size);
 	stream->timeout_ns = option.timeout_ns;
-	progress_start(progress);
+	progress_start(&stream->progress);
 	if (end.stream_error)
 		return end;
+	file_take_terminal(file);
 	/* Keep the old contents until there is a sender. */
 	if (!stream->sending)
 		end.file_error = file_truncate(file);
 	if (!end.file_error)
-		end = pump(stream, file, progress);
+		end = pump(stream, file);
 	if (end.file_error || end.stream_error)
 		return end;
 	/* Check for late write errors before reporting success. */
@@ -125,33 +124,29 @@ static struct end transfer(struct stream *stream, struct file *file,
 	return end;
 }
 
-static enum exit_code summarize(const struct stream *stream,
-				const struct file *file, double seconds)
+static enum exit_code summarize(const struct stream *stream, const struct file *file)
 {
 	bool data_on_stdout = !stream->sending && file->name &&
 			      !strcmp(file->name, "stdout");
-	const char *verb = stream->sending ? "sent" : "received";
-	char checksum[17], size[SIZE_TEXT], rate[SIZE_TEXT];
-	uint64_t bytes = stream->position;
+	char checksum[17], total[TOTAL_TEXT];
 
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64,
 		 stream_checksum(stream));
 	if (common.json)
 		return print_json(data_on_stdout ? stderr : stdout,
 				  json_pack("{s:I, s:f, s:s}",
-					    "bytes", (json_int_t)bytes,
-					    "seconds", seconds,
+					    "bytes", (json_int_t)stream->position,
+					    "seconds", progress_seconds(&stream->progress),
 					    "xxh64", checksum), false);
-	fprintf(stderr, "%s %" PRIu64 " bytes (%s) in %.3f s (%s/s), XXH64 %s\n",
-		verb, bytes, format_size(size, (double)bytes), seconds,
-		format_size(rate, seconds > 0 ? (double)bytes / seconds : 0),
-		checksum);
+	fprintf(stderr, "%s, XXH64 %s\n",
+		progress_total(&stream->progress, stream->position, total), checksum);
 	return EXIT_OK;
 }
 
 static enum exit_code complain_end(const struct stream *stream,
 				   const struct file *file, struct end end)
 {
+	char count[COUNT_TEXT];
 	enum exit_code code;
 
 	if (end.file_error)
@@ -161,33 +156,32 @@ static enum exit_code complain_end(const struct stream *stream,
 	else
 		code = stream_complain(stream, end.stream_error);
 	if (!stream->sending && stream->position)
-		complain(code, "%s is incomplete: it has the first %" PRIu64 " bytes",
-			 file->name, stream->position);
+		complain(code, "%s is incomplete: it has the first %s", file->name,
+			 format_count(count, stream->position, "byte"));
 	return code;
 }
 
 static enum exit_code run(const struct device *device, struct file *file,
 			  bool sending)
 {
-	struct progress progress = { 0 };
 	/* Too large for the stack. */
 	static struct stream stream;
 	enum exit_code code;
 	struct end end;
-	double seconds;
 
 	stop_on_signals();
 	signal(SIGPIPE, SIG_IGN);
+	stream.progress.done = sending ? "sent " : "received ";
 	code = stream_open(&stream, device, sending, option.offset, option.size);
 	if (code)
 		return code;
-	end = transfer(&stream, file, &progress);
-	seconds = progress_end(&progress);
+	end = transfer(&stream, file);
+	progress_erase();
 	if (end.file_error || end.stream_error) {
 		stream_give_up(&stream);
 		code = complain_end(&stream, file, end);
 	} else {
-		code = summarize(&stream, file, seconds);
+		code = summarize(&stream, file);
 	}
 	stream_close(&stream);
 	return code;
@@ -198,22 +192,25 @@ static enum exit_code choose_window(const struct device *device)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t size = device->properties.size;
+	char count[COUNT_TEXT];
 
 	if (option.offset % page)
 		return complain(EXIT_USAGE, "--offset must be a multiple of the page size, %" PRIu64,
 				page);
 	if (option.offset >= size)
-		return complain(EXIT_USAGE, "--offset %" PRIu64 " is beyond the end: %s has %" PRIu64 " bytes",
-				option.offset, device->name, size);
+		return complain(EXIT_USAGE, "--offset %" PRIu64 " is beyond the end: %s has %s",
+				option.offset, device->name,
+				format_count(count, size, "byte"));
 	if (!option.size)
 		option.size = size - option.offset;
 	if (option.size > size - option.offset)
-		return complain(EXIT_USAGE, "--size %" PRIu64 " does not fit: %s has %" PRIu64 " bytes after offset %" PRIu64,
+		return complain(EXIT_USAGE, "--size %" PRIu64 " does not fit: %s has %s after offset %" PRIu64,
 				option.size, device->name,
-				size - option.offset, option.offset);
+				format_count(count, size - option.offset, "byte"),
+				option.offset);
 	if (option.size < STREAM_MIN_WINDOW)
-		return complain(EXIT_USAGE, "%" PRIu64 " bytes are not enough: the minimum is %d",
-				option.size, STREAM_MIN_WINDOW);
+		return complain(EXIT_USAGE, "%s is not enough: the minimum is %d",
+				format_count(count, option.size, "byte"), STREAM_MIN_WINDOW);
 	return EXIT_OK;
 }
 

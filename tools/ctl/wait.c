@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "progress.h"
 
 static struct {
 	uint64_t count;
@@ -29,6 +30,8 @@ struct listener {
 	uint64_t total;
 	uint32_t vectors;
 	enum exit_code unwritten;	/* stdout failed */
+	struct progress progress;
+	char awaited[512];
 };
 
 /* The death of a server is no event: poll for it. */
@@ -63,6 +66,7 @@ static void listener_close(struct listener *listener)
 
 static enum exit_code report(uint32_t vector, uint64_t count)
 {
+	progress_erase();
 	if (common.json)
 		return print_json(stdout, json_pack("{s:i, s:I}",
 						    "vector", (int)vector,
@@ -99,6 +103,21 @@ static int check_alive(const struct device *device)
 	return error < 0 ? error : 0;
 }
 
+static void listener_start(struct listener *listener, const char *device)
+{
+	size_t used, room = sizeof(listener->awaited);
+	char *text = listener->awaited;
+
+	listener->progress = (struct progress){
+		.done = "", .thing = "interrupt", .total = option.count ?: UINT64_MAX,
+	};
+	progress_start(&listener->progress);
+	used = (size_t)snprintf(text, room, "interrupts of %.255s", device);
+	for (uint32_t v = 0; v < IVSHMEM_MAX_VECTORS && used < room; v++)
+		if (option.chosen[v])
+			used += (size_t)snprintf(text + used, room - used, ", vector %u", v);
+}
+
 /* 0: done, or stdout failed; -ETIMEDOUT; -ENODEV: gone. */
 static int listen_until_done(struct listener *listener,
 			     const struct device *device, const sigset_t *awake)
@@ -115,6 +134,7 @@ static int listen_until_done(struct listener *listener,
 			left = LOOK_NS;
 		else if (left < 0)
 			left = 0;
+		progress_show(&listener->progress, listener->total, listener->awaited);
 		pause = (struct timespec){ left / 1000000000, left % 1000000000 };
 		if (ppoll(listener->pollers, listener->vectors, &pause,
 			  awake) < 0 && errno != EINTR)
@@ -134,14 +154,13 @@ static int listen_until_done(struct listener *listener,
 	return 0;
 }
 
-static enum exit_code summarize(const struct listener *listener, int64_t elapsed)
+static enum exit_code summarize(const struct listener *listener)
 {
+	char vector[16], text[TOTAL_TEXT];
 	json_t *counts;
-	char vector[16];
 
 	if (!common.json) {
-		printf("%" PRIu64 " interrupts in %.1f s\n", listener->total,
-		       (double)elapsed / 1e9);
+		puts(progress_total(&listener->progress, listener->total, text));
 		return flush_output();
 	}
 	counts = json_object();
@@ -153,7 +172,7 @@ static enum exit_code summarize(const struct listener *listener, int64_t elapsed
 	}
 	return print_json(stdout, json_pack("{s:I, s:f, s:o}",
 					    "total", (json_int_t)listener->total,
-					    "seconds", (double)elapsed / 1e9,
+					    "seconds", progress_seconds(&listener->progress),
 					    "vectors", counts), true);
 }
 
@@ -161,7 +180,6 @@ static enum exit_code wait_for_vectors(const struct device *device)
 {
 	static struct listener listener;
 	sigset_t signals, awake;
-	int64_t start = now_ns();
 	enum exit_code code = device_need_vectors(device);
 	int error;
 
@@ -177,14 +195,16 @@ static enum exit_code wait_for_vectors(const struct device *device)
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, &awake);
 	stop_on_signals();
+	listener_start(&listener, device->name);
 	error = listener_open(&listener, device);
 	if (!error)
 		error = listen_until_done(&listener, device, &awake);
 	listener_close(&listener);
+	progress_erase();
 	sigprocmask(SIG_SETMASK, &awake, NULL);
 	code = listener.unwritten;
 	if (!code)
-		code = summarize(&listener, now_ns() - start);
+		code = summarize(&listener);
 	if (code)
 		return code;
 	if (error == -ETIMEDOUT)

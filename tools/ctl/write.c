@@ -3,11 +3,12 @@
  * ivshmemctl write: copy bytes into the region.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "ctl.h"
 #include "fileio.h"
+#include "numbers.h"
+#include "progress.h"
 
 static struct {
 	uint64_t offset;
@@ -16,37 +17,41 @@ static struct {
 	int operands;
 } option;
 
+/* Whether the file ends here. */
+static bool has_ended(const struct file *file)
+{
+	int64_t done;
+	uint8_t more;
+
+	progress_wait("the end of %s", file->name);
+	do {
+		done = file_read(file, &more, 1);
+	} while (done == -EINTR && !stopped);
+	progress_erase();
+	return done == 0;
+}
+
 /* Read the file straight into the region, up to the region's end. */
 static enum exit_code copy_in(const struct file *file, uint8_t *bytes,
 			      uint64_t room)
 {
-	uint64_t length = room;
+	char count[COUNT_TEXT];
 	int64_t done;
-	uint8_t more;
 
-	while (room) {
-		done = file_read(file, bytes, room);
-		if (done == 0)
-			return EXIT_OK;
-		if (done == -EFAULT)
-			return complain(EXIT_NO_DEVICE,
-					"the device disappeared during the write");
-		if (done < 0 && done != -EINTR)
-			return complain(EXIT_FAILED, "cannot read %s: %s",
-					file->name, strerror((int)-done));
-		if (done > 0) {
-			bytes += done;
-			room -= (uint64_t)done;
-		}
-	}
-	do {
-		done = file_read(file, &more, 1);
-	} while (done == -EINTR);
-	if (done == 0)
+	file_take_terminal(file);
+	done = file_copy_in(file, bytes, room);
+	if (done == -EFAULT)
+		return complain(EXIT_NO_DEVICE, "the device disappeared during the write");
+	if (done < 0)
+		return complain(EXIT_FAILED, "cannot read %s: %s", file->name,
+				strerror((int)-done));
+	format_count(count, (uint64_t)done, "byte");
+	if (!stopped && ((uint64_t)done < room || has_ended(file)))
 		return EXIT_OK;
-	return complain(EXIT_FAILED,
-			"%s is longer than the %" PRIu64 " bytes at offset %" PRIu64 ": wrote only those",
-			file->name, length, option.offset);
+	if (stopped)
+		return complain(EXIT_FAILED, "interrupted: wrote the first %s", count);
+	return complain(EXIT_FAILED, "%s does not fit: wrote its first %s, up to the end of the region",
+			file->name, count);
 }
 
 static enum exit_code write_region(const struct device *device,

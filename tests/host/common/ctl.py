@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -73,15 +74,20 @@ class Program:
         device: Place | None = None,
         stdin: int = subprocess.DEVNULL,
         prefix: typing.Sequence[Place] = (),
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        variables: typing.Mapping[str, str] = types.MappingProxyType({}),
+        before: typing.Callable[[], object] | None = None,
     ) -> None:
         env = environment(**({"IVSHMEM_DEVICE": str(device)} if device else {}))
         self.arguments = [str(argument) for argument in arguments]
         self.process = subprocess.Popen(
             [*prefix, CTL, *self.arguments],
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
+            stdout=stdout,
+            stderr=stderr,
+            env={**env, **variables},
+            preexec_fn=before,
         )
 
     def end(self, data: bytes | None = None) -> int:
