@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import typing
 
@@ -44,6 +45,7 @@ SIZE = 1 << 20
 # A channel: what docs/library.md calls buffer 0 is the sender's, buffer 1 the receiver's.
 DATA = 4096
 BACK = 512  # bytes of buffer 1
+ENDLESS = 1000000  # seconds: a side that waits for them is killed by the test
 MAGIC = 0x6C6E6863766D6873
 SENDER, RECEIVER = (512, 1664), (1280, 896)  # words of the producer, of the consumer
 # Messages, as tools/ctl/stream.h has them.
@@ -262,13 +264,12 @@ def holds(path: pathlib.Path, data: bytes) -> typing.Callable[[], bool]:
     return lambda: path.read_bytes() == data
 
 
-def kill_one(device: Place, directory: pathlib.Path, victim: str) -> Program:
+def kill_one(device: Place, directory: pathlib.Path, victim: str, timeout: int) -> Program:
     """Kill a side in the middle of a transfer; the other has ended by itself."""
     out = directory / "out"
     out.unlink(missing_ok=True)
-    # Long enough for both to start on a machine that has other work.
-    sender = Program("send", "-t", "5", device=device, stdin=subprocess.PIPE)
-    receiver = Program("recv", out, "-t", "5", device=device)
+    sender = Program("send", "-t", timeout, device=device, stdin=subprocess.PIPE)
+    receiver = Program("recv", out, "-t", timeout, device=device)
     sender.feed(b"x" * 1000)
     wait_until(lambda: out.exists() and holds(out, b"x" * 1000)())
     dead, other = (sender, receiver) if victim == "sender" else (receiver, sender)
@@ -283,12 +284,13 @@ def kill_one(device: Place, directory: pathlib.Path, victim: str) -> Program:
 def test_killed(device: Place, directory: pathlib.Path, doorbells: bool) -> None:
     """A server with doorbells reports who leaves; else only silence shows it."""
     for victim in ("sender", "receiver"):
-        other = kill_one(device, directory, victim)
-        code, words = (
-            (FAILED, f"the {victim} is gone")
+        # Both have to start within 5 s, on a machine that has other work.
+        code, words, timeout = (
+            (FAILED, f"the {victim} is gone", ENDLESS)
             if doorbells
-            else (TIMEOUT, f"no activity of the {victim}")
+            else (TIMEOUT, f"no activity of the {victim} for 5 s", 5)
         )
+        other = kill_one(device, directory, victim, timeout)
         check_exit(other, code, f"a killed {victim} is noticed", words)
         if victim == "sender":
             check(
@@ -298,6 +300,36 @@ def test_killed(device: Place, directory: pathlib.Path, doorbells: bool) -> None
             )
             check(holds(directory / "out", b"x" * 1000)(), "what came before stays")
         check_transfer(device, directory, b"data" * 99, None, f"after a killed {victim}")
+
+
+def test_killed_at_speed(device: Place, directory: pathlib.Path) -> None:
+    """Without a pause in the data, and again and again: nothing but the server's word ends
+    the other side."""
+    for victim in ("sender", "receiver"):
+        others = []
+        for _ in range(10):
+            sender = Program("send", "/dev/zero", "-t", ENDLESS, device=device)
+            receiver = Program("recv", "-t", ENDLESS, device=device)
+            assert receiver.process.stdout
+            receiver.process.stdout.read(3 * SIZE)
+            # It reads no more: have the receiver write to the end.
+            drain = threading.Thread(target=receiver.process.stdout.read)
+            drain.start()
+            dead, other = (sender, receiver) if victim == "sender" else (receiver, sender)
+            dead.signal(signal.SIGKILL)
+            drain.join(LIMIT)
+            dead.end()
+            other.end()
+            others.append(other)
+        check(
+            all(
+                other.process.returncode == FAILED and f"the {victim} is gone" in other.err
+                for other in others
+            ),
+            f"a killed {victim} is noticed amid the data",
+            *[other.report() for other in others],
+        )
+    check_transfer(device, directory, b"data" * 99, None, "after all these")
 
 
 def test_early_end(device: Place, region: Region) -> None:
@@ -585,6 +617,7 @@ def main() -> None:
             test_stale_contents(device, region, directory)
             test_dead_before(device, region, directory)
             test_killed(device, directory, True)
+            test_killed_at_speed(device, directory)
             test_early_end(device, region)
             test_held_up(device, region, directory)
             test_giving_up(device, region, directory)
