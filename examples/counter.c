@@ -1,13 +1,32 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <ivshmem_sync.h>
+#include <stdatomic.h>
 #include <stdio.h>
+
+#define NAME	0x7265746e756f63	/* "counter" */
+
+struct counter {
+	_Atomic uint64_t name;		/* of what is here, once there is something */
+	long value;
+};
+
+/* To be called with the mutex locked. */
+static long count(struct counter *counter)
+{
+	/* The memory can hold anything that another program has left. */
+	if (counter->name != NAME) {
+		counter->value = 0;
+		counter->name = NAME;	/* last: this program may die at any moment */
+	}
+	return ++counter->value;
+}
 
 int main(int argc, char **argv)
 {
 	struct ivshmem_mutex *mutex;
+	struct counter *counter;
 	struct ivshmem *shm;
-	long *counter;
 	int error;
 
 	if (argc < 2 || ivshmem_open(&shm, argv[1], 0) ||
@@ -21,7 +40,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cannot lock: %s\n", ivshmem_error(error));
 		return 1;
 	}
-	printf("%ld\n", ++*counter);
+	printf("%ld\n", count(counter));
 	ivshmem_mutex_unlock(mutex);
 	ivshmem_mutex_close(mutex);
 	ivshmem_close(shm);
