@@ -39,7 +39,9 @@ host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
 	$(addprefix build/san/,ivshmem-server ivshmemctl) build/libivshmem.so.0 \
 	build/ivshmem-server
 
-check-host: $(host-programs) ## run the tests of user space; TESTS=pattern some
+host-programs: $(host-programs)
+
+check-host: host-programs ## run the tests of user space; TESTS=pattern some
 	@python3 -B tests/host/check.py
 
-.PHONY: check-host
+.PHONY: host-programs check-host

@@ -104,8 +104,9 @@ class Archive:
             settings["APT::Sandbox::User"] = "root"
         self.options = [f"-o{name}={value}" for name, value in settings.items()]
         self._names: frozenset[str] | None = None
+        self._fresh = False  # fetched by this object
 
-    def _run(self, *command: str, cwd: str | None = None) -> tuple[int, str]:
+    def _run(self, *command: str, cwd: pathlib.Path | None = None) -> tuple[int, str]:
         program, *arguments = command
         done = subprocess.run(
             [program, *self.options, *arguments],
@@ -118,39 +119,58 @@ class Archive:
         )
         return done.returncode, done.stdout
 
-    def _write_sources(self) -> None:
+    def _sources(self) -> dict[str, str]:
+        """The line of sources.list for each suite."""
         main, security = _mirrors()
-        keys = ",".join(_keyrings())
-        lines = [f"deb [signed-by={keys}] {main} {self.release} main"]
+        suites = {self.release: main}
         if self.release != "sid":
-            for pocket in ("updates", "backports"):
-                lines.append(f"deb [signed-by={keys}] {main} " f"{self.release}-{pocket} main")
-            lines.append(f"deb [signed-by={keys}] {security} " f"{self.release}-security main")
-        (self.root / "archives/partial").mkdir(parents=True, exist_ok=True)
-        (self.root / "status").touch()
-        (self.root / "sources.list").write_text("\n".join(lines) + "\n")
+            suites[f"{self.release}-updates"] = main
+            suites[f"{self.release}-backports"] = main
+            suites[f"{self.release}-security"] = security
+        keys = ",".join(_keyrings())
+        return {
+            suite: f"deb [signed-by={keys}] {uri} {suite} main" for suite, uri in suites.items()
+        }
 
     def _update(self) -> None:
-        """Fetch the indexes, into a copy that takes the place of the old ones. A pocket
-        may be gone (old releases lose theirs), so only having none at all is an error."""
-        self._write_sources()
-        fresh = pathlib.Path(tempfile.mkdtemp(prefix="indexes-", dir=self.root))
+        """Fetch the indexes, into a copy that takes the place of the old ones when it is
+        whole: with a part of them, kernels would come from another release."""
+        (self.root / "archives/partial").mkdir(parents=True, exist_ok=True)
+        (self.root / "status").touch()
         old = self.indexes.resolve() if self.indexes.exists() else None
+        for left in self.root.glob("indexes-*"):  # by one that was killed
+            if left != old:
+                shutil.rmtree(left)
+        fresh = pathlib.Path(tempfile.mkdtemp(prefix="indexes-", dir=self.root))
         if old:
             shutil.copytree(old, fresh, dirs_exist_ok=True)  # apt fetches what differs
         (fresh / "partial").mkdir(exist_ok=True)
-        where = f"-oDir::State::lists={fresh}"
-        _, output = self._run("apt-get", where, "update")
-        _, names = self._run("apt-cache", where, "pkgnames")
-        if not names.strip():
-            shutil.rmtree(fresh)
-            raise ArchiveError(f"no package index of {self.release}:\n{output}")
+        self._fetch_indexes(fresh)
         link = self.root / "indexes.new"
         link.unlink(missing_ok=True)
         link.symlink_to(fresh.name)
         link.replace(self.indexes)
+        self._fresh = True
         if old:
             shutil.rmtree(old)
+
+    def _fetch_indexes(self, directory: pathlib.Path) -> None:
+        """Old releases lose suites; only what the mirror says it does not have may be missing."""
+        lines = self._sources()
+        command = ("apt-get", f"-oDir::State::lists={directory}", "update", "--error-on=any")
+        while True:
+            (self.root / "sources.list").write_text("\n".join(lines.values()) + "\n")
+            status, output = self._run(*command)
+            if not status:
+                return
+            lost = {suite for suite in lines if f" {suite} Release' does not have" in output}
+            if not lost or self.release in lost:
+                reasons = [line for line in output.splitlines() if line.startswith("E: ")]
+                raise ArchiveError(
+                    f"the package index of {self.release} did not come; try again later:\n"
+                    + "\n".join(reasons or [output])
+                )
+            lines = {suite: line for suite, line in lines.items() if suite not in lost}
 
     def names(self) -> frozenset[str]:
         """All package names; the indexes are fetched on first use."""
@@ -196,19 +216,35 @@ class Archive:
                 pass  # apt may know another way, or say what is wrong
         return found is not None
 
+    def renew(self) -> bool:
+        """Fetch the indexes again, which may be older than the mirror. Whether they had
+        been fetched before this object was made."""
+        was_old = not self._fresh
+        if was_old:
+            with cache.locked(self.root):
+                self._update()
+            self._names = None
+        return was_old
+
     def unpack(self, packages: typing.Iterable[str], root: pathlib.Path) -> None:
         """Download packages, NAME or NAME/SUITE, and unpack them below a root."""
         self.names()
-        with tempfile.TemporaryDirectory(dir=self.root) as store, cache.locked(self.root):
-            command = ["apt-get", "download", *packages]
-            status, output = self._run(*command, cwd=store)
-            if status:
-                self._update()  # the indexes may be older than the mirror
+        store = self.root / "download"
+        command = ["apt-get", "download", *packages]
+        with cache.locked(self.root):
+            shutil.rmtree(store, ignore_errors=True)  # of one that was killed
+            store.mkdir()
+            try:
                 status, output = self._run(*command, cwd=store)
-            if status:
-                raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
-            for deb in pathlib.Path(store).glob("*.deb"):
-                subprocess.run(["dpkg", "-x", deb, root], check=True)
+                if status and not self._fresh:
+                    self._update()
+                    status, output = self._run(*command, cwd=store)
+                if status:
+                    raise ArchiveError(f"cannot download {' '.join(packages)}:\n{output}")
+                for deb in store.glob("*.deb"):
+                    subprocess.run(["dpkg", "-x", deb, root], check=True)
+            finally:
+                shutil.rmtree(store)
 
     def sources(self) -> list[str]:
         """The lines of sources.list."""

@@ -12,6 +12,7 @@ import subprocess
 import typing
 
 import arches
+import cache
 import guest_programs
 import kernels
 import toolchain
@@ -74,6 +75,18 @@ def _run_for(kernel: kernels.Kernel, command: typing.Sequence[str | pathlib.Path
         raise BuildError(output)
 
 
+def locked() -> typing.ContextManager[None]:
+    """One process at a time builds below build/."""
+    return cache.locked(BUILD / "rig")
+
+
+def _link(link: pathlib.Path, path: pathlib.Path) -> None:
+    """Make a link, or make it right: the tree may have been moved."""
+    if not link.is_symlink() or link.readlink() != path:
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+
+
 def link_sources(directory: pathlib.Path, source: pathlib.Path = SOURCE) -> Identity:
     """Make a directory of links to the sources of a module, so that the objects of
     several kernels live apart and src/ stays clean. Return what identifies the sources."""
@@ -84,13 +97,11 @@ def link_sources(directory: pathlib.Path, source: pathlib.Path = SOURCE) -> Iden
             link = directory / path.relative_to(source)
             links.add(link)
             link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(path)
+            _link(link, path)
             status = path.stat()
             identity.append((str(link), status.st_mtime_ns, status.st_size))
     version = directory.parent / "dkms.conf"  # Kbuild reads it there
-    if not version.is_symlink():
-        version.symlink_to(TOP / "dkms.conf")
+    _link(version, TOP / "dkms.conf")
     for path in directory.rglob("*"):
         if path.is_symlink() and path not in links:
             path.unlink()
@@ -100,6 +111,11 @@ def link_sources(directory: pathlib.Path, source: pathlib.Path = SOURCE) -> Iden
 def module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     """Build the driver for a kernel, if anything changed. Return its modules. Beside
     them the compiler leaves how much stack each function uses, in *.su."""
+    with locked():
+        return _module(kernel)
+
+
+def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     directory = BUILD / "kmod" / kernel.release
     sample = BUILD / "sample" / kernel.release
     arguments = [*kernels.make_arguments(kernel), "KCFLAGS=-fstack-usage"]
@@ -161,7 +177,8 @@ def warnings(lines: list[str], headers: pathlib.Path) -> list[str]:
 def targets(names: typing.Sequence[str]) -> None:
     """Have make build files below build/."""
     if names:
-        _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
+        with locked():
+            _run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", *names])
 
 
 def program(name: str, arch: str = arches.HOST) -> pathlib.Path:

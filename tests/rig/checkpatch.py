@@ -17,21 +17,17 @@ FILES = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
 def program() -> pathlib.Path:
     """The path of checkpatch.pl with its word lists beside it, in the cache."""
     directory = cache.directory() / f"checkpatch-{kernels.DEFAULT}"
-    if not directory.exists():
-        _fetch(directory)
-    return directory / "checkpatch.pl"
+    return cache.made(directory, _fetch) / "checkpatch.pl"
 
 
 def _fetch(directory: pathlib.Path) -> None:
     package = f"linux-source-{kernels.DEFAULT}"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent) as name:
+    directory.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=directory) as name:
         root = pathlib.Path(name)
         source = next(found for found in archive.releases("amd64") if package in found.names())
         print(f"# fetching {package} for checkpatch.pl", flush=True)
         source.unpack([package], root)
-        taken = root / "taken"
-        taken.mkdir()
         missing = set(FILES)
         with lzma.open(next(root.glob("usr/src/*.tar.xz"))) as packed, tarfile.open(
             fileobj=packed, mode="r|"
@@ -42,10 +38,9 @@ def _fetch(directory: pathlib.Path) -> None:
                     continue
                 content = tree.extractfile(member)
                 assert content, f"{member.name} is no file"
-                with (taken / base.name).open("wb") as output:
+                with (directory / base.name).open("wb") as output:
                     shutil.copyfileobj(content, output)
                 missing.remove(base.name)
                 if not missing:
                     break
-        (taken / "checkpatch.pl").chmod(0o755)
-        taken.rename(directory)
+    (directory / "checkpatch.pl").chmod(0o755)

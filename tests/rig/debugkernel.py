@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import typing
 
@@ -52,8 +53,7 @@ def _build(name: str, line: str, tree: pathlib.Path) -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     stamp.unlink(missing_ok=True)
-    with cache.locked(tree.parent / "source"):
-        source = _source(line, tree.parent)
+    source = _source(line, tree.parent)
     print(f"# building a {line} kernel with {name}: some ten minutes, once", flush=True)
     _make(source, tree, "tinyconfig")
     _run([source / "scripts/kconfig/merge_config.sh", "-m", ".config", *fragments], tree)
@@ -67,17 +67,19 @@ def _build(name: str, line: str, tree: pathlib.Path) -> None:
 def _source(line: str, root: pathlib.Path) -> pathlib.Path:
     """The unpacked source of a line, fetched if it is not there."""
     package = f"linux-source-{line}"
-    source = root / package
-    if not source.exists():
+
+    def fetch(work: pathlib.Path) -> None:
         offers = [release for release in archive.releases(ARCH) if package in release.names()]
         if not offers:
             raise archive.ArchiveError(f"no release of Debian has {package}")
-        print(f"# fetching {package}", flush=True)
-        offers[0].unpack([package], root)
-        tarball = root / "usr/src" / f"{package}.tar.xz"
-        _run(["tar", "xf", tarball], root)
-        tarball.unlink()
-    return source
+        print(f"# fetching {package} of {offers[0].release}", flush=True)
+        unpacked = work / "package"
+        offers[0].unpack([package], unpacked)
+        tarball = unpacked / "usr/src" / f"{package}.tar.xz"
+        _run(["tar", "xf", tarball, "--strip-components=1"], work)
+        shutil.rmtree(unpacked)
+
+    return cache.made(root / package, fetch)
 
 
 def _check(config: pathlib.Path, fragments: list[pathlib.Path]) -> None:

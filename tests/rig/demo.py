@@ -28,7 +28,13 @@ FILE_MIB = 64
 PINGS = 2000
 SECONDS = 60  # for any one command
 TOPOLOGY = dict(topology.DEFAULTS, guests="2", size="64M", vectors="4", mem="512", smp="1")
-ERRORS = (archive.ArchiveError, build.BuildError, devices.DeviceError, qemu.GuestError)
+ERRORS = (
+    archive.ArchiveError,
+    build.BuildError,
+    devices.DeviceError,
+    qemu.GuestError,
+    OSError,
+)
 
 COLORS = ("36", "33")  # cyan and yellow, one per guest
 TERMINAL = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -177,7 +183,7 @@ def start() -> tuple[boot.Setup, boot.Boot]:
         f"{TOPOLOGY['vectors']} vectors per peer"
     )
     print(
-        f"host    | two guests, Linux {kernel.release}, QEMU with {setup.accel.upper()}, "
+        f"host    | two guests, Linux {kernel}, QEMU with {setup.accel.upper()}, "
         f"{TOPOLOGY['mem']} MiB each",
         flush=True,
     )
@@ -203,6 +209,8 @@ def main() -> int:
         demo.run()
         heading("Summary")
         print("\n".join(demo.summary))
+        if setup.kernel.instead:
+            print(f"kernel               {setup.kernel}")
         print(f"all of it            {time.monotonic() - begin:.0f} s")
         return 0
     except (DemoError, *ERRORS) as error:

@@ -26,6 +26,8 @@ import debugkernel
 import settings
 
 DEFAULT = "6.12"
+# What a path must not have, as in the top Makefile.
+UNFIT = re.compile(r"[\s:'\"$%&;*?()\\,]")
 # {line: {flavour: releases}}
 Offers = dict[str, dict[str, list[str]]]
 # What KERNEL= can add to a line, as Debian names the flavour of an architecture. Without
@@ -49,6 +51,11 @@ class Kernel(typing.NamedTuple):
     # The release of Debian and its gcc that modules are built with, unless by the host's.
     toolchain: tuple[str, str] | None = None
     instruments: tuple[str, ...] = ()  # more arguments for make, for a kernel that watches
+    instead: str = ""  # says that it is not of this machine's release, and why
+
+    def __str__(self) -> str:
+        """What to call it before users: another release's is never taken in silence."""
+        return f"{self.release} {self.instead}".rstrip()
 
     def memory(self, mib: str, mapped: int) -> str:
         """The MiB that a guest gets which is to have so many for itself: watching takes
@@ -103,13 +110,23 @@ def is_served(source: archive.Archive, release: str) -> bool:
     return bool(images) and all(map(source.serves, [f"linux-headers-{release}", images[0]]))
 
 
-def newest(source: archive.Archive, line: str) -> dict[str, str]:
-    """The newest kernels of a line that a mirror serves: {flavour: release}."""
+def _served(source: archive.Archive, line: str) -> dict[str, str]:
+    """The newest kernels of a line that are on the mirror: {flavour: release}."""
     found = {
         flavour: next((release for release in releases if is_served(source, release)), None)
         for flavour, releases in sorted(offers(source)[line].items())
     }
     return {flavour: release for flavour, release in found.items() if release}
+
+
+def newest(source: archive.Archive, line: str) -> dict[str, str]:
+    """The same, after a look at a newer index if this one lists what is not there, or not
+    this line at all."""
+    found = _served(source, line)
+    listed = {flavour: releases[0] for flavour, releases in offers(source)[line].items()}
+    if (not found or found != listed) and source.renew():
+        found = _served(source, line)
+    return found
 
 
 def age(release: str) -> list[int]:
@@ -140,12 +157,20 @@ def find(name: str, arch: str = "amd64") -> Kernel:
         )
     line, flavour, codename = wanted.groups()
     root = cache.directory() / "kernels" / f"{name.replace('/', '-')}-{arch}"
+    if UNFIT.search(str(root)):
+        raise archive.ArchiveError(
+            f"the kernel's makefiles cannot work in {root.parent}: have IVSHMEM_CACHE= name "
+            "a directory without blanks and special characters"
+        )
     with cache.locked(root):
         if not (root / "kernel.json").exists():
             sources = [archive.Archive(codename, arch)] if codename else archive.releases(arch)
             names = [FLAVOURS[flavour]] if flavour else USUAL
             _fetch(*_search(line, [name.format(arch=arch) for name in names], sources), root)
     facts = json.loads((root / "kernel.json").read_text())
+    instead = "" if codename else _instead(line, facts["origin"])
+    if instead:
+        print(f"# kernel {facts['release']} {instead}", file=sys.stderr)
     if not codename and arch != arches.HOST and facts["origin"] != archive.host_release():
         codename = facts["origin"]
     return Kernel(
@@ -156,7 +181,16 @@ def find(name: str, arch: str = "amd64") -> Kernel:
         root / facts["modules"],
         root / facts["headers"],
         (codename, facts["gcc"]) if codename else None,
+        instead=instead,
     )
+
+
+def _instead(line: str, origin: str) -> str:
+    """What is to be said of a kernel of a release that nobody asked for."""
+    host = archive.host_release()
+    if origin == host or host not in archive.RELEASES:
+        return ""
+    return f"of {origin}, because {host} serves no {line} kernel"
 
 
 def named(flavours: typing.Container[str], arch: str) -> list[str]:
@@ -242,25 +276,32 @@ def headers(source: archive.Archive, line: str) -> dict[str, pathlib.Path]:
     found = newest(source, line)
     root = cache.directory() / "kernels" / f"{line}-{source.release}-{source.arch}-headers"
     stamp = root / "releases.json"
-    if not stamp.exists() or json.loads(stamp.read_text()) != found:
-        print(f"# fetching headers of {', '.join(found.values())}", file=sys.stderr)
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        wanted = [header_packages(source, release) for release in found.values()]
-        for archives, names in (
-            (source, {name for own, _ in wanted for name in own}),
-            (
-                archive.Archive(source.release, arches.HOST),
-                {name for _, build in wanted for name in build},
-            ),
-        ):
-            archives.unpack(sorted(names), root)
-        for release in found.values():
-            _fix_makefile(root, release)
-        stamp.write_text(json.dumps(found))
+    with cache.locked(root):
+        if not stamp.exists() or json.loads(stamp.read_text()) != found:
+            shutil.rmtree(root, ignore_errors=True)
+            _fetch_headers(source, found.values(), root)
+            stamp.write_text(json.dumps(found))
     return {
         flavour: root / f"usr/src/linux-headers-{release}" for flavour, release in found.items()
     }
+
+
+def _fetch_headers(
+    source: archive.Archive, kernels: typing.Collection[str], root: pathlib.Path
+) -> None:
+    print(f"# fetching headers of {', '.join(kernels)}", file=sys.stderr)
+    root.mkdir(parents=True)
+    wanted = [header_packages(source, release) for release in kernels]
+    for archives, names in (
+        (source, {name for own, _ in wanted for name in own}),
+        (
+            archive.Archive(source.release, arches.HOST),
+            {name for _, build in wanted for name in build},
+        ),
+    ):
+        archives.unpack(sorted(names), root)
+    for release in kernels:
+        _fix_makefile(root, release)
 
 
 def _layout(root: pathlib.Path, release: str) -> dict[str, str]:
@@ -324,11 +365,15 @@ def _needs_library(path: pathlib.Path) -> bool:
     return b"GLIBC_" in done.stderr or b"shared libraries" in done.stderr
 
 
-if __name__ == "__main__":
+def main() -> None:
     settings.parse(__doc__, ("KERNEL", "ARCH", "IVSHMEM_CACHE"))
     try:
-        KERNEL = find(settings.get("KERNEL") or DEFAULT, arches.wanted())
+        kernel = find(settings.get("KERNEL") or DEFAULT, arches.wanted())
     except (archive.ArchiveError, ValueError) as error:
         sys.exit(str(error))
-    print(f"# {KERNEL.release}: {KERNEL.image}")
-    print("make", *make_arguments(KERNEL), "M=$PWD", "modules")
+    print(f"# {kernel}: {kernel.image}")
+    print("make", *make_arguments(kernel), "M=$PWD", "modules")
+
+
+if __name__ == "__main__":
+    main()

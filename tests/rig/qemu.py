@@ -80,22 +80,26 @@ def accelerator(kernel: Bootable, initramfs: pathlib.Path) -> str:
         return "tcg"
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = cache.directory() / f"kvm-{boot}"
-    if not verdict.exists():
-        print("# trying KVM", flush=True)
-        directory = cache.directory() / f"probe.{os.getpid()}"
-        directory.mkdir(parents=True)
-        guest = Guest(directory, "probe", kernel, initramfs, "kvm", [], "")
-        try:
-            guest.start()
-            guest.wait_ready(PROBE_SECONDS)
-            result = "kvm"
-        except GuestError:
-            result = "tcg"
-        finally:
-            guest.kill()
-            shutil.rmtree(directory)
-        verdict.write_text(result)
-    return verdict.read_text()
+    with cache.locked(verdict):
+        if not verdict.exists() or not verdict.read_text():
+            verdict.write_text("kvm" if _kvm_works(kernel, initramfs) else "tcg")
+        return verdict.read_text()
+
+
+def _kvm_works(kernel: Bootable, initramfs: pathlib.Path) -> bool:
+    print("# trying KVM", flush=True)
+    directory = cache.directory() / f"probe.{os.getpid()}"
+    directory.mkdir(parents=True)
+    guest = Guest(directory, "probe", kernel, initramfs, "kvm", [], "")
+    try:
+        guest.start()
+        guest.wait_ready(PROBE_SECONDS)
+        return True
+    except GuestError:
+        return False
+    finally:
+        guest.kill()
+        shutil.rmtree(directory)
 
 
 class Guest:

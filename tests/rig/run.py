@@ -207,12 +207,14 @@ def run_guest_tests(writer: tap.Sink) -> None:
             for arch in sorted(foreign - {"", kernel.arch})
         ],
     )
-    print(f"# kernel {kernel.release}, {setup.accel}", flush=True)
+    print(f"# kernel {kernel}, {setup.accel}", flush=True)
     chances = second_chance.SecondChances(writer, build.BUILD / "flaky" / kernel.release)
     try:
         for wanted, members in groups.items():
             run_group(setup, wanted, members, writer, chances)
         chances.finish()
+        if kernel.instead:
+            print(f"# the kernel was {kernel}", flush=True)
     finally:
         setup.close()
 
@@ -223,11 +225,12 @@ def main() -> int:
     try:
         if part == "all":
             if list(selection.host_tests()):
+                build.targets(["host-programs"])
                 run_make(writer, "check-host")
             if selection.selected("soak"):
                 run_make(writer, "soak", SECONDS=SOAK_SECONDS)
         run_guest_tests(writer)
-    except (*ERRORS, ValueError) as error:
+    except (*ERRORS, OSError, ValueError) as error:
         writer.fail("rig", str(error))
     except KeyboardInterrupt:
         writer.fail("rig", "interrupted")

@@ -2,7 +2,8 @@
 """What a run can be told: by an argument (--tests), or else by an environment variable
 (TESTS). make passes on both the environment and its own variables.
 
-parse() puts the arguments into the environment, where all that the rig starts sees them.
+parse() puts the arguments into the environment, where all that the rig starts sees them,
+and sees to it that programs are found there.
 """
 
 import argparse
@@ -74,6 +75,8 @@ def parse(
         )
     arguments = vars(parser.parse_args())
     part = arguments.pop("part", "")
+    # depmod and others are there, and not in the PATH of Debian's users.
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
     for name, value in arguments.items():
         if value is not None:
             os.environ[name] = str(value)
