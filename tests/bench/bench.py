@@ -7,6 +7,8 @@ times. What stands in build/figures/bench.json is the median of these, with the 
 greatest.
 """
 
+import ending
+
 import collections
 import contextlib
 import copy
@@ -600,4 +602,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

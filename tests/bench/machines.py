@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import subprocess
-import tempfile
 import threading
 import time
 import typing
@@ -16,6 +15,7 @@ import typing
 import boot
 import build
 import qemu
+import scratch
 import topology as topo
 import verbs
 
@@ -211,8 +211,8 @@ class Local(Programs):
     programs = build.BUILD / "bench" / "bin"
 
     def __init__(self, size: str, busy: int = 0) -> None:
-        self.directory = tempfile.TemporaryDirectory(prefix="ivshmem-bench-")
-        self.socket = pathlib.Path(self.directory.name) / "server"
+        self.directory = scratch.directory("ivshmem-bench-")
+        self.socket = self.directory / "server"
         self.guests = [Host(self.socket), Host(self.socket)]
         self.processes = [
             subprocess.Popen(
@@ -235,7 +235,7 @@ class Local(Programs):
         for process in self.processes:
             process.kill()
             process.wait()
-        self.directory.cleanup()
+        scratch.remove(self.directory)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 
 sys.path.insert(0, str(HERE.parent / "rig"))
+import ending  # noqa: E402
+import scratch  # noqa: E402
 import selection  # noqa: E402
 import settings  # noqa: E402
 import tap  # noqa: E402
@@ -46,14 +48,21 @@ def command(path: pathlib.Path) -> list[str | pathlib.Path]:
 
 
 def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> None:
-    """Run one test from the top of the tree."""
+    """Run one test from the top of the tree. Its temporary files are not for later."""
     reader = tap.Reader()
+    directory = scratch.directory("ivshmem-test-")
+    directory.chmod(0o711)  # some go on as another user
     with subprocess.Popen(
         words,
         cwd=TOP,
         text=True,
         errors="replace",
-        env={**os.environ, "PYTHONPATH": MODULES, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": MODULES,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(directory),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -64,6 +73,7 @@ def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> No
         timer.start()
         writer.follow(name, reader, process)
         timer.cancel()
+    scratch.remove(directory)
 
 
 def main() -> int:
@@ -76,4 +86,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

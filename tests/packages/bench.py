@@ -2,11 +2,11 @@
 """make bench-dkms: how long DKMS builds the driver, and how long v4l2loopback,
 for the same kernel and in turns, in each stable Debian that is supported."""
 
-import pathlib
+import ending
+
 import re
 import statistics
 import sys
-import tempfile
 import time
 import typing
 
@@ -14,6 +14,7 @@ import archive
 import built_packages
 import debian_roots
 import record
+import scratch
 
 ROUNDS = 5
 
@@ -71,13 +72,11 @@ def main() -> None:
     rows: list[Row] = []
     try:
         packages = built_packages.make("deb", built_packages.version())
-        with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
-            for release in RELEASES:
-                tree = debian_roots.Tree(
-                    debian_roots.base(release, PACKAGES), pathlib.Path(directory) / release
-                )
-                tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
-                rows += compare(tree)
+        directory = scratch.directory("ivshmem-dkms-", "/var/tmp")
+        for release in RELEASES:
+            tree = debian_roots.Tree(debian_roots.base(release, PACKAGES), directory / release)
+            tree.copy_in(packages.glob("ivshmem-dkms_*.deb"), "ours")
+            rows += compare(tree)
         text = record.table(
             HEADINGS, ((name, *(f"{cell:.2f}" for cell in cells)) for name, *cells in rows)
         )
@@ -88,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The packages under test: those of this tree, and those of the next version."""
 
-import atexit
 import os
 import pathlib
 import re
-import shutil
 import sys
-import tempfile
 
 import build
 import debian_roots
+import scratch
 
-WORK = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-packages-", dir="/var/tmp"))
-atexit.register(shutil.rmtree, WORK, ignore_errors=True)
+WORK = scratch.directory("ivshmem-packages-", "/var/tmp")
 STAMP = "Mon, 23 Nov 2026 12:00:00 +0000"
 STAR = "* Mon Nov 23 2026 ivshmem maintainers <maintainers@ivshmem.example>"
 

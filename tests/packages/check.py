@@ -4,6 +4,8 @@
 Two run at once, most of them guests.
 """
 
+import ending
+
 import concurrent.futures
 import os
 import pathlib
@@ -25,6 +27,7 @@ import files
 import qemu
 import qmp
 import rpms
+import scratch
 import selection
 import settings
 import tap
@@ -105,15 +108,13 @@ def main() -> int:
     if os.geteuid():
         sys.exit("make check-packages makes whole systems: run it as root")
     writer = tap.Writer()
-    top = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-packages-", dir="/var/tmp"))
+    top = scratch.directory("ivshmem-packages-", "/var/tmp")
     try:
         perform_all([name for name in TESTS if selection.selected(name)], writer, top)
     except ERRORS as error:
         writer.fail("packages", str(error))
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
     return writer.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

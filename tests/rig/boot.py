@@ -18,6 +18,7 @@ import kernels
 import klog
 import qemu
 import qmp
+import scratch
 import selection
 import settings
 import tap
@@ -47,7 +48,7 @@ class Setup:
         self.modules = modules  # of the driver
         self.programs = programs  # {name in the guest: path}
         self.others = others  # setups of other architectures
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ivshmem-rig-"))
+        self.directory = scratch.directory("ivshmem-rig-")
         plain = self.directory / "plain.cpio"
         initramfs.write(plain, {}, kernel.arch)
         self.accel = qemu.accelerator(kernel, plain)
@@ -84,7 +85,7 @@ class Setup:
 
     def close(self) -> None:
         for setup in (self, *self.others):
-            shutil.rmtree(setup.directory, ignore_errors=True)
+            scratch.remove(setup.directory)
 
 
 class NoBoot(qemu.GuestError):

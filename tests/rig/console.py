@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A shell in each guest, on one terminal: Ctrl-] goes from one to the other."""
 
-import qemu
 import os
 import selectors
 import sys
 import termios
 import tty
+
+import qemu
+import scratch
 
 SWITCH = b"\x1d"  # Ctrl-]
 END = b"@rig-exit"  # what the guest's init says when the shell is over
@@ -90,12 +92,16 @@ def attach(guests: list[qemu.Guest]) -> None:
     print(HELP, flush=True)
     for index, guest in enumerate(guests):
         guest.write_line(SHELL.format(index=index))
-    keyboard = sys.stdin.fileno()
-    before = termios.tcgetattr(keyboard) if sys.stdin.isatty() else None
+    keyboard = 0
+    before = termios.tcgetattr(keyboard)
+
+    def restore() -> None:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+    scratch.at_end("terminal", restore)
+    tty.setraw(keyboard)
     try:
-        if before:
-            tty.setraw(keyboard)
         Terminal(guests, keyboard).relay()
     finally:
-        if before:
-            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+        restore()
+        scratch.done("terminal")

@@ -7,9 +7,10 @@ one kernel, --tests some of the tests, and mutants whose test that is. The part 
 is the second half alone.
 """
 
+import ending
+
 import os
 import re
-import sys
 
 import boot
 import build
@@ -93,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

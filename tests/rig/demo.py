@@ -6,6 +6,8 @@ Everything shown is what the programs in the guests printed just now.
 INTERACTIVE=1 ends with a shell in each guest instead of a summary.
 """
 
+import ending
+
 import concurrent.futures
 import json
 import os
@@ -44,7 +46,7 @@ T = typing.TypeVar("T")
 
 
 class DemoError(Exception):
-    """A command in a guest failed."""
+    """A command in a guest failed, or what was asked for cannot be."""
 
 
 def paint(text: str, color: str) -> str:
@@ -196,13 +198,16 @@ def start() -> tuple[boot.Setup, boot.Boot]:
 def main() -> int:
     settings.parse(__doc__, (*settings.MACHINE, "INTERACTIVE"))
     begin = time.monotonic()
+    interactive = settings.get("INTERACTIVE") not in ("", "0")
     setup = machines = None
     try:
+        if interactive and not os.isatty(0):
+            raise DemoError("INTERACTIVE=1 needs a terminal as its standard input")
         setup, machines = start()
         print(
             f"host    | both are up, the driver is loaded " f"({time.monotonic() - begin:.0f} s)"
         )
-        if settings.get("INTERACTIVE") not in ("", "0"):
+        if interactive:
             console.attach(machines.guests)
             return 0
         demo = Demo(machines)
@@ -216,8 +221,6 @@ def main() -> int:
     except (DemoError, *ERRORS) as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     finally:
         if machines:
             machines.stop()
@@ -226,4 +229,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import qemu
+import scratch
 import topology as topo
 
 SHM = pathlib.Path("/dev/shm")
@@ -43,6 +44,7 @@ class Devices:
         }
         for size, file in self.plain.items():
             os.truncate(file, size)
+        scratch.at_end(self.name, self._remove)
         served = [size for kind, size in self.kinds if kind != "plain"]
         if served:
             self._start_server(served[0])
@@ -143,6 +145,10 @@ class Devices:
                 file.truncate(0)
                 file.truncate(size)
 
+    def _remove(self) -> None:
+        """The memory of a server that could not do so."""
+        (SHM / self.name).unlink(missing_ok=True)
+
     def stop(self) -> None:
         if self.server:
             self.server.terminate()
@@ -151,7 +157,8 @@ class Devices:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
-            (SHM / self.name).unlink(missing_ok=True)
+            self._remove()
+        scratch.done(self.name)
         for file in self.plain.values():
             os.close(file)
         self.plain = {}

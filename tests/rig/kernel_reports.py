@@ -12,10 +12,10 @@ import itertools
 import json
 import pathlib
 import subprocess
-import tempfile
 
 import build
 import qemu
+import scratch
 import tap
 
 DIRECTORY = build.BUILD / "coverage"
@@ -60,18 +60,19 @@ def take(guest: qemu.Guest, name: str, writer: tap.Sink, seconds: float) -> None
 def _count(path: pathlib.Path, data: bytes, counts: Counts) -> None:
     """Add what gcov says of one object to {source: {line: times}}. What the compiler
     left about the object is beside it."""
-    with tempfile.TemporaryDirectory() as directory:
-        target = pathlib.Path(directory) / path.name
-        target.write_bytes(data)
-        target.with_suffix(".gcno").symlink_to(path.with_suffix(".gcno"))
-        done = subprocess.run(
-            ["gcov", "--json-format", "--stdout", target.name],
-            cwd=directory,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+    directory = scratch.directory("ivshmem-gcov-")
+    target = directory / path.name
+    target.write_bytes(data)
+    target.with_suffix(".gcno").symlink_to(path.with_suffix(".gcno"))
+    done = subprocess.run(
+        ["gcov", "--json-format", "--stdout", target.name],
+        cwd=directory,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    scratch.remove(directory)
     for text in done.stdout.splitlines():
         for file in json.loads(text)["files"]:
             name = "/".join(pathlib.Path(file["file"]).parts[-2:])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make lint: every checker that reads the sources, each one point of TAP."""
 
+import ending
+
 import concurrent.futures
 import os
 import pathlib
@@ -8,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import typing
 
 import archive
@@ -170,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -8,10 +8,11 @@ it also on the flavours with PREEMPT_RT and with pages of 16 KiB.
 into build/figures/kernels.md.
 """
 
+import ending
+
 import os
 import pathlib
 import shutil
-import sys
 import threading
 
 import arches
@@ -219,4 +220,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -12,6 +12,7 @@ import typing
 import arches
 import cache
 import qmp
+import scratch
 import settings
 
 BOOT_SECONDS = 40
@@ -88,8 +89,7 @@ def accelerator(kernel: Bootable, initramfs: pathlib.Path) -> str:
 
 def _kvm_works(kernel: Bootable, initramfs: pathlib.Path) -> bool:
     print("# trying KVM", flush=True)
-    directory = cache.directory() / f"probe.{os.getpid()}"
-    directory.mkdir(parents=True)
+    directory = scratch.directory("ivshmem-kvm-")
     guest = Guest(directory, "probe", kernel, initramfs, "kvm", [], "")
     try:
         guest.start()
@@ -99,7 +99,7 @@ def _kvm_works(kernel: Bootable, initramfs: pathlib.Path) -> bool:
         return False
     finally:
         guest.kill()
-        shutil.rmtree(directory)
+        scratch.remove(directory)
 
 
 class Guest:

@@ -4,11 +4,12 @@
 The part "guests" is the last of these alone. Example: run.py guests --tests mmap
 """
 
+import ending
+
 import collections
 import os
 import shutil
 import subprocess
-import sys
 import time
 import typing
 
@@ -232,10 +233,8 @@ def main() -> int:
         run_guest_tests(writer)
     except (*ERRORS, OSError, ValueError) as error:
         writer.fail("rig", str(error))
-    except KeyboardInterrupt:
-        writer.fail("rig", "interrupted")
     return writer.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

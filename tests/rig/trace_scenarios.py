@@ -7,6 +7,8 @@ trace_scenarios.sh has what the guests do. What the driver does is known from "i
 trace" alone.
 """
 
+import ending
+
 import concurrent.futures
 import datetime
 import json
@@ -377,8 +379,6 @@ def main() -> int:
     except (ScenarioError, *ERRORS) as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     finally:
         if machines:
             machines.stop()
@@ -387,4 +387,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

@@ -8,6 +8,8 @@ the host and 0. load.c says what they do; guests 0 and 1 send each other files a
 well. Prints TAP and a table of figures, which are kept as build/figures/soak.md too.
 """
 
+import ending
+
 import builtins
 import mmap
 import pathlib
@@ -411,11 +413,9 @@ def main() -> int:
         soak(writer)
     except ERRORS as error:
         writer.fail("soak", str(error))
-    except KeyboardInterrupt:
-        writer.fail("soak", "interrupted")
     print(f"# {time.monotonic() - begin:.0f} s")
     return writer.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.run(main)

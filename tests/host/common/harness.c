@@ -49,7 +49,9 @@ static void remove_scratch(void)
 
 static void make_directory(void)
 {
-	strcpy(directory, "/tmp/ivshmem-test.XXXXXX");
+	const char *parent = getenv("TMPDIR") ?: "/tmp";
+
+	snprintf(directory, sizeof(directory), "%s/test.XXXXXX", parent);
 	if (!mkdtemp(directory))
 		tap_bail("no scratch directory: %m");
 	directory_owner = getpid();
