@@ -7,9 +7,6 @@ PREFIX ?= /usr/local
 CC := gcc
 
 prefix := $(PREFIX)
-# What is below conf/ goes to the same place below here: udev/rules.d,
-# modprobe.d, sysusers.d, systemd/system.
-confdir ?= $(prefix)/lib
 
 .DEFAULT_GOAL := all
 
@@ -19,6 +16,7 @@ include tests/host/host.mk
 include tests/rig/guest.mk
 include tests/bench/bench.mk
 include tests/soak/soak.mk
+include packaging/install.mk
 include packaging/packages.mk
 
 all: module tools ## build the module for KVER and user space (the default)
@@ -90,11 +88,6 @@ prerequisites-lint:
 prerequisites-bench:
 	@packaging/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
 
-install: install-tools ## install user space; DESTDIR, PREFIX=/usr/local
-	install -D -m 644 -t $(DESTDIR)$(mandir)/man4 docs/ivshmem.4
-	cd conf && find . -type f -exec install -D -m 644 -T {} $(DESTDIR)$(confdir)/{} \;
-	test -n "$(DESTDIR)" || ldconfig
-
 clean: ## remove everything built
 	rm -rf build
 	find src \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
@@ -106,4 +99,4 @@ help: ## list the targets
 
 .PHONY: all module check check-kernels check-debug check-unplug fuzz soak \
 	what-is-called-when demo bench lint prerequisites prerequisites-kernels \
-	prerequisites-debug prerequisites-lint prerequisites-bench install clean help
+	prerequisites-debug prerequisites-lint prerequisites-bench clean help

@@ -66,21 +66,9 @@ Cflags: -I$${includedir} -I$${includedir}/ivshmem
 endef
 export pkg_config_file
 
-install-lib: build/libivshmem.so.0 build/libivshmem.a
-	install -D -t $(DESTDIR)$(libdir) build/libivshmem.so.0
-	install -D -m 644 -t $(DESTDIR)$(libdir) build/libivshmem.a
-	ln -sf libivshmem.so.0 $(DESTDIR)$(libdir)/libivshmem.so
-	install -D -m 644 -t $(DESTDIR)$(includedir) $(wildcard lib/include/*)
-	install -D -m 644 -t $(DESTDIR)$(includedir)/ivshmem/linux src/uapi/linux/ivshmem.h
-	install -d $(DESTDIR)$(libdir)/pkgconfig
-	echo "$$pkg_config_file" > $(DESTDIR)$(libdir)/pkgconfig/libivshmem.pc
-	install -D -m 644 -t $(DESTDIR)$(mandir)/man3 $(wildcard lib/*.3)
+# Always: the prefix may be another one.
+build/libivshmem.pc:
+	@mkdir -p $(@D)
+	echo "$$pkg_config_file" > $@
 
-# Only this target needs Python.
-pythondir ?= $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-
-install-python: ## install the Python package; DESTDIR, pythondir=
-	install -D -m 644 -t $(DESTDIR)$(pythondir)/ivshmem \
-		$(wildcard python/ivshmem/*.py) python/ivshmem/py.typed
-
-.PHONY: install-lib install-python
+.PHONY: build/libivshmem.pc

@@ -27,26 +27,4 @@ $(eval $(call programs,build/san,$(san-flags)))
 
 tools: $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl) ## build the library, the server and the command
 
-# Debian's zsh looks elsewhere for those of packages.
-zshdir ?= $(prefix)/share/zsh/site-functions
-bashdir := $(prefix)/share/bash-completion/completions
-fishdir := $(prefix)/share/fish/vendor_completions.d
-
-# $(call install-completion,PROGRAM,DIRECTORY)
-define install-completion
-install -D -m 644 $(2)/$(1).bash $(DESTDIR)$(bashdir)/$(1)
-install -D -m 644 $(2)/$(1).zsh $(DESTDIR)$(zshdir)/_$(1)
-install -D -m 644 $(2)/$(1).fish $(DESTDIR)$(fishdir)/$(1).fish
-
-endef
-
-install-completions:
-	$(call install-completion,ivshmemctl,tools/ctl)
-	$(call install-completion,ivshmem-server,tools/server)
-
-install-tools: tools install-lib install-completions
-	install -D -t $(DESTDIR)$(bindir) build/ivshmemctl build/ivshmem-server
-	install -D -m 644 -t $(DESTDIR)$(mandir)/man1 $(wildcard tools/*/*.1)
-	install -D -m 644 -t $(DESTDIR)$(prefix)/share/ivshmem tools/ctl/ivshmemctl-1.schema.json
-
-.PHONY: tools install-tools install-completions
+.PHONY: tools
