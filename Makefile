@@ -10,6 +10,24 @@ prefix := $(PREFIX)
 
 .DEFAULT_GOAL := all
 
+comma := ,
+unfit := $(foreach one,: ' " $$ % & ; * ? ( ) \ $(comma),$(findstring $(one),$(CURDIR)))
+ifneq ($(words $(CURDIR))$(strip $(unfit)),1)
+$(error the kernel's makefiles cannot work in "$(CURDIR)": move the tree to a path \
+	without blanks and special characters)
+endif
+
+# By sudo, make runs once more, and then the caller gets what root has made.
+ifeq ($(MAKELEVEL)$(and $(SUDO_UID),$(shell id -u)),00)
+
+goals := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+$(goals): by-sudo ; @:
+by-sudo:
+	+@packaging/by-sudo.sh $(MAKE) --no-print-directory $(goals)
+.PHONY: $(goals) by-sudo
+
+else
+
 include lib/lib.mk
 include tools/tools.mk
 include tests/host/host.mk
@@ -22,10 +40,7 @@ include packaging/packages.mk
 all: module tools ## build the module for KVER and user space (the default)
 
 module: ## build the module for KVER (the running kernel)
-	@test -e $(KDIR)/Makefile || { \
-		echo "no headers of kernel $(KVER) in $(KDIR):" \
-			"apt-get install linux-headers-$(KVER)," \
-			"or name another kernel by KVER=" >&2; exit 1; }
+	@packaging/needs.sh module $(KVER) $(KDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/src modules
 
 # The rig takes all that it can be told from the environment, where make puts its own
@@ -56,7 +71,7 @@ lint: prerequisites-lint ## run every checker over the sources
 what-is-called-when: prerequisites ## trace a device in guests and write it into docs/
 	@python3 -B tests/rig/trace_scenarios.py
 
-demo: prerequisites ## two guests talk to each other; INTERACTIVE=1 a shell in each
+demo: prerequisites-guests ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
 bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowds some
@@ -65,25 +80,30 @@ bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowd
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
-guest-packages := acpica-tools busybox-static debian-archive-keyring g++ gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make man-db pkgconf python3 python3-jsonschema python3-pytest qemu-system-x86 stress-ng trinity \
-	udev util-linux valgrind
-arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap qemu-system-arm
+arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap \
+	qemu-system-arm
+guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
+	libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux \
+	$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
+	$(if $(findstring /,$(KERNEL)),mmdebstrap)
+test-packages := $(guest-packages) acpica-tools g++ gpg gpg-agent man-db python3-jsonschema \
+	python3-pytest stress-ng trinity udev valgrind
+
+prerequisites-guests:
+	@packaging/prerequisites.sh $(guest-packages)
 
 prerequisites:
-	@packaging/prerequisites.sh $(guest-packages) \
-		$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
-		$(if $(findstring /,$(KERNEL)),mmdebstrap)
+	@packaging/prerequisites.sh $(test-packages)
 
 prerequisites-kernels:
-	@packaging/prerequisites.sh $(guest-packages) $(arm64-packages) mmdebstrap
+	@packaging/prerequisites.sh $(test-packages) $(arm64-packages) mmdebstrap
 
 prerequisites-debug:
-	@packaging/prerequisites.sh $(guest-packages) bc bison flex libelf-dev libssl-dev \
+	@packaging/prerequisites.sh $(test-packages) bc bison flex libelf-dev libssl-dev \
 		xz-utils
 
 prerequisites-lint:
-	@packaging/prerequisites.sh $(guest-packages) black clang mypy pyflakes3 shellcheck sparse
+	@packaging/prerequisites.sh $(test-packages) black clang mypy pyflakes3 shellcheck sparse
 
 prerequisites-bench:
 	@packaging/prerequisites.sh $(guest-packages) gnuplot-nox iproute2
@@ -98,5 +118,7 @@ help: ## list the targets
 		expand -t 20
 
 .PHONY: all module check check-kernels check-debug check-unplug fuzz soak \
-	what-is-called-when demo bench lint prerequisites prerequisites-kernels \
+	what-is-called-when demo bench lint prerequisites prerequisites-guests prerequisites-kernels \
 	prerequisites-debug prerequisites-lint prerequisites-bench clean help
+
+endif

@@ -31,7 +31,7 @@ objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 
 # $(call variant,DIRECTORY,FLAGS): the library, and any object of user space.
 define variant
-$(1)/obj/%.o: %.c dkms.conf
+$(1)/obj/%.o: %.c dkms.conf | $(if $(filter build,$(1)),needs-tools)
 	@mkdir -p $$(@D)
 	$$(CC) $$(user-flags) $(2) $$(CPPFLAGS) $$(CFLAGS) -c -o $$@ $$<
 
@@ -41,6 +41,10 @@ $(1)/libivshmem.a: $(call objects,$(1),$(lib-sources))
 
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(lib-sources)))
 endef
+
+needs-tools:
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' \
+		packaging/needs.sh tools
 
 $(eval $(call variant,build))
 $(eval $(call variant,build/san,$(san-flags)))
@@ -71,4 +75,4 @@ build/libivshmem.pc:
 	@mkdir -p $(@D)
 	echo "$$pkg_config_file" > $@
 
-.PHONY: build/libivshmem.pc
+.PHONY: needs-tools build/libivshmem.pc

@@ -37,8 +37,9 @@ python-package = $(call into,$(pythondir)/ivshmem,\
 dkms-sources = $(call below,$(dkmsdir),,dkms.conf $(shell find src -name '*.[ch]' -o -name Kbuild))
 
 place = $(lastword $(subst :, ,$(1)))
+mode = $(if $(filter $(bindir)/% %.so.0,$(1)),755,644)
 define install-file
-install -D -m $(if $(filter $(bindir)/% %.so.0,$(call place,$(1))),755,644) $(subst :, $(DESTDIR),$(1))
+install -D -m $(call mode,$(call place,$(1))) $(subst :, $(DESTDIR),$(1))
 
 endef
 install-files = $(foreach pair,$(1),$(call install-file,$(pair)))

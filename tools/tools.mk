@@ -25,6 +25,6 @@ endef
 $(eval $(call programs,build))
 $(eval $(call programs,build/san,$(san-flags)))
 
-tools: $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl) ## build the library, the server and the command
+tools: needs-tools $(addprefix build/,libivshmem.so.0 libivshmem.a ivshmem-server ivshmemctl) ## build the library, the server and the command
 
 .PHONY: tools
