@@ -69,6 +69,7 @@ def compare(tree: debian_roots.Tree) -> list[Row]:
 
 
 def main() -> None:
+    debian_roots.check_user("make bench-dkms")
     rows: list[Row] = []
     try:
         packages = built_packages.make("deb", built_packages.version())

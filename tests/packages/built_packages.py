@@ -63,16 +63,7 @@ def make(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.P
     dist = directory(kind, number, release, place)
     tree = dist.parent
     tree.mkdir(parents=True)
-    # What git knows, as it is in the tree now, is all that make deb looks at.
-    debian_roots.run(
-        [
-            "sh",
-            "-c",
-            f"cd {build.TOP} && git ls-files -z | "
-            f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {tree}",
-        ],
-        "cannot copy the sources",
-    )
+    debian_roots.copy_sources(tree)
     if (number, release) != (version(), 1):
         _renumber(tree, number, release)
     debian_roots.run(["git", "-C", tree, "init", "-q"], "no git")

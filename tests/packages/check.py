@@ -7,10 +7,8 @@ Two run at once, most of them guests.
 import ending
 
 import concurrent.futures
-import os
 import pathlib
 import shutil
-import sys
 import tempfile
 import time
 import traceback
@@ -24,6 +22,7 @@ import debian
 import debian_roots
 import devices
 import files
+import first_run
 import qemu
 import qmp
 import rpms
@@ -50,9 +49,11 @@ TESTS: dict[str, checked_system.Test] = {
     "debian-11": debian.boots("bullseye"),
     "debian-sid": debian.boots("sid"),
     "dnf": rpms.life,
+    **first_run.TESTS,
     "files": files.check,
     "headers": chroots.headers,
     "failing-build": chroots.failing_build,
+    "by-hand": chroots.by_hand,
     "signing": chroots.signing,
     "autopkgtests": chroots.autopkgtests,
 }
@@ -105,8 +106,7 @@ def perform_all(names: list[str], writer: tap.Sink, top: pathlib.Path) -> None:
 
 def main() -> int:
     settings.parse(__doc__, ("TESTS", *settings.MACHINE))
-    if os.geteuid():
-        sys.exit("make check-packages makes whole systems: run it as root")
+    debian_roots.check_user("make check-packages")
     writer = tap.Writer()
     top = scratch.directory("ivshmem-packages-", "/var/tmp")
     try:

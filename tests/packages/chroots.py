@@ -125,6 +125,27 @@ def _failing_build(chroot: Chroot) -> None:
     chroot.holds("DKMS itself broken: apt purge succeeds", "apt-get -q -y purge ivshmem-dkms")
 
 
+def by_hand(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
+    """What docs/packaging.md says about an installation without packages."""
+    chroot = Chroot(directory, checks)
+    module = f"ivshmem/{built_packages.version()}"
+    make = ["make", "-s", "-C", str(build.TOP), f"DESTDIR={chroot.tree.upper}"]
+    debian_roots.run([*make, "install-dkms"], "make install-dkms")
+    chroot.holds("dkms install finds the sources", f"dkms install {module} -k {chroot.kernel}")
+    chroot.built("DKMS has built the module", chroot.kernel)
+    chroot.equal(
+        "the sources are all that it has",
+        f"cd /var/lib/dkms/{module}/source/ && ls -A",
+        "dkms.conf",
+        "src",
+    )
+    chroot.holds("dkms remove", f"dkms remove {module} --all")
+    debian_roots.run([*make, "uninstall-dkms"], "make uninstall-dkms")
+    chroot.equal(
+        "nothing is left", f"find / -xdev -iname '*ivshmem*' ! -path '{OURS}/*' ! -path '/proc/*'"
+    )
+
+
 def signing(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """DKMS signs the module with the key that the firmware may know."""
     chroot = Chroot(directory, checks)

@@ -6,13 +6,16 @@ own. Commands run in it as in a chroot, and it can become a disk for a guest.
 """
 
 import hashlib
+import os
 import pathlib
 import shlex
 import shutil
 import subprocess
+import sys
 import typing
 
 import archive
+import build
 import cache
 
 # What a machine has that runs a distribution's kernel and can build modules.
@@ -67,6 +70,11 @@ class RootError(Exception):
     """What could not be set up, with what the tool said."""
 
 
+def check_user(program: str) -> None:
+    if os.geteuid():
+        sys.exit(f"{program} makes whole systems: run it as root")
+
+
 def outcome(
     command: typing.Sequence[str | pathlib.Path],
     directory: pathlib.Path | None = None,
@@ -97,6 +105,19 @@ def run(
     if status:
         raise RootError(f"{error}:\n{output[-3000:]}")
     return output
+
+
+def copy_sources(directory: pathlib.Path) -> None:
+    """Copy what git knows, as it is in the tree now, which is all that make deb looks at."""
+    run(
+        [
+            "sh",
+            "-c",
+            f"cd {build.TOP} && git ls-files -z | "
+            f"tar -c --null --files-from=- --ignore-failed-read | tar -xC {directory}",
+        ],
+        "cannot copy the sources",
+    )
 
 
 def kept(name: str, *what: object) -> pathlib.Path:
