@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -37,9 +38,10 @@ class Terminal(ctl.Program):
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
 
         def own() -> None:
-            """Have Ctrl-C reach the program."""
+            """Have Ctrl-C reach the program, though a test in the background ignores it."""
             os.setsid()
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
         super().__init__(
             *arguments,
