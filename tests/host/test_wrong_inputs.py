@@ -7,7 +7,7 @@ import typing
 import ctl
 import pytest
 import wrong_input
-from ctl import DENIED, FAILED, NO_DEVICE, USAGE
+from ctl import DENIED, FAILED, NO_DEVICE, TIMEOUT, USAGE
 from wrong_input import CLOSED, FULL, UNPRINTED, Row
 
 NUMBER = "is not a number (examples: 4096, 0x1000, 4K)"
@@ -15,6 +15,8 @@ SECONDS = "is not a number of seconds (examples: 2, 0.5)"
 HELP = "see 'ivshmemctl --help'"
 MORE = "See 'ivshmemctl --help'"
 START = "start a server with 'ivshmem-server -S"
+FILE = ["mem-path", "mmap", "dd conv=notrunc", "ivshmem-server"]
+NO_SERVER = ["not an ivshmem server", "'ivshmemctl list' shows servers"]
 ADD = ["add", "cam0", "--size"]
 
 
@@ -154,7 +156,10 @@ DEVICE = [
     Row(["info", "-d", "{scratch}/file/x"], NO_DEVICE, ["no socket {scratch}/file/x", START]),
     Row(["info", "-d", "{scratch}/{long}"], NO_DEVICE, ["is too long", "at most 107 bytes"]),
     Row(["info", "-d", "{long}"], NO_DEVICE, ["the name xxx", "is too long"]),
-    Row(["info", "-d", "{scratch}/file"], NO_DEVICE, ["{scratch}/file is neither", "doctor"]),
+    *(
+        Row([*words, "-d", "{scratch}/file"], NO_DEVICE, ["{scratch}/file is a file", *FILE])
+        for words in (["info"], ["read"], ["write", "0", "a"])
+    ),
     Row(["info", "-d", "{scratch}/empty"], NO_DEVICE, ["{scratch}/empty is neither", "doctor"]),
     Row(["info", "-d", "{scratch}/fifo"], NO_DEVICE, ["{scratch}/fifo is neither", "doctor"]),
     Row(["info", "-d", "/dev/null"], NO_DEVICE, ["/dev/null is neither", "doctor"]),
@@ -165,10 +170,15 @@ DEVICE = [
     Row(
         ["info", "-d", "{scratch}/short"], NO_DEVICE, ["{scratch}/short is gone", "start it again"]
     ),
-    Row(["info", "-d", "{scratch}/text"], FAILED, ["{scratch}/text: not an ivshmem server"]),
-    Row(["info", "-d", "{scratch}/negative"], FAILED, ["negative: not an ivshmem server"]),
+    *(
+        Row(["info", "-d", f"{{scratch}}/{name}"], FAILED, [f"{{scratch}}/{name}: ", *NO_SERVER])
+        for name in ("text", "negative", "monitor")
+    ),
+    Row(
+        ["info", "-d", "{scratch}/silent"], TIMEOUT, ["{scratch}/silent: no answer", NO_SERVER[1]]
+    ),
     Row(["info"], NO_DEVICE, ["no socket ./x", START], env={"IVSHMEM_DEVICE": "./x"}),
-    Row(["ring", "0"], NO_DEVICE, ["file is neither"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
+    Row(["ring", "0"], NO_DEVICE, ["file is a file"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
     Row(["read", "-d", "{scratch}/locked/s"], DENIED, ["no permission", "ls -l"], user=True),
     Row(["trace"], DENIED, ["only root can do this", "sudo"], user=True),
     Row(["send", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone"]),

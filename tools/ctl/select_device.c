@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "node.h"
 #include "numbers.h"
 #include "progress.h"
 #include "sysfs.h"
@@ -108,6 +110,20 @@ static enum exit_code complain_denied(const char *name)
 			name);
 }
 
+/* Neither a socket nor a character device of ours. */
+static enum exit_code complain_kind(const char *name)
+{
+	struct stat status;
+
+	if (!stat(name, &status) && S_ISREG(status.st_mode))
+		return complain(EXIT_NO_DEVICE,
+				"%s is a file, not a device: if it is the memory of plain devices (mem-path), programs on this host use it as a file (mmap, dd conv=notrunc); to have doorbells as well, start ivshmem-server and give guests ivshmem-doorbell",
+				name);
+	return complain(EXIT_NO_DEVICE,
+			"%s is neither an ivshmem device nor a server socket: see 'ivshmemctl doctor'",
+			name);
+}
+
 static enum exit_code complain_open(const char *name, int error)
 {
 	switch (-error) {
@@ -122,16 +138,14 @@ static enum exit_code complain_open(const char *name, int error)
 	case EPERM:
 		return complain_denied(name);
 	case ENOTTY:
-		return complain(EXIT_NO_DEVICE,
-				"%s is neither an ivshmem device nor a server socket: see 'ivshmemctl doctor'",
-				name);
+		return complain_kind(name);
 	case ECONNREFUSED:
 		return complain(EXIT_NO_DEVICE,
 				"no server listens on %s: start one with 'ivshmem-server -S %s'",
 				name, name);
 	case EPROTO:
 		return complain(EXIT_FAILED,
-				"%s: not an ivshmem server, or one with an unknown protocol: %s",
+				"%s: not an ivshmem server, or one with an unknown protocol: %s; 'ivshmemctl list' shows servers",
 				name, ivshmem_error(error));
 	case EMFILE:
 		return complain(EXIT_FAILED,
@@ -139,21 +153,30 @@ static enum exit_code complain_open(const char *name, int error)
 				name);
 	case ETIMEDOUT:
 		return complain(EXIT_TIMEOUT,
-				"%s: timeout waiting for the server: %s; restart it", name,
-				ivshmem_error(error));
+				"%s: no answer: %s; if an ivshmem-server listens there, restart it; 'ivshmemctl list' shows servers",
+				name, ivshmem_error(error));
 	default:
 		return complain(EXIT_FAILED, "cannot open %s: %s", name,
 				ivshmem_error(error));
 	}
 }
 
+/* The name of a device whose node is at /dev/NAME. */
+static const char *name_of_node(const char *path)
+{
+	return strncmp(path, "/dev/", 5) ? path : path + 5;
+}
+
 enum exit_code device_open(struct device *device, unsigned int flags)
 {
 	enum exit_code code = choose(&device->name);
+	char text[NODE_TEXT];
 	int error;
 
 	if (code)
 		return code;
+	if (node_is_wrong("", name_of_node(device->name), text))
+		return complain(EXIT_NO_DEVICE, "%s", text);
 	/* A service manager may have to start it first. */
 	if (is_socket(device->name))
 		progress_wait("the server of %s", device->name);

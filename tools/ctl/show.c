@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "node.h"
 #include "numbers.h"
 #include "servers.h"
 #include "sysfs.h"
@@ -82,6 +83,7 @@ static const struct argp list_argp = {
 static void list_devices(char **names, int count, json_t *array)
 {
 	struct sysfs_device device;
+	char text[NODE_TEXT];
 
 	if (count && !common.json)
 		printf("%-12s %10s %8s %8s %6s %11s  %s\n", "NAME", "SIZE", "ID",
@@ -95,6 +97,9 @@ static void list_devices(char **names, int count, json_t *array)
 		else
 			list_line(&device);
 	}
+	for (int i = 0; i < count; i++)
+		if (node_is_wrong("", names[i], text))
+			complain(EXIT_OK, "note: %s", text);
 }
 
 int verb_list(int argc, char **argv)

@@ -76,6 +76,11 @@ class Place:
         self.listen("text", b"SSH-2.0-OpenSSH_9.2\r\n")
         self.listen("negative", b"\xff" * 64)
         self.listen("short", b"\0\0\0")
+        self.listen("monitor", b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
+        silent = socket.socket(socket.AF_UNIX)  # as QEMU's monitor, which has its one client
+        silent.bind(str(directory / "silent"))
+        silent.listen(16)
+        self.sockets.append(silent)
         dead = socket.socket(socket.AF_UNIX)
         dead.bind(str(directory / "dead"))
         dead.close()
