@@ -65,42 +65,50 @@ const char *running_kernel(void)
 	return name.release;
 }
 
-static void examine_guest(const struct pci_devices *devices, json_t *usable)
+/*
+ * Container engines leave a mark, which a virtual machine made of a container's image can
+ * have, too. But there the first UTS namespace is in use, which has a fixed number.
+ */
+static bool is_container(void)
 {
-	bool installed = examine_module(devices);
-	char **names;
-	int count = read_names(below("/sys/class/ivshmem"), &names);
+	static const char first[] = "uts:[4026531838]";
+	static const char *const marks[] = {
+		"/run/host/container-manager", "/run/systemd/container",
+		"/run/.containerenv", "/.dockerenv",
+	};
 
-	if (installed || count > 0)
-		examine_access(names, count, usable);
-	if (count >= 0)
-		free_names(names, count);
+	char current[sizeof(first)];
+	ssize_t length = readlink(below("/proc/self/ns/uts"), current, sizeof(current));
+
+	if (length < 0 || !strncmp(current, first, (size_t)length))
+		return false;
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+		if (is_there(below("%s", marks[i])))
+			return true;
+	return false;
 }
 
-/* A device that is not on PCI is visible in the class only. */
-static bool has_device(const struct pci_devices *devices)
-{
-	char **names;
-	int count = read_names(below("/sys/class/ivshmem"), &names);
-
-	if (count >= 0)
-		free_names(names, count);
-	return devices->present || count > 0;
-}
-
+/* What works hides no problem: a host with a server may have a driver as well. */
 static void examine(json_t *usable)
 {
+	bool has_server = examine_servers(usable);
 	struct pci_devices devices;
+	char **names;
+	int count = read_names(below("/sys/class/ivshmem"), &names);
 
-	examine_pci(&devices);
-	if (!has_device(&devices)) {
-		/* A host needs no driver, just a server. */
-		if (examine_sockets(usable))
-			return;
-		problem("device-absent",
-			"no ivshmem device in this machine: add one to its hypervisor, for QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, on a host, start ivshmem-server");
+	if (is_container()) {
+		examine_container(names, count, has_server, usable);
+	} else {
+		examine_pci(&devices);
+		/* A device that is not on PCI is visible in the class only. */
+		if (!devices.present && count <= 0 && !has_server)
+			problem("device-absent",
+				"no ivshmem device in this machine, and no server that you can use: add a device to the hypervisor, for QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, on a host, start ivshmem-server");
+		if (examine_module(&devices) || count > 0)
+			examine_access(names, count, usable);
 	}
-	examine_guest(&devices, usable);
+	if (count >= 0)
+		free_names(names, count);
 }
 
 static void print_text(const json_t *usable)
@@ -136,7 +144,7 @@ static const struct argp_option doctor_options[] = {
 static const struct argp doctor_argp = {
 	.options = doctor_options,
 	.parser = parse_doctor,
-	.doc = "Find out why a device cannot be used, and print a line per problem: the reason, then the remedy.\vThe exit code is 1 if there is a problem. Nothing is changed.",
+	.doc = "Find out why a device cannot be used, and print a line per problem: the reason, then the remedy.\vThe exit code is 1 if there is a problem. Nothing is changed, but a service that waits for its first peer is started.",
 	.children = with_json,
 };
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /*
  * Report one problem in one line: reason, then remedy. @name identifies it to programs
@@ -39,8 +40,8 @@ struct pci_devices {
 
 void examine_pci(struct pci_devices *devices);
 
-/* Add this host's accessible sockets to @usable. Returns whether there are any at all. */
-bool examine_sockets(json_t *usable);
+/* doctor_server.c; adds the usable sockets to @usable. Returns whether there is a server. */
+bool examine_servers(json_t *usable);
 
 /* doctor_module.c; returns whether any part of the driver is installed. */
 bool examine_module(const struct pci_devices *devices);
@@ -49,29 +50,37 @@ bool examine_module(const struct pci_devices *devices);
 bool has_module(const char *kernel);
 
 /*
- * Start a command of kmod, to read its output and pclose(). IVSHMEM_ROOT is --root. The
- * programs are installed wherever modules are loaded; of libkmod, Debian lacks the static
+ * Start a command, to read its output and pclose(). IVSHMEM_ROOT is --root. The programs of
+ * kmod are installed wherever modules are loaded; of libkmod, Debian lacks the static
  * library that the tests' guests would need.
  */
-FILE *ask_kmod(const char *command);
+FILE *ask(const char *command);
 
 /*
  * doctor_build.c: the version of DKMS's sources, and why there is no module for the
- * running kernel. @version: NULL if there are no sources.
+ * running kernel, @version being NULL if there are no sources. Then, for another kernel;
+ * and versions of which DKMS has no sources any more.
  */
 bool find_sources(char version[64]);
 void examine_build(const char *version);
+void examine_other_build(const char *version);
+void examine_stale(void);
 
 /*
- * doctor_refusal.c: why the installed module is not loaded. Returns whether a reason was
- * found. @version: of the sources, or empty.
+ * doctor_refusal.c: why the installed module is not loaded. Each returns whether there is
+ * such a reason. @version: of the sources, or empty.
  */
-bool examine_refusal(bool is_signed, const char *version);
+bool examine_blacklist(void);
+bool examine_signature(bool is_signed, const char *version);
 
 /* doctor_access.c; adds the accessible nodes to @usable. */
 void examine_access(char **names, int count, json_t *usable);
 
+/* In a container, instead of all but the servers. */
+void examine_container(char **names, int count, bool has_server, json_t *usable);
+
 /* Report that the user is not in the group of @path. */
 void complain_membership(const char *path);
+bool is_our_group(gid_t id);
 
 #endif /* CTL_DOCTOR_H */

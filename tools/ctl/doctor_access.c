@@ -11,6 +11,7 @@
 
 #include "ctl.h"
 #include "doctor.h"
+#include "node.h"
 #include "textfile.h"
 
 #define GROUP	"ivshmem"
@@ -43,6 +44,13 @@ static bool find_group(struct members *members)
 	return found;
 }
 
+bool is_our_group(gid_t id)
+{
+	struct members members;
+
+	return find_group(&members) && members.id == id;
+}
+
 void complain_membership(const char *path)
 {
 	struct members members;
@@ -59,16 +67,18 @@ void complain_membership(const char *path)
 
 static bool examine_node(const char *name, gid_t group)
 {
-	char number[32] = "MAJOR MINOR", path[PATH_MAX];
+	char text[NODE_TEXT], path[PATH_MAX];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/dev/%s", name);
+	if (node_is_wrong(below("%s", ""), name, text)) {
+		problem("node-wrong", "%s", text);
+		return false;
+	}
 	if (stat(below("%s", path), &st)) {
-		if (!read_line(below("/sys/class/ivshmem/%s/dev", name), number, sizeof(number)))
-			number[strcspn(number, ":")] = ' ';
-		problem("node-missing",
-			"%s is missing, but the driver has the device: sudo mknod %s c %s, then: sudo udevadm trigger --subsystem-match=ivshmem; in a container, pass the node in from outside",
-			path, path, number);
+		node_commands(below("%s", ""), name, text, sizeof(text));
+		problem("node-missing", "%s is missing, but the driver has the device: %s", path,
+			text);
 		return false;
 	}
 	if (st.st_gid != group || (st.st_mode & 0060) != 0060) {
@@ -99,4 +109,23 @@ void examine_access(char **names, int count, json_t *usable)
 		if (examine_node(names[i], members.id))
 			json_array_append_new(usable, json_bytes(path));
 	}
+}
+
+/* Group and driver are the host's; of the host's devices, some nodes are passed in. */
+void examine_container(char **names, int count, bool has_server, json_t *usable)
+{
+	char path[PATH_MAX], text[NODE_TEXT];
+	bool found = has_server;
+
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/dev/%s", names[i]);
+		if (access(below("%s", path), R_OK | W_OK) ||
+		    node_is_wrong(below("%s", ""), names[i], text))
+			continue;
+		json_array_append_new(usable, json_bytes(path));
+		found = true;
+	}
+	if (!found)
+		problem("container",
+			"no device or server that you can use in this container: run 'ivshmemctl doctor' on its host, which has the driver, then pass in a node and its group, as with podman run --device /dev/ivshmem0 --group-add keep-groups, or the directory of a server's socket");
 }

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl doctor: is there a device, and is it bound to the driver? Or is this a host
- * with servers?
+ * ivshmemctl doctor: is there a device, and is it bound to the driver?
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../control_path.h"
-#include "ctl.h"
 #include "doctor.h"
 #include "textfile.h"
-#include "unix_sockets.h"
 
 #define PCI		"/sys/bus/pci/devices/"
 #define VENDOR		0x1af4
@@ -44,10 +39,50 @@ static bool driver_of(const char *address, char name[NAME_MAX + 1])
 	return true;
 }
 
+/* The driver that driver_override reserves the device for. Returns false if there is none. */
+static bool reserved_for(const char *address, char name[NAME_MAX + 1])
+{
+	return !read_line(below(PCI "%s/driver_override", address), name, NAME_MAX + 1) &&
+	       *name && strcmp(name, "(null)");
+}
+
+/*
+ * How to bind the device to our driver. Just to unbind it is not enough: a driver with this
+ * id in new_id, or with a device table that has it, can get it again.
+ */
+static const char *take_back(const char *address, const char *driver)
+{
+	static char text[1024];
+	char unbind[NAME_MAX + 128] = "";
+
+	if (driver)
+		snprintf(unbind, sizeof(unbind),
+			 "echo %s | sudo tee /sys/bus/pci/drivers/%s/unbind; ", address, driver);
+	snprintf(text, sizeof(text),
+		 "sudo modprobe ivshmem, then: echo ivshmem | sudo tee " PCI "%s/driver_override; %secho %s | sudo tee /sys/bus/pci/drivers_probe; echo | sudo tee " PCI "%s/driver_override",
+		 address, unbind, address, address);
+	return text;
+}
+
+static void examine_binding(const char *address, struct pci_devices *devices)
+{
+	char driver[NAME_MAX + 1], reserved[NAME_MAX + 1];
+	bool bound = driver_of(address, driver);
+
+	if (bound && strcmp(driver, "ivshmem"))
+		problem("other-driver",
+			"the driver %s has the device %s: to take it back, stop the programs that use it, %s",
+			driver, address, take_back(address, driver));
+	else if (!bound && reserved_for(address, reserved) && strcmp(reserved, "ivshmem"))
+		problem("reserved",
+			"driver_override reserves the device %s for the driver %s, which has not bound it: to take it back, %s",
+			address, reserved, take_back(address, NULL));
+	else if (!bound)
+		snprintf(devices->idle, sizeof(devices->idle), "%s", address);
+}
+
 static void examine_function(const char *address, struct pci_devices *devices)
 {
-	char driver[NAME_MAX + 1];
-
 	if (attribute(address, "vendor") != VENDOR ||
 	    attribute(address, "device") != DEVICE)
 		return;
@@ -59,12 +94,7 @@ static void examine_function(const char *address, struct pci_devices *devices)
 		return;
 	}
 	devices->suitable++;
-	if (!driver_of(address, driver))
-		snprintf(devices->idle, sizeof(devices->idle), "%s", address);
-	else if (strcmp(driver, "ivshmem"))
-		problem("other-driver",
-			"the driver %s has the device %s: to rebind it, sudo modprobe ivshmem, then: echo | sudo tee " PCI "%s/driver_override; echo %s | sudo tee /sys/bus/pci/drivers/%s/unbind; echo %s | sudo tee /sys/bus/pci/drivers_probe",
-			driver, address, address, address, driver, address);
+	examine_binding(address, devices);
 }
 
 void examine_pci(struct pci_devices *devices)
@@ -77,29 +107,4 @@ void examine_pci(struct pci_devices *devices)
 		examine_function(names[i], devices);
 	if (count >= 0)
 		free_names(names, count);
-}
-
-/* Any path that contains "ivshmem" counts: QEMU's server has no control socket. */
-static bool is_server(const char *path)
-{
-	return strstr(path, "ivshmem") && !is_control_path(path);
-}
-
-bool examine_sockets(json_t *usable)
-{
-	char **paths;
-	int count = listening_paths(below(UNIX_SOCKETS), &paths);
-	bool found = false;
-
-	for (int i = 0; i < count; i++) {
-		if (!is_server(paths[i]))
-			continue;
-		found = true;
-		if (access(below("%s", paths[i]), W_OK) && errno == EACCES)
-			complain_membership(paths[i]);
-		else
-			json_array_append_new(usable, json_bytes(paths[i]));
-	}
-	free_names(paths, count);
-	return found;
 }

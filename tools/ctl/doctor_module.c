@@ -16,7 +16,7 @@ struct module {
 	bool is_signed;
 };
 
-FILE *ask_kmod(const char *command)
+FILE *ask(const char *command)
 {
 	char text[512];
 
@@ -53,7 +53,7 @@ static bool read_module(const char *kernel, struct module *module)
 	FILE *output;
 
 	setenv("IVSHMEM_KERNEL", kernel, 1);
-	output = ask_kmod("modinfo -b \"$IVSHMEM_ROOT\" -k \"$IVSHMEM_KERNEL\" ivshmem");
+	output = ask("modinfo -b \"$IVSHMEM_ROOT\" -k \"$IVSHMEM_KERNEL\" ivshmem");
 	if (!output)
 		return false;
 	while (getline(&line, &size, output) > 0)
@@ -92,14 +92,17 @@ static void examine_loaded(const struct module *module, const struct pci_devices
 		compare_loaded(module);
 	if (*devices->idle)
 		problem("not-taken",
-			"the driver is loaded but did not bind the device %s: for the reason, sudo dmesg | grep ivshmem",
-			devices->idle);
+			"the driver is loaded but has not bound the device %s: echo %s | sudo tee /sys/bus/pci/drivers_probe; if that does not help, for the reason: sudo dmesg | grep ivshmem",
+			devices->idle, devices->idle);
 }
 
 static void examine_unloaded(const struct module *module, const char *version,
 			     const struct pci_devices *devices)
 {
-	if (examine_refusal(module->is_signed, version))
+	/* Without a device nobody misses it. */
+	if (devices->suitable && examine_blacklist())
+		return;
+	if (examine_signature(module->is_signed, version))
 		return;
 	if (*devices->idle)
 		problem("not-loaded",
@@ -123,7 +126,11 @@ bool examine_module(const struct pci_devices *devices)
 		examine_loaded(&module, devices);
 	else if (*module.path)
 		examine_unloaded(&module, version, devices);
-	else if (sources || devices->suitable)
+	/* A loaded module does until the next boot only, unless it was loaded by hand. */
+	if (!*module.path && (sources || (devices->suitable && !loaded)))
 		examine_build(sources ? version : NULL);
+	if (sources)
+		examine_other_build(version);
+	examine_stale();
 	return loaded || *module.path || sources;
 }

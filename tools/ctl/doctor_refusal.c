@@ -30,7 +30,7 @@ static bool is_blocking(const char *line)
 /* All lines that apply: a file can hide another of the same name. */
 static bool examine_configuration(void)
 {
-	FILE *output = ask_kmod("modprobe ${IVSHMEM_ROOT:+"
+	FILE *output = ask("modprobe ${IVSHMEM_ROOT:+"
 				"-C \"$IVSHMEM_ROOT/etc/modprobe.d\" "
 				"-C \"$IVSHMEM_ROOT/run/modprobe.d\" "
 				"-C \"$IVSHMEM_ROOT/usr/lib/modprobe.d\"} --show-config");
@@ -178,12 +178,15 @@ static bool examine_key(const char *why)
 	return true;
 }
 
-bool examine_refusal(bool is_signed, const char *version)
+bool examine_blacklist(void)
+{
+	return examine_command_line() || examine_configuration();
+}
+
+bool examine_signature(bool is_signed, const char *version)
 {
 	const char *why = signatures_wanted();
 
-	if (examine_command_line() || examine_configuration())
-		return true;
 	if (!why)
 		return false;
 	if (is_signed)

@@ -30,9 +30,9 @@ static bool contains(char **paths, int count, const char *path, size_t length)
 }
 
 /* Another program's path may end in the suffix, but it has no socket beside it. */
-int servers_find(char ***sockets)
+int servers_find_in(const char *file, char ***sockets)
 {
-	int count = listening_paths(UNIX_SOCKETS, sockets);
+	int count = listening_paths(file, sockets);
 	int kept = 0;
 
 	for (int i = 0; i < count; i++) {
@@ -48,6 +48,11 @@ int servers_find(char ***sockets)
 	for (int i = kept; i < count; i++)
 		free((*sockets)[i]);
 	return count < 0 ? count : kept;
+}
+
+int servers_find(char ***sockets)
+{
+	return servers_find_in(UNIX_SOCKETS, sockets);
 }
 
 /* In JSON, and for a person. */

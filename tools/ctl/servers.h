@@ -13,6 +13,9 @@
  */
 int servers_find(char ***sockets);
 
+/* The same in a file of the format of UNIX_SOCKETS. */
+int servers_find_in(const char *file, char ***sockets);
+
 /* Ask each of them, then print a table, or append to @array with --json. */
 void servers_list(char **sockets, int count, json_t *array);
 
