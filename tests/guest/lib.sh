@@ -30,6 +30,35 @@ tap_skip() {
 	echo "ok $tap_points - $1 # SKIP $2"
 }
 
+# doctor_finds NAME...: ivshmemctl doctor must find just these problems, and exit with 1
+doctor_finds() {
+	tap_eq "doctor finds: $*" "$(ivshmemctl doctor --json |
+		sed -n 's/.*"name": "\(.*\)",/\1/p' | tr '\n' ' ')" "$* "
+	ivshmemctl doctor >/tmp/said
+	tap_eq "with problems doctor exits with 1: $*" $? 1
+	tap_eq "doctor prints one line for each problem: $*" "$(wc -l </tmp/said)" $#
+}
+
+# doctor_follow SED: run the command in the first line of doctor_finds. SED extracts it, and
+# drops what this small system does not have. It wants kernel_modules.
+doctor_follow() {
+	sed "1!d; $1; s/sudo //g" /tmp/said >/tmp/command
+	sed 's/^/# /' /tmp/command
+	/bin/dash /tmp/command # not this shell, which has a modprobe of its own
+}
+
+# kernel_modules: have modprobe, modinfo and depmod of kmod find what is in /lib, where the
+# rig puts the driver and its modules=; wants programs=dash,kmod. Those of busybox have no
+# index and show no configuration; and busybox's shell would run its own modinfo.
+kernel_modules() {
+	mkdir -p "/lib/modules/$(uname -r)/updates" /usr/lib
+	ln -s /lib/modules /usr/lib/modules # some builds of kmod look there
+	for kernel_program in depmod modinfo modprobe; do
+		ln -sf kmod /bin/$kernel_program
+	done
+	ln -sf dash /bin/sh
+}
+
 # interrupts WHAT: does the device have vectors? If not, skip WHAT.
 interrupts() {
 	[ "$(cat /sys/class/ivshmem/ivshmem0/vectors)" -gt 0 ] && return

@@ -196,7 +196,7 @@ def kernel_modules(
     kernel: kernels.Kernel, names: typing.Iterable[str], directory: pathlib.Path
 ) -> list[pathlib.Path]:
     """The kernel's own modules of these names and what they depend on, in load
-    order, unpacked into a directory."""
+    order, unpacked into a directory. With ? a name need not be there."""
     names = list(names)
     if not names:
         return []
@@ -208,11 +208,12 @@ def kernel_modules(
         _module_name(path) for path in (kernel.modules / "modules.builtin").read_text().split()
     }
     order: list[str] = []
-    for name in (name.replace("-", "_") for name in names):
+    for wanted in names:
+        name = wanted.rstrip("?").replace("-", "_")
         if name in index:
             own, depends = index[name]
             order += [item for item in [*reversed(depends), own] if item not in order]
-        elif name not in builtin:
+        elif name not in builtin and name == wanted.replace("-", "_"):
             raise BuildError(f"kernel {kernel.release} has no module {name}")
     return [_unpack(kernel.modules / path, directory) for path in order]
 

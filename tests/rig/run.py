@@ -175,6 +175,7 @@ def setup_for(
             "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
             "bin/kernel_reports": kernel_reports.SCRIPT,
             "tests/lib.sh": selection.GUEST_TESTS / "lib.sh",
+            "docs/guests.md": build.TOP / "docs/guests.md",
             **{
                 str(path.relative_to(build.TOP)): path
                 for path in (build.TOP / "conf").rglob("*")
