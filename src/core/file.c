@@ -131,6 +131,8 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->f_mode |= FMODE_NOWAIT;
+	/* open() cannot turn O_ASYNC on, and fcntl() would take it for on. */
+	filp->f_flags &= ~FASYNC;
 	filp->f_mapping = chardev->node->inode->i_mapping;
 	ivshmem_access_end(idev, idx);
 

@@ -91,6 +91,32 @@ static void test_sigio(int fd)
 	tap_eq(sigios, 1, "no more SIGIO");
 }
 
+/*
+ * O_ASYNC in open() has no effect, says Linux, but it must not keep fcntl() from setting it.
+ * F_SETSIG chooses the signal, which then tells the file.
+ */
+static void test_sigio_number(void)
+{
+	const int number = SIGRTMIN + 3;
+	const struct timespec patience = { .tv_sec = 5 };
+	int fd = dev_open_at(RIG_DEVICE, O_RDWR | O_ASYNC);
+	siginfo_t info = {};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	tap_eq(fcntl(fd, F_GETFL) & O_ASYNC, 0, "O_ASYNC in open() is not on");
+	tap_eq(fcntl(fd, F_SETOWN, getpid()), 0, "F_SETOWN");
+	tap_eq(fcntl(fd, F_SETSIG, number), 0, "F_SETSIG");
+	tap_eq(fcntl(fd, F_SETFL, O_RDWR | O_ASYNC), 0, "O_ASYNC by fcntl()");
+	dev_ring_files(fd, 1);
+	tap_eq(sigtimedwait(&set, &info, &patience), number, "that signal comes");
+	tap_ok(info.si_fd == fd && info.si_code == POLL_IN && info.si_band & POLLIN,
+	       "it tells which file, and that there is something to read");
+	close(fd);
+}
+
 static void test_eventfds(int fd)
 {
 	int other = dev_open(), a = eventfd(0, EFD_NONBLOCK), b = eventfd(0, EFD_NONBLOCK);
@@ -158,6 +184,7 @@ int main(void)
 	test_poll(fd);
 	test_epoll(fd);
 	test_sigio(fd);
+	test_sigio_number();
 	test_eventfds(fd);
 	test_many(fd);
 	return tap_done();
