@@ -16,6 +16,7 @@
 #include <linux/irq.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/sysfs.h>
 
 /* 6.13: a namespace of symbols is a string. */
 #ifdef HAVE_NAMESPACE_TOKEN
@@ -56,6 +57,25 @@ static inline int ivshmem_request_disabled_irq(unsigned int irq, irq_handler_t h
 #define BIN_READ_CONST	const
 #else
 #define BIN_READ_CONST
+#endif
+
+/* 6.7: a binary attribute has a llseek. That of sysfs goes no further than 2 GiB. */
+#ifdef HAVE_BIN_LLSEEK
+static inline loff_t ivshmem_bin_llseek(struct file *filp, struct kobject *kobj,
+					BIN_MMAP_CONST struct bin_attribute *attr,
+					loff_t offset, int whence)
+{
+	return generic_file_llseek_size(filp, offset, whence, attr->size, attr->size);
+}
+
+static inline void ivshmem_bin_set_llseek(struct bin_attribute *attr)
+{
+	attr->llseek = ivshmem_bin_llseek;
+}
+#else
+static inline void ivshmem_bin_set_llseek(struct bin_attribute *attr)
+{
+}
 #endif
 
 /* 6.3: the flags of a mapping are changed through functions only. */

@@ -147,6 +147,7 @@ static void region_prepare(struct ivshmem_chardev *chardev)
 	attr->read = region_read;
 	attr->write = region_write;
 	attr->mmap = region_mmap;
+	ivshmem_bin_set_llseek(attr);
 	chardev->region_attrs[0] = attr;
 	chardev->region_group.bin_attrs = chardev->region_attrs;
 }
