@@ -80,7 +80,7 @@ bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowd
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
-arm64-packages := device-tree-compiler gcc-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap \
+arm64-packages := device-tree-compiler g++-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap \
 	qemu-system-arm
 guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
 	libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux \

@@ -3,7 +3,9 @@
 # they share (tests/guest/lib); and all that guests of another architecture than this
 # machine's run.
 
-GUEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Ilib/include -pthread
+guest-flags := -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Ilib/include -pthread
+GUEST_CFLAGS := -std=gnu11 $(guest-flags)
+GUEST_CXXFLAGS := -std=c++20 $(guest-flags)
 
 guest-sources := $(sort $(wildcard tests/guest/lib/*.c))
 
@@ -17,6 +19,11 @@ $(1)/guest/%: tests/guest/%.c $(1)/libguest.a $(1)/libivshmem.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(GUEST_CFLAGS) -MMD -MP -static -s -o $$@ $$< $(1)/libguest.a $(1)/libivshmem.a
 
+# Programs that know nothing of the driver.
+$(1)/guest/%: tests/guest/%.cpp
+	@mkdir -p $$(@D)
+	$$(CXX) $$(GUEST_CXXFLAGS) -MMD -MP -static -s -o $$@ $$<
+
 -include $(wildcard $(1)/guest/*.d) \
 	$(patsubst %.o,%.d,$(call objects,$(1),$(guest-sources)))
 endef
@@ -28,6 +35,7 @@ $(eval $(call guest-tests,build/arm64))
 $(eval $(call variant,build/arm64))
 $(eval $(call programs,build/arm64))
 build/arm64/%: CC := aarch64-linux-gnu-gcc
+build/arm64/%: CXX := aarch64-linux-gnu-g++
 build/arm64/%: AR := aarch64-linux-gnu-ar
 build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(ARM64_ROOT) \
 	PKG_CONFIG_LIBDIR=$(ARM64_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config

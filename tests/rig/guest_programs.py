@@ -16,6 +16,16 @@ import cache
 PACKAGES = ["busybox-static", "dash", "kmod", "udev", "libjansson-dev", "libxxhash-dev"]
 
 
+# What a program reads when it starts, beside its libraries.
+READS = {
+    "python3": (
+        "usr/lib/python3.*/os.py",
+        "usr/lib/python3.*/encodings/*.py",
+        "usr/lib/python3.*/lib-dynload/mmap.*",
+    )
+}
+
+
 class ProgramError(Exception):
     """A program or a library that is not there."""
 
@@ -40,7 +50,7 @@ def busybox(arch: str) -> pathlib.Path:
 
 
 def program(name: str, arch: str) -> dict[str, pathlib.Path]:
-    """A program and all that it is linked with, as {name in the guest: path}."""
+    """A program and all that it needs to start, as {name in the guest: path}."""
     top = root(arch)
     triplet = arches.ALL[arch].triplet
     directories = [
@@ -50,6 +60,8 @@ def program(name: str, arch: str) -> dict[str, pathlib.Path]:
     ]
     path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin", f"usr/lib/{triplet}/qemu"), name)
     files = {f"bin/{name}": path}
+    for pattern in READS.get(name, ()):
+        files.update({str(file.relative_to(top)): file for file in top.glob(pattern)})
     pending = [path]
     while pending:
         loader, libraries = _needs(pending.pop())

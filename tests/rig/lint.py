@@ -27,6 +27,7 @@ PYTHON = (
     "tests/packages",
     "tests/bench",
     "tests/soak",
+    "tests/guest",
 )
 # The name of each check, and what is wrong.
 Points = typing.Iterator[tuple[str, list[str]]]
@@ -98,14 +99,15 @@ def make_variable(name: str) -> list[str]:
 
 
 def check_user_space() -> Points:
-    tops = {
-        "lib": "user-flags",
-        "examples": "user-flags",
-        "tools": "user-flags",
-        "tests/host": "user-flags",
-        "tests/guest": "GUEST_CFLAGS",
-        "tests/bench": "BENCH_CFLAGS",
-        "tests/soak": "SOAK_CFLAGS",
+    groups = {
+        "lib/**/*.c": "user-flags",
+        "examples/**/*.c": "user-flags",
+        "tools/**/*.c": "user-flags",
+        "tests/host/**/*.c": "user-flags",
+        "tests/guest/**/*.c": "GUEST_CFLAGS",
+        "tests/guest/*.cpp": "GUEST_CXXFLAGS",
+        "tests/bench/**/*.c": "BENCH_CFLAGS",
+        "tests/soak/**/*.c": "SOAK_CFLAGS",
     }
     for compiler in ("gcc", "clang"):
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -123,8 +125,8 @@ def check_user_space() -> Points:
                     "/dev/null",
                     path,
                 )
-                for top, flags in ((top, make_variable(name)) for top, name in tops.items())
-                for path in sorted((build.TOP / top).rglob("*.c"))
+                for pattern, flags in ((key, make_variable(name)) for key, name in groups.items())
+                for path in sorted(build.TOP.glob(pattern))
             ]
             yield (
                 f"user space and tests, {compiler}",

@@ -143,7 +143,7 @@ def obstacle(test: selection.Test, kernel: kernels.Kernel) -> str | None:
             return f"this kernel is not for {name}"
         if name != arches.HOST and not (
             shutil.which(arch.qemu)
-            and shutil.which(f"{arch.triplet}-gcc")
+            and shutil.which(f"{arch.triplet}-g++")
             and os.path.exists(f"/usr/{arch.triplet}/lib/libc.a")
         ):
             return f"needs a compiler and QEMU for {name}: make check-kernels has them"

@@ -12,6 +12,7 @@ import topology as topo
 
 GUEST_TESTS = build.TOP / "tests" / "guest"
 HOST_TESTS = build.TOP / "tests" / "host"
+COMPILED = (".c", ".cpp")
 
 
 class Test(typing.NamedTuple):
@@ -33,7 +34,7 @@ class Test(typing.NamedTuple):
 
     @property
     def compiled(self) -> bool:
-        return self.path.suffix == ".c"
+        return self.path.suffix in COMPILED
 
 
 def selected(name: str) -> bool:
@@ -47,7 +48,7 @@ def selected(name: str) -> bool:
 def guest_tests() -> typing.Iterator[Test]:
     """The chosen tests in tests/guest, one file each."""
     for path in sorted(GUEST_TESTS.iterdir()):
-        if path.suffix not in (".c", ".sh") or path.name == "lib.sh":
+        if path.suffix not in (*COMPILED, ".sh", ".py") or path.name == "lib.sh":
             continue
         if selected(path.stem):
             for wants in topo.parse(path):
