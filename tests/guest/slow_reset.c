@@ -7,6 +7,7 @@
 /* rig: newqemu=yes alone=yes devices=none timeout=180 */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,7 @@ static volatile struct {
 	unsigned int touches, changes;
 } *seat;
 
+static const char *device;	/* the host's name for it */
 static char reset_path[80], *map;
 static int fd;
 static pid_t reset;
@@ -40,7 +42,7 @@ static void reset_begin(void)
 {
 	int64_t end = now_ns() + PATIENCE * SECOND;
 
-	rig_ask("fake-mode slow slow");
+	rig_ask("fake-mode %s slow", device);
 	reset = fork();
 	if (!reset)
 		_exit(file_write(reset_path, "1") != 0);
@@ -58,7 +60,7 @@ static int reset_end(void)
 {
 	int status = -1;
 
-	rig_ask("fake-mode slow good");
+	rig_ask("fake-mode %s good", device);
 	waitpid(reset, &status, 0);
 	return status;
 }
@@ -245,6 +247,34 @@ static void test_fault(void)
 	tap_eq(reset_end(), 0, "the reset under a killed process is done");
 }
 
+/*
+ * An event loop that reads when it can and sleeps in epoll, edge-triggered, when a read gives
+ * EAGAIN: as the runtime of Go does with each file.
+ */
+static void test_event_loop(void)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+	}, got = {};
+	int loop = epoll_create1(EPOLL_CLOEXEC);
+	char byte;
+
+	tap_eq(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event), 0, "an event loop adds the file");
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	tap_eq(result(pread(fd, &byte, 1, 0)), 1, "it reads at once");
+	reset_begin();
+	while (epoll_wait(loop, &got, 1, 100) == 1)
+		;
+	tap_eq(result(pread(fd, &byte, 1, 0)), -EAGAIN, "during a reset it gets EAGAIN");
+	tap_ok(!epoll_wait(loop, &got, 1, 100) && reset_lasts(), "and sleeps");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(epoll_wait(loop, &got, 1, PATIENCE * 1000), 1, "its end wakes the event loop");
+	tap_ok((got.events & (EPOLLIN | EPOLLOUT)) == (EPOLLIN | EPOLLOUT), "to read and to write");
+	tap_eq(result(pread(fd, &byte, 1, 0)), 1, "it reads");
+	close(loop);
+	fcntl(fd, F_SETFL, O_RDWR);
+}
+
 /* Users wait for the reset, an unbinding driver does not: it ends their waiting. */
 static void test_unbind(void)
 {
@@ -272,15 +302,22 @@ static void test_unbind(void)
 	tap_eq(read_now(), 1, "a new file reads");
 }
 
+/* Plug a device in; the following tests are of that one. */
+static void use_device(const char *name, const char *facts, const char *node)
+{
+	const char *pci = fake_plug(name, facts);
+
+	device = name;
+	snprintf(reset_path, sizeof(reset_path), PCI_DEVICES "%s/reset", pci);
+	if (!file_comes(node, true))
+		tap_bail("no device");
+	fd = dev_open_at(node, O_RDWR);
+	map = dev_map(fd, SIZE);
+}
+
 int main(void)
 {
-	const char *pci = fake_plug("slow", "");
-
-	snprintf(reset_path, sizeof(reset_path), PCI_DEVICES "%s/reset", pci);
-	if (!file_comes(RIG_DEVICE, true))
-		tap_bail("no device");
-	fd = dev_open();
-	map = dev_map(fd, SIZE);
+	use_device("doorbell", "", RIG_DEVICE);
 	seat = mmap(NULL, sizeof(*seat), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		    -1, 0);
 	test_nowait();
@@ -288,6 +325,10 @@ int main(void)
 	test_others();
 	test_fault();
 	test_ring_wait();
+	test_event_loop();
 	test_unbind();
+	use_device("plain", "vectors=0", "/dev/ivshmem1");
+	tap_about("plain");
+	test_event_loop();
 	return tap_done();
 }
