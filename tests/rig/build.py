@@ -196,7 +196,7 @@ def kernel_modules(
     kernel: kernels.Kernel, names: typing.Iterable[str], directory: pathlib.Path
 ) -> list[pathlib.Path]:
     """The kernel's own modules of these names and what they depend on, in load
-    order, unpacked into a directory. With ? a name need not be there."""
+    order, unpacked into a directory. A kernel may lack those with a question mark."""
     names = list(names)
     if not names:
         return []
@@ -208,12 +208,12 @@ def kernel_modules(
         _module_name(path) for path in (kernel.modules / "modules.builtin").read_text().split()
     }
     order: list[str] = []
-    for wanted in names:
-        name = wanted.rstrip("?").replace("-", "_")
+    for name in (name.replace("-", "_") for name in names):
+        name, optional, _ = name.partition("?")
         if name in index:
             own, depends = index[name]
             order += [item for item in [*reversed(depends), own] if item not in order]
-        elif name not in builtin and name == wanted.replace("-", "_"):
+        elif name not in builtin and not optional:
             raise BuildError(f"kernel {kernel.release} has no module {name}")
     return [_unpack(kernel.modules / path, directory) for path in order]
 

@@ -34,7 +34,7 @@ class Topology(typing.NamedTuple):
     turns: str = ""  # yes: emulated processors run in turns, not at once
     modargs: str = ""  # parameters of ivshmem.ko
     append: str = ""  # more kernel command line
-    modules: str = ""  # comma list of the kernel's modules to load before, with ? if there
+    modules: str = ""  # comma list of the kernel's modules to load before; NAME? if there
     programs: str = ""  # comma list of the host's programs to have in the guest
     newqemu: str = ""  # yes: QEMU 11, see emulator.py; there "fake" works, too
     qemu: str = ""  # more arguments for QEMU, see Boot._hardware()
