@@ -64,7 +64,7 @@ static void chardev_quiesce(struct ivshmem_chardev *chardev)
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal_all(idev);
 	synchronize_srcu(&idev->srcu);
-	unmap_mapping_range(chardev->node->inode->i_mapping, 0, 0, 1);
+	ivshmem_zap(chardev->node);
 }
 
 static int chardev_probe(struct ivshmem_node *node)

@@ -15,7 +15,10 @@
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/mmap_lock.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/sysfs.h>
 
 /* 6.13: a namespace of symbols is a string. */
@@ -129,5 +132,45 @@ static inline void ivshmem_release_fault_lock(struct vm_fault *vmf)
 	mmap_read_unlock(vmf->vma->vm_mm);
 #endif
 }
+
+/*
+ * 7.0: flags of a mapping are a type of their own. The flag has memory accounted page by
+ * page, so that what is truncated no longer counts.
+ */
+static inline struct file *ivshmem_shmem_file(struct vfsmount *mount, const char *name,
+					      loff_t size)
+{
+#ifdef HAVE_SHMEM_VMA_FLAGS
+	return shmem_file_setup_with_mnt(mount, name, size,
+					 mk_vma_flags(VMA_NORESERVE_BIT));
+#else
+	return shmem_file_setup_with_mnt(mount, name, size, VM_NORESERVE);
+#endif
+}
+
+/*
+ * A place for a mapping where huge entries are possible.
+ *
+ * 5.18: thp_get_unmapped_area() aligns mappings of all files, not just of those with DAX.
+ * No header tells. 6.10: the field get_unmapped_area has gone; so does this code, then.
+ */
+#ifdef HAVE_MM_GET_UNMAPPED_AREA
+#define ivshmem_get_unmapped_area	thp_get_unmapped_area
+#else
+static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
+						      unsigned long len, unsigned long pgoff,
+						      unsigned long flags)
+{
+	typeof(current->mm->get_unmapped_area) find = current->mm->get_unmapped_area;
+	unsigned long found;
+
+	if (!addr && !(flags & MAP_FIXED) && len >= PMD_SIZE) {
+		found = find(filp, 0, len + PMD_SIZE, pgoff, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + (((pgoff << PAGE_SHIFT) - found) & ~PMD_MASK);
+	}
+	return find(filp, addr, len, pgoff, flags);
+}
+#endif
 
 #endif /* IVSHMEM_COMPAT_H */

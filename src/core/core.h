@@ -31,6 +31,7 @@
  *    device_lock of the node	(callbacks of its driver)
  *     mmap_lock
  *       idev->srcu
+ *         lock of a page	(outlives idev->srcu in a page fault)
  *         idev->peers' own lock
  *         RCU
  *     file->lock
@@ -45,7 +46,8 @@
  *
  * Removal and reset wait for nothing that a user of the device controls. Tasks
  * inside leave after a bounded amount of work: they have allocated all memory
- * before, page tables included.
+ * before, page tables included. The lock of a page is held as shortly: for a page
+ * fault the kernel has allocated the page table before, too.
  */
 #ifndef IVSHMEM_CORE_H
 #define IVSHMEM_CORE_H
@@ -236,7 +238,7 @@ enum ivshmem_state {
 /**
  * struct ivshmem_section - memory of a device
  * @phys: address, page-aligned; 0 if the section consists of @pages
- * @pages: pages of kernel-allocated memory, in order, or NULL
+ * @pages: pages of kernel-allocated memory (shmem), in order, or NULL
  * @size: bytes, a multiple of the page size; 0 if there is no such section
  * @mem: the kernel's mapping, if it has one
  * @cache: IVSHMEM_CACHE_*, for programs and for @mem
@@ -491,6 +493,7 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
+void ivshmem_zap(struct ivshmem_node *node);
 int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev);
 

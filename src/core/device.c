@@ -194,7 +194,7 @@ void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state stat
 	}
 	synchronize_srcu(&idev->srcu);
 	ivshmem_irqs_update(idev);
-	unmap_mapping_range(idev->node->inode->i_mapping, 0, 0, 1);
+	ivshmem_zap(idev->node);
 }
 
 /**

@@ -344,6 +344,7 @@ const struct file_operations ivshmem_fops = {
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
 	.mmap = ivshmem_mmap,
+	.get_unmapped_area = ivshmem_get_unmapped_area,
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

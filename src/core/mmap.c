@@ -3,13 +3,17 @@
  * Mappings of the region and of the register page
  *
  * mmap only records the request. The page tables are filled by the faults that
- * follow: each one enters all pages of the mapping that its page table can hold.
- * Before a reset and at removal the mappings are zapped, and the next access
+ * follow. Before a reset and at removal the mappings are zapped, and the next access
  * faults again: it waits for the end of the reset, or ends in SIGBUS.
  *
- * Entries are never larger than a page. Kernels that accept huge entries for
- * memory without struct page still crash when such an entry is split, moved or
- * inspected (docs/mapping.md).
+ * Memory of a bus or window is entered here, as page frames: one fault enters all
+ * pages of the mapping that its page table can hold, never as huge entries. Kernels
+ * that accept these for memory without struct page still crash when such an entry is
+ * split, moved or inspected (docs/mapping.md).
+ *
+ * Kernel-allocated memory is pages of shmem, which the fault gives to the kernel to
+ * enter as those of any file, huge ones included. So all works on it that works on a
+ * shared mapping of a file.
  *
  * Mappings are shared and never executable. A private mapping would get a copy
  * of a page at the first write and silently stop being shared memory, so it is
@@ -21,6 +25,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/pagemap.h>
 #include <linux/sysfs.h>
 #include "compat.h"
 #include "core.h"
@@ -36,16 +41,18 @@ static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
 	return vma_chardev(vma)->idev;
 }
 
-/* The page frame at @addr in a mapping of the region. */
-static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
+/* The number of the region's page at @addr in a mapping. */
+static unsigned long region_page(struct vm_area_struct *vma, unsigned long addr)
 {
-	const struct ivshmem_device *idev = vma_device(vma);
 	unsigned long page = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 
 	/* The kernel has compared the address of a fault with the mapping's end. */
-	page = array_index_nospec(page, idev->memory.size >> PAGE_SHIFT);
-	return idev->memory.pages ? page_to_pfn(idev->memory.pages[page]) :
-			     PHYS_PFN(idev->memory.phys) + page;
+	return array_index_nospec(page, vma_device(vma)->memory.size >> PAGE_SHIFT);
+}
+
+static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
+{
+	return PHYS_PFN(vma_device(vma)->memory.phys) + region_page(vma, addr);
 }
 
 static int leave_pte(pte_t *pte, unsigned long addr, void *data)
@@ -73,28 +80,31 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
-/*
- * Begin a fault inside the device. Returns 0, or the result of the fault.
- *
- * The page table is allocated first: the allocation may wait for a memory cgroup to
- * shrink, and removal waits for all tasks inside the device.
- */
+/* Begin a fault inside the device. Returns 0, or the result of the fault. */
 static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct ivshmem_device *idev = vma_device(vma);
-	int ret;
+	struct ivshmem_chardev *chardev = vma_chardev(vmf->vma);
+	int ret = ivshmem_chardev_try(chardev, idx);
 
-	if (apply_to_page_range(vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
-				leave_pte, NULL))
-		return VM_FAULT_OOM;
-	ret = ivshmem_chardev_try(vma_chardev(vma), idx);
 	if (!ret)
 		return 0;
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		return fault_wait(vmf);
-	trace_ivshmem_fault_refused(idev->number, vmf->address, VM_FAULT_SIGBUS);
+	trace_ivshmem_fault_refused(chardev->idev->number, vmf->address, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
+}
+
+/*
+ * The same, if the driver enters the page itself. The page table is allocated first: the
+ * allocation may wait for a memory cgroup to shrink, and removal waits for all tasks
+ * inside the device.
+ */
+static vm_fault_t fault_begin_pfn(struct vm_fault *vmf, int *idx)
+{
+	if (apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
+				leave_pte, NULL))
+		return VM_FAULT_OOM;
+	return fault_begin(vmf, idx);
 }
 
 /* The part of the mapping that shares a page table with @addr. */
@@ -109,7 +119,7 @@ static void table_range(struct vm_area_struct *vma, unsigned long addr,
 /* Arguments of fill_pte(). */
 struct fill {
 	struct vm_area_struct *vma;
-	unsigned long pfn;	/* of the next page, where they follow each other */
+	unsigned long pfn;	/* of the next page */
 	pgprot_t prot;
 };
 
@@ -128,8 +138,6 @@ static int fill_pte(pte_t *pte, unsigned long addr, void *data)
 	struct fill *fill = data;
 	unsigned long pfn = fill->pfn++;
 
-	if (vma_device(fill->vma)->memory.pages)
-		pfn = region_pfn(fill->vma, addr);
 	if (pte_none(ptep_get(pte)))
 		set_pte_at(fill->vma->vm_mm, addr, pte,
 			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
@@ -175,7 +183,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	ret = fault_begin(vmf, &idx);
+	ret = fault_begin_pfn(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
@@ -219,13 +227,76 @@ static const struct vm_operations_struct region_vm_ops = {
 	.access = region_access,
 };
 
+/*
+ * The kernel enters the page, or the huge page that it is in, after this has left the
+ * device, and then unlocks it. wait_for_entries() waits for that lock.
+ */
+static vm_fault_t pages_fault(struct vm_fault *vmf)
+{
+	struct ivshmem_device *idev = vma_device(vmf->vma);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	struct page *page;
+	vm_fault_t ret;
+	int idx;
+
+	ret = fault_begin(vmf, &idx);
+	if (ret)
+		return ret;
+	page = idev->memory.pages[region_page(vmf->vma, addr)];
+	get_page(page);
+	lock_page(page);
+	ivshmem_access_end(idev, idx);
+	vmf->page = page;
+	trace_ivshmem_fault(idev->number, addr, VM_FAULT_LOCKED);
+	return VM_FAULT_LOCKED;
+}
+
+/* No access: the kernel reads and writes pages by itself, for debuggers, too. */
+static const struct vm_operations_struct pages_vm_ops = {
+	.close = mapping_close,
+	.fault = pages_fault,
+};
+
+/*
+ * All tasks have left the device, and no other fault comes in. Wait until the kernel has
+ * entered those pages that faults gave to it. Nobody holds the lock of a page for long.
+ */
+static void wait_for_entries(const struct ivshmem_section *memory)
+{
+	unsigned long i, nr = memory->pages ? memory->size >> PAGE_SHIFT : 0;
+	struct page *head, *last = NULL;
+
+	for (i = 0; i < nr; i++) {
+		head = compound_head(memory->pages[i]);
+		if (head == last)
+			continue;
+		last = head;
+		lock_page(head);
+		unlock_page(head);
+		cond_resched();
+	}
+}
+
+/**
+ * ivshmem_zap() - zap all mappings of a node
+ * @node: its device is not LIVE, or its character device is unbound; no task that saw
+ *	another state is inside the device
+ *
+ * Return: nothing is mapped then, nor will be before the state changes
+ */
+void ivshmem_zap(struct ivshmem_node *node)
+{
+	wait_for_entries(&node->idev->memory);
+	unmap_mapping_range(node->inode->i_mapping, 0, 0, 1);
+}
+
 static vm_fault_t registers_fault(struct vm_fault *vmf)
 {
 	struct ivshmem_device *idev = vma_device(vmf->vma);
 	vm_fault_t ret;
 	int idx;
 
-	ret = fault_begin(vmf, &idx);
+	ret = fault_begin_pfn(vmf, &idx);
 	if (ret)
 		return ret;
 	ret = vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK,
@@ -246,6 +317,7 @@ static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 	if (vma_pages(vma) != 1)
 		return -EINVAL;
 	vma->vm_ops = &registers_vm_ops;
+	vm_flags_set(vma, VM_IO | VM_PFNMAP);
 	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
 	return 0;
 }
@@ -257,15 +329,18 @@ static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
+	if (idev->memory.pages) {
+		vma->vm_ops = &pages_vm_ops;
+		return 0;
+	}
 	if (idev->memory.cache == IVSHMEM_CACHE_WC)
 		prot = pgprot_writecombine(prot);
 	else if (idev->memory.cache == IVSHMEM_CACHE_UC)
 		prot = pgprot_noncached(prot);
-	/* What is shared with the host is never encrypted (SEV, TDX). */
-	if (!idev->memory.pages)
-		prot = pgprot_decrypted(prot);
 	vma->vm_ops = &region_vm_ops;
-	vma->vm_page_prot = prot;
+	vm_flags_set(vma, VM_IO | VM_PFNMAP);
+	/* What is shared with the host is never encrypted (SEV, TDX). */
+	vma->vm_page_prot = pgprot_decrypted(prot);
 	return 0;
 }
 
@@ -290,7 +365,7 @@ static int map_vma(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
 	if (ret)
 		return ret;
 	vm_flags_clear(vma, VM_MAYEXEC);
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	trace_ivshmem_map(chardev->idev->number, vma);
 	return 0;
 }

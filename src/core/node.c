@@ -34,6 +34,8 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
 	node->idev = ivshmem_device_get(idev);
 	node->type = IVSHMEM_TYPE_RAW;
 	node->size = idev->memory.size;
+	/* Without it the kernel enters no huge page, as that would be beyond the end. */
+	i_size_write(node->inode, node->size);
 	device_initialize(&node->dev);
 	node->dev.bus = &ivshmem_bus;
 	node->dev.parent = idev->parent;

@@ -51,8 +51,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_map);
 /**
  * ivshmem_device_map_pages() - map a region of kernel-allocated memory
  * @idev: not registered yet
- * @pages: zeroed pages. The caller owns them and the array, and frees them after
- *	ivshmem_device_unmap()
+ * @pages: zeroed pages of shmem, whose mapping makes shared futexes work. The caller owns
+ *	them and the array, and frees them after ivshmem_device_unmap()
  * @nr: number of pages
  *
  * The kernel's direct map has the pages as write-back already. Another cache

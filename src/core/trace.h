@@ -168,7 +168,7 @@ DECLARE_EVENT_CLASS(ivshmem_fault_class,
 			      __entry->device, __entry->address, __entry->result)
 );
 
-/* A fault has set a page-table entry, or failed to; result: VM_FAULT_* */
+/* A fault has set page-table entries, has a page for the kernel to, or failed: VM_FAULT_* */
 DEFINE_EVENT(ivshmem_fault_class, ivshmem_fault,
 	     TP_PROTO(int device, unsigned long address, vm_fault_t result),
 	     TP_ARGS(device, address, result));

@@ -7,27 +7,40 @@
  * ivshmem-plain device (memory-backend-file): the guest and local programs then
  * share the same bytes.
  *
+ * The memory is pages of shmem, in huge pages where possible: what the kernel can do with
+ * a shared mapping of a file, it can do with a mapping of these. The device holds a
+ * reference to each page, so that nothing splits, moves or removes it. Nobody can get
+ * hold of the file.
+ *
  * No process owns this memory, so nothing but rmdir gives it back, not even the OOM
  * killer. All software devices together get half of the machine's memory at most.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/nodemask.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include "compat.h"
 #include "soft.h"
 
 /**
  * struct memory - pages of a software device
- * @nr: number of pages
  * @charged: pages that count towards the limit
- * @pages: the pages, in order
+ * @missing: pages at the start of the region that were not allocated (yet)
+ * @file: of shmem, as large as the region; its page cache has the pages
+ * @pages: the pages, in order, with a reference to each
  */
 struct memory {
-	unsigned long nr;
 	unsigned long charged;
+	unsigned long missing;
+	struct file *file;
 	struct page **pages;
 };
 
@@ -54,6 +67,7 @@ static int memory_charge(struct memory *memory, struct soft_spec *spec)
 				   spec->size >> 10, before << (PAGE_SHIFT - 10),
 				   limit << (PAGE_SHIFT - 10));
 	memory->charged = wanted;
+	memory->missing = wanted;
 	return 0;
 }
 
@@ -76,37 +90,81 @@ const struct ivshmem_transport soft_memory_transport = {
 	.ring = memory_ring,
 };
 
+/* Pages that somebody has pinned live until they are unpinned. */
 static void memory_free(struct memory *memory)
 {
-	while (memory->nr) {
-		__free_page(memory->pages[--memory->nr]);
-		if (!(memory->nr % 1024))
+	unsigned long i;
+
+	if (memory->file)
+		shmem_truncate_range(file_inode(memory->file), 0, -1);
+	for (i = memory->missing; i < memory->charged; i++) {
+		put_page(memory->pages[i]);
+		if (!(i % 1024))
 			cond_resched();
 	}
 	kvfree(memory->pages);
+	if (memory->file)
+		fput(memory->file);
 	memory_uncharge(memory);
 	kfree(memory);
 }
 
-/* From any node as the caller's memory policy says, or from the given one alone. */
-static struct page *memory_page(int node, gfp_t gfp)
+/*
+ * A tmpfs whose options say where pages come from: from the given node alone, or from any
+ * as the caller's memory policy says; and that a huge page is used only if it is all of the
+ * region's. The file is the only user of this mount and keeps it.
+ */
+static struct vfsmount *memory_mount(int node, bool huge)
 {
-	if (node == NUMA_NO_NODE)
-		return alloc_page(gfp);
-	return alloc_pages_node(node, gfp | __GFP_THISNODE, 0);
+	struct file_system_type *type = get_fs_type("tmpfs");	/* never a module */
+	char bind[32] = "", options[64];
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+	if (IS_ENABLED(CONFIG_NUMA) && node != NUMA_NO_NODE)
+		snprintf(bind, sizeof(bind), "mpol=bind:%d", node);
+	snprintf(options, sizeof(options), "%s%s", huge ? "huge=within_size," : "", bind);
+	return vfs_kern_mount(type, SB_KERNMOUNT, type->name, options);
 }
 
+static int memory_open(struct memory *memory, const struct soft_spec *spec)
+{
+	struct vfsmount *mount = memory_mount(spec->node, true);
+	struct file *file;
+
+	/* No huge pages in this kernel, or on this machine? */
+	if (mount == ERR_PTR(-EINVAL))
+		mount = memory_mount(spec->node, false);
+	if (IS_ERR(mount))
+		return PTR_ERR(mount);
+	file = ivshmem_shmem_file(mount, "ivshmem", spec->size);
+	mntput(mount);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	mapping_set_unevictable(file->f_mapping);
+	memory->file = file;
+	return 0;
+}
+
+/*
+ * Allocate all pages, from the end: so kernels before 5.15 see that the rest of a region
+ * is no huge page.
+ */
 static int memory_fill(struct memory *memory, int node)
 {
-	/* Try hard, but do not invoke the OOM killer. */
-	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	/* They stay where they are. Try hard, but do not invoke the OOM killer. */
+	const gfp_t gfp = GFP_HIGHUSER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
-	while (memory->nr < memory->charged) {
-		struct page *page = memory_page(node, gfp);
+	while (memory->missing) {
+		struct page *page = shmem_read_mapping_page_gfp(memory->file->f_mapping,
+								memory->missing - 1, gfp);
 
-		if (!page)
+		if (IS_ERR(page))
 			return -ENOMEM;
-		memory->pages[memory->nr++] = page;
+		memory->pages[--memory->missing] = page;
+		/* The caller's cpuset may be stronger than the mount option. */
+		if (node != NUMA_NO_NODE && page_to_nid(page) != node)
+			return -ENOMEM;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -121,7 +179,9 @@ static int memory_alloc(struct memory *memory, struct soft_spec *spec)
 	if (ret)
 		return ret;
 	memory->pages = kvmalloc_array(memory->charged, sizeof(*memory->pages), GFP_KERNEL);
-	ret = memory->pages ? memory_fill(memory, spec->node) : -ENOMEM;
+	ret = memory->pages ? memory_open(memory, spec) : -ENOMEM;
+	if (!ret)
+		ret = memory_fill(memory, spec->node);
 	if (!ret)
 		return 0;
 	if (ret == -ENOMEM && spec->node != NUMA_NO_NODE)
@@ -189,7 +249,7 @@ struct ivshmem_device *soft_memory_prepare(struct device *parent,
 	ret = ivshmem_device_set_name(idev, spec->name);
 	if (ret)
 		goto err_drop;
-	ret = ivshmem_device_map_pages(idev, memory->pages, memory->nr);
+	ret = ivshmem_device_map_pages(idev, memory->pages, memory->charged);
 	if (ret)
 		goto err_drop;
 	ret = ivshmem_device_set_vectors(idev, spec->vectors);
@@ -204,7 +264,8 @@ err_drop:
 
 /**
  * soft_memory_drop() - free a software device
- * @idev: never registered, or unregistered; its memory is free on return
+ * @idev: never registered, or unregistered; its memory is free on return, except pages that
+ *	somebody has pinned
  */
 void soft_memory_drop(struct ivshmem_device *idev)
 {

@@ -28,6 +28,8 @@ const struct trace_step trace_steps[] = {
 	  "a program has opened the node" },
 	{ "ivshmem_map", NULL, "src/core/mmap.c", "map_vma", MMAP_WRITE,
 	  "a program has a mapping, still without pages" },
+	{ "ivshmem_fault", "result=0x200", "src/core/mmap.c", "pages_fault", FAULT,
+	  "a first access: the kernel gets the page, to insert it into the mapping" },
 	{ "ivshmem_fault", NULL, "src/core/mmap.c", "region_fault", FAULT,
 	  "a first access: pages are inserted into the mapping" },
 	{ "ivshmem_fault_refused", NULL, "src/core/mmap.c", "fault_begin", FAULT,
