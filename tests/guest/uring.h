@@ -4,6 +4,7 @@
 #define URING_H
 
 #include <linux/io_uring.h>
+#include <sys/uio.h>
 
 #include "dev.h"
 
@@ -19,6 +20,11 @@ struct uring {
 
 /* 0 or a negative errno: some kernels have no io_uring, or only for root. */
 int uring_open(struct uring *ring, uint32_t flags, uint32_t idle_ms);
+
+void uring_close(struct uring *ring);
+
+/* Make memory the ring's only fixed buffer; 0 or a negative errno. */
+int uring_register(struct uring *ring, const struct iovec *memory);
 
 /* Submit a request. */
 int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe);

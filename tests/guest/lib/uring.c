@@ -14,6 +14,21 @@ static void *uring_map(int fd, uint64_t offset, size_t size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
 }
 
+static size_t uring_sq_size(const struct io_uring_params *p)
+{
+	return p->sq_off.array + p->sq_entries * sizeof(uint32_t);
+}
+
+static size_t uring_cq_size(const struct io_uring_params *p)
+{
+	return p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
+}
+
+static size_t uring_sqes_size(const struct io_uring_params *p)
+{
+	return p->sq_entries * sizeof(struct io_uring_sqe);
+}
+
 int uring_open(struct uring *ring, uint32_t flags, uint32_t idle_ms)
 {
 	struct io_uring_params *p = &ring->params;
@@ -22,15 +37,25 @@ int uring_open(struct uring *ring, uint32_t flags, uint32_t idle_ms)
 	ring->fd = syscall(SYS_io_uring_setup, URING_ENTRIES, p);
 	if (ring->fd < 0)
 		return -errno;
-	ring->sq = uring_map(ring->fd, IORING_OFF_SQ_RING,
-			     p->sq_off.array + p->sq_entries * sizeof(uint32_t));
-	ring->cq = uring_map(ring->fd, IORING_OFF_CQ_RING,
-			     p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe));
-	ring->sqes = uring_map(ring->fd, IORING_OFF_SQES,
-			       p->sq_entries * sizeof(struct io_uring_sqe));
+	ring->sq = uring_map(ring->fd, IORING_OFF_SQ_RING, uring_sq_size(p));
+	ring->cq = uring_map(ring->fd, IORING_OFF_CQ_RING, uring_cq_size(p));
+	ring->sqes = uring_map(ring->fd, IORING_OFF_SQES, uring_sqes_size(p));
 	if (ring->sq == MAP_FAILED || ring->cq == MAP_FAILED || ring->sqes == MAP_FAILED)
 		return -ENOMEM;
 	return 0;
+}
+
+void uring_close(struct uring *ring)
+{
+	munmap(ring->sq, uring_sq_size(&ring->params));
+	munmap(ring->cq, uring_cq_size(&ring->params));
+	munmap(ring->sqes, uring_sqes_size(&ring->params));
+	close(ring->fd);
+}
+
+int uring_register(struct uring *ring, const struct iovec *memory)
+{
+	return result(syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_BUFFERS, memory, 1));
 }
 
 int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe)

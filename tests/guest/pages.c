@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What works on a mapping of the region as on one of any file, where the region has struct
+ * pages: shared futexes and what pthread makes of them, O_DIRECT to a disk, the calls by
+ * which processes read each other's memory, vmsplice, io_uring's fixed buffers, huge
+ * entries. And what must not work: to make the programs' view and the kernel's differ.
+ */
+/*
+ * rig: devices=plain size=16M over=memory mem=1024 append=preempt=full timeout=240
+ * rig: modules=virtio_pci?,virtio_blk? programs=mkfs.ext4
+ * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M'
+ */
+#include <linux/futex.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "guarded.h"
+#include "pattern.h"
+#include "uring.h"
+
+#define SIZE (16UL << 20)
+#define LARGE (4UL << 20)
+#define HUGE (2UL << 20)
+#define TURNS 20000
+#define UNBINDS 50
+#define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
+
+static int fd;
+static char *map, bytes[SIZE];
+
+/* A process with a mapping of its own at another address, which exits with what @run gives. */
+static pid_t other_process(int (*run)(char *own))
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(run(dev_map(dev_open(), SIZE)));
+	return pid;
+}
+
+static int status_of(pid_t pid)
+{
+	int status = -1;
+
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/*
+ * Between processes
+ */
+
+static int sleep_on_futex(char *own)
+{
+	const struct timespec patience = { .tv_sec = 20 };
+
+	return syscall(SYS_futex, own, FUTEX_WAIT, 0, &patience) != 0;
+}
+
+static void test_futex(void)
+{
+	int64_t end = now_ns() + 20 * SECOND;
+	long woken = 0;
+	pid_t pid;
+
+	memset(map, 0, PAGE);
+	pid = other_process(sleep_on_futex);
+	while (woken != 1 && now_ns() < end) {
+		sleep_ms(1);
+		woken = syscall(SYS_futex, map, FUTEX_WAKE, 1);
+	}
+	tap_eq(woken, 1, "futex: a process wakes another one");
+	tap_eq(status_of(pid), 0, "futex: which was asleep on the word");
+}
+
+struct objects {
+	pthread_mutex_t mutex, robust;
+	pthread_cond_t cond;
+	sem_t semaphore;
+	long count;
+	bool ready;
+};
+
+static struct objects *objects_at(char *own)
+{
+	return (struct objects *)(own + SIZE / 2);
+}
+
+static void objects_init(struct objects *o)
+{
+	pthread_mutexattr_t mutex;
+	pthread_condattr_t cond;
+
+	memset(o, 0, sizeof(*o));
+	pthread_mutexattr_init(&mutex);
+	pthread_mutexattr_setpshared(&mutex, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&o->mutex, &mutex);
+	pthread_mutexattr_setrobust(&mutex, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&o->robust, &mutex);
+	pthread_condattr_init(&cond);
+	pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(&o->cond, &cond);
+	sem_init(&o->semaphore, 1, 0);
+}
+
+static int count_up(char *own)
+{
+	struct objects *o = objects_at(own);
+
+	for (int i = 0; i < TURNS; i++) {
+		pthread_mutex_lock(&o->mutex);
+		o->count++;
+		pthread_mutex_unlock(&o->mutex);
+	}
+	return 0;
+}
+
+/* Waits for the condition, says so by the semaphore, and exits with a mutex locked. */
+static int die_locked(char *own)
+{
+	struct objects *o = objects_at(own);
+
+	pthread_mutex_lock(&o->mutex);
+	while (!o->ready)
+		pthread_cond_wait(&o->cond, &o->mutex);
+	pthread_mutex_unlock(&o->mutex);
+	pthread_mutex_lock(&o->robust);
+	sem_post(&o->semaphore);
+	return 0;
+}
+
+static void test_pthread(void)
+{
+	struct objects *o = objects_at(map);
+	pid_t pid;
+
+	objects_init(o);
+	pid = other_process(count_up);
+	count_up(map);
+	tap_eq(status_of(pid), 0, "pthread: two processes share a mutex");
+	tap_eq(o->count, 2 * TURNS, "pthread: it excludes");
+	pid = other_process(die_locked);
+	sleep_ms(50);
+	pthread_mutex_lock(&o->mutex);
+	o->ready = true;
+	pthread_cond_broadcast(&o->cond);
+	pthread_mutex_unlock(&o->mutex);
+	sem_wait(&o->semaphore);
+	tap_eq(status_of(pid), 0, "pthread: a condition and a semaphore");
+	tap_eq(pthread_mutex_lock(&o->robust), EOWNERDEAD, "pthread: the owner of a mutex died");
+	tap_eq(pthread_mutex_consistent(&o->robust), 0, "pthread: it can be repaired");
+	tap_eq(pthread_mutex_unlock(&o->robust), 0, "pthread: and goes on");
+}
+
+static int sleep_for_ever(char *own)
+{
+	(void)own;
+	pause();
+	return 0;
+}
+
+/* What another process has mapped, read and written by @move. */
+static void test_remote(const char *what, ssize_t (*move)(pid_t pid, void *here, bool write))
+{
+	pid_t pid = other_process(sleep_for_ever);
+	static char here[LARGE];
+
+	/* It inherited the mapping at this address. */
+	pattern_write(map, LARGE, 1);
+	tap_eq(move(pid, here, false), LARGE, "%s: read from another process", what);
+	tap_ok(!memcmp(here, map, LARGE), "%s: what is there", what);
+	pattern_write(here, LARGE, 2);
+	tap_eq(move(pid, here, true), LARGE, "%s: write to it", what);
+	tap_ok(!memcmp(here, map, LARGE), "%s: it is there", what);
+	kill(pid, SIGKILL);
+	status_of(pid);
+}
+
+static ssize_t move_by_vm(pid_t pid, void *here, bool write)
+{
+	struct iovec own = { here, LARGE }, there = { map, LARGE };
+
+	return result(write ? process_vm_writev(pid, &own, 1, &there, 1, 0) :
+			      process_vm_readv(pid, &own, 1, &there, 1, 0));
+}
+
+static ssize_t move_by_mem(pid_t pid, void *here, bool write)
+{
+	char path[32];
+	ssize_t n;
+	int mem;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = dev_open_at(path, O_RDWR);
+	n = result(write ? pwrite(mem, here, LARGE, (uintptr_t)map) :
+			   pread(mem, here, LARGE, (uintptr_t)map));
+	close(mem);
+	return n;
+}
+
+/*
+ * Input and output
+ */
+
+static bool disk_mount(void)
+{
+	mkdir("/tmp/disk", 0755);
+	if (!access("/dev/vda", F_OK) && !system("mkfs.ext4 -q -F /dev/vda") &&
+	    !mount("/dev/vda", "/tmp/disk", "ext4", 0, NULL))
+		return true;
+	tap_skip("O_DIRECT", "this kernel has no disk or no ext4");
+	return false;
+}
+
+static void test_direct(size_t length)
+{
+	int file = dev_open_at("/tmp/disk/file", O_RDWR | O_CREAT | O_TRUNC | O_DIRECT);
+	int plain = dev_open_at("/tmp/disk/file", O_RDONLY);
+
+	pattern_write(map, length, 3);
+	tap_eq(result(pwrite(file, map, length, 0)), length, "O_DIRECT: write %zu KiB to ext4",
+	       length >> 10);
+	memset(bytes, 0, length);
+	tap_ok(pread(plain, bytes, length, 0) == (ssize_t)length && !memcmp(bytes, map, length),
+	       "O_DIRECT: the file has them");
+	memset(map, 0, length);
+	tap_eq(result(pread(file, map, length, 0)), length, "O_DIRECT: read them from ext4");
+	tap_ok(!memcmp(bytes, map, length), "O_DIRECT: the region has them");
+	close(file);
+	close(plain);
+}
+
+static void test_vmsplice(void)
+{
+	struct iovec part = { map + PAGE / 2, 8 * PAGE };
+	int ends[2];
+
+	pattern_write(map, LARGE, 4);
+	if (pipe(ends))
+		tap_bail("pipe: %s", strerror(errno));
+	tap_eq(result(vmsplice(ends[1], &part, 1, 0)), 8 * PAGE, "vmsplice: to a pipe");
+	tap_ok(read(ends[0], bytes, 8 * PAGE) == (ssize_t)(8 * PAGE) &&
+	       !memcmp(bytes, part.iov_base, 8 * PAGE), "vmsplice: the pipe has the bytes");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_uring(void)
+{
+	const struct iovec all = { map, SIZE };
+	int file = dev_open_at("/tmp/file", O_RDWR | O_CREAT | O_TRUNC), ret;
+	struct uring ring;
+
+	ret = uring_open(&ring, 0, 0);
+	if (!ret)
+		ret = uring_register(&ring, &all);
+	if (ret == -EOPNOTSUPP || ret == -EPERM || ret == -ENOSYS) {
+		tap_skip("io_uring: fixed buffers", ret == -EOPNOTSUPP ?
+			 "this kernel takes anonymous memory only" : "this kernel has no io_uring");
+		return;
+	}
+	pattern_write(map, LARGE, 5);
+	tap_eq(ret, 0, "io_uring: register the region");
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE_FIXED, file, map, LARGE, 0)), LARGE,
+	       "io_uring: write from a fixed buffer");
+	tap_ok(pread(file, bytes, LARGE, 0) == (ssize_t)LARGE && !memcmp(bytes, map, LARGE),
+	       "io_uring: the file has it");
+	memset(map, 0, LARGE);
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ_FIXED, file, map, LARGE, 0)), LARGE,
+	       "io_uring: read to a fixed buffer");
+	tap_ok(!memcmp(bytes, map, LARGE), "io_uring: the region has it");
+	uring_close(&ring);
+	close(file);
+	unlink("/tmp/file");
+}
+
+/*
+ * Pages
+ */
+
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void test_mlock(void)
+{
+	char *p = dev_map(fd, SIZE);
+	long before;
+
+	tap_eq(result(mlock(p, SIZE)), 0, "mlock: lock the region");
+	before = faults();
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		touch(p + at, true);
+	tap_ok(faults() - before < 4, "mlock: nothing faults then: %ld times", faults() - before);
+	tap_eq(result(munlock(p, SIZE)), 0, "mlock: unlock it");
+	munmap(p, SIZE);
+}
+
+/* Kilobytes of the mapping at @p that are in huge entries. */
+static long huge_kb(const char *p)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start = 0, end;
+	char line[256];
+	long kb = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		unsigned long first;
+
+		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+			start = first;
+		else if (start == (uintptr_t)p)
+			sscanf(line, "ShmemPmdMapped: %ld", &kb);
+	}
+	if (file)
+		fclose(file);
+	return kb;
+}
+
+static void test_huge(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	unsigned long huge = 0;
+	long before;
+	char *p;
+
+	if (!file || fscanf(file, "%lu", &huge) != 1 || huge > SIZE) {
+		tap_skip("huge entries", "there are no huge pages, or only larger ones");
+		return;
+	}
+	fclose(file);
+	p = dev_map(fd, SIZE);
+	tap_eq((uintptr_t)p % huge, 0, "huge: the kernel chooses an aligned address");
+	before = faults();
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		touch(p + at, true);
+	tap_eq(faults() - before, SIZE / huge, "huge: each entry takes one fault");
+	tap_eq(huge_kb(p), SIZE >> 10, "huge: all of the region is in huge entries");
+	pattern_write(map, SIZE, 6);
+	tap_eq(mprotect(p + PAGE, PAGE, PROT_READ), 0, "huge: protect one page of an entry");
+	tap_ok(!memcmp(p, map, SIZE) && touch(p + PAGE, true) == SIGSEGV &&
+	       !touch(p + 2 * PAGE, true), "huge: the others stay as they are");
+	munmap(p, SIZE);
+}
+
+/* Do a mapping and the kernel see the same memory? */
+static bool same_view(void)
+{
+	static unsigned int turn;
+
+	map[PAGE] = ++turn;
+	return pread(fd, bytes, SIZE, 0) == SIZE && !memcmp(bytes, map, SIZE) &&
+	       pwrite(fd, &turn, 4, SIZE - 4) == 4 && !memcmp(map + SIZE - 4, &turn, 4);
+}
+
+static void test_views(void)
+{
+	/* From MADV_DONTNEED to MADV_COLLAPSE, but those that poison memory. */
+	static const int advices[] = {
+		4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 102, 103,
+	};
+	unsigned long node = 1;
+
+	pattern_write(map, SIZE, 7);
+	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
+		long ret = result(madvise(map, SIZE, advices[i]));
+
+		tap_ok(same_view(), "views: after madvise %d, which gave %ld", advices[i], ret);
+	}
+	tap_ok(result(madvise(map, SIZE, MADV_REMOVE)) < 0, "views: MADV_REMOVE is refused");
+	syscall(SYS_mbind, map, SIZE, MPOL_BIND, &node, 64, MPOL_MF_MOVE_ALL);
+	tap_ok(same_view(), "views: after mbind");
+	file_write("/proc/sys/vm/drop_caches", "3");
+	file_write("/proc/sys/vm/compact_memory", "1");
+	tap_ok(same_view(), "views: after the kernel dropped caches and compacted memory");
+	tap_ok(result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE)) < 0 &&
+	       result(ftruncate(fd, 0)) < 0, "views: the file cannot be cut");
+	refused(fcntl(fd, F_GET_SEALS), EINVAL, "views: nor sealed, as it is no memfd");
+	pattern_write(bytes, SIZE, 7);
+	bytes[PAGE] = map[PAGE];
+	memcpy(bytes + SIZE - 4, map + SIZE - 4, 4);
+	tap_ok(!memcmp(bytes, map, SIZE), "views: no byte was lost");
+}
+
+/*
+ * When the character device is unbound, its memory is still there: an entry that a fault
+ * makes late would be used on. So tasks of low priority fault all the time, and others keep
+ * them from running, in the kernel as well where that lets itself be interrupted.
+ */
+static volatile bool gone, calm;
+
+static void *fault_until_gone(void *number)
+{
+	char *own = map + SIZE / 2 * (uintptr_t)number;	/* half of the region */
+
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 10);
+	while (!gone)
+		for (size_t at = 0; at < SIZE / 2; at += HUGE) {
+			madvise(own + at, HUGE, MADV_DONTNEED);
+			touch(own + at + PAGE, true);
+		}
+	return NULL;
+}
+
+static void *keep_busy(void *unused)
+{
+	while (!calm)
+		;
+	return unused;
+}
+
+static void test_unbind(void)
+{
+	int failed = 0, left = 0;
+	pthread_t threads[4];
+
+	for (int i = 0; i < UNBINDS; i++) {
+		gone = calm = false;
+		for (uintptr_t t = 0; t < 4; t++)
+			pthread_create(&threads[t], NULL, t < 2 ? fault_until_gone : keep_busy,
+				       (void *)t);
+		sleep_ms(i % 20);
+		failed += file_write(DRIVER "unbind", "ivshmem0") != 0;
+		gone = calm = true;
+		for (int t = 0; t < 4; t++)
+			pthread_join(threads[t], NULL);
+		for (size_t at = 0; at < SIZE; at += PAGE)
+			left += touch(map + at, false) != SIGBUS;
+		failed += file_write(DRIVER "bind", "ivshmem0") != 0 ||
+			  !file_comes(RIG_DEVICE, true);
+		munmap(map, SIZE);
+		close(fd);
+		fd = dev_open();
+		map = dev_map(fd, SIZE);
+	}
+	tap_eq(failed, 0, "unbind: %d times while two threads fault", UNBINDS);
+	tap_eq(left, 0, "unbind: no page is mapped afterwards");
+}
+
+int main(void)
+{
+	guard();
+	fd = dev_open();
+	map = dev_map(fd, SIZE);
+	test_futex();
+	test_pthread();
+	test_remote("process_vm_readv", move_by_vm);
+	test_remote("/proc/PID/mem", move_by_mem);
+	if (disk_mount()) {
+		test_direct(64 << 10);
+		test_direct(LARGE);
+		umount("/tmp/disk");
+	}
+	test_vmsplice();
+	test_uring();
+	test_mlock();
+	test_huge();
+	test_views();
+	test_unbind();
+	return tap_done();
+}
