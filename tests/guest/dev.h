@@ -153,6 +153,9 @@ const char *dev_pci(int number);
 /* Write to a file of sysfs or proc; 0 or a negative errno. */
 int file_write(const char *path, const char *text);
 
+/* Kilobytes that /proc/meminfo gives for a name; -1 if it has none. */
+long meminfo_kb(const char *name);
+
 /* Count the lines of a file that contain a word, and note them. */
 int file_mentions(const char *path, const char *word);
 

@@ -18,20 +18,6 @@ static int make(const char *size)
 	       file_write(CONFIG "/enable", "1");
 }
 
-/* Kilobytes of free memory. */
-static long free_kb(void)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	char line[128];
-	long kb = -1;
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "MemFree: %ld", &kb);
-	if (file)
-		fclose(file);
-	return kb;
-}
-
 int main(void)
 {
 	const int cycles = rig_cycles(200);
@@ -42,7 +28,7 @@ int main(void)
 
 	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
 	tap_eq(system("insmod /lib/ivshmem_soft.ko"), 0, "the module loads");
-	before = free_kb();
+	before = meminfo_kb("MemFree");
 	for (int i = 0; i < cycles; i++) {
 		missing += make("4M") || !file_comes(RIG_DEVICE, true);
 		users_start(&users, RIG_DEVICE);
@@ -67,9 +53,9 @@ int main(void)
 	map = dev_map(fd, 64 << 20);
 	memset(map, 1, 64 << 20);
 	rmdir(CONFIG);
-	tap_ok(free_kb() > before - (32 << 10),
+	tap_ok(meminfo_kb("MemFree") > before - (32 << 10),
 	       "removal frees its memory though a file is open: %ld of %ld kB are free",
-	       free_kb(), before);
+	       meminfo_kb("MemFree"), before);
 	refused(ioctl(fd, IVSHMEM_IOC_INFO, NULL), ENODEV, "INFO on the open file gives ENODEV");
 	tap_ok(system("rmmod ivshmem_soft 2>/dev/null") != 0,
 	       "the module cannot be unloaded while the file is open");

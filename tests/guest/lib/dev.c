@@ -115,6 +115,21 @@ int file_write(const char *path, const char *text)
 	return ret;
 }
 
+long meminfo_kb(const char *name)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	const size_t length = strlen(name);
+	char line[128];
+	long kb = -1;
+
+	while (file && kb < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, length) && line[length] == ':')
+			kb = strtol(line + length + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return kb;
+}
+
 int file_mentions(const char *path, const char *word)
 {
 	FILE *file = fopen(path, "re");
