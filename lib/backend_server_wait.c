@@ -112,7 +112,7 @@ void ivshmem_connection_wake_all(struct connection *connection)
 
 /* Events */
 
-/* Who gets an event: whoever has to look anyway, then those that wait for nothing else. */
+/* Who gets an event: a thread that has to look anyway, or else one that waits only for it. */
 static struct waiter *choose(struct connection *connection, uint32_t vector)
 {
 	struct waiter *waiter, *chosen = NULL;
@@ -293,7 +293,7 @@ static int wait_loop(struct waiter *waiter)
 	struct look look;
 	int error = 0;
 
-	/* Whoever leads may not have heard yet of what this thread wants, but must. */
+	/* The thread that leads may not know yet what this one wants. It must be told. */
 	prepare(connection, &look);
 	look.fds[FD_WAKE].fd = -1;
 	if (poll(look.fds, look.nfds, 0) > 0)

@@ -8,6 +8,7 @@ zshdir ?= $(prefix)/share/zsh/site-functions
 confdir ?= $(prefix)/lib
 # Only the Python package needs Python.
 pythondir ?= $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+docdir ?= $(prefix)/share/doc/ivshmem
 # DKMS looks nowhere else.
 dkmsdir := /usr/src/ivshmem-$(user-version)
 
@@ -34,6 +35,8 @@ user-space = $(call into,$(bindir),build/ivshmemctl build/ivshmem-server) \
 	$(call below,$(confdir),conf/,$(shell find conf -type f))
 python-package = $(call into,$(pythondir)/ivshmem,\
 	$(wildcard python/ivshmem/*.py) python/ivshmem/py.typed)
+# With the same paths as here, because documents refer to each other by them.
+documents = $(call below,$(docdir),,README.md NEWS.md $(shell find docs -type f ! -name '*.4'))
 dkms-sources = $(call below,$(dkmsdir),,dkms.conf $(shell find src -name '*.[ch]' -o -name Kbuild))
 
 place = $(lastword $(subst :, ,$(1)))
@@ -63,6 +66,12 @@ install-python: ## install the Python package; DESTDIR, pythondir=
 uninstall-python: ## remove it
 	$(call uninstall-files,$(python-package))
 
+install-doc: ## install the documents; DESTDIR, docdir=
+	$(call install-files,$(documents))
+
+uninstall-doc: ## remove them
+	$(call uninstall-files,$(documents))
+
 # "dkms add ." would copy .git and build/ as well.
 install-dkms: ## install the driver's sources where DKMS finds them, in /usr/src
 	$(call install-files,$(dkms-sources))
@@ -70,4 +79,5 @@ install-dkms: ## install the driver's sources where DKMS finds them, in /usr/src
 uninstall-dkms: ## remove them, after dkms remove ivshmem/VERSION --all
 	$(call uninstall-files,$(dkms-sources))
 
-.PHONY: install install-python install-dkms uninstall uninstall-python uninstall-dkms
+.PHONY: install install-python install-doc install-dkms uninstall uninstall-python \
+	uninstall-doc uninstall-dkms

@@ -10,8 +10,11 @@ epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)
 
 deb-packages := build-essential debhelper dh-dkms dh-python fakeroot git libjansson-dev \
 	libxxhash-dev pkgconf python3
-rpm-packages := debugedit gcc git libc6-dev libjansson-dev libxxhash-dev make pkgconf python3 rpm
-check-packages-packages := createrepo-c dnf e2fsprogs lintian mmdebstrap rpmlint
+# Without cpio and elfutils find-debuginfo makes empty packages, and calls that a success.
+rpm-packages := cpio debugedit elfutils gcc git libc6-dev libjansson-dev libxxhash-dev make \
+	perl pkgconf python3 rpm
+repo-packages := apt-utils createrepo-c gpg gpg-agent rpm
+check-packages-packages := dnf e2fsprogs lintian mmdebstrap rpmlint
 
 export-sources:
 	@mkdir -p build/package dist
@@ -36,9 +39,11 @@ deb: prerequisites-deb export-sources ## build the Debian packages into dist/
 		dpkg-buildpackage --no-sign
 	mv build/package/deb/*.deb build/package/deb/*.dsc build/package/deb/*.tar.xz dist/
 
-# --nodeps, because the build dependencies are not RPM packages on Debian. rpmbuild writes
-# its paths to the source package, whose checksum is in all others. A path through a
-# descriptor is independent of the location of the tree.
+# Debian has what is required as packages that rpm does not know, and lacks some macros.
+rpm-on-debian = $(if $(wildcard /etc/debian_version),--nodeps --load rpm/debian.macros)
+
+# rpmbuild writes its paths to the source package, whose checksum is in all others. A path
+# through a descriptor is independent of the location of the tree.
 rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 	rm -rf build/package/rpm dist/*.rpm
 	mkdir build/package/rpm
@@ -46,7 +51,7 @@ rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 		$(release)/rpm/ivshmem.spec
 	umask 022; exec 9<build/package; env -u MAKEFLAGS -u MFLAGS LC_ALL=C.UTF-8 \
 		SOURCE_DATE_EPOCH=$(epoch) \
-		rpmbuild -ba --nodeps --quiet build/package/rpm/ivshmem.spec \
+		rpmbuild -ba $(rpm-on-debian) build/package/rpm/ivshmem.spec \
 		--define '_topdir /proc/self/fd/9/rpm' \
 		--define '_sourcedir /proc/self/fd/9' \
 		--define '_buildhost localhost' \
@@ -55,7 +60,13 @@ rpm: prerequisites-rpm export-sources ## build the RPM packages into dist/
 		--define 'build_mtime_policy clamp_to_source_date_epoch'
 	mv build/package/rpm/RPMS/*/*.rpm build/package/rpm/SRPMS/*.rpm dist/
 
-prerequisites-packages: prerequisites prerequisites-deb prerequisites-rpm
+prerequisites-repo:
+	@packaging/prerequisites.sh $(repo-packages)
+
+repo: prerequisites-repo ## make signed repositories of what is in dist/; KEY=, URL=, REPO=
+	@packaging/make-repo dist '$(or $(REPO),repo)' '$(KEY)' '$(URL)'
+
+prerequisites-packages: prerequisites prerequisites-deb prerequisites-rpm prerequisites-repo
 	@packaging/prerequisites.sh $(check-packages-packages)
 
 check-packages: prerequisites-packages ## try the packages on real systems; TESTS=pattern
@@ -64,5 +75,5 @@ check-packages: prerequisites-packages ## try the packages on real systems; TEST
 bench-dkms: prerequisites-packages ## time DKMS with the driver and with another one
 	@PYTHONPATH=tests/rig python3 -B tests/packages/bench.py
 
-.PHONY: export-sources prerequisites-deb prerequisites-rpm prerequisites-packages deb rpm \
-	check-packages bench-dkms
+.PHONY: export-sources prerequisites-deb prerequisites-rpm prerequisites-repo \
+	prerequisites-packages deb rpm repo check-packages bench-dkms

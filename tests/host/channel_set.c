@@ -178,15 +178,14 @@ static void test_ends(struct ivshmem_channel *x, struct ivshmem_channel *y)
 			told += channel == y && loop_recv(channel) == -EPIPE;
 	tap_eq(told, 1, "a channel whose other end closes is handed out");
 	options.offset = PLACE + 4096;
-	there = must_create(a, &options);
+	options.set = set;
+	there = must_create(b, &options);
+	options.set = NULL;
 	pid = fork();
 	if (!pid) {
 		must_attach(must_open(0), &options);
 		pause();
 	}
-	ivshmem_channel_close(there);
-	options.set = set;
-	there = must_create(b, &options);
 	while (loop_send(there) == -EAGAIN && wakes())
 		receive_all(&handed_out);
 	loop_recv(there);

@@ -5,14 +5,18 @@ import os
 import pathlib
 import re
 import sys
+import threading
 
 import build
 import debian_roots
 import scratch
 
 WORK = scratch.directory("ivshmem-packages-", "/var/tmp")
+MAINTAINER = "ivshmem maintainers <maintainers@ivshmem.example>"
 STAMP = "Mon, 23 Nov 2026 12:00:00 +0000"
-STAR = "* Mon Nov 23 2026 ivshmem maintainers <maintainers@ivshmem.example>"
+STAR = f"* Mon Nov 23 2026 {MAINTAINER}"
+_made: set[pathlib.Path] = set()
+_one_at_a_time = threading.Lock()
 
 
 def version() -> str:
@@ -48,7 +52,7 @@ def _renumber(tree: pathlib.Path, number: str, release: int) -> None:
             tree / "debian/changelog",
             r"\A",
             f"ivshmem ({number}) unstable; urgency=medium\n\n  * Next.\n\n"
-            f" -- ivshmem maintainers <maintainers@ivshmem.example>  {STAMP}\n\n",
+            f" -- {MAINTAINER}  {STAMP}\n\n",
         )
 
 
@@ -57,17 +61,30 @@ def directory(kind: str, number: str, release: int = 1, place: str = "") -> path
     return WORK / place / f"{kind}-{number}-{release}" / "dist"
 
 
-def make(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.Path:
-    """Build the packages of a kind; the directory they are in. A place is one for
-    another build of the same, and "elsewhere" is unlike the others."""
-    dist = directory(kind, number, release, place)
-    tree = dist.parent
+def sources(tree: pathlib.Path, number: str, release: int = 1) -> None:
+    """Copy the sources, as a version or a release of it, to a directory."""
     tree.mkdir(parents=True)
     debian_roots.copy_sources(tree)
     if (number, release) != (version(), 1):
         _renumber(tree, number, release)
     debian_roots.run(["git", "-C", tree, "init", "-q"], "no git")
     debian_roots.run(["git", "-C", tree, "add", "-A"], "no git")
+
+
+def make(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.Path:
+    """The directory of the packages of a kind, which are built if they are not there. A
+    place is one for another build of the same, and "elsewhere" is unlike the others."""
+    dist = directory(kind, number, release, place)
+    with _one_at_a_time:
+        if dist not in _made:
+            _make(kind, number, release, place)
+            _made.add(dist)
+    return dist
+
+
+def _make(kind: str, number: str, release: int, place: str) -> None:
+    tree = directory(kind, number, release, place).parent
+    sources(tree, number, release)
     print(f"# building {kind} packages of {number}-{release}", file=sys.stderr)
     environment = {
         name: value
@@ -81,4 +98,3 @@ def make(kind: str, number: str, release: int = 1, place: str = "") -> pathlib.P
     debian_roots.run(
         ["make", "--no-print-directory", kind], f"make {kind}", tree, env=environment, **changes
     )
-    return dist

@@ -15,6 +15,7 @@ import traceback
 
 import archive
 import build
+import builds
 import built_packages
 import checked_system
 import chroots
@@ -25,6 +26,7 @@ import files
 import first_run
 import qemu
 import qmp
+import repositories
 import rpms
 import scratch
 import selection
@@ -50,11 +52,15 @@ TESTS: dict[str, checked_system.Test] = {
     "debian-sid": debian.boots("sid"),
     "dnf": rpms.life,
     **first_run.TESTS,
+    "repositories": repositories.life,
+    "builds": builds.check,
     "files": files.check,
+    "dnf-qemu": rpms.with_qemu,
     "headers": chroots.headers,
     "failing-build": chroots.failing_build,
     "by-hand": chroots.by_hand,
     "signing": chroots.signing,
+    "leftovers": chroots.leftovers,
     "autopkgtests": chroots.autopkgtests,
 }
 

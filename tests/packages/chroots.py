@@ -50,6 +50,17 @@ class Chroot(CheckedSystem):
             f"{'' if wanted else '! '}dkms status -k {kernel} | " "grep '^ivshmem.*: installed'",
         )
 
+    def build_examples(self, place: str) -> None:
+        """Check that the packaged examples can be built with the packaged library, as
+        the documents say."""
+        self.holds(
+            "the examples are built as they are installed",
+            f"cd {place} && export PKG_CONFIG_PATH=$(dirname $(find /usr -name libivshmem.pc)) && "
+            "flags=$(pkg-config --cflags --libs libivshmem) && set -e -x && "
+            "for c in *.c; do cc -Wall -Werror -o /tmp/example $c $flags; done && "
+            "for c in *.cpp; do c++ -std=c++20 -Wall -Werror -o /tmp/example $c $flags; done",
+        )
+
 
 def deb_files() -> typing.Iterator[pathlib.Path]:
     return built_packages.directory("deb", built_packages.version()).glob("*.deb")
@@ -163,11 +174,51 @@ def autopkgtests(directory: pathlib.Path, checks: Checks, _devices: devices.Devi
     chroot.tree.copy_in([build.TOP / "README.md"], "source")
     chroot.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
     chroot.tree.copy_in([build.TOP / "debian/control"], "source/debian")
-    chroot.holds("the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb gcc libc6-dev pkgconf")
+    chroot.holds(
+        "the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb {' '.join(upgrades.LIBRARIES)}"
+    )
+    chroot.build_examples("/usr/share/doc/libivshmem-dev/examples")
     chroot.holds(
         "library",
-        "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t " "sh debian/tests/library",
+        "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t sh debian/tests/library",
     )
     chroot.holds(
         "autopkgtest-pkg-dkms", "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms"
     )
+
+
+# What a package manager and DKMS keep of any package; and the group, whose numbers could be
+# in use.
+KEPT = (
+    "/etc/group",
+    "/etc/gshadow",
+    "/tmp/",
+    "/var/cache/",
+    "/var/lib/apt/",
+    "/var/lib/dpkg/",
+    "/var/lib/dkms/mok.",
+    "/var/log/",
+)
+# Type, rights and owner of everything, and what is in it.
+SNAPSHOT = (
+    "find / -xdev -printf '%p %M %u:%g %l\\n'; "
+    "find / -xdev -type f -print0 | xargs -0 sha256sum | sed 's/\\([^ ]*\\)  \\(.*\\)/\\2 \\1/'"
+)
+
+
+def leftovers(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
+    """Installed and purged, the packages leave a system as it was."""
+    for release in ("bookworm", "trixie"):
+        chroot = Chroot(directory / release, checks, release)
+        chroot.tree.must(f"{INSTALL} {' '.join(upgrades.LIBRARIES)}")
+        before = _snapshot(chroot)
+        chroot.holds(f"{release}: all packages", f"{INSTALL} {OURS}/*ivshmem*.deb")
+        names = "$(dpkg-query -W -f '${Package}\\n' '*ivshmem*')"
+        chroot.holds(f"{release}: all are purged", f"apt-get -q -y purge {names}")
+        changes = sorted(_snapshot(chroot) ^ before)
+        checks.ok(f"{release}: nothing has changed", not changes, "\n".join(changes))
+
+
+def _snapshot(chroot: Chroot) -> set[str]:
+    lines = chroot.tree.must(SNAPSHOT).splitlines()
+    return {line for line in lines if not line.startswith(KEPT)}

@@ -58,7 +58,7 @@ class Life(CheckedSystem):
         return self.holds(
             f"apt install of {number}",
             f"cd /media/{number} && apt-get -q -y install --no-install-recommends "
-            "./ivshmem-dkms_*.deb ./ivshmem-tools_*.deb ./libivshmem0_*.deb",
+            "./ivshmem-dkms_*.deb ./ivshmemctl_*.deb ./libivshmem0_*.deb",
         )
 
     def present(self, when: str) -> None:
@@ -212,7 +212,7 @@ class Life(CheckedSystem):
 
     def purge(self) -> None:
         """Nothing of ours is left; the group is."""
-        self.holds("apt purge", "apt-get -q -y purge ivshmem-dkms ivshmem-tools libivshmem0")
+        self.holds("apt purge", "apt-get -q -y purge ivshmem-dkms ivshmemctl libivshmem0")
         self.gone()
         self.equal("purged: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 

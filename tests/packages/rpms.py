@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The RPM packages, installed by dnf into a root that has the real DKMS.
 
-There is no Fedora here: the root is Debian's, and an empty package stands for
-what it has of Fedora's names.
+There is no Fedora here: the root is Debian's, and empty packages stand for what it has
+of Fedora's names, and for those of QEMU.
 """
 
 import pathlib
@@ -15,7 +15,8 @@ import devices
 import upgrades
 from checked_system import Checks
 
-NAMES = ["ivshmem-dkms", "ivshmem-tools", "libivshmem"]
+DEVELOPMENT = ["libivshmem-devel", "libivshmem-static"]
+NAMES = ["ivshmem-dkms", "ivshmemctl", "libivshmem", *DEVELOPMENT]
 STAND_IN = """Name: stand-in
 Version: 1
 Release: 1
@@ -26,47 +27,70 @@ BuildArch: noarch
 Nothing.
 %files
 """
+# QEMU's programs, as a package of Fedora's and of openSUSE's.
+QEMU_TOOLS = ("ivshmem-tools", "qemu-ivshmem-tools")
+QEMU = """Name: {name}
+Epoch: 2
+Version: 10.1.0
+Release: 1
+Summary: Client and server for QEMU's ivshmem device
+License: GPL-2.0-only
+BuildArch: noarch
+%description
+Nothing.
+%install
+mkdir -p %{{buildroot}}/usr/bin
+echo QEMU > %{{buildroot}}/usr/bin/ivshmem-client
+echo QEMU > %{{buildroot}}/usr/bin/ivshmem-server
+%files
+/usr/bin/ivshmem-*
+"""
 # The kernel that comes later is noticed by what kernel-install(8) runs.
 PLUGIN = "/etc/kernel/install.d/dkms"
 
 
-def repository(directory: pathlib.Path, versions: list[tuple[str, int]]) -> pathlib.Path:
-    """A repository of our packages, and of the stand-in for what they require."""
+def ours(number: str, release: int = 1) -> list[pathlib.Path]:
+    """Our packages, which are built if need be."""
+    dist = built_packages.make("rpm", number, release)
+    return [path for path in sorted(dist.glob("*.rpm")) if not path.name.endswith(".src.rpm")]
+
+
+def make_package(spec: str, directory: pathlib.Path) -> None:
+    """Build a package of a spec, into a directory."""
+    path = directory / "made-up.spec"
+    path.write_text(spec)
+    build = directory / "build"
+    command = ["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {build}"]
+    debian_roots.run([*command, "--define", f"_rpmdir {directory}", path], "no such package")
+    shutil.rmtree(build)
+
+
+def repository(directory: pathlib.Path, packages: list[pathlib.Path]) -> pathlib.Path:
+    """A repository of packages, and of the stand-in for what they require."""
     directory.mkdir()
+    for path in packages:
+        shutil.copy(path, directory)
     required = {"kernel-core", "kernel-devel-matched"}
-    for number, release in versions:
-        for path in built_packages.directory("rpm", number, release).glob("*.rpm"):
-            if not path.name.endswith(".src.rpm"):
-                shutil.copy(path, directory)
-    text = debian_roots.run(["sh", "-c", f"rpm -qp --requires {directory}/*.rpm"], "rpm")
+    text = debian_roots.run(["rpm", "-qp", "--requires", *packages], "rpm")
     required.update(
         line for line in text.splitlines() if not line.startswith(("rpmlib(", "(", "libivshmem"))
     )
-    spec = directory / "stand-in.spec"
-    spec.write_text("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN)
-    debian_roots.run(
-        [
-            "rpmbuild",
-            "--quiet",
-            "-bb",
-            "--define",
-            f"_topdir {directory / 'build'}",
-            "--define",
-            f"_rpmdir {directory}",
-            spec,
-        ],
-        "no stand-in",
-    )
+    make_package("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN, directory)
     debian_roots.run(["createrepo_c", "-q", directory], "no repository")
     return directory
 
 
 class Dnf(chroots.Chroot):
+    """A tree in which dnf installs from an unsigned repository, and from those that
+    files in the directory repositories describe."""
+
     def __init__(
-        self, directory: pathlib.Path, checks: Checks, versions: list[tuple[str, int]]
+        self, directory: pathlib.Path, checks: Checks, packages: list[pathlib.Path]
     ) -> None:
         super().__init__(directory, checks)
-        self.repository = repository(directory / "repository", versions)
+        self.unsigned = repository(directory / "unsigned", packages)
+        self.repositories = directory / "repositories"
+        self.repositories.mkdir()
         self.kernels = self.tree.must("ls /lib/modules").split()
 
     def dnf(self, *arguments: str) -> tuple[int, str]:
@@ -77,11 +101,9 @@ class Dnf(chroots.Chroot):
             "-y",
             f"--installroot={self.tree.merged}",
             "--releasever=1",
-            "--disablerepo='*'",
-            f"--repofrompath=ours,file://{self.repository}",
-            "--enablerepo=ours",
-            "--nogpgcheck",
-            "--setopt=reposdir=/dev/null",
+            f"--repofrompath=unsigned,file://{self.unsigned}",
+            "--setopt=unsigned.gpgcheck=0",
+            f"--setopt=reposdir={self.repositories}",
             "--setopt=cachedir=/var/cache/dnf",
             "--setopt=install_weak_deps=False",
             *arguments,
@@ -94,6 +116,20 @@ class Dnf(chroots.Chroot):
         # dnf only reports that a scriptlet failed.
         self.checks.ok(name, status == 0 and "scriptlet" not in output, output)
         return output
+
+    def refused(self, name: str, *arguments: str) -> str:
+        """Run dnf, which must fail; what it printed."""
+        status, output = self.dnf(*arguments)
+        self.checks.ok(name, status != 0, output)
+        return output
+
+    def installed(self, name: str, *packages: str) -> None:
+        """Check which of our and QEMU's packages the tree has."""
+        _, output = self.tree.around(
+            f"rpm --root={self.tree.merged} -qa --qf '%{{name}}-%{{version}}\\n' '*ivshmem*'"
+        )
+        found = sorted(output.split())
+        self.checks.ok(name, found == sorted(packages), f"found {found}, wanted {packages}")
 
     def all_built(self, name: str, version: str) -> None:
         """Exactly this version's module is there, for every kernel."""
@@ -123,12 +159,6 @@ class Dnf(chroots.Chroot):
         self.equal("erased: the group stays", "getent group ivshmem | cut -d: -f1", "ivshmem")
 
 
-def versions_built() -> list[tuple[str, int]]:
-    """The version of this tree, a second release of it, the next version."""
-    version = built_packages.version()
-    return [(version, 1), (version, 2), (built_packages.next_version(), 1)]
-
-
 def another_kernel(dnf: Dnf) -> None:
     """A kernel and its headers come later."""
     dnf.tree.must(
@@ -145,13 +175,12 @@ def another_kernel(dnf: Dnf) -> None:
 
 def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """Install, another kernel, upgrade, reinstall, downgrade, erase."""
-    versions = versions_built()
-    for number, release in versions:
-        built_packages.make("rpm", number, release)
-    (old, _), _, (new, _) = versions
-    dnf = Dnf(pathlib.Path(directory), checks, versions)
+    old, new = built_packages.version(), built_packages.next_version()
+    dnf = Dnf(directory, checks, [*ours(old), *ours(old, 2), *ours(new)])
     dnf.step("dnf install", "install", "stand-in", *(f"{name}-{old}-1" for name in NAMES))
     dnf.all_built("installed", old)
+    dnf.tree.must(f"{chroots.INSTALL} {' '.join(upgrades.LIBRARIES)}")
+    dnf.build_examples("/usr/share/doc/libivshmem-devel/examples")
     another_kernel(dnf)
     dnf.all_built("another kernel", old)
     for name, version, arguments in (
@@ -165,3 +194,28 @@ def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> 
     dnf.holds("a server is enabled", "systemctl enable ivshmem-server@vm.socket")
     dnf.step("dnf remove", "remove", *NAMES)
     dnf.gone()
+
+
+def with_qemu(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
+    """The distribution has QEMU's server in a package that is newer by its epoch: it
+    does not take our place, and does not mix with us."""
+    made_up = directory / "qemu"
+    made_up.mkdir()
+    for name in QEMU_TOOLS:
+        make_package(QEMU.format(name=name), made_up)
+    version = built_packages.version()
+    mine = f"ivshmemctl-{version}"
+    dnf = Dnf(directory, checks, [*ours(version), *made_up.glob("*/*.rpm")])
+    dnf.step("ours", "install", "stand-in", "ivshmemctl")
+    dnf.step("everything is upgraded", "upgrade")
+    dnf.installed("ours stays", mine)
+    for name in QEMU_TOOLS:
+        output = dnf.refused(f"{name} does not come beside it", "install", name)
+        dnf.says("dnf says why", output, "conflicts", "ivshmemctl")
+        dnf.installed("ours is still there", mine)
+        dnf.step(f"{name} can take its place", "install", "--allowerasing", name)
+        dnf.installed("it has", f"{name}-10.1.0")
+        output = dnf.refused("ours does not come beside it", "install", "ivshmemctl")
+        dnf.says("dnf says why", output, "conflicts", name)
+        dnf.step("ours can take its place", "install", "--allowerasing", "ivshmemctl")
+        dnf.installed("it has", mine)

@@ -138,7 +138,7 @@ def sources() -> typing.Iterator[pathlib.Path]:
     """Every file of the tree that is not built."""
     for path in sorted(build.TOP.rglob("*")):
         top = path.relative_to(build.TOP).parts[0]
-        if top not in (".git", "build", "dist") and path.is_file():
+        if top not in (".git", "build", "dist", "repo") and path.is_file():
             yield path
 
 

@@ -23,9 +23,13 @@
 #define MAX_SCRATCH	16
 #define PATIENCE_MS	20000
 
-static const char *const sanitized[] = { "build/san/ivshmem-server", NULL };
+#ifndef SERVER
+#define SERVER		"build/san/ivshmem-server"
+#endif
 
-const char *const *server_command = sanitized;
+static const char *const usual[] = { SERVER, NULL };
+
+const char *const *server_command = usual;
 unsigned int server_nofile;
 bool server_limited;
 
