@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 
+import advice
 import archive
 import build
 import builds
@@ -31,6 +32,7 @@ import rpms
 import scratch
 import selection
 import settings
+import strays
 import tap
 import topology
 
@@ -56,7 +58,11 @@ TESTS: dict[str, checked_system.Test] = {
     "builds": builds.check,
     "files": files.check,
     "dnf-qemu": rpms.with_qemu,
+    "lost-sources": strays.lost,
+    "copies": strays.copies,
     "headers": chroots.headers,
+    "gone-kernel": chroots.gone,
+    "advice": advice.check,
     "failing-build": chroots.failing_build,
     "by-hand": chroots.by_hand,
     "signing": chroots.signing,

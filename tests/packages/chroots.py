@@ -2,6 +2,7 @@
 """The Debian packages in chroots: what goes wrong there, and must not go far."""
 
 import pathlib
+import re
 import typing
 
 import build
@@ -10,11 +11,13 @@ import debian_roots
 import devices
 import upgrades
 from checked_system import CheckedSystem, Checks
+from upgrades import KERNEL
 
 # A package manager that is at peace: nothing half installed or unconfigured.
 PEACE = "test -z \"$(dpkg --audit)\" && dpkg -s ivshmem-dkms | grep 'Status: install ok installed'"
 INSTALL = "apt-get -q -y install --no-install-recommends"
 OURS = "/repository"
+GONE = "the archive no longer has them"
 # The dkms.conf of somebody else's module.
 BROKEN = (
     "PACKAGE_NAME=broken\\nPACKAGE_VERSION=1\\nMAKE=false\\nBUILT_MODULE_NAME=broken\\n"
@@ -26,17 +29,35 @@ class Chroot(CheckedSystem):
     """A tree of the host's usual release with our packages and a repository."""
 
     def __init__(self, directory: pathlib.Path, checks: Checks, release: str = "bookworm") -> None:
-        lower = debian_roots.base(release, upgrades.KERNEL)
+        lower = debian_roots.base(release, KERNEL)
         store = upgrades.fetch(lower, directory / "fetch", release)
         self.tree = debian_roots.Tree(lower, directory / "tree")
         super().__init__(checks, self.tree.run)
-        self.tree.copy_in([*store.glob("*.deb"), *deb_files()], "repository")
-        upgrades.index(self.tree.upper / "repository")
         self.tree.must(
             "rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] "
-            "file:/repository ./' > /etc/apt/sources.list; apt-get -q update"
+            "file:/repository ./' > /etc/apt/sources.list"
         )
+        self.offer([*store.glob("*.deb"), *deb_files()])
         self.kernel = self.tree.must("ls /lib/modules").strip()
+
+    def offer(self, files: typing.Iterable[pathlib.Path]) -> None:
+        """Put packages into the repository."""
+        self.tree.copy_in(files, "repository")
+        upgrades.index(self.tree.upper / "repository")
+        self.tree.must("apt-get -q update")
+
+    def another(self) -> str:
+        """The kernel that has come to the first one."""
+        return self.tree.must(f"ls /lib/modules | grep -v {self.kernel}").strip()
+
+    def advised(self, name: str, output: str, packages: str) -> None:
+        """Check which packages users were told to install for the headers of a kernel,
+        and install them."""
+        found = re.search(r"its headers are missing: .*apt install ([^,\n]*)", output)
+        self.checks.ok(f"{name}: what to do is said", bool(found), output)
+        told = found[1] if found else ""
+        self.checks.ok(f"{name}: it is apt install {packages}", told == packages, output)
+        self.holds(f"{name}: that works", f"{INSTALL} {told}")
 
     def says(self, name: str, output: str, *wanted: str) -> None:
         """Check that users were told something."""
@@ -47,7 +68,7 @@ class Chroot(CheckedSystem):
         """Check that DKMS has installed the module for a kernel."""
         self.holds(
             name,
-            f"{'' if wanted else '! '}dkms status -k {kernel} | " "grep '^ivshmem.*: installed'",
+            f"{'' if wanted else '! '}dkms status -k {kernel} | grep '^ivshmem.*: installed'",
         )
 
     def build_examples(self, place: str) -> None:
@@ -67,24 +88,30 @@ def deb_files() -> typing.Iterator[pathlib.Path]:
 
 
 def headers(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
-    """Without headers all goes well, and one line says what to do; headers that
-    come later bring the module."""
+    """Without headers all goes well, and one line says what to do; headers that come
+    later bring the module. Those of the first kernel have left the archive."""
     chroot = Chroot(directory, checks)
     chroot.tree.must("apt-get -q -y purge 'linux-headers-*'")
     output = chroot.holds(
         "no headers: apt install succeeds", f"{INSTALL} {OURS}/ivshmem-dkms_*.deb"
     )
-    chroot.says(
-        "no headers: which command brings them",
-        output,
-        f"apt install linux-headers-{chroot.kernel}",
-    )
+    chroot.says("no headers: that they are not to be had", output, GONE, "then reboot")
     chroot.holds("no headers: dpkg is at peace", PEACE)
-    chroot.holds("another kernel comes without headers", f"{INSTALL} {upgrades.KERNEL[0]}")
-    new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
+    output = chroot.holds("another kernel comes without headers", f"{INSTALL} {KERNEL[0]}")
+    new = chroot.another()
     chroot.built("it has no module yet", new, wanted=False)
-    chroot.holds("its headers come", f"{INSTALL} {upgrades.KERNEL[1]}")
+    chroot.advised("it comes without headers", output, KERNEL[1])
     chroot.built("DKMS builds for it by itself", new)
+    chroot.holds("dpkg is at peace", PEACE)
+
+
+def gone(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
+    """What is said for a kernel that left the archive brings the next with its module."""
+    chroot = Chroot(directory, checks)
+    chroot.tree.must("apt-get -q -y purge 'linux-headers-*'")
+    output = chroot.tree.must(f"{INSTALL} {OURS}/ivshmem-dkms_*.deb")
+    chroot.advised("a kernel that left the archive", output, " ".join(KERNEL))
+    chroot.built("the next kernel has the module", chroot.another())
     chroot.holds("dpkg is at peace", PEACE)
 
 
@@ -108,9 +135,9 @@ def _failing_build(chroot: Chroot) -> None:
     chroot.holds("a failing build: the log is there", f"test -s {log}")
     chroot.holds("a failing build: dpkg is at peace", PEACE)
     output = chroot.holds(
-        "a failing build: another kernel can come", f"{INSTALL} {' '.join(upgrades.KERNEL)}"
+        "a failing build: another kernel can come", f"{INSTALL} {' '.join(KERNEL)}"
     )
-    new = chroot.tree.must(f"ls /lib/modules | grep -v {chroot.kernel}").strip()
+    new = chroot.another()
     chroot.says("a failing build: and where its log is", output, log, new)
     chroot.holds("a failing build: dpkg is at peace again", PEACE)
     chroot.tree.must(

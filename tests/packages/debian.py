@@ -99,6 +99,19 @@ class Life(CheckedSystem):
             self.version,
         )
 
+    def kernel_from_outside(self) -> None:
+        """One that a hypervisor booted: the machine has nothing of it."""
+        output = self.holds(
+            "a kernel from outside: install",
+            "mv /lib/modules/$(uname -r) /tmp/kernel; /usr/libexec/ivshmem-dkms install; "
+            "mv /tmp/kernel /lib/modules/$(uname -r)",
+        )
+        self.checks.ok(
+            "a kernel from outside: its headers are missed",
+            f"no module built for kernel {self.machine.must('uname -r').strip()}" in output,
+            output,
+        )
+
     def usable(self) -> None:
         """By members of the group, and by them only."""
         self.holds(
@@ -293,6 +306,7 @@ def _steps(owner: Life, used: bool) -> None:
     owner.install(built_packages.version())
     owner.built("installed", 1)
     owner.present("installed")
+    owner.kernel_from_outside()
     owner.usable()
     owner.server()
     owner.upgrade_kernel(2)

@@ -6,6 +6,7 @@ of Fedora's names, and for those of QEMU.
 """
 
 import pathlib
+import shlex
 import shutil
 
 import built_packages
@@ -45,6 +46,21 @@ echo QEMU > %{{buildroot}}/usr/bin/ivshmem-server
 %files
 /usr/bin/ivshmem-*
 """
+# The headers of a kernel, and a dnf inside the root, which notes what it is asked.
+DEVEL = """Name: kernel-devel
+Version: 6.11.4
+Release: 301.fc99
+Summary: Headers of a kernel
+License: GPL-2.0-only
+Provides: kernel-devel-uname-r = 6.11.4-301.fc99.x86_64
+%description
+Nothing.
+%files
+"""
+ASKED_DNF = """#!/bin/sh
+printf '%s\n' "$@" > /tmp/asked
+cat /tmp/answer
+"""
 # The kernel that comes later is noticed by what kernel-install(8) runs.
 PLUGIN = "/etc/kernel/install.d/dkms"
 
@@ -76,6 +92,7 @@ def repository(directory: pathlib.Path, packages: list[pathlib.Path]) -> pathlib
         line for line in text.splitlines() if not line.startswith(("rpmlib(", "(", "libivshmem"))
     )
     make_package("".join(f"Provides: {name}\n" for name in sorted(required)) + STAND_IN, directory)
+    make_package(DEVEL, directory)
     debian_roots.run(["createrepo_c", "-q", directory], "no repository")
     return directory
 
@@ -106,7 +123,7 @@ class Dnf(chroots.Chroot):
             f"--setopt=reposdir={self.repositories}",
             "--setopt=cachedir=/var/cache/dnf",
             "--setopt=install_weak_deps=False",
-            *arguments,
+            *map(shlex.quote, arguments),
         ]
         return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
 
@@ -173,6 +190,36 @@ def another_kernel(dnf: Dnf) -> None:
     )
 
 
+def headers(dnf: Dnf) -> None:
+    """Dnf understands what it is asked for a kernel's headers, and can install what is
+    advised then."""
+
+    def advice(kernel: str, answer: str, then: str = "true") -> str:
+        (dnf.tree.upper / "tmp/answer").write_text(answer)
+        (dnf.tree.upper / "usr/bin/dnf").write_text(ASKED_DNF + then)
+        return dnf.tree.must(
+            f"chmod +x /usr/bin/dnf; /usr/libexec/ivshmem-dkms advice {kernel}"
+        ).strip()
+
+    kernel = "6.11.4-301.fc99.x86_64"
+    advice(kernel, "")
+    status, answer = dnf.dnf(*dnf.tree.must("cat /tmp/asked").splitlines())
+    dnf.checks.ok("dnf knows the headers of a kernel", status == 0 and kernel in answer, answer)
+    for name, words, wanted in (
+        ("headers", (kernel, answer), f"dnf install kernel-devel-{kernel}"),
+        ("dnf cannot tell", (kernel, "", "exit 1"), f"dnf install kernel-devel-{kernel}"),
+        (
+            "they are gone",
+            (kernel, ""),
+            f"{chroots.GONE}: dnf install kernel kernel-devel, then reboot",
+        ),
+    ):
+        told = advice(*words)
+        dnf.checks.ok(f"advice: {name}", told == wanted, told)
+    dnf.step("dnf installs the headers", "install", f"kernel-devel-{kernel}")
+    dnf.tree.must("rm /usr/bin/dnf")
+
+
 def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> None:
     """Install, another kernel, upgrade, reinstall, downgrade, erase."""
     old, new = built_packages.version(), built_packages.next_version()
@@ -183,6 +230,7 @@ def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> 
     dnf.build_examples("/usr/share/doc/libivshmem-devel/examples")
     another_kernel(dnf)
     dnf.all_built("another kernel", old)
+    headers(dnf)
     for name, version, arguments in (
         ("higher release", old, ["upgrade", *(f"{name}-{old}-2" for name in NAMES)]),
         ("higher version", new, ["upgrade", *NAMES]),

@@ -170,7 +170,8 @@ def warnings(lines: list[str], headers: pathlib.Path) -> list[str]:
     return [
         text
         for text in lines
-        if re.search(r"\b(warning|error):", text) and not text.startswith(foreign)
+        if re.search(r"\b(warning|error):|^(WARNING|ERROR): modpost", text)
+        and not text.startswith(foreign)
     ]
 
 

@@ -297,7 +297,7 @@ struct ivshmem_wait {
  * EBADF       fd is not an open file
  * EINVAL      vector out of range, fd not an eventfd, unknown flag
  * ENOENT      fd is -1 and nothing was bound
- * EOPNOTSUPP  the device has no interrupts
+ * EOPNOTSUPP  the device has no interrupts, or the kernel no eventfds
  */
 struct ivshmem_eventfd {
 	__u32 vector;
