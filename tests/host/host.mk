@@ -48,13 +48,14 @@ check-host: host-programs ## run the tests of user space; TESTS=pattern some
 # What package builds run, on what goes into the packages: as any user, with a compiler
 # and perl alone. Those that wait for silent servers or kill programs at random take minutes,
 # or more patience on a busy machine than a build should have.
-slow-tests := lib_hostile lib_introduction lib_sync_owners channel_schedule channel_sessions
+slow-tests := lib_hostile lib_introduction lib_log lib_sync_owners channel_schedule \
+	channel_sessions
 unit-tests := $(patsubst tests/host/%.c,build/tests/%,\
 	$(filter-out $(slow-tests:%=tests/host/%.c),\
 	$(filter tests/host/lib_% tests/host/channel_%,$(test-sources))))
 
 check-unit: tools $(unit-tests) ## run the library's tests on what is packaged
-	prove --jobs=4 --exec '' $(unit-tests)
+	prove --exec '' $(unit-tests)
 
 build/obj/tests/host/common/harness.o: override CPPFLAGS += -DSERVER='"build/ivshmem-server"'
 
