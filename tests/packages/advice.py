@@ -33,10 +33,16 @@ class Row(typing.NamedTuple):
     kernel: str
     line: str
     before: str = "true"  # a command that makes it so
+    within: str = ""  # what runs the command
 
 
-NOT_OURS = "this distribution has none for this kernel: install those of its makers, so that there is /lib/modules/{0}/build"
-CONTAINER = "touch /run/.containerenv"
+NOT_OURS = (
+    "this distribution has none for this kernel: "
+    "install those of its makers, so that there is /lib/modules/{0}/build"
+)
+MARK = "touch /run/.containerenv"
+CONTAINER = (MARK, "unshare --uts")
+LEFT = f"{chroots.GONE}: apt install linux-image-amd64 linux-headers-amd64, then reboot"
 ROWS = {
     "the newest of its flavour": Row("6.1.0-57-rt-amd64", "apt install linux-headers-rt-amd64"),
     "an older one": Row(
@@ -45,21 +51,16 @@ ROWS = {
     "one without a flavour's package": Row(
         "6.8.0-45-generic", "apt install linux-headers-6.8.0-45-generic"
     ),
-    "one that left": Row(
-        "6.12.57+deb12-amd64",
-        f"{chroots.GONE}: apt install linux-image-amd64 linux-headers-amd64, then reboot",
-    ),
-    "one that left with its ABI in two parts": Row(
-        "6.5.0-0.deb12.4-amd64",
-        f"{chroots.GONE}: apt install linux-image-amd64 linux-headers-amd64, then reboot",
-    ),
+    "one that left": Row("6.12.57+deb12-amd64", LEFT),
+    "one that left with its ABI in two parts": Row("6.5.0-0.deb12.4-amd64", LEFT),
     "one of others": Row("6.18.44-vm-7", NOT_OURS.format("6.18.44-vm-7")),
     "the host's of a container, of the same distribution": Row(
-        "6.1.0-57-rt-amd64", "apt install linux-headers-rt-amd64", CONTAINER
+        "6.1.0-57-rt-amd64", "apt install linux-headers-rt-amd64", *CONTAINER
     ),
     "the host's of a container": Row(
-        "6.12.57+deb12-amd64", "this is a container: install ivshmem-dkms on its host", CONTAINER
+        "6.12.57+deb12-amd64", "this is a container: install ivshmem-dkms on its host", *CONTAINER
     ),
+    "a virtual machine made of a container's image": Row("6.12.57+deb12-amd64", LEFT, MARK),
     "any, before apt update": Row(
         "6.1.0-57-rt-amd64",
         f"apt knows no packages: apt update, then ask again: {HELPER} advice 6.1.0-57-rt-amd64",
@@ -87,7 +88,7 @@ def check(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) ->
     _recommended(chroot)
     for name, row in ROWS.items():
         chroot.tree.must(row.before)
-        chroot.equal(f"headers of {name}", f"{HELPER} advice {row.kernel}", row.line)
+        chroot.equal(f"headers of {name}", f"{row.within} {HELPER} advice {row.kernel}", row.line)
         chroot.tree.must("rm -f /run/.containerenv")
     chroot.tree.must("apt-get -q update && useradd user")
     chroot.equal(
@@ -118,7 +119,7 @@ def _without_kernel(chroot: chroots.Chroot) -> None:
     chroot.tree.must("rm -r /lib/modules/*")
     output = chroot.holds("no kernel", f"{HELPER} install")
     chroot.says("no kernel: that is said", output, "because no kernel is installed")
-    output = chroot.holds("no kernel, in a container", f"{CONTAINER}; {HELPER} install")
+    output = chroot.holds("no kernel, in a container", f"{MARK}; unshare --uts {HELPER} install")
     chroot.says(
         "no kernel, in a container: that is said", output, "install ivshmem-dkms on its host"
     )

@@ -45,22 +45,23 @@ def copies(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -
 
 
 def _copies(chroot: Chroot) -> None:
-    chroot.tree.must(
-        f"{INSTALL_OURS} && cp -a {SOURCES} {SOURCES}.orig && mkdir /usr/src/ivshmem-99"
-    )
-    output = chroot.holds("copies: a kernel can come", f"{INSTALL} {' '.join(KERNEL)}")
-    new = chroot.another()
+    chroot.tree.must(f"{INSTALL_OURS} && cp -a {SOURCES} {SOURCES}.orig")
+    output = chroot.holds("a copy: a kernel can come", f"{INSTALL} {' '.join(KERNEL)}")
     chroot.checks.ok(
-        "copies: nobody misses headers that come as well",
+        "a copy: nobody misses headers that come as well",
         "headers are missing" not in output,
         output,
     )
-    chroot.holds("copies: dpkg is at peace", PEACE)
-    chroot.equal("copies: the kernel has the package's module", version_for(new), VERSION)
-    chroot.equal("copies: DKMS has not been told of them", REGISTERED, VERSION)
-    chroot.tree.must(f"rm -r {SOURCES}.orig /usr/src/ivshmem-99")
-    chroot.holds("copies: once deleted, they are not missed", again(new))
-    chroot.holds("copies: dpkg is at peace without them", PEACE)
+    new = chroot.another()
+    chroot.equal("a copy: the kernel has the package's module", version_for(new), VERSION)
+    chroot.equal("a copy: DKMS has not been told of it", REGISTERED, VERSION)
+    chroot.tree.must(
+        f"rm -r {SOURCES}.orig; mkdir /usr/src/ivshmem-99; dkms uninstall ivshmem/{VERSION} -k {new}"
+    )
+    chroot.holds("an empty directory: a kernel can come", again(new))
+    chroot.equal("an empty directory: the kernel has the module", version_for(new), VERSION)
+    chroot.holds("an empty directory: dpkg is at peace", PEACE)
+    chroot.tree.must("rmdir /usr/src/ivshmem-99")
 
 
 def _later_version(chroot: Chroot) -> None:
@@ -84,11 +85,13 @@ def lost(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> 
 
 
 def _lose(chroot: Chroot) -> None:
-    """Have DKMS install an earlier version, and delete its sources."""
+    """Have DKMS know an earlier version and install another, and delete their sources."""
+    unpacked = f"/tmp/x{SOURCES}"
     chroot.tree.must(
-        f"dpkg -x {OURS}/ivshmem-dkms_*.deb /tmp/x && {copy('/tmp/x' + SOURCES, '0.0.9')} && "
-        f"dkms install ivshmem/0.0.9 -k {chroot.kernel} --force && "
-        "rm -r /tmp/x /usr/src/ivshmem-0.0.9"
+        f"dpkg -x {OURS}/ivshmem-dkms_*.deb /tmp/x && "
+        f"{copy(unpacked, '0.0.8')} && {copy(unpacked, '0.0.9')} && "
+        f"dkms add ivshmem/0.0.8 && dkms install ivshmem/0.0.9 -k {chroot.kernel} --force && "
+        "rm -r /tmp/x /usr/src/ivshmem-0.0.[89]"
     )
 
 
