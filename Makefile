@@ -57,6 +57,9 @@ fuzz: prerequisites-debug ## fuzz the driver; OPERATIONS=10000000, SEED=1, KERNE
 check-kernels: prerequisites-kernels ## all Debian kernels; KERNEL=6.1, ARCH=arm64 some
 	@python3 -B tests/rig/matrix.py
 
+check-options: prerequisites-lint ## build the module for kernels that lack an option
+	@python3 -B tests/rig/check_options.py
+
 check-debug: prerequisites-debug ## all in kernels that find bugs; KERNEL=kasan, kcsan one
 	@python3 -B tests/rig/debug.py
 
@@ -117,7 +120,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
 		expand -t 20
 
-.PHONY: all module check check-kernels check-debug check-unplug fuzz soak \
+.PHONY: all module check check-kernels check-options check-debug check-unplug fuzz soak \
 	what-is-called-when demo bench lint prerequisites prerequisites-guests prerequisites-kernels \
 	prerequisites-debug prerequisites-lint prerequisites-bench clean help
 

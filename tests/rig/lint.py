@@ -15,7 +15,6 @@ import typing
 import archive
 import build
 import checkpatch
-import kernel_options
 import kernels
 import settings
 import tap
@@ -80,23 +79,6 @@ def check_module() -> Points:
         )
     yield "module, sparse", compile_module(kernels.DEFAULT, "sparse", "C=2")
     yield "module, clang", compile_module(kernels.DEFAULT, "clang", *build.CLANG)
-
-
-def compile_without(option: str) -> list[str]:
-    """Warnings where the kernel lacks an option, by which modules are made as well."""
-    kernel = kernels.find(kernels.DEFAULT)
-    headers = build.BUILD / "lint" / "headers" / option
-    kernel_options.headers_without(option, kernel, headers)
-    return compile_module(kernels.DEFAULT, option.lower(), "-C", str(headers))
-
-
-def check_options() -> Points:
-    # Each first tries the compiler for a while, which takes one processor.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for option, problems in zip(
-            kernel_options.OPTIONS, pool.map(compile_without, kernel_options.OPTIONS)
-        ):
-            yield f"module, kernel without CONFIG_{option}", problems
 
 
 def check_style() -> Points:
@@ -180,7 +162,7 @@ def check_scripts() -> Points:
 def main() -> int:
     settings.parse(__doc__, ("IVSHMEM_CACHE",))
     writer = tap.Writer()
-    for check in (check_module, check_options, check_style, check_user_space, check_scripts):
+    for check in (check_module, check_style, check_user_space, check_scripts):
         try:
             for name, problems in check():
                 writer.point("lint", tap.Point(not problems, name, None, problems))
