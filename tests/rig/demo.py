@@ -98,7 +98,7 @@ class Demo:
     def devices(self) -> None:
         heading("What each guest sees")
         for index in (0, 1):
-            self.show(index, "dmesg | grep -o 'ivshmem ivshmem.*'; ls -l /dev/ivshmem0")
+            self.show(index, "dmesg | grep -o 'ivshmem_chardev.*'; ls -l /dev/ivshmem0")
             self.show(index, "ivshmemctl list")
 
     def messages(self) -> None:
