@@ -8,15 +8,14 @@
  *
  * Of the threads that wait on a handle one leads: it polls what any of them waits for,
  * gives each event to one of them, and wakes those whose word has changed. The others
- * follow: each sleeps on a futex of its own. So a ring wakes one thread or two, however
+ * follow: each sleeps on a semaphore of its own. So a ring wakes one thread or two, however
  * many wait. A leader that is done wakes a follower, which leads from then on; so
  * whenever nobody leads, a thread that waits is awake.
  */
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <poll.h>
-#include <sys/syscall.h>
+#include <semaphore.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,12 +23,6 @@
 #include "park.h"
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
-
-#ifdef SYS_futex_time64			/* where time_t once had 32 bits */
-#define FUTEX_CALL	SYS_futex_time64
-#else
-#define FUTEX_CALL	SYS_futex
-#endif
 
 enum { FD_SOCKET, FD_WAKE, FD_VECTORS };
 
@@ -52,7 +45,8 @@ struct waiter {
 	int64_t deadline;		/* INT64_MAX: never; the thread's own */
 	int64_t spin_end;		/* the thread's own */
 	int cancel;			/* state to restore, the thread's own */
-	_Atomic uint32_t roused;	/* 0: the thread sleeps, as a follower */
+	bool asleep;			/* as a follower, until it is roused */
+	sem_t roused;
 };
 
 static int64_t add(int64_t time, int64_t duration)
@@ -91,8 +85,9 @@ static void rouse(struct waiter *waiter)
 
 	if (waiter == waiter->connection->leader) {
 		(void)!write(waiter->connection->wake, &one, sizeof(one));
-	} else if (!atomic_exchange(&waiter->roused, 1)) {
-		syscall(FUTEX_CALL, &waiter->roused, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	} else if (waiter->asleep) {
+		waiter->asleep = false;
+		sem_post(&waiter->roused);
 	}
 }
 
@@ -244,37 +239,31 @@ static int lead(struct waiter *waiter, const struct timespec *timeout, bool spin
 	return error;
 }
 
-/*
- * The system call is no cancellation point, and with a timeout it is not restarted after
- * a signal. It returns at once if the thread was roused meanwhile.
- */
+/* With a time to end at, it is not restarted after a signal. */
 static int sleep_until_roused(struct waiter *waiter)
 {
-	struct timespec until = {
+	const struct timespec until = {
 		.tv_sec = waiter->deadline / NSEC_PER_SEC,
 		.tv_nsec = waiter->deadline % NSEC_PER_SEC,
 	};
-	int type, error;
 
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	error = syscall(FUTEX_CALL, &waiter->roused, FUTEX_WAIT_BITSET_PRIVATE, 0, &until,
-			NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
-	pthread_setcanceltype(type, NULL);
-	return error == -EINTR ? error : 0;
+	return sem_clockwait(&waiter->roused, CLOCK_MONOTONIC, &until) && errno == EINTR ?
+	       -EINTR : 0;
 }
 
 static int follow(struct waiter *waiter, bool spins)
 {
 	int error = 0;
 
-	atomic_store(&waiter->roused, 0);
+	waiter->asleep = !spins;
 	unlock(waiter);
 	if (spins)
 		spin(waiter);
 	else
 		error = sleep_until_roused(waiter);
 	lock(waiter);
-	atomic_store(&waiter->roused, 1);
+	waiter->asleep = false;
+	sem_trywait(&waiter->roused);	/* if it was roused at the last moment */
 	return error;
 }
 
@@ -369,6 +358,7 @@ static void enlist(struct waiter *waiter)
 	bool news = false;
 	uint32_t vector;
 
+	sem_init(&waiter->roused, 0, 0);
 	waiter->wakes = connection->wakes;
 	for (vector = waiter->first; vector < waiter->end; vector++)
 		if (wanted(waiter, vector) && !connection->wanting[vector]++)
@@ -386,6 +376,7 @@ static void delist(struct waiter *waiter)
 	for (vector = waiter->first; vector < waiter->end; vector++)
 		connection->wanting[vector] -= wanted(waiter, vector);
 	TAILQ_REMOVE(&connection->waiters, waiter, place);
+	sem_destroy(&waiter->roused);
 	if (!connection->leader && !TAILQ_EMPTY(&connection->waiters))
 		rouse(TAILQ_FIRST(&connection->waiters));
 }
@@ -440,7 +431,6 @@ int ivshmem_connection_wait(struct ivshmem *handle,
 		.connection = to_connection(handle),
 		.options = options,
 		.result = result,
-		.roused = 1,
 	};
 	int error;
 
