@@ -48,12 +48,13 @@ def command(path: pathlib.Path) -> list[str | pathlib.Path]:
 
 
 def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> None:
-    """Run one test from the top of the tree. Its temporary files are not for later."""
+    """Run one test from the top of the tree. Its temporary files are not for later, and it
+    hears signals even if they are ignored here, as under nohup."""
     reader = tap.Reader()
     directory = scratch.directory("ivshmem-test-")
     directory.chmod(0o711)  # some go on as another user
     with subprocess.Popen(
-        words,
+        ["env", "--default-signal=HUP,INT,QUIT,TERM", *words],
         cwd=TOP,
         text=True,
         errors="replace",

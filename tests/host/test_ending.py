@@ -53,9 +53,8 @@ def directory() -> typing.Iterator[pathlib.Path]:
 
 
 def start(command: list[str], directory: pathlib.Path) -> subprocess.Popen[str]:
-    """Run a command, which hears signals even if they are ignored here, as in the background."""
     return subprocess.Popen(
-        ["env", "--default-signal=HUP,INT,TERM", *command],
+        command,
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
