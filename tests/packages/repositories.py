@@ -55,7 +55,7 @@ class Publisher:
             self.gpg("--passphrase", "", "--quick-generate-key", key, "default", "default", "1d")
 
     def gpg(self, *arguments: str | pathlib.Path) -> str:
-        command = ["gpg", "--batch", "--quiet", *arguments]
+        command = ["gpg", "--batch", "--quiet", "--yes", *arguments]
         return debian_roots.run(command, "gpg", env=self.environment)
 
     def provide(self, number: str) -> None:
