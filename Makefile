@@ -81,7 +81,7 @@ bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowd
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py $(PARTS)
 
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
-	@python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
+	@PYTHONPATH=tests/rig python3 -B tests/soak/soak.py --seconds $(or $(SECONDS),3600)
 
 arm64-packages := device-tree-compiler g++-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap \
 	qemu-system-arm

@@ -16,24 +16,21 @@ import pathlib
 import statistics
 import struct
 import subprocess
-import sys
 import threading
 import time
 import typing
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests" / "rig"))
-import archive  # noqa: E402
-import boot  # noqa: E402
-import build  # noqa: E402
-import devices  # noqa: E402
-import kernels  # noqa: E402
-import klog  # noqa: E402
-import qemu  # noqa: E402
-import record  # noqa: E402
-import settings  # noqa: E402
-import tap  # noqa: E402
-import topology  # noqa: E402
+import archive
+import boot
+import build
+import devices
+import kernels
+import klog
+import qemu
+import record
+import settings
+import tap
+import topology
 
 HOST = 3
 VICTIM = 2
