@@ -21,7 +21,8 @@ import upgrades
 from checked_system import Checks
 
 KEY = "packages@ivshmem.example"
-NAMES = "ivshmem-dkms ivshmemctl"
+NAMES = ("ivshmem-dkms", "ivshmemctl")
+INSTALL = f"{chroots.INSTALL} {' '.join(NAMES)}"
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -153,7 +154,8 @@ class Apt(chroots.Chroot):
         return output
 
     def has(self, name: str, number: str) -> None:
-        self.equal(f"apt: {name}", f"dpkg-query -W -f '${{Version}}\\n' {NAMES}", number, number)
+        query = f"dpkg-query -W -f '${{Version}}\\n' {' '.join(NAMES)}"
+        self.equal(f"apt: {name}", query, *[number] * len(NAMES))
 
     def distrusts(self, publisher: Publisher) -> None:
         with altered(self.repo / "InRelease"):
@@ -169,14 +171,14 @@ class Apt(chroots.Chroot):
             self.says("apt: it is for the lack of that key", output, "NO_PUBKEY")
         self.update("the repository is as it was")
         with altered(next(self.repo.glob("ivshmemctl_*.deb"))):
-            self.holds("apt: an altered package is refused", f"! {chroots.INSTALL} {NAMES}")
+            self.holds("apt: an altered package is refused", f"! {INSTALL}")
 
 
 def apt_life(directory: pathlib.Path, checks: Checks, publisher: Publisher) -> Apt:
     apt = Apt(directory, checks, publisher)
     apt.update("no warning")
     apt.distrusts(publisher)
-    apt.holds("apt: install", f"{chroots.INSTALL} {NAMES}")
+    apt.holds("apt: install", INSTALL)
     apt.has("this version is there", built_packages.version())
     apt.built("apt: the module is built", apt.kernel)
     return apt
@@ -199,34 +201,34 @@ class SignedDnf(rpms.Dnf):
         self.run("rm -rf /var/cache/dnf")
         return self.dnf(*arguments)
 
-    def refuses(self, name: str) -> None:
-        status, output = self.fresh("install", "stand-in", NAMES)
-        self.checks.ok(f"dnf: {name} is refused", status != 0, output)
+    def refuses(self, name: str, words: str) -> None:
+        status, output = self.fresh("install", "stand-in", *NAMES)
+        self.checks.ok(f"dnf: {name} is refused", status != 0 and words in output, output)
 
     def distrusts(self, publisher: Publisher) -> None:
         signature = self.repo / "repodata/repomd.xml.asc"
         with altered(self.repo / "repodata/repomd.xml"):
-            self.refuses("an altered index")
+            self.refuses("an altered index", "GPG")
         asc = publisher.repo.with_name("other.xml.asc")
         publisher.gpg(
             "--local-user", "another", "--armor", "--detach-sign", "--output", asc,
             self.repo / "repodata/repomd.xml",
         )  # fmt: skip
         with altered(signature, asc.read_bytes()):
-            self.refuses("another's signature")
+            self.refuses("another's signature", "GPG")
         self._distrusts_packages(publisher, signature)
 
     def _distrusts_packages(self, publisher: Publisher, signature: pathlib.Path) -> None:
         """One that is altered, and unsigned ones in an index that is signed."""
         with altered(next(self.repo.glob("ivshmemctl-*.rpm"))):
-            self.refuses("an altered package")
+            self.refuses("an altered package", "checksum")
         saved = publisher.repo.with_name("saved")
         shutil.copytree(self.repo, saved)
         for path in rpms.ours(built_packages.version()):
             shutil.copy(path, self.repo)
         debian_roots.run(["createrepo_c", "-q", self.repo], "no repository")
         publisher.gpg("--local-user", KEY, "--armor", "--detach-sign", signature.with_suffix(""))
-        self.refuses("an unsigned package")
+        self.refuses("an unsigned package", "not signed")
         shutil.rmtree(self.repo)
         saved.rename(self.repo)
 
@@ -234,7 +236,7 @@ class SignedDnf(rpms.Dnf):
 def dnf_life(directory: pathlib.Path, checks: Checks, publisher: Publisher) -> SignedDnf:
     dnf = SignedDnf(directory, checks, publisher)
     dnf.distrusts(publisher)
-    status, output = dnf.fresh("install", "stand-in", NAMES)
+    status, output = dnf.fresh("install", "stand-in", *NAMES)
     checks.ok("dnf: install", status == 0, output)
     dnf.all_built("dnf: installed", built_packages.version())
     return dnf
