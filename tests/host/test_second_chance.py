@@ -78,7 +78,7 @@ class Suite:
         # Nothing else of it is looked at.
         setup = typing.cast(boot.Setup, types.SimpleNamespace(kernel=kernel))
         tests = [selection.Test(pathlib.Path(name), wanted, 60, None) for name in script]
-        run.run_group(setup, wanted, tests, writer, chances)
+        run.run_groups(setup, {wanted: tests}, writer, chances)
         chances.finish()
         status = writer.finish()
         return Result(status, self.capsys.readouterr().out, [each.tests for each in started])

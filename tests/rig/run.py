@@ -7,6 +7,7 @@ The part "guests" is the last of these alone. Example: run.py guests --tests mma
 import ending
 
 import collections
+import concurrent.futures
 import os
 import shutil
 import subprocess
@@ -87,10 +88,15 @@ def run_alone(
         machines.stop()
 
 
+Groups = dict[topology.Topology, list[selection.Test]]
+Booting = tuple[topology.Topology, list[selection.Test], concurrent.futures.Future[boot.Boot]]
+
+
 def run_group(
     setup: boot.Setup,
     wanted: topology.Topology,
     tests: list[selection.Test],
+    first: concurrent.futures.Future[boot.Boot],
     writer: tap.Sink,
     chances: second_chance.SecondChances,
 ) -> None:
@@ -109,7 +115,11 @@ def run_group(
     while pending:
         attempts = []
         try:
-            machines = boot.start(setup, wanted, pending)
+            machines = (
+                first.result()
+                if len(pending) == len(tests)
+                else boot.start(setup, wanted, pending)
+            )
         except ERRORS as error:
             test, attempt = pending.pop(0), second_chance.Attempt()
             attempt.fail(test.name, str(error))
@@ -128,9 +138,33 @@ def run_group(
                 machines.finish(test.name, writer)
         finally:
             machines.stop()
-        # The second guest has the machine to itself.
+        # No other test runs beside a second attempt.
         for test, attempt in attempts:
             judge(test, attempt)
+
+
+def booting_ahead(setup: boot.Setup, groups: Groups) -> typing.Iterator[Booting]:
+    """Boot the guests of each group while the tests of the one before run: most of these
+    take less time than a boot, and leave a processor idle."""
+    with concurrent.futures.ThreadPoolExecutor(1) as booter:
+        ahead = None
+        for wanted, tests in groups.items():
+            following = (wanted, tests, booter.submit(boot.start, setup, wanted, tests))
+            if ahead:
+                yield ahead
+            ahead = following
+        if ahead:
+            yield ahead
+
+
+def run_groups(
+    setup: boot.Setup,
+    groups: Groups,
+    writer: tap.Sink,
+    chances: second_chance.SecondChances,
+) -> None:
+    for wanted, tests, first in booting_ahead(setup, groups):
+        run_group(setup, wanted, tests, first, writer, chances)
 
 
 def obstacle(test: selection.Test, kernel: kernels.Kernel) -> str | None:
@@ -192,7 +226,7 @@ def run_guest_tests(writer: tap.Sink) -> None:
         return
     name = settings.get("KERNEL") or kernels.DEFAULT
     kernel = kernels.find(name, arches.wanted())
-    groups = collections.defaultdict(list)
+    groups: Groups = collections.defaultdict(list)
     for test in tests:
         reason = obstacle(test, kernel)
         if reason:
@@ -212,8 +246,7 @@ def run_guest_tests(writer: tap.Sink) -> None:
     print(f"# kernel {kernel}, {setup.accel}", flush=True)
     chances = second_chance.SecondChances(writer, build.BUILD / "flaky" / kernel.release)
     try:
-        for wanted, members in groups.items():
-            run_group(setup, wanted, members, writer, chances)
+        run_groups(setup, groups, writer, chances)
         chances.finish()
         if kernel.instead:
             print(f"# the kernel was {kernel}", flush=True)
