@@ -6,6 +6,8 @@
  */
 /* rig: newqemu=yes alone=yes devices=none smp=2 timeout=600 */
 /* rig: append="watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" */
+#include <pthread.h>
+
 #include "fake.h"
 #include "module.h"
 #include "users.h"
@@ -19,6 +21,7 @@
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
 #define RESETS 20
 #define WITHIN 3	/* of the accesses of a reset, each third */
+#define VANISHING 3
 
 static int bind_pci(const char *pci)
 {
@@ -237,26 +240,61 @@ static void test_within(void)
 	unbind_pci(pci);
 }
 
-/*
- * A device that is torn out in its reset. Users access it too, so the moment varies, and
- * sometimes the kernel waits a minute for it.
- */
-static void test_vanishes(const char *name, int moment)
-{
-	const char *pci = fake_plug(name, "");
+/* A device that is torn out in its reset. */
+struct vanishing {
+	const char *name;
+	int moment;	/* the access of the reset at which it is gone */
+	char node[20], pci[16];
 	struct users users;
+	pthread_t reset;
+};
+
+static void *reset_vanishing(void *vanishing)
+{
+	reset_pci(((struct vanishing *)vanishing)->pci);
+	return NULL;
+}
+
+static void remove_vanishing(struct vanishing *v)
+{
 	char path[80];
 
-	file_comes(RIG_DEVICE, true);
-	users_start(&users, RIG_DEVICE);
-	rig_ask("fake-mode %s gone %d", name, moment);
-	reset_pci(pci);
-	tap_eq(atoi(rig_ask("fake-accesses %s", name)), moment,
-	       "vanishes at access %d: the reset had begun", moment);
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/remove", pci);
-	tap_eq(file_write(path, "1"), 0, "vanishes at access %d: remove it", moment);
-	tap_eq(users_end(&users), 0, "vanishes at access %d: all users see its end", moment);
-	tap_ok(nothing_left(), "vanishes at access %d: nothing is left behind", moment);
+	tap_eq(atoi(rig_ask("fake-accesses %s", v->name)), v->moment,
+	       "vanishes at access %d: the reset had begun", v->moment);
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/remove", v->pci);
+	tap_eq(file_write(path, "1"), 0, "vanishes at access %d: remove it", v->moment);
+	tap_eq(users_end(&v->users), 0, "vanishes at access %d: all users see its end",
+	       v->moment);
+}
+
+/*
+ * Users access the devices too, so the moments vary, and sometimes the kernel waits a
+ * minute for one: for all of them at once.
+ */
+static void test_vanishing(void)
+{
+	struct vanishing all[VANISHING] = {
+		{ .name = "vanish1", .moment = 4 },
+		{ .name = "vanish2", .moment = 20 },
+		{ .name = "vanish3", .moment = 36 },
+	};
+
+	for (int i = 0; i < VANISHING; i++) {
+		snprintf(all[i].node, sizeof(all[i].node), "/dev/ivshmem%d", i);
+		snprintf(all[i].pci, sizeof(all[i].pci), "%s", fake_plug(all[i].name, ""));
+		file_comes(all[i].node, true);
+	}
+	for (int i = 0; i < VANISHING; i++) {
+		users_start(&all[i].users, all[i].node);
+		rig_ask("fake-mode %s gone %d", all[i].name, all[i].moment);
+		if (pthread_create(&all[i].reset, NULL, reset_vanishing, &all[i]))
+			tap_bail("pthread_create: %s", strerror(errno));
+	}
+	for (int i = 0; i < VANISHING; i++)
+		pthread_join(all[i].reset, NULL);
+	for (int i = 0; i < VANISHING; i++)
+		remove_vanishing(&all[i]);
+	tap_ok(nothing_left(), "nothing is left behind");
 }
 
 int main(void)
@@ -273,9 +311,7 @@ int main(void)
 	test_reset("before", "ones", "", 150);
 	test_reset("quiet", "silent", SILENT, 10);
 	test_within();
-	test_vanishes("vanish1", 4);
-	test_vanishes("vanish2", 20);
-	test_vanishes("vanish3", 36);
+	test_vanishing();
 	tap_eq(module_unload(), 0, "the module can be unloaded");
 	return tap_done();
 }

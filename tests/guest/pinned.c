@@ -330,7 +330,7 @@ static void test_pin(const struct pin *way, int cycles)
 
 int main(void)
 {
-	const int cycles = rig_cycles(20);
+	const int cycles = rig_cycles(10);
 	long before;
 
 	guard();
