@@ -30,6 +30,7 @@ user-space = $(call into,$(bindir),build/ivshmemctl build/ivshmem-server) \
 	$(call into,$(mandir)/man3,$(wildcard lib/*.3)) \
 	$(call into,$(mandir)/man4,docs/ivshmem.4) \
 	$(call into,$(prefix)/share/ivshmem,tools/ctl/ivshmemctl-1.schema.json) \
+	$(call into,$(prefix)/share/ivshmem,tools/server/ivshmem-server.conf) \
 	$(call completions,ivshmemctl,tools/ctl) \
 	$(call completions,ivshmem-server,tools/server) \
 	$(call below,$(confdir),conf/,$(shell find conf -type f))

@@ -32,8 +32,10 @@ ANY = [*HERE, "--memfd"]
 OBJECT = f"{ctl.REGION}-wrong"
 
 OPTIONS = [
-    Row([*ANY, "word"], INVALID, ["Too many arguments", HELP]),
-    Row([*ANY, ""], INVALID, ["Too many arguments", HELP]),
+    Row([*ANY, "word"], INVALID, ['"word" is no option', HELP]),
+    Row([*ANY, "--", "-n"], INVALID, ['"-n" is no option', HELP]),
+    Row([*ANY, ""], INVALID, ['"" is no option', HELP]),
+    Row([*ANY, "a\nb"], INVALID, ["no option contains a control character", HELP]),
     Row([*ANY, "-Z"], INVALID, ["invalid option -- 'Z'", HELP]),
     Row([*ANY, "--nonsense"], INVALID, ["unrecognized option '--nonsense'", HELP]),
     Row([*ANY, "--vektors=2"], INVALID, ["unrecognized option '--vektors=2'", HELP]),

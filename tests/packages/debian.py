@@ -18,6 +18,7 @@ OPTION = "/etc/modprobe.d/local.conf"
 GROUP_AND_MODE = "root:ivshmem 660"
 BY_PATH = "/dev/ivshmem/by-path/pci-0000:00:10.0"
 SERVER = "/run/ivshmem-server/front/socket"
+VARIABLES = "SIZE=1M\\nVECTORS=4\\nOPTIONS=--verbose --reuse-ids\\n"
 # What the owner of the machine wrote, and what the test brought.
 OTHERS = f"grep -v -e ^{OPTION}$ -e ^/media -e ^/proc -e ^/sys"
 
@@ -142,13 +143,23 @@ class Life(CheckedSystem):
 
     def server(self) -> None:
         """The service, under a real systemd."""
-        self.machine.must("echo 'OPTIONS=--memfd --size=1M' > /etc/ivshmem-server/front.conf")
+        self.machine.must("echo SIZE=3M > /etc/ivshmem-server/front.conf")
+        self.holds(
+            "an unsuitable value keeps the server from starting, and status shows it",
+            "! systemctl start ivshmem-server@front && systemctl stop ivshmem-server@front.socket "
+            "&& systemctl status ivshmem-server@front | grep 'size 3M is not a power of two'",
+        )
+        self.machine.must(f"printf '{VARIABLES}' > /etc/ivshmem-server/front.conf")
         self.holds("the socket listens", "systemctl start ivshmem-server@front.socket")
         self.holds(
             "a member of the group joins, which starts the service",
             f"runuser -u member -- ivshmemctl info -d {SERVER} && "
             "systemctl is-active ivshmem-server@front || "
             "{ journalctl -n 30 -u ivshmem-server@front; false; }",
+        )
+        self.holds(
+            "the variables are in effect",
+            "journalctl -u ivshmem-server@front | grep 'event=listen.* size=1048576 vectors=4 '",
         )
         self.holds(
             "another user does not", f"! runuser -u stranger -- ivshmemctl info -d {SERVER}"
@@ -165,6 +176,12 @@ class Life(CheckedSystem):
         self.holds(
             "systemd-analyze finds it well confined",
             "systemd-analyze security --no-pager --threshold=20 ivshmem-server@front",
+        )
+
+    def variables_kept(self) -> None:
+        self.holds(
+            "upgraded: the variables of the server are as its owner wrote them",
+            f"printf '{VARIABLES}' | diff /etc/ivshmem-server/front.conf -",
         )
 
     def upgrade_kernel(self, count: int) -> None:
@@ -316,6 +333,7 @@ def _steps(owner: Life, used: bool) -> None:
         owner.upgrade_used()
     else:
         owner.upgrade_idle()
+    owner.variables_kept()
     owner.built("upgraded", 2)
     owner.initramfs("upgraded")
     owner.present("upgraded")

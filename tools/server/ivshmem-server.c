@@ -102,18 +102,32 @@ static const char *long_name(int key)
 	return option->name;
 }
 
+static bool has_control(const char *text)
+{
+	while (*text && !iscntrl((unsigned char)*text))
+		text++;
+	return *text;
+}
+
 /*
  * An empty name would be that of the root directory or of nothing, and a name with a
  * newline would forge lines of the log.
  */
 static void check_value(struct argp_state *state, int key, const char *text)
 {
+	const char *name = long_name(key);
+
 	if (!*text)
-		argp_error(state, "the value of --%s is empty", long_name(key));
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text))
-			argp_error(state, "the value of --%s contains a control character",
-				   long_name(key));
+		argp_error(state, "the value of --%s is empty", name);
+	if (has_control(text))
+		argp_error(state, "the value of --%s contains a control character", name);
+}
+
+static void refuse_word(struct argp_state *state, const char *text)
+{
+	if (has_control(text))
+		argp_error(state, "a word that is no option contains a control character");
+	argp_error(state, "\"%s\" is no option", text);
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -160,6 +174,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_REUSE_IDS:
 		settings->reuse_ids = true;
+		break;
+	case ARGP_KEY_ARG:
+		refuse_word(state, text);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
