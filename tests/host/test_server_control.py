@@ -31,11 +31,13 @@ PEER = "peer=3 pid=10 uid=1000 joined=1700000000\n"
 class Server:
     """One that can be killed, with its socket in a directory."""
 
-    def __init__(self, path: pathlib.Path, *options: str) -> None:
+    def __init__(
+        self, path: pathlib.Path, *options: str, prefix: typing.Sequence[ctl.Place] = ()
+    ) -> None:
         self.path = path
         self.control = path.with_name(path.name + ".control")
         self.process = subprocess.Popen(
-            [ctl.SERVER, "-F", "-S", path, "--memfd", *options],
+            [*prefix, ctl.SERVER, "-F", "-S", path, "--memfd", *options],
             env=ctl.environment(),
             stderr=subprocess.PIPE,
             text=True,
@@ -57,8 +59,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(path: pathlib.Path, *options: str) -> typing.Iterator[Server]:
-    server = Server(path, *options)
+def running(
+    path: pathlib.Path, *options: str, prefix: typing.Sequence[ctl.Place] = ()
+) -> typing.Iterator[Server]:
+    server = Server(path, *options, prefix=prefix)
     try:
         assert server.listens()
         yield server
@@ -513,6 +517,36 @@ def test_another_program_s_control_socket(path: pathlib.Path) -> None:
     """Without a socket beside it, it is none of a server."""
     with listening(f"{path}.control"):
         assert listed(path) is None
+
+
+# Starts a program that has a file system of its own at the first argument.
+ELSEWHERE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
+
+
+def try_elsewhere(directory: pathlib.Path) -> None:
+    if subprocess.run([*ELSEWHERE, directory, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("needs the right to mount")
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a directory", "a file"])
+def test_a_server_of_another_mount_namespace(path: pathlib.Path, kind: str) -> None:
+    """The kernel lists its sockets, but the path leads to something else here."""
+    try_elsewhere(path.parent)
+    with running(path, prefix=[*ELSEWHERE, path.parent]):
+        assert f" {path}.control\n" in pathlib.Path("/proc/net/unix").read_text()
+        if kind == "a directory":
+            path.with_name(f"{path.name}.control").mkdir()
+        elif kind == "a file":
+            path.with_name(f"{path.name}.control").touch()
+        assert listed(path) is None
+        assert str(path) not in ctl.run("list").out.decode()
+
+
+def test_a_server_of_ours_at_the_same_path(path: pathlib.Path) -> None:
+    try_elsewhere(path.parent)
+    with running(path, prefix=[*ELSEWHERE, path.parent]), running(path) as ours:
+        entry = listed(path)
+        assert entry and entry["pid"] == ours.process.pid
 
 
 def test_denied(path: pathlib.Path) -> None:

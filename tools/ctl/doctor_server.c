@@ -2,9 +2,8 @@
 /*
  * ivshmemctl doctor: the servers of this machine.
  *
- * Any program can listen on a socket with any path, and /proc/net/unix also lists sockets
- * of other mount namespaces and removed ones. So a server is what answers on a control
- * socket; a server without one, such as QEMU's own, is not noticed.
+ * Any program can listen on a socket with any path. So a server is what answers on a
+ * control socket; a server without one, such as QEMU's own, is not noticed.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -15,7 +14,6 @@
 #include "doctor.h"
 #include "servers.h"
 #include "textfile.h"
-#include "unix_sockets.h"
 
 #define SECOND		INT64_C(1000000000)
 #define ONE_NS		(5 * SECOND)	/* a service manager may have to start it */
@@ -55,7 +53,7 @@ static bool examine_server(const char *socket, json_t *usable)
 		problem("server-silent",
 			"the server of %s does not answer: see its log, then restart it", socket);
 		return true;
-	default:	/* another program, or not in this mount namespace */
+	default:	/* another program */
 		return false;
 	}
 }
@@ -64,7 +62,7 @@ bool examine_servers(json_t *usable)
 {
 	int64_t end = now_ns() + ALL_NS;
 	char **sockets;
-	int count = servers_find_in(below(UNIX_SOCKETS), &sockets);
+	int count = servers_find(below("%s", ""), &sockets);
 	bool found = false;
 
 	for (int i = 0; i < count && now_ns() < end; i++)

@@ -3,9 +3,11 @@
  * The servers of this machine: see servers.h.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../control_path.h"
 #include "control.h"
@@ -29,17 +31,33 @@ static bool contains(char **paths, int count, const char *path, size_t length)
 	return false;
 }
 
-/* Another program's path may end in the suffix, but it has no socket beside it. */
-int servers_find_in(const char *file, char ***sockets)
+/*
+ * Is there a socket at the path? Not if the server is of another mount namespace, such as a
+ * container or chroot, or its path was removed. Where nobody may look there could be one.
+ */
+static bool is_here(const char *root, const char *path)
 {
-	int count = listening_paths(file, sockets);
-	int kept = 0;
+	char place[PATH_MAX];
+	struct stat status;
 
+	snprintf(place, sizeof(place), "%s%s", root, path);
+	return stat(place, &status) ? errno == EACCES : S_ISSOCK(status.st_mode);
+}
+
+/* Another program's path may end in the suffix, but it has no socket beside it. */
+int servers_find(const char *root, char ***sockets)
+{
+	char file[PATH_MAX];
+	int count, kept = 0;
+
+	snprintf(file, sizeof(file), "%s" UNIX_SOCKETS, root);
+	count = listening_paths(file, sockets);
 	for (int i = 0; i < count; i++) {
 		char *path = (*sockets)[i];
 		size_t length = strlen(path) - strlen(CONTROL_SUFFIX);
 
-		if (!is_control_path(path) || !contains(*sockets, count, path, length))
+		if (!is_control_path(path) || !contains(*sockets, count, path, length) ||
+		    !is_here(root, path))
 			continue;
 		path[length] = '\0';
 		(*sockets)[i] = (*sockets)[kept];
@@ -48,11 +66,6 @@ int servers_find_in(const char *file, char ***sockets)
 	for (int i = kept; i < count; i++)
 		free((*sockets)[i]);
 	return count < 0 ? count : kept;
-}
-
-int servers_find(char ***sockets)
-{
-	return servers_find_in(UNIX_SOCKETS, sockets);
 }
 
 /* In JSON, and for a person. */

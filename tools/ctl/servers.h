@@ -8,13 +8,11 @@
 #include <jansson.h>
 
 /*
- * Find the sockets of servers, by their control sockets. Returns their number or a
- * negative errno. Free the result with free_names().
+ * Find the sockets of servers, by their control sockets, that can be reached from here.
+ * @root is put before all paths that are looked at; it is empty but for tests. Returns
+ * their number or a negative errno. Free the result with free_names().
  */
-int servers_find(char ***sockets);
-
-/* The same in a file of the format of UNIX_SOCKETS. */
-int servers_find_in(const char *file, char ***sockets);
+int servers_find(const char *root, char ***sockets);
 
 /* Ask each of them, then print a table, or append to @array with --json. */
 void servers_list(char **sockets, int count, json_t *array);

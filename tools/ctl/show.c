@@ -114,7 +114,7 @@ int verb_list(int argc, char **argv)
 	if (count < 0)
 		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
 				strerror(-count));
-	servers = servers_find(&sockets);
+	servers = servers_find("", &sockets);
 	if (servers < 0)
 		complain(EXIT_FAILED, "cannot look for servers: %s", strerror(-servers));
 	if (count == 0 && servers == 0 && !common.json)
