@@ -31,7 +31,7 @@ objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 
 # $(call variant,DIRECTORY,FLAGS): the library, and any object of user space.
 define variant
-$(1)/obj/%.o: %.c dkms.conf | $(if $(filter build,$(1)),needs-tools)
+$(1)/obj/%.o: %.c dkms.conf | $(if $(filter build,$(1)),needs-tools,prerequisites)
 	@mkdir -p $$(@D)
 	$$(CC) $$(user-flags) $(2) $$(CPPFLAGS) $$(CFLAGS) -c -o $$@ $$<
 

@@ -42,7 +42,7 @@ host-programs := $(patsubst tests/host/%.c,build/tsan/tests/%,$(race-tests)) \
 
 host-programs: $(host-programs)
 
-check-host: host-programs ## run the tests of user space; TESTS=pattern some
+check-host: prerequisites host-programs ## run the tests of user space; TESTS=pattern some
 	@python3 -B tests/host/check.py
 
 # What package builds run, on what goes into the packages: as any user, with a compiler

@@ -191,6 +191,25 @@ def test_prerequisites_for_a_user(programs: pathlib.Path, names: list[str]) -> N
     )
 
 
+@pytest.mark.parametrize("target", ["check", "check-host"])
+@pytest.mark.parametrize("jobs", ["-j1", "-j8"])
+def test_tests_without_packages(programs: pathlib.Path, target: str, jobs: str) -> None:
+    """Nothing is tried before they are there."""
+    script(programs / "dpkg-query", "echo 'gcc ii '")
+    done = run("make", jobs, "-s", target, PATH=programs)
+    assert done.returncode == 2 and done.stdout == ""
+    command = (
+        "packages are missing; to install them: sudo apt-get install --no-install-recommends "
+    )
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith(command)]
+    assert {"python3-pytest", "valgrind", "qemu-system-x86"} <= {*said.split()}
+    assert "gcc" not in said.split()
+    # Beside that, side by side, the build of the programs.
+    others = ("make tools: missing ", "make: ***") if jobs != "-j1" else ("make: ***",)
+    for line in done.stderr.splitlines():
+        assert line == said or line.startswith(others)
+
+
 @pytest.fixture
 def tree() -> typing.Iterator[pathlib.Path]:
     """A tree of nobody's, and a home of theirs beside it."""
