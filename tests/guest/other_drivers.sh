@@ -5,7 +5,7 @@
 # are real: uio_pci_generic with the id in new_id, and vfio-pci.
 # rig: arches=amd64 devices=plain machine=q35 qemu='-device intel-iommu,intremap=on'
 # rig: append=intel_iommu=on modules=uio_pci_generic,vfio-pci? insmod=no alone=yes
-# rig: programs=dash,kmod,udevadm
+# rig: programs=dash,kmod,udevadm timeout=240
 . /tests/lib.sh
 
 device=/sys/bus/pci/devices/0000:00:10.0
