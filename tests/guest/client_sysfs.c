@@ -86,6 +86,17 @@ static int in_child(int (*run)(void))
 	return status;
 }
 
+/* Does ivshmemctl doctor say that this process uses resource2 of the device? */
+static bool is_noticed(const char *pci)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		 "ivshmemctl doctor | grep -q '(process %d) has resource2 of the device %s'",
+		 getpid(), pci);
+	return !system(command);
+}
+
 static void test_bound(const char *suffix)
 {
 	char path[192];
@@ -138,7 +149,9 @@ static void test_unbound(const char *pci)
 	fd = dev_open_at(node, O_RDWR);
 	tap_ok(pread(fd, &byte, 1, 100) == 1 && byte == 'B', "the node shows what it wrote");
 	tap_note("its mapping ends in signal %d", touch(p + 100, false));
+	tap_ok(is_noticed(pci), "doctor names the program that has mapped resource2");
 	munmap(p, size);
+	tap_ok(!is_noticed(pci), "and no longer names it when it has unmapped it");
 	close(fd);
 }
 

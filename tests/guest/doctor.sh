@@ -49,6 +49,30 @@ chgrp 977 /dev/ivshmem0
 chmod 660 /dev/ivshmem0
 well "the suggested commands put the node in the place of the file"
 
+echo "# programs that use resource2 in sysfs"
+resource=/sys/bus/pci/devices/0000:00:10.0/resource2
+sleep 1000 3<$resource &
+doctor_finds resource2-used
+tap_ok "it names the process" grep -q "(process $!)" /tmp/said
+doctor_follow 's/.*by: //; s/; then.*//'
+kill $!
+wait $!
+sleep 1000 3<$resource &
+well "with the region in the place of resource2"
+rmmod ivshmem
+doctor_finds resource2-stale not-loaded
+/bin/modprobe ivshmem
+chgrp 977 /dev/ivshmem0
+chmod 660 /dev/ivshmem0
+tap_ok "the mount does not follow the region" sh -c "! true <$resource" 2>/dev/null
+doctor_finds resource2-stale
+kill $!
+wait $!
+doctor_follow 's/.*then: //'
+well "with the region of now in its place"
+tap_ok "which can be opened" sh -c "true <$resource"
+umount $resource
+
 echo "me:x:1000:1000::/:/bin/sh" >/etc/passwd
 tap_eq "doctor tells another user to join the group" "$(su me -c 'ivshmemctl doctor')" \
 	"no permission to use /dev/ivshmem0: sudo usermod -aG ivshmem \$USER, then log in again"

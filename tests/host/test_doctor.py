@@ -202,6 +202,15 @@ CONTAINER = [
     ),
 ]
 
+
+def other_driver(driver: str) -> dict[str, str]:
+    return {
+        "other-driver": f"the driver {driver} has the device {PCI}: to take it back, stop the "
+        f"programs that use it, {OVERRIDE}echo {PCI} | sudo tee "
+        f"/sys/bus/pci/drivers/{driver}/unbind; {PROBE}"
+    }
+
+
 BINDING = [
     Row("all is well", lambda m: m, {}, ["/dev/ivshmem0"]),
     Row("a device that is not on PCI", lambda m: m.remove(DEVICE), {}, ["/dev/ivshmem0"]),
@@ -217,11 +226,7 @@ BINDING = [
         Row(
             f"bound to {driver}",
             lambda m, driver=driver: m.give_away(driver),  # type: ignore[misc]
-            {
-                "other-driver": f"the driver {driver} has the device {PCI}: to take it back, stop "
-                f"the programs that use it, {OVERRIDE}echo {PCI} | sudo tee "
-                f"/sys/bus/pci/drivers/{driver}/unbind; {PROBE}"
-            },
+            other_driver(driver),
         )
         for driver in ("vfio-pci", "uio_pci_generic", "kvmfr")
     ),
@@ -241,6 +246,92 @@ BINDING = [
             "sudo tee /sys/bus/pci/drivers_probe; if that does not help, for the reason: sudo "
             "dmesg | grep ivshmem"
         },
+    ),
+]
+
+REGION = "/sys/class/ivshmem/ivshmem0/region"
+MOUNT = f"sudo mount --bind {REGION} /{DEVICE}/resource2"
+
+
+def used(process: str) -> dict[str, str]:
+    return {
+        "resource2-used": f"{process} has resource2 of the device {PCI} open or mapped: while the "
+        "driver has the device, to map it fails (Invalid argument), and what was mapped before "
+        f"has ended (Bus error): have the program use {REGION}, or put that in its place by: "
+        f"{MOUNT}; then start it again"
+    }
+
+
+def stale(again: str = "") -> dict[str, str]:
+    return {
+        "resource2-stale": f"the region that is mounted over resource2 of the device {PCI} ended "
+        'when the driver was unbound or unloaded, so programs get "No such device": stop them, '
+        f"then: sudo umount /{DEVICE}/resource2{again}"
+    }
+
+
+RESOURCE2 = [
+    *(
+        Row(
+            f"a program that has {'mapped' if mapped else 'opened'} {file}",
+            lambda m, file=file, mapped=mapped: m.process(  # type: ignore[misc]
+                "scream", file, mapped
+            ),
+            used("scream (process 123)"),
+            ["/dev/ivshmem0"],
+        )
+        for file in ("resource2", "resource2_wc")
+        for mapped in (False, True)
+    ),
+    Row(
+        "and has a name that is not printable",
+        lambda m: m.process("\33[2J", "resource2"),
+        used("?[2J (process 123)"),
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "a program that has another file of the device",
+        lambda m: m.process("lspci", "resource0").process("lspci", "resource0", True),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "a program that has resource2 of a device which is not ours",
+        lambda m: m.give_away("vfio-pci").process("scream", "resource2"),
+        other_driver("vfio-pci"),
+    ),
+    Row(
+        "the region in the place of resource2",
+        lambda m: m.mount_region()
+        .process("scream", "resource2")
+        .process("scream", "resource2", True),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "that of an earlier binding",
+        lambda m: m.mount_region()
+        .process("scream", "resource2")
+        .process("scream", "resource2", True)
+        .remove("sys/class/ivshmem/ivshmem0/region")
+        .write("sys/class/ivshmem/ivshmem0/region"),
+        stale(f" && {MOUNT}"),
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "that of a driver that was unloaded",
+        lambda m: m.mount_region().unload(),
+        stale() | NOT_LOADED,
+    ),
+    Row(
+        "another mount, and the region elsewhere",
+        lambda m: m.write(
+            "proc/self/mountinfo",
+            f"30 25 0:20 /shm /{DEVICE}/resource2 rw - tmpfs shm rw\n"
+            "31 25 0:20 /devices/pci/ivshmem0/region /mnt rw - sysfs sysfs rw\n",
+        ),
+        {},
+        ["/dev/ivshmem0"],
     ),
 ]
 
@@ -614,7 +705,17 @@ ACCESS = [
     ),
 ]
 
-ROWS = [*HOST, *CONTAINER, *BINDING, *LOADING, *BUILDING, *BLACKLIST, *SIGNATURE, *ACCESS]
+ROWS = [
+    *HOST,
+    *CONTAINER,
+    *BINDING,
+    *RESOURCE2,
+    *LOADING,
+    *BUILDING,
+    *BLACKLIST,
+    *SIGNATURE,
+    *ACCESS,
+]
 
 
 @pytest.fixture(name="machine")

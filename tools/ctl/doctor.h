@@ -40,6 +40,9 @@ struct pci_devices {
 
 void examine_pci(struct pci_devices *devices);
 
+/* doctor_resource.c: who uses the device at this PCI address by resource2 in sysfs. */
+void examine_resource(const char *address);
+
 /* doctor_server.c; adds the usable sockets to @usable. Returns whether there is a server. */
 bool examine_servers(json_t *usable);
 

@@ -95,6 +95,7 @@ static void examine_function(const char *address, struct pci_devices *devices)
 	}
 	devices->suitable++;
 	examine_binding(address, devices);
+	examine_resource(address);
 }
 
 void examine_pci(struct pci_devices *devices)

@@ -78,6 +78,7 @@ class Machine:
         self.write(f"{DEVICE}/device", "0x1110\n")
         self.write(f"{DEVICE}/revision", "0x01\n")
         self.write(f"{DEVICE}/driver_override", "(null)\n")
+        self.write(f"{DEVICE}/resource2")
         self.bind("ivshmem")
         self.write("sys/bus/pci/devices/0000:00:01.0/vendor", "0x8086\n")
         self.write("sys/bus/pci/devices/0000:00:01.0/device", "0x1110\n")
@@ -85,6 +86,8 @@ class Machine:
         self.write("sys/module/ivshmem/srcversion", "SOURCES0.2.0\n")
         self.write("sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
         self.node("ivshmem0")
+        self.write("sys/class/ivshmem/ivshmem0/region")
+        self.link("sys/class/ivshmem/ivshmem0/device", f"../../../bus/pci/devices/{PCI}")
         self.write("etc/group", f"root:x:0:\nivshmem:x:{os.getgid()}:\n")
         self.sources("0.1.0")
         self.sources("0.2.0")
@@ -196,6 +199,27 @@ class Machine:
             known = name in variables
             self.write(f"{EFIVARS}/{name}-{GUID}", b"1234other" + (KEY if known else b""))
         return self.write("var/lib/dkms/mok.pub", KEY)
+
+    def mount_region(self) -> "Machine":
+        """Over resource2, which has the inode of the region then."""
+        self.remove(f"{DEVICE}/resource2")
+        (self.root / DEVICE / "resource2").hardlink_to(
+            self.root / "sys/class/ivshmem/ivshmem0/region"
+        )
+        line = f"30 25 0:20 /devices/pci/ivshmem0/region /{DEVICE}/resource2 rw - sysfs sysfs rw\n"
+        return self.write("proc/self/mountinfo", f"25 1 0:20 / /sys rw - sysfs sysfs rw\n{line}")
+
+    def process(self, name: str, file: str, mapped: bool = False) -> "Machine":
+        """One that has a file of the device."""
+        path = self.root / DEVICE / file
+        self.write("proc/123/comm", f"{name}\n")
+        if not mapped:
+            return self.link("proc/123/fd/3", str(path))
+        inode = path.stat().st_ino if path.exists() else 1
+        line = f"7f0000000000-7f0000400000 rw-s 00000000 00:14 {inode}       {path}\n"
+        return self.write(
+            "proc/123/maps", f"7f0000000000-7f0000400000 rw-p 00000000 00:00 0\n{line}"
+        )
 
     def show_sockets(self, *paths: str, flags: str = "00010000") -> "Machine":
         """As the kernel does, of all mount namespaces and even if the path is gone."""
