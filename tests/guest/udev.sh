@@ -22,6 +22,22 @@ rights() {
 		"0 $2 $3"
 }
 
+# other DESCRIPTION: the device comes while the command "put" has put something else, open to
+# all, at the path of its node
+other() {
+	echo 0000:00:10.0 >$driver/unbind
+	udevadm settle
+	put
+	before=$(stat -c '%F %u %g %a' /dev/ivshmem1)
+	echo 0000:00:10.0 >$driver/bind
+	udevadm settle
+	tap_eq "$1 at the path of the node is left as it is" \
+		"$(stat -c '%F %u %g %a' /dev/ivshmem1)" "$before"
+	tap_eq "and the region does not have the rights of $1" \
+		"$(stat -c '%u %g %a' /sys/class/ivshmem/ivshmem1/region)" "0 0 600"
+	rm -r /dev/ivshmem1
+}
+
 # links FIRST SECOND: the nodes that the first and second device's links lead to
 links() {
 	leads $paths/pci-0000:00:10.0 "$1"
@@ -66,6 +82,21 @@ udevadm settle
 echo "# the devices are bound in the other order"
 links /dev/ivshmem1 /dev/ivshmem0
 rights ivshmem0 977 660
+
+echo "# something else at the path of the node"
+put() { : >/dev/ivshmem1 && chmod 666 /dev/ivshmem1 && chown 1000:1000 /dev/ivshmem1; }
+other "a file"
+put() { mkdir -m 777 /dev/ivshmem1; }
+other "a directory"
+put() { mknod -m 666 /dev/ivshmem1 c 1 3; }
+other "another node"
+put() { ln -s null /dev/ivshmem1; }
+other "a link"
+mknod /dev/ivshmem1 c "$(cut -d: -f1 /sys/class/ivshmem/ivshmem1/dev)" \
+	"$(cut -d: -f2 /sys/class/ivshmem/ivshmem1/dev)"
+udevadm trigger --subsystem-match=ivshmem
+udevadm settle
+rights ivshmem1 977 660
 
 echo 'SUBSYSTEM=="ivshmem", GROUP="video", MODE="0640"' >/etc/udev/rules.d/70-mine.rules
 echo 'video:x:44:' >>/etc/group
