@@ -295,6 +295,8 @@ def huge_pages(number: int) -> typing.Iterator[tuple[str, str]]:
     reserve = pathlib.Path("/proc/sys/vm/nr_hugepages")
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as undo:
         try:
+            if os.geteuid():
+                raise OSError("needs root, to mount a hugetlbfs")
             if int(reserve.read_text()):
                 raise OSError("huge pages are in use")
             subprocess.run(
