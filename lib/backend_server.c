@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "backend_server.h"
+#include "process.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
@@ -252,6 +253,7 @@ static int take_leave(struct connection *connection, uint32_t id)
 {
 	remove_peer(connection, id);
 	connection->base.disconnects[id]++;
+	ivshmem_process_doubt(&connection->base);
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u has left", connection->base.name, id);
 	ivshmem_connection_wake_all(connection);
 	return 0;
@@ -507,6 +509,15 @@ static int connection_listen(struct ivshmem *handle)
 	return error;
 }
 
+static void connection_begin_child(struct ivshmem *handle)
+{
+	struct connection *connection = to_connection(handle);
+
+	if (connection->socket >= 0)
+		close(connection->socket);
+	connection->socket = -1;
+}
+
 static const struct ivshmem_ops connection_ops = {
 	.close = connection_close,
 	.properties = connection_properties,
@@ -519,6 +530,7 @@ static const struct ivshmem_ops connection_ops = {
 	.has_peer = connection_has_peer,
 	.listen = connection_listen,
 	.news = connection_news,
+	.begin_child = connection_begin_child,
 };
 
 /* Joining */

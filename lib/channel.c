@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "park.h"
+#include "process.h"
 #include "session.h"
 #include "set.h"
 
@@ -123,10 +124,13 @@ static void unmap_area(struct ivshmem_channel *channel)
 
 static void free_channel(struct ivshmem_channel *channel)
 {
-	ivshmem_set_leave(channel);
-	ivshmem_listener_close(&channel->listener);
+	ivshmem_process_remove_channel(channel);
+	if (ivshmem_process_owns(channel->handle)) {
+		ivshmem_set_leave(channel);
+		ivshmem_listener_close(&channel->listener);
+		pthread_mutex_destroy(&channel->lock);
+	}
 	unmap_area(channel);
-	pthread_mutex_destroy(&channel->lock);
 	ivshmem_handle_put(channel->handle);
 	free(channel);
 }
@@ -153,6 +157,7 @@ static int new_channel(struct ivshmem *handle,
 	if (new->spin_ns < 0)
 		new->spin_ns = 0;
 	pthread_mutex_init(&new->lock, NULL);
+	ivshmem_process_add_channel(new);
 	error = options->set ? ivshmem_set_join(options->set, new) : 0;
 	if (error) {
 		free_channel(new);
@@ -177,6 +182,7 @@ static void set_direction(struct ivshmem_channel *channel, int which, int buffer
 		.data = data + (buffer ? channel->capacity[0] : 0),
 		.capacity = channel->capacity[buffer],
 		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
+		.trust = 1,
 	};
 }
 
@@ -368,8 +374,10 @@ void ivshmem_channel_get_properties_sized(struct ivshmem_channel *channel,
 
 int ivshmem_channel_fd(struct ivshmem_channel *channel)
 {
-	int error = 0;
+	int error = ivshmem_process_check(channel->handle);
 
+	if (error)
+		return error;
 	if (channel->set)
 		return ivshmem_fail(-EBUSY, "the channel is in a set: poll that");
 	pthread_mutex_lock(&channel->lock);
@@ -438,13 +446,21 @@ FAST int reserve(struct direction *direction, uint64_t size, void **message,
 	return reserve_later(direction, size, message, deadline);
 }
 
+/* There is something new to receive. */
+FAST void announce(struct direction *direction)
+{
+	direction_wake(direction);
+	if (!--direction->trust)
+		ivshmem_direction_recheck(direction);
+}
+
 FAST void commit(struct direction *direction, uint64_t size, unsigned int flags)
 {
 	bool hold = flags & IVSHMEM_MORE;
 
 	buffer_add(&direction->out, size + 1, buffer_record(size), hold);
 	if (!hold)
-		direction_wake(direction);
+		announce(direction);
 }
 
 int ivshmem_channel_reserve(struct ivshmem_channel *channel, size_t size,
@@ -483,7 +499,7 @@ void ivshmem_channel_flush(struct ivshmem_channel *channel)
 	if (!direction_has_buffer(direction) || !direction->out.held)
 		return;
 	buffer_show(&direction->out);
-	direction_wake(direction);
+	announce(direction);
 }
 
 REST int send_any(struct direction *direction, const void *data, size_t size,

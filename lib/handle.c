@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "process.h"
 
 /* Pages of the table that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
@@ -29,11 +29,13 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 	handle->references = 1;
 	handle->memory = -1;
 	handle->read_only = read_only;
+	ivshmem_process_add(handle);
 	return 0;
 }
 
 void ivshmem_handle_free(struct ivshmem *handle)
 {
+	ivshmem_process_remove(handle);
 	ivshmem_listener_close(&handle->news);
 	if (handle->whole)
 		ivshmem_unmap(handle, handle->whole, handle->size);
@@ -52,7 +54,7 @@ void ivshmem_handle_put(struct ivshmem *handle)
 {
 	int cancel = ivshmem_cancel_off();
 
-	if (!--handle->references)
+	if (ivshmem_process_owns(handle) && !--handle->references)
 		handle->ops->close(handle);
 	ivshmem_cancel_restore(cancel);
 }
@@ -143,8 +145,10 @@ int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properti
 				 size_t size)
 {
 	struct ivshmem_properties properties = { 0 };
-	int error = handle->ops->properties(handle, &properties);
+	int error = ivshmem_process_check(handle);
 
+	if (!error)
+		error = handle->ops->properties(handle, &properties);
 	ivshmem_copy_out(out, size, &properties, sizeof(properties));
 	return error;
 }
@@ -153,9 +157,12 @@ int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
 		void **address)
 {
 	int protection = PROT_READ | (handle->read_only ? 0 : PROT_WRITE);
+	int error = ivshmem_process_check(handle);
 	uint64_t rest;
 
 	*address = NULL;
+	if (error)
+		return error;
 	if (offset % handle->page)
 		return ivshmem_fail(-EINVAL, "the offset %#" PRIx64
 				    " is not a multiple of the page size %#zx",
@@ -231,6 +238,8 @@ static int check_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 {
 	int error = check_peer(peer);
 
+	if (!error)
+		error = ivshmem_process_check(handle);
 	if (!error)
 		error = check_vector(vector, IVSHMEM_MAX_VECTORS);
 	return error ? error : check_writable(handle);
@@ -319,6 +328,8 @@ int ivshmem_wait_sized(struct ivshmem *handle,
 	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
 
 	if (!error)
+		error = ivshmem_process_check(handle);
+	if (!error)
 		error = handle->ops->wait(handle, &wanted, &found);
 	if (result)
 		ivshmem_copy_out(result, result_size, &found, sizeof(found));
@@ -346,8 +357,10 @@ int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vect
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 {
 	int cancel = ivshmem_cancel_off();
-	int fd = handle->ops->doorbell(handle, vector);
+	int fd = ivshmem_process_check(handle);
 
+	if (!fd)
+		fd = handle->ops->doorbell(handle, vector);
 	if (fd >= 0) {
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		fd = fd < 0 ? -errno : fd;
@@ -359,8 +372,10 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 int ivshmem_fd(struct ivshmem *handle)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	int error = 0;
+	int error = ivshmem_process_check(handle);
 
+	if (error)
+		return error;
 	pthread_mutex_lock(&lock);
 	if (!ivshmem_listener_is_open(&handle->news))
 		error = ivshmem_listener_open(&handle->news, handle, LISTENER_NO_VECTOR);
@@ -370,6 +385,10 @@ int ivshmem_fd(struct ivshmem *handle)
 
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
+	int error = ivshmem_process_check(handle);
+
+	if (error)
+		return error;
 	/* Its end cannot be cleared. */
 	if (ivshmem_listener_is_open(&handle->news) && !handle->ops->listen(handle))
 		ivshmem_listener_clear(&handle->news);
@@ -378,10 +397,15 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 
 int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 {
-	if (check_peer(peer))
-		return -EINVAL;
+	int error = check_peer(peer);
+
+	if (!error)
+		error = ivshmem_process_check(handle);
+	if (error)
+		return error;
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u is reported to be gone", handle->name, peer);
 	handle->disconnects[peer]++;
+	ivshmem_process_doubt(handle);
 	handle->ops->wake_all(handle);
 	ivshmem_listeners_signal(handle, NULL);
 	return 0;
@@ -391,5 +415,10 @@ uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 {
 	if (handle->ops->has_peer)
 		handle->ops->listen(handle);
+	return ivshmem_known_disconnects(handle, peer);
+}
+
+uint32_t ivshmem_known_disconnects(const struct ivshmem *handle, uint32_t peer)
+{
 	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
 }

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #include "listener.h"
 #include "log.h"
@@ -43,6 +44,8 @@ struct ivshmem_ops {
 	void (*wake_all)(struct ivshmem *handle);
 	/* Where it is told who is there (or NULL): is that peer, as of now? */
 	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
+	/* In a child after fork() (or NULL): give up what would keep the parent alive. */
+	void (*begin_child)(struct ivshmem *handle);
 };
 
 struct ivshmem {
@@ -60,6 +63,11 @@ struct ivshmem {
 	pthread_mutex_t listeners_lock;	/* protects the list; before each one's own lock */
 	struct ivshmem_listener *listeners;
 	struct ivshmem_listener news;	/* of ivshmem_fd() */
+
+	/* See process.c. */
+	unsigned int process;
+	LIST_ENTRY(ivshmem) place;
+	LIST_HEAD(, ivshmem_channel) channels;
 };
 
 /* What open() does for any handle, and close(). */
@@ -97,7 +105,8 @@ int ivshmem_check_wait(struct ivshmem *handle,
 int ivshmem_check_object(struct ivshmem *handle, uint32_t vector,
 			 struct ivshmem_properties *properties);
 
-/* How often a peer is known to have left, as of now. */
+/* How often a peer is known to have left: as of now, and without asking. */
 uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);
+uint32_t ivshmem_known_disconnects(const struct ivshmem *handle, uint32_t peer);
 
 #endif /* IVSHMEM_HANDLE_H */

@@ -14,8 +14,7 @@
  * has no such lock. Nor has a guest, where the memory is no file of the host.
  *
  * A child after fork() shares its parent's open files and would hold the lock after the
- * death of the parent. So the child closes them. Its objects are not its own, which
- * it knows by the number of its process.
+ * death of the parent. So the child closes them. (What else it must not do: process.c.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +40,6 @@ struct witness {
 
 static pthread_mutex_t witnesses_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct witness *witnesses;
-static unsigned int process;
 
 /* Processes */
 
@@ -59,7 +57,6 @@ static void begin_child(void)
 {
 	struct witness *witness;
 
-	process++;
 	while ((witness = witnesses)) {
 		witnesses = witness->next;
 		if (witness->file >= 0)
@@ -72,14 +69,6 @@ static void begin_child(void)
 static void watch_forks(void)
 {
 	pthread_atfork(before_fork, after_fork, begin_child);
-}
-
-unsigned int ivshmem_process(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, watch_forks);
-	return process;
 }
 
 /* Witnesses, with the lock held. */
@@ -211,9 +200,11 @@ static uint64_t choose(const struct witness *witness, uint32_t id, uint64_t form
 int ivshmem_owner_begin(const struct ivshmem *handle, uint32_t id, uint64_t former,
 			uint64_t *owner)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct witness *witness;
 	int error;
 
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&witnesses_lock);
 	error = get(handle, &witness);
 	if (!error)

@@ -19,9 +19,6 @@ static inline bool ivshmem_is_on_host(const struct ivshmem *handle)
 	return handle->ops->has_peer;
 }
 
-/* Changes in a child after fork(). */
-unsigned int ivshmem_process(void);
-
 /* Become an owner that is not @former: 0 or why not. */
 int ivshmem_owner_begin(const struct ivshmem *handle, uint32_t id, uint64_t former,
 			uint64_t *owner);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "park.h"
+#include "process.h"
 #include "session.h"
 #include "set.h"
 
@@ -34,7 +35,6 @@
 #define FIRST_DELAY_NS	50000	/* before the descriptor tells the same again */
 #define LONGEST_DELAY_NS NSEC_PER_SEC
 #define RECHECK_NS	20000000
-#define EMPTY_CALLS	16	/* between two questions whether anybody is there */
 
 #define REPLACED	"another program has taken over this end"
 
@@ -125,8 +125,16 @@ static void call_attention(struct direction *direction)
 	atomic_store(&direction->mine->asleep, next_sleep(direction));
 }
 
+static uint32_t disconnects_of_other(const struct direction *direction, bool ask)
+{
+	struct ivshmem *handle = direction->channel->handle;
+	uint32_t id = atomic_load(&direction->other->id);
+
+	return ask ? ivshmem_disconnects(handle, id) : ivshmem_known_disconnects(handle, id);
+}
+
 /* Why the session is over, or 0. */
-static int direction_over(const struct direction *direction, bool slept)
+static int direction_over(const struct direction *direction, bool ask)
 {
 	uint64_t hello, closed;
 
@@ -138,9 +146,7 @@ static int direction_over(const struct direction *direction, bool slept)
 		return -EPIPE;
 	if (hello != direction->peer)
 		return -ECONNRESET;
-	if (slept && ivshmem_disconnects(direction->channel->handle,
-					 atomic_load(&direction->other->id)) !=
-		     direction->disconnects)
+	if (disconnects_of_other(direction, ask) != direction->disconnects)
 		return -EPIPE;
 	return 0;
 }
@@ -148,7 +154,6 @@ static int direction_over(const struct direction *direction, bool slept)
 void ivshmem_direction_wake(struct direction *direction)
 {
 	uint32_t asleep = atomic_load(&direction->other->asleep);
-	int open = DIRECTION_OPEN;
 
 	if (!direction->producer && asleep &&
 	    buffer_position(&direction->in) < atomic_load(&direction->other->want))
@@ -160,7 +165,7 @@ void ivshmem_direction_wake(struct direction *direction)
 	ring(direction->channel, direction->other);
 	/* See call_attention(). */
 	if (direction_over(direction, false))
-		atomic_compare_exchange_strong(&direction->state, &open, DIRECTION_SUSPECT);
+		ivshmem_direction_doubt(direction);
 }
 
 /* Parting; all with the lock held. */
@@ -280,6 +285,8 @@ static int direction_fail(struct direction *direction, const char *reason)
 
 void ivshmem_session_shutdown(struct ivshmem_channel *channel)
 {
+	if (channel->error == -EPERM)
+		return;
 	pthread_mutex_lock(&channel->lock);
 	channel_fail(channel, -ESHUTDOWN, "this end has been shut down");
 	pthread_mutex_unlock(&channel->lock);
@@ -374,8 +381,7 @@ static bool direction_handshake(struct direction *direction)
 		return accepted;
 	direction->peer = hello;
 	direction->known = 0;
-	direction->disconnects = ivshmem_disconnects(direction->channel->handle,
-						     atomic_load(&direction->other->id));
+	direction->disconnects = disconnects_of_other(direction, true);
 	say_open(direction);
 	atomic_store(&direction->state, DIRECTION_OPEN);
 	return accepted;
@@ -563,10 +569,10 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
  * What the other end has written is read first, and then it is judged whose it was: an
  * end names itself by a new hello before it writes anything else.
  */
-static int producer_check(struct direction *direction, bool slept)
+static int producer_check(struct direction *direction, bool ask)
 {
 	uint64_t position = atomic_load(&direction->other->position);
-	int reason = direction_over(direction, slept);
+	int reason = direction_over(direction, ask);
 
 	if (reason)
 		return direction_end(direction, reason);
@@ -578,36 +584,39 @@ static int producer_check(struct direction *direction, bool slept)
 }
 
 /* The same; and messages from before the end of the session can still be received. */
-static int consumer_check(struct direction *direction, bool slept)
+static int consumer_check(struct direction *direction, bool ask)
 {
 	enum buffer_look look = BUFFER_MESSAGE;
 	int reason;
 
 	if (!direction->in.record)
 		look = buffer_look(&direction->in);
-	reason = direction_over(direction, slept);
+	reason = direction_over(direction, ask);
 	if (reason == -ESTALE || (reason && look != BUFFER_MESSAGE))
 		return direction_end(direction, reason);
 	if (look == BUFFER_NONSENSE)
 		return direction_fail(direction, "the other end has written a wrong header");
 	if (look == BUFFER_NOTHING)
 		direction_free(direction, memory_order_seq_cst);
+	else if (reason)
+		ivshmem_direction_doubt(direction);
 	return look == BUFFER_MESSAGE;
 }
 
 /*
  * One look at an open direction: 1 if there is what the caller waits for, 0 if not,
- * or the end of this session or of all.
+ * or the end of this session or of all. Doubts are dropped before the look: who has new
+ * ones afterwards is not forgotten.
  */
-static int direction_check(struct direction *direction, bool slept)
+static int direction_check(struct direction *direction, bool ask)
 {
 	int suspect = DIRECTION_SUSPECT;
-	int ready = direction->producer ? producer_check(direction, slept) :
-					  consumer_check(direction, slept);
 
-	if (ready >= 0 && !direction_over(direction, false))
-		atomic_compare_exchange_strong(&direction->state, &suspect, DIRECTION_OPEN);
-	return ready;
+	atomic_compare_exchange_strong(&direction->state, &suspect, DIRECTION_OPEN);
+	ask |= direction->asks;
+	direction->asks = false;
+	return direction->producer ? producer_check(direction, ask) :
+				     consumer_check(direction, ask);
 }
 
 /* Nothing will come any more, though neither end has said so. */
@@ -621,7 +630,7 @@ static int direction_check_handle(struct direction *direction)
 
 /*
  * Whether a caller that found nothing should ask who is still there, which takes a system
- * call. Its descriptor tells. Without one it calls again and again, and asks now and then.
+ * call. Its descriptor tells. Without one it calls again and again.
  */
 static bool direction_doubts(struct direction *direction)
 {
@@ -631,7 +640,9 @@ static bool direction_doubts(struct direction *direction)
 		return atomic_exchange(&channel->news, false);
 	if (listener_of(channel))
 		return ivshmem_listener_has_news(&channel->listener);
-	return !(++direction->empty % EMPTY_CALLS);
+	if (direction->trust && --direction->trust)
+		return false;
+	return ivshmem_direction_is_due(direction);
 }
 
 /* One look for a caller that does not wait. */
@@ -750,7 +761,7 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 {
 	int n;
 
-	if (channel->error == -ESTALE)
+	if (channel->error == -ESTALE || channel->error == -EPERM)
 		return;
 	for (n = 0; n < 2; n++) {
 		struct direction *direction = &channel->directions[n];

@@ -22,8 +22,8 @@
 #define DIRECTION_NOTHING	UINT64_MAX	/* nothing is reserved */
 
 /*
- * Under the lock, except that a thread may turn its own direction from OPEN to
- * SUSPECT and back.
+ * Under the lock, except that any thread may turn OPEN to SUSPECT, and that of the
+ * direction back.
  */
 enum direction_state {
 	DIRECTION_HANDSHAKE,	/* waiting for the other end to accept us */
@@ -41,6 +41,7 @@ struct direction {
 	unsigned int waits;	/* consumer: that brought few messages each */
 	bool yields;		/* consumer: gives the producer a head start */
 	uint64_t many;		/* consumer: position after many messages since then */
+	unsigned int trust;	/* messages, or calls in vain, up to the next look at the clock */
 	bool producer;
 	struct buffer_half *mine;
 	struct buffer_half *other;
@@ -60,8 +61,9 @@ struct direction {
 	uint64_t peer;		/* the other's while open */
 	uint32_t disconnects;	/* of the other's machine when we met */
 	uint32_t sleeps;	/* a number for each */
+	int64_t asked;		/* when it was looked who is there, without waiting */
+	bool asks;		/* the next call is to do that */
 	int vain;		/* how often looking has lately been in vain */
-	unsigned int empty;	/* calls with deadline 0 that found nothing, in a row */
 	_Atomic bool armed;	/* the latest call gave -EAGAIN: the listener is to tell */
 	_Atomic uint32_t seen;	/* the other's doorbell then */
 	_Atomic int64_t delay;	/* before it tells again that this has changed */
@@ -84,6 +86,7 @@ struct ivshmem_channel {
 	struct ivshmem_channel_set *set;	/* that listens instead, or NULL */
 	unsigned int bit;		/* this channel in the set */
 	_Atomic bool news;		/* the set has heard some */
+	LIST_ENTRY(ivshmem_channel) place;	/* of the handle: process.c */
 	_Atomic uint64_t rings;
 	_Atomic uint64_t slept;
 
@@ -94,6 +97,19 @@ struct ivshmem_channel {
 
 /* Wait until the direction is open and there is a message, or room for @need. */
 int ivshmem_direction_await(struct direction *direction, int64_t deadline);
+
+/* The session may be over: the next call looks at it before all else. Of any thread. */
+void ivshmem_direction_doubt(struct direction *direction);
+
+/* So many messages were sent without waiting that it might be. */
+void ivshmem_direction_recheck(struct direction *direction);
+
+/*
+ * Whether it is time to ask, by a system call, who is still there. That is so once a
+ * millisecond: a busy program looks at the clock now and then only, another each time. On
+ * a guest there is nobody to ask as long as messages can be written.
+ */
+bool ivshmem_direction_is_due(struct direction *direction);
 
 /* The other end's "asleep" has changed. */
 void ivshmem_direction_wake(struct direction *direction);

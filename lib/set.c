@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "process.h"
 #include "set.h"
 
 #define WORD_BITS	64
@@ -107,7 +108,7 @@ int ivshmem_channel_set_open(struct ivshmem *handle, uint64_t offset, uint64_t s
 
 void ivshmem_channel_set_close(struct ivshmem_channel_set *set)
 {
-	if (set)
+	if (set && ivshmem_process_owns(set->handle))
 		put(set);
 }
 
@@ -241,6 +242,11 @@ static struct ivshmem_channel *pop(struct ivshmem_channel_set *set)
 int ivshmem_channel_set_next(struct ivshmem_channel_set *set,
 			     struct ivshmem_channel **channel)
 {
+	int error = ivshmem_process_check(set->handle);
+
+	*channel = NULL;
+	if (error)
+		return error;
 	*channel = pop(set);
 	if (*channel)
 		return 0;

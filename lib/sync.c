@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "owner.h"
+#include "process.h"
 #include "sync.h"
 
 #define SPIN_NS		INT64_C(50000)
@@ -59,9 +59,7 @@ static bool is_later(uint64_t entry, uint64_t word)
 
 int ivshmem_sync_check(const struct sync *sync)
 {
-	if (sync->process == ivshmem_process())
-		return 0;
-	return ivshmem_fail(-EPERM, "the object belongs to the parent of this process");
+	return ivshmem_process_check(sync->handle);
 }
 
 int ivshmem_sync_enter(struct sync *sync)
@@ -117,7 +115,6 @@ static int map(const struct sync_object *object, size_t size, struct sync **sync
 	new->offset = object->offset;
 	new->vector = object->vector;
 	new->id = properties.id;
-	new->process = ivshmem_process();
 	new->checked = ivshmem_now();
 	new->length = before + IVSHMEM_SYNC_SIZE;
 	error = ivshmem_map(object->handle, object->offset - before, new->length,

@@ -66,7 +66,6 @@ struct sync {
 	uint64_t offset;
 	uint32_t vector;
 	uint32_t id;		/* own peer number, or IVSHMEM_ID_UNKNOWN */
-	unsigned int process;	/* that opened it */
 	_Atomic bool polls;	/* has waited without being rung, and logged it */
 	_Atomic int64_t checked;	/* when the handle was last known to work */
 };

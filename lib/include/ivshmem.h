@@ -25,10 +25,11 @@
  * guest it acts after the sleep, which a signal or a doorbell ends. No other call is
  * a cancellation point. Asynchronous cancellation is not allowed.
  *
- * A handle, its objects and its descriptors belong to the process that opened them. A
- * child of fork() may use none of them, nor close them: it would be the same peer, and
- * take doorbells of its parent. It opens a handle of its own. Mappings are inherited.
- * Descriptors are close-on-exec.
+ * A handle, its objects and its descriptors belong to the process that opened them. In a
+ * child of fork() all calls on them fail with -EPERM. Only closing is allowed, and
+ * does not affect the parent. The child opens a handle of its own. Mappings are inherited. A
+ * child must not read or poll the descriptors: it would take its parent's events. All are
+ * close-on-exec. A child of vfork() makes no call of the library.
  *
  * Structures can grow at their end. The inline functions here pass the size that the
  * program knows, so programs and libraries of any age work together: what one of them

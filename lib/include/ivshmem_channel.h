@@ -33,9 +33,14 @@
  *   -ENODEV      the device or the server is gone
  *   -ESHUTDOWN   ivshmem_channel_shutdown() was called
  *
- * With deadline 0 an end that polls ivshmem_channel_fd() gets these at once. One that
- * calls again and again instead gets -EPIPE after a crash, and -ENODEV, within a few
- * calls that find nothing.
+ * With deadline 0 an end that polls ivshmem_channel_fd() gets these at once. So does one
+ * that only calls again and again, on the host, unless it makes thousands of calls a
+ * second: these look at the clock after 128 messages that found room, or calls that found
+ * nothing, and ask the server if it has not been asked for a millisecond. What another call
+ * on the handle has heard, and ivshmem_peer_gone(), count from the next call on. -ENODEV
+ * comes only once there is nothing to receive or no room: messages do not need the server.
+ *
+ * A child of fork() gets -EPERM. Only closing is allowed there; the parent's end stays open.
  */
 #ifndef IVSHMEM_CHANNEL_H
 #define IVSHMEM_CHANNEL_H

@@ -9,9 +9,7 @@
  * Threads can share an open object, but no other call may run concurrently with its
  * close. Close objects before their handle.
  *
- * Processes. Objects and handles belong to the process that opened them. A child after
- * fork() can only close its parent's objects, which has no effect on the parent; to use
- * them it opens its own handle and its own objects.
+ * Processes. Objects and handles belong to the process that opened them: see ivshmem.h.
  *
  * Deadlines. 0: do not wait; IVSHMEM_FOREVER; else nanoseconds of
  * CLOCK_MONOTONIC, as returned by ivshmem_after().

@@ -255,9 +255,9 @@ static void test_mutex(struct ivshmem *handle)
 	says(ivshmem_mutex_unlock(mutex), -EPERM, "the mutex was taken from this thread");
 	if (!fork())
 		_exit(strcmp(ivshmem_error(ivshmem_mutex_lock(mutex, 0)),
-			     "the object belongs to the parent of this process"));
+			     "it belongs to the parent of this process"));
 	wait(&status);
-	tap_ok(!status, "the object belongs to the parent of this process");
+	tap_ok(!status, "it belongs to the parent of this process");
 	ivshmem_mutex_close(mutex);
 	ivshmem_mutex_close(other);
 }
