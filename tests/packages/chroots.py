@@ -82,6 +82,17 @@ class Chroot(CheckedSystem):
             "for c in *.cpp; do c++ -std=c++20 -Wall -Werror -o /tmp/example $c $flags; done",
         )
 
+    def use_library(self) -> None:
+        """Check that programs in C and Python talk by what is installed, wherever that is."""
+        self.tree.copy_in([build.TOP / "debian/tests/library"], "source/debian/tests")
+        self.holds(
+            "programs in C and Python talk to each other",
+            "export PKG_CONFIG_PATH=$(dirname $(find /usr -name libivshmem.pc)) "
+            "LD_LIBRARY_PATH=$(dirname $(find /usr -name libivshmem.so.0)) "
+            "PYTHONPATH=/usr/lib/python3/site-packages AUTOPKGTEST_TMP=$(mktemp -d) && "
+            "sh /source/debian/tests/library",
+        )
+
 
 def deb_files() -> typing.Iterator[pathlib.Path]:
     return built_packages.directory("deb", built_packages.version()).glob("*.deb")
@@ -199,16 +210,12 @@ def autopkgtests(directory: pathlib.Path, checks: Checks, _devices: devices.Devi
     """What debian/tests has, and what Debian runs for each DKMS package."""
     chroot = Chroot(directory, checks)
     chroot.tree.copy_in([build.TOP / "README.md"], "source")
-    chroot.tree.copy_in((build.TOP / "debian/tests").iterdir(), "source/debian/tests")
     chroot.tree.copy_in([build.TOP / "debian/control"], "source/debian")
     chroot.holds(
         "the packages go in", f"{INSTALL} {OURS}/*ivshmem*.deb {' '.join(upgrades.LIBRARIES)}"
     )
     chroot.build_examples("/usr/share/doc/libivshmem-dev/examples")
-    chroot.holds(
-        "library",
-        "mkdir /tmp/t && cd /source && AUTOPKGTEST_TMP=/tmp/t sh debian/tests/library",
-    )
+    chroot.use_library()
     chroot.holds(
         "autopkgtest-pkg-dkms", "cd /tmp && sh /usr/lib/dkms/dkms-autopkgtest ivshmem-dkms"
     )

@@ -17,7 +17,7 @@ import upgrades
 from checked_system import Checks
 
 DEVELOPMENT = ["libivshmem-devel", "libivshmem-static"]
-NAMES = ["ivshmem-dkms", "ivshmemctl", "libivshmem", *DEVELOPMENT]
+NAMES = ["ivshmem-dkms", "ivshmemctl", "libivshmem", "python3-ivshmem", *DEVELOPMENT]
 STAND_IN = """Name: stand-in
 Version: 1
 Release: 1
@@ -228,6 +228,7 @@ def life(directory: pathlib.Path, checks: Checks, _devices: devices.Devices) -> 
     dnf.all_built("installed", old)
     dnf.tree.must(f"{chroots.INSTALL} {' '.join(upgrades.LIBRARIES)}")
     dnf.build_examples("/usr/share/doc/libivshmem-devel/examples")
+    dnf.use_library()
     another_kernel(dnf)
     dnf.all_built("another kernel", old)
     headers(dnf)
