@@ -244,6 +244,7 @@ int ivshmem_channel_create(struct ivshmem *handle,
 	uint64_t half = room / 2 / CHANNEL_ALIGN * CHANNEL_ALIGN;
 	uint64_t first = options->send_size ? options->send_size : half;
 	struct geometry geometry = { options->size, { first, room - first } };
+	IVSHMEM_CANCEL_OFF(cancel);
 	int error = new_channel(handle, options, channel);
 
 	if (error)
@@ -274,8 +275,23 @@ static int refuse(const struct ivshmem_channel *channel, int error)
 	return ivshmem_fail(error, "the channel is of another version of the library");
 }
 
-/* Wait for the creator. It cannot know of us yet, so nobody will ring. */
-static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
+static void cancelled(void *channel)
+{
+	free_channel(channel);
+}
+
+/* Here the thread may be cancelled, if its state before was this. */
+static void test_cancel(struct ivshmem_channel *channel, int cancel)
+{
+	pthread_cleanup_push(cancelled, channel);
+	ivshmem_cancel_restore(cancel);
+	pthread_testcancel();
+	ivshmem_cancel_off();
+	pthread_cleanup_pop(0);
+}
+
+/* Wait for the creator. It cannot know of us yet, so nobody will ring: no sleep is long. */
+static int await_creator(struct ivshmem_channel *channel, int64_t deadline, int cancel)
 {
 	struct ivshmem_park park = {
 		.handle = channel->handle,
@@ -291,6 +307,7 @@ static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
 				    ": waiting for its creator",
 				    channel->handle->name, channel->offset);
 		stop = ivshmem_park(&park, 0);
+		test_cancel(channel, cancel);
 		if (stop && stop != -ETIMEDOUT)
 			return stop;
 		if (stop)
@@ -300,7 +317,7 @@ static int await_creator(struct ivshmem_channel *channel, int64_t deadline)
 }
 
 static int attach_to(struct ivshmem_channel *channel, uint64_t size,
-		     int64_t deadline)
+		     int64_t deadline, int cancel)
 {
 	struct geometry geometry;
 	int error;
@@ -312,7 +329,7 @@ static int attach_to(struct ivshmem_channel *channel, uint64_t size,
 				    channel->offset, channel->handle->size);
 	error = map_area(channel, CHANNEL_CONTROL);
 	if (!error)
-		error = await_creator(channel, deadline);
+		error = await_creator(channel, deadline, cancel);
 	if (error)
 		return error;
 	geometry = read_geometry(channel->area);
@@ -331,20 +348,25 @@ int ivshmem_channel_attach(struct ivshmem *handle,
 			   const struct ivshmem_channel_options *options,
 			   int64_t deadline, struct ivshmem_channel **channel)
 {
-	int error = new_channel(handle, options, channel);
+	struct ivshmem_channel *new;
+	IVSHMEM_CANCEL_OFF(cancel);
+	int error = new_channel(handle, options, &new);
 
+	*channel = NULL;
 	if (error)
 		return error;
-	error = attach_to(*channel, options->size, deadline);
-	if (!error)
-		return 0;
-	free_channel(*channel);
-	*channel = NULL;
+	error = attach_to(new, options->size, deadline, cancel);
+	if (error)
+		free_channel(new);
+	else
+		*channel = new;
 	return error;
 }
 
 void ivshmem_channel_close(struct ivshmem_channel *channel)
 {
+	IVSHMEM_CANCEL_OFF(cancel);
+
 	if (!channel)
 		return;
 	ivshmem_channel_flush(channel);

@@ -86,6 +86,15 @@ void ivshmem_handle_put(struct ivshmem *handle);
 int ivshmem_cancel_off(void);
 void ivshmem_cancel_restore(int state);
 
+/* The same up to the end of the block, with the state in a variable of this name. */
+#define IVSHMEM_CANCEL_OFF(state) \
+	__attribute__((unused, cleanup(ivshmem_cancel_end))) int state = ivshmem_cancel_off()
+
+static inline void ivshmem_cancel_end(const int *state)
+{
+	ivshmem_cancel_restore(*state);
+}
+
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,

@@ -45,6 +45,7 @@ int ivshmem_mutex_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 		.flags = flags,
 		.kind = SYNC_MUTEX,
 	};
+	IVSHMEM_CANCEL_OFF(cancel);
 	struct ivshmem_mutex *new;
 	uint64_t former;
 	int error;
@@ -248,6 +249,7 @@ int ivshmem_mutex_recover(struct ivshmem_mutex *mutex, uint32_t peer)
 
 void ivshmem_mutex_close(struct ivshmem_mutex *mutex)
 {
+	IVSHMEM_CANCEL_OFF(cancel);
 	uint64_t word;
 
 	if (!mutex)

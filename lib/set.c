@@ -78,6 +78,7 @@ static int map(struct ivshmem_channel_set *set, uint64_t size)
 int ivshmem_channel_set_open(struct ivshmem *handle, uint64_t offset, uint64_t size,
 			     uint32_t vector, struct ivshmem_channel_set **out)
 {
+	IVSHMEM_CANCEL_OFF(cancel);
 	int error = check(handle, offset, size, vector);
 	struct ivshmem_channel_set *set;
 
@@ -108,6 +109,8 @@ int ivshmem_channel_set_open(struct ivshmem *handle, uint64_t offset, uint64_t s
 
 void ivshmem_channel_set_close(struct ivshmem_channel_set *set)
 {
+	IVSHMEM_CANCEL_OFF(cancel);
+
 	if (set && ivshmem_process_owns(set->handle))
 		put(set);
 }

@@ -190,6 +190,7 @@ static void wake_all(struct sync *sync, const uint64_t *word);
 
 int ivshmem_sync_open(const struct sync_object *object, size_t size, void *sync)
 {
+	IVSHMEM_CANCEL_OFF(cancel);
 	struct sync **out = sync;
 	struct sync_area *area;
 	struct sync *new;
