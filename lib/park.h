@@ -20,6 +20,12 @@ _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2 &&
 	       _Alignof(_Atomic uint64_t) == 8,
 	       "32 and 64 bits are atomic without locks");
 
+/* Write to a word unless somebody else has. */
+static inline bool ivshmem_try_replace(_Atomic uint64_t *word, uint64_t old, uint64_t new)
+{
+	return atomic_compare_exchange_strong(word, &old, new);
+}
+
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t ivshmem_now(void);
 

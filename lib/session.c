@@ -197,24 +197,37 @@ static int channel_fail(struct ivshmem_channel *channel, int error, const char *
 	return error;
 }
 
+/*
+ * Another program can take over this end between any two steps. So none of them replaces a
+ * word of its: what that has accepted is never what we had. No old word goes with the new
+ * hello.
+ */
+static bool rename_end(struct direction *direction, uint64_t hello)
+{
+	struct buffer_half *mine = direction->mine;
+
+	if (!ivshmem_try_replace(&mine->hello, direction->hello, 0))
+		return false;
+	ivshmem_try_replace(&mine->echo, direction->echo, 0);
+	return ivshmem_try_replace(&mine->hello, 0, hello);
+}
+
 static void restart(struct direction *direction)
 {
 	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
+	uint64_t hello = life(direction->hello) << SESSION_BITS | count;
 
-	if (!direction_is_ours(direction)) {
+	if (!rename_end(direction, hello)) {
 		channel_fail(direction->channel, -ESTALE, REPLACED);
 		return;
 	}
-	direction->hello = life(direction->hello) << SESSION_BITS | count;
+	direction->hello = hello;
 	direction->echo = 0;
 	direction->reserved = DIRECTION_NOTHING;
 	if (direction->producer)
 		direction->out.held = NULL;
 	else
 		direction->in.record = 0;
-	/* No old word goes with the new hello. */
-	atomic_store(&direction->mine->echo, 0);
-	atomic_store(&direction->mine->hello, direction->hello);
 	call_attention(direction);
 	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
 	if (listener_of(direction->channel))

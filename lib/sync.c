@@ -221,11 +221,6 @@ int ivshmem_sync_open(const struct sync_object *object, size_t size, void *sync)
 
 /* Sleepers */
 
-static bool try_replace(_Atomic uint64_t *place, uint64_t found, uint64_t entry)
-{
-	return atomic_compare_exchange_strong(place, &found, entry);
-}
-
 /*
  * Another thread of this program may sleep by the same entry, in this round or, if the
  * word has changed meanwhile, in a later one. Only the first may be written over. Of the
@@ -242,7 +237,7 @@ static bool renew(struct sync *sync, uint64_t self, uint64_t word)
 			continue;
 		if ((atomic_load(&sync->area->word) ^ word) & ~SYNC_WAITERS)
 			return true;
-		if (try_replace(&sync->area->sleepers[n], found, self | round_of(word)))
+		if (ivshmem_try_replace(&sync->area->sleepers[n], found, self | round_of(word)))
 			return true;
 	}
 	return false;
@@ -271,7 +266,7 @@ static bool claim(struct sync *sync, uint64_t self, uint64_t word,
 	for (n = 0; n < SYNC_SLEEPERS; n++) {
 		found = atomic_load(&sync->area->sleepers[n]);
 		if (is_free(sync, found) &&
-		    try_replace(&sync->area->sleepers[n], found, self | round_of(word)))
+		    ivshmem_try_replace(&sync->area->sleepers[n], found, self | round_of(word)))
 			return true;
 	}
 	return false;
@@ -299,7 +294,7 @@ static void wake_all(struct sync *sync, const uint64_t *word)
 		found = atomic_load(&sync->area->sleepers[n]);
 		if (!is_sleeper(found) || (word && is_later(found, *word)))
 			continue;
-		if (try_replace(&sync->area->sleepers[n], found, 0))
+		if (ivshmem_try_replace(&sync->area->sleepers[n], found, 0))
 			ivshmem_ring(sync->handle, peer_of(found),
 				     found >> 16 & (IVSHMEM_MAX_VECTORS - 1));
 	}
@@ -321,7 +316,7 @@ static void unlist(struct sync *sync)
 	for (n = 0; n < SYNC_SLEEPERS; n++) {
 		found = atomic_load(&sync->area->sleepers[n]);
 		if ((found & ~SLEEPER_ROUND) == self &&
-		    try_replace(&sync->area->sleepers[n], found, 0))
+		    ivshmem_try_replace(&sync->area->sleepers[n], found, 0))
 			ivshmem_ring(sync->handle, sync->id, sync->vector);
 	}
 }
