@@ -67,7 +67,8 @@ static int take_descriptor(struct message *message, struct msghdr *header)
 	    control->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(control), sizeof(fd));
 	if (fd < 0)
-		return header->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
+		return header->msg_flags & MSG_CTRUNC ?
+		       ivshmem_fail(-EMFILE, "no descriptor is left for a peer's doorbell") : 0;
 	if (header->msg_flags & MSG_CTRUNC || message->fd >= 0) {
 		close(fd);
 		return ivshmem_fail(-EPROTO, "the server sends several descriptors at once");
@@ -294,8 +295,8 @@ void ivshmem_connection_drain(struct connection *connection)
 	}
 	if (error == -EAGAIN && left == DRAIN_MESSAGES - 1)
 		return;
-	/* While the handle is opened a server that hangs up is something else. */
-	if (error == -ECONNRESET)
+	/* While the handle is opened these are something else. */
+	if (error == -ECONNRESET || error == -EMFILE || error == -ENOMEM)
 		error = ivshmem_fail(-ENODEV, "%s", ivshmem_error(error));
 	if (error == -EAGAIN || !error)
 		ivshmem_listeners_signal(&connection->base, NULL);

@@ -37,7 +37,9 @@
  * Other languages call the functions whose names end in _sized.
  *
  * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
- * descriptors, and one per vector of each peer; ivshmem_fd() takes two more.
+ * descriptors, and one per vector of each peer; ivshmem_fd() takes two more. Where there is
+ * none left, or no memory, for the doorbell of a new peer, the connection is over, as if the
+ * server were gone, and ivshmem_error() says why.
  */
 #ifndef IVSHMEM_H
 #define IVSHMEM_H

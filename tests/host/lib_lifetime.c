@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/open.h"
@@ -336,6 +338,45 @@ static void test_server_end(void)
 	test_no_server("peers", call_peers);
 }
 
+/* What the server says of a peer comes once. Who cannot take it would not know the peer. */
+static void test_no_descriptor(void)
+{
+	pid_t server = start_server("--memfd", "-n", "8", NULL);
+	struct ivshmem_channel_options range = { .size = 64 << 10 };
+	struct ivshmem *handle = must_open(0);
+	struct ivshmem_channel *channel;
+	struct rlimit old, limit;
+	char byte;
+	pid_t peer;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit = old;
+	limit.rlim_cur = open_descriptors(0) + 4;
+	if (ivshmem_channel_create(handle, &range, &channel) || ivshmem_fd(handle) < 0)
+		tap_bail("cannot create a channel");
+	peer = fork();
+	if (!peer) {
+		must_open(0);
+		pause();
+		_exit(0);
+	}
+	has_news(ivshmem_fd(handle), -1);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	tap_ok(eventually(ivshmem_peers(handle, NULL, 0) == -ENODEV),
+	       "a peer comes, and no descriptor is left: the connection is over");
+	tap_ok(!strcmp(ivshmem_error(-ENODEV), "no descriptor is left for a peer's doorbell"),
+	       "which is said");
+	tap_eq(ivshmem_channel_recv(channel, &byte, 1, 0), -ENODEV, "a channel: recv(0)");
+	tap_eq(ivshmem_channel_recv(channel, &byte, 1, ivshmem_after(SECOND)), -ENODEV,
+	       "a channel: recv() that waits (once EMFILE)");
+	setrlimit(RLIMIT_NOFILE, &old);
+	kill(peer, SIGKILL);
+	waitpid(peer, NULL, 0);
+	ivshmem_channel_close(channel);
+	ivshmem_close(handle);
+	stop_server(server, SIGTERM);
+}
+
 int main(void)
 {
 	int before = open_descriptors(0);
@@ -347,6 +388,7 @@ int main(void)
 	test_cancel_others();
 	test_news(server);
 	test_server_end();
+	test_no_descriptor();
 	tap_eq(open_descriptors(0), before, "no file descriptor is leaked");
 	return tap_done();
 }
