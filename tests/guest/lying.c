@@ -20,7 +20,7 @@
 #define SILENT "patience=1000"
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
 #define RESETS 20
-#define WITHIN 3	/* of the accesses of a reset, each third */
+#define WITHIN 5	/* moments of a reset: after some the kernel waits a minute */
 #define VANISHING 3
 
 static int bind_pci(const char *pci)
@@ -216,6 +216,7 @@ static void test_reset(const char *name, const char *mode, const char *facts, in
 static void test_within(void)
 {
 	const char *pci = fake_plug("within", "");
+	const int moments = rig_cycles(WITHIN);
 	int accesses, resets = 0, failed = 0, left = 0;
 	struct users users;
 
@@ -223,7 +224,9 @@ static void test_within(void)
 	rig_ask("fake-mode within good");
 	tap_eq(reset_pci(pci), 0, "within: it can be reset");
 	accesses = atoi(rig_ask("fake-accesses within"));
-	for (int n = 1; n <= accesses; n += WITHIN) {
+	for (int i = 0; i < moments; i++) {
+		const int n = 1 + i * accesses / moments;
+
 		users_start(&users, RIG_DEVICE);
 		rig_ask("fake-mode within ones %d", n);
 		resets += !reset_pci(pci);
@@ -233,7 +236,7 @@ static void test_within(void)
 		rig_ask("fake-mode within good");
 		failed += failed_at("bind", n, bind_pci(pci));
 	}
-	tap_note("%d accesses, %d resets done all the same", accesses, resets);
+	tap_note("%d accesses, %d of %d resets done all the same", accesses, resets, moments);
 	tap_eq(failed, 0, "within: all users see its end each time, it could be bound again");
 	tap_eq(left, 0, "within: nothing was ever left behind");
 	works("within");
