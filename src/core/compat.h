@@ -148,6 +148,18 @@ static inline struct file *ivshmem_shmem_file(struct vfsmount *mount, const char
 #endif
 }
 
+/* 6.16: a page has its index by its folio only. */
+static inline void ivshmem_page_set_mapping(struct page *page, struct address_space *mapping,
+					    pgoff_t index)
+{
+	page->mapping = mapping;
+#ifdef HAVE_FOLIO_INDEX
+	page->__folio_index = index;
+#else
+	page->index = index;
+#endif
+}
+
 /*
  * A place for a mapping where huge entries are possible.
  *

@@ -40,6 +40,8 @@
  *     chardev->users_lock
  *     idev->irq_lock
  *       locks of the interrupt controller
+ *    pagemaps_lock	(probe, remove)
+ *      the kernel's lock of memory hotplug
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
  * is called under that lock or a node's device_lock, which no reader of idev->srcu takes.
@@ -59,6 +61,7 @@
 #include <linux/irqreturn.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -239,6 +242,8 @@ enum ivshmem_state {
  * struct ivshmem_section - memory of a device
  * @phys: address, page-aligned; 0 if the section consists of @pages
  * @pages: pages of kernel-allocated memory (shmem), in order, or NULL
+ * @pagemap: struct pages for the memory at @phys, or NULL
+ * @why_not: why there are none, if there should be
  * @size: bytes, a multiple of the page size; 0 if there is no such section
  * @mem: the kernel's mapping, if it has one
  * @cache: IVSHMEM_CACHE_*, for programs and for @mem
@@ -246,6 +251,8 @@ enum ivshmem_state {
 struct ivshmem_section {
 	phys_addr_t phys;
 	struct page **pages;
+	struct ivshmem_pagemap *pagemap;
+	const char *why_not;
 	size_t size;
 	void *mem;
 	unsigned int cache;
@@ -410,6 +417,20 @@ u64 ivshmem_device_features(const struct ivshmem_device *idev);
 /* section.c */
 void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
 			 bool write);
+
+/* Does the kernel refer to its memory by struct pages? */
+static inline bool ivshmem_section_has_pages(const struct ivshmem_section *section)
+{
+	return section->pages || section->pagemap;
+}
+
+/* pages.c */
+#define IVSHMEM_PAGES_SYNTAX	"MODE[,DEVICE=MODE...], MODE is auto, yes or no"
+extern const struct kernel_param_ops ivshmem_pages_ops;
+int ivshmem_pages_init(void);
+void ivshmem_pages_exit(void);
+bool ivshmem_pages_map(struct ivshmem_device *idev, phys_addr_t phys, size_t size);
+void ivshmem_pages_unmap(struct ivshmem_section *memory);
 
 /* bus.c */
 extern struct bus_type ivshmem_bus;

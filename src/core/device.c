@@ -172,6 +172,8 @@ u64 ivshmem_device_features(const struct ivshmem_device *idev)
 		features |= IVSHMEM_FEATURE_DOORBELL;
 	if (idev->nr_vectors)
 		features |= IVSHMEM_FEATURE_INTERRUPTS;
+	if (ivshmem_section_has_pages(&idev->memory))
+		features |= IVSHMEM_FEATURE_PAGES;
 	return features;
 }
 
@@ -223,9 +225,12 @@ static void report(struct ivshmem_device *idev)
 		dev_info(dev, "%zu bytes of memory, %u vectors\n",
 			 memory->size, idev->nr_vectors);
 	else
-		dev_info(dev, "%zu bytes at %pap, %u vectors, %s\n",
+		dev_info(dev, "%zu bytes at %pap, %u vectors, %s%s\n",
 			 memory->size, &memory->phys, idev->nr_vectors,
-			 ivshmem_cache_names[memory->cache]);
+			 ivshmem_cache_names[memory->cache],
+			 memory->pagemap ? ", struct pages" : "");
+	if (memory->why_not)
+		dev_info(dev, "no struct pages for this region: %s\n", memory->why_not);
 }
 
 /**

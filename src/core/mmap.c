@@ -11,6 +11,9 @@
  * that accept these for memory without struct page still crash when such an entry is
  * split, moved or inspected (docs/mapping.md).
  *
+ * If that memory has struct pages (pages.c), the kernel enters these, and counts them, as
+ * pages of a file. They are single pages, too, and one fault enters as many.
+ *
  * Kernel-allocated memory is pages of shmem, which the fault gives to the kernel to
  * enter as those of any file, huge ones included. So all works on it that works on a
  * shared mapping of a file.
@@ -26,6 +29,7 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/sysfs.h>
 #include "compat.h"
 #include "core.h"
@@ -175,6 +179,52 @@ static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 }
 #endif
 
+static vm_fault_t enter_pfns(struct vm_area_struct *vma, unsigned long addr)
+{
+	vm_fault_t ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
+
+	if (ret == VM_FAULT_NOPAGE)
+		fill_around(vma, addr);
+	return ret;
+}
+
+/* Enter pages from @addr up to @end, as far as none is there: that gives -EBUSY. */
+static int insert_pages(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
+{
+	struct page *batch[32];
+	unsigned long i, n, left;
+	int ret = 0;
+
+	for (; addr < end && !ret; addr += n << PAGE_SHIFT) {
+		n = min_t(unsigned long, ARRAY_SIZE(batch), (end - addr) >> PAGE_SHIFT);
+		for (i = 0; i < n; i++)
+			batch[i] = pfn_to_page(region_pfn(vma, addr + (i << PAGE_SHIFT)));
+		left = n;
+		ret = vm_insert_pages(vma, addr, batch, &left);
+	}
+	return ret;
+}
+
+/*
+ * The same as enter_pfns(), if the memory has struct pages.
+ *
+ * Since 6.14, MADV_DONTNEED by another thread may free the page table that is allocated
+ * already. Then the kernel allocates it again here, which must not wait for anything.
+ */
+static vm_fault_t enter_pages(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned int flags = memalloc_noreclaim_save();
+	unsigned long first, last;
+	int ret;
+
+	table_range(vma, addr, &first, &last);
+	ret = insert_pages(vma, addr, last + 1);
+	insert_pages(vma, first, addr);
+	memalloc_noreclaim_restore(flags);
+	/* Another fault may have entered this page, or one behind it. */
+	return !ret || ret == -EBUSY ? VM_FAULT_NOPAGE : vmf_error(ret);
+}
+
 static vm_fault_t region_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -186,9 +236,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	ret = fault_begin_pfn(vmf, &idx);
 	if (ret)
 		return ret;
-	ret = vmf_insert_pfn(vma, addr, region_pfn(vma, addr));
-	if (ret == VM_FAULT_NOPAGE)
-		fill_around(vma, addr);
+	ret = idev->memory.pagemap ? enter_pages(vma, addr) : enter_pfns(vma, addr);
 	ivshmem_access_end(idev, idx);
 	trace_ivshmem_fault(idev->number, addr, ret);
 	return ret;
@@ -333,11 +381,16 @@ static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 		vma->vm_ops = &pages_vm_ops;
 		return 0;
 	}
+	vma->vm_ops = &region_vm_ops;
+	if (idev->memory.pagemap) {
+		/* vm_insert_pages() would set it, for which it wants another lock. */
+		vm_flags_set(vma, VM_MIXEDMAP);
+		return 0;
+	}
 	if (idev->memory.cache == IVSHMEM_CACHE_WC)
 		prot = pgprot_writecombine(prot);
 	else if (idev->memory.cache == IVSHMEM_CACHE_UC)
 		prot = pgprot_noncached(prot);
-	vma->vm_ops = &region_vm_ops;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP);
 	/* What is shared with the host is never encrypted (SEV, TDX). */
 	vma->vm_page_prot = pgprot_decrypted(prot);

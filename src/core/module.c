@@ -47,6 +47,10 @@ static const struct kernel_param_ops cache_ops = {
 module_param_cb(cache, &cache_ops, NULL, 0444);
 MODULE_PARM_DESC(cache, "Cache attribute of regions: wb (write-back, default), wc (write-combining) or uc (uncached)");
 
+module_param_cb(pages, &ivshmem_pages_ops, NULL, 0644);
+MODULE_PARM_DESC(pages, "Struct pages for PCI devices and windows, as they are bound: "
+		 IVSHMEM_PAGES_SYNTAX " (default: auto)");
+
 /*
  * A mapping rings without a system call. It is on by default because it grants
  * nothing new: with MSI-X the page has only the IVPosition and Doorbell registers,
@@ -91,9 +95,12 @@ static int __init ivshmem_init(void)
 		ret = PTR_ERR(ivshmem_mnt);
 		goto err_event;
 	}
-	ret = ivshmem_bus_init();
+	ret = ivshmem_pages_init();
 	if (ret)
 		goto err_mount;
+	ret = ivshmem_bus_init();
+	if (ret)
+		goto err_pages;
 	ret = ivshmem_chardev_init();
 	if (ret)
 		goto err_bus;
@@ -106,6 +113,8 @@ err_chardev:
 	ivshmem_chardev_exit();
 err_bus:
 	ivshmem_bus_exit();
+err_pages:
+	ivshmem_pages_exit();
 err_mount:
 	kern_unmount(ivshmem_mnt);
 err_event:
@@ -119,6 +128,7 @@ static void __exit ivshmem_exit(void)
 	ivshmem_pci_exit();
 	ivshmem_chardev_exit();
 	ivshmem_bus_exit();
+	ivshmem_pages_exit();
 	kern_unmount(ivshmem_mnt);
 	ivshmem_event_exit();
 }

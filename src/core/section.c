@@ -8,13 +8,27 @@
 #include "core.h"
 #include "trace.h"
 
+static void *map_without_pages(phys_addr_t phys, size_t size, unsigned int cache)
+{
+	switch (cache) {
+	case IVSHMEM_CACHE_WB:
+		/* The host shares it, so it is never encrypted (SEV, TDX). */
+		return memremap(phys, size, MEMREMAP_WB | MEMREMAP_DEC);
+	case IVSHMEM_CACHE_WC:
+		return (void __force *)ioremap_wc(phys, size);
+	default:
+		return (void __force *)ioremap(phys, size);
+	}
+}
+
 /**
  * ivshmem_device_map() - map a region at a physical address
  * @idev: not registered yet
  * @phys: physical address, a multiple of the page size
  * @size: bytes, a multiple of the page size
  *
- * The kernel's mapping gets the same cache attribute as those of programs.
+ * The kernel's mapping gets the same cache attribute as those of programs. If the region
+ * can have struct pages, it is the direct map.
  *
  * Return: 0; -EINVAL if the region is empty, too large or not made of whole pages;
  * -ENOMEM
@@ -27,18 +41,8 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		return -EINVAL;
 
 	idev->memory.cache = ivshmem_cache;
-	switch (idev->memory.cache) {
-	case IVSHMEM_CACHE_WB:
-		/* The host shares it, so it is never encrypted (SEV, TDX). */
-		idev->memory.mem = memremap(phys, size, MEMREMAP_WB | MEMREMAP_DEC);
-		break;
-	case IVSHMEM_CACHE_WC:
-		idev->memory.mem = (void __force *)ioremap_wc(phys, size);
-		break;
-	default:
-		idev->memory.mem = (void __force *)ioremap(phys, size);
-		break;
-	}
+	if (!ivshmem_pages_map(idev, phys, size))
+		idev->memory.mem = map_without_pages(phys, size, idev->memory.cache);
 	if (!idev->memory.mem)
 		return -ENOMEM;
 	idev->memory.phys = phys;
@@ -87,6 +91,8 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 	trace_ivshmem_region_unmap(idev->number);
 	if (idev->memory.pages)
 		vunmap(idev->memory.mem);
+	else if (idev->memory.pagemap)
+		ivshmem_pages_unmap(&idev->memory);
 	else if (idev->memory.cache == IVSHMEM_CACHE_WB)
 		memunmap(idev->memory.mem);
 	else

@@ -62,6 +62,14 @@ static ssize_t cache_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(cache);
 
+static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  ivshmem_section_has_pages(&to_idev(dev)->memory) ? "yes" : "no");
+}
+static DEVICE_ATTR_RO(pages);
+
 static ssize_t name_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
@@ -83,6 +91,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_id.attr,
 	&dev_attr_vectors.attr,
 	&dev_attr_cache.attr,
+	&dev_attr_pages.attr,
 	NULL
 };
 

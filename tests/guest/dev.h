@@ -63,6 +63,14 @@ void dev_each_size(unsigned int count, void (*run)(const char *path, size_t size
  */
 bool dev_interrupts(int fd, const char *what);
 
+static inline bool dev_has_pages(int fd)
+{
+	return dev_info(fd).features & IVSHMEM_FEATURE_PAGES;
+}
+
+/* Can it have some? If not, @what is skipped: some kernels have none for devices. */
+bool dev_pages(int fd, const char *what);
+
 void *dev_map_at(int fd, off_t offset, size_t length);
 
 static inline void *dev_map(int fd, size_t length)

@@ -10,7 +10,8 @@
 static void test_info(int fd)
 {
 	const uint64_t known = IVSHMEM_FEATURE_DOORBELL | IVSHMEM_FEATURE_INTERRUPTS |
-			       IVSHMEM_FEATURE_REGISTERS | IVSHMEM_FEATURE_RESET;
+			       IVSHMEM_FEATURE_REGISTERS | IVSHMEM_FEATURE_RESET |
+			       IVSHMEM_FEATURE_PAGES;
 	struct ivshmem_info info;
 
 	memset(&info, 0xff, sizeof(info));
@@ -335,8 +336,9 @@ int main(void)
 	tap_eq(dev_info(ro).features & IVSHMEM_FEATURE_REGISTERS, 0,
 	       "INFO: no register page for a read-only file");
 	tap_eq(dev_info(plain).vectors, 0, "INFO: plain device has no vectors");
-	tap_eq(dev_info(plain).features & ~(uint64_t)IVSHMEM_FEATURE_RESET, 0,
-	       "INFO: plain device can be reset at most");
+	tap_eq(dev_info(plain).features &
+	       ~(uint64_t)(IVSHMEM_FEATURE_RESET | IVSHMEM_FEATURE_PAGES), 0,
+	       "INFO: plain device can be reset and has struct pages at most");
 	tap_eq(dev_info(plain).id, IVSHMEM_ID_UNKNOWN, "INFO: nor an id");
 	return tap_done();
 }

@@ -13,6 +13,7 @@ tap_eq "'id' of a doorbell device is its id" "$(cat $doorbell/id)" 0
 tap_eq "'id' of a plain device is unknown" "$(cat $plain/id)" unknown
 tap_eq "'vectors' of a plain device is 0" "$(cat $plain/vectors)" 0
 tap_eq "'cache' is write-back by default" "$(cat $plain/cache)" wb
+tap_ok "'pages' is yes or no" grep -qx "yes\|no" $plain/pages
 tap_eq "'device' links to the PCI device" "$(basename "$(readlink $doorbell/device)")" 0000:00:10.0
 tap_ok "a plain device has no interrupt counts" [ ! -e $plain/interrupts ]
 

@@ -66,6 +66,11 @@
  * itself changes them.
  */
 #define IVSHMEM_FEATURE_RESET		0x8
+/*
+ * The memory has struct pages: a mapping is as good as one of a file, for shared futexes,
+ * O_DIRECT, vmsplice(), process_vm_readv() and the like.
+ */
+#define IVSHMEM_FEATURE_PAGES		0x10
 
 /**
  * struct ivshmem_info - what a device is (IVSHMEM_IOC_INFO)

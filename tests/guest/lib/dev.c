@@ -104,6 +104,14 @@ const char *dev_pci(int number)
 	return basename(link);
 }
 
+bool dev_pages(int fd, const char *what)
+{
+	if (dev_has_pages(fd) || !rig_try("expect-log no struct pages .*CONFIG_ZONE_DEVICE"))
+		return true;
+	tap_skip(what, "this kernel has no struct pages for devices");
+	return false;
+}
+
 int file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;

@@ -373,7 +373,8 @@ static void op_attribute(const struct op *o)
 	static const char * const files[] = {
 		"/sys/class/ivshmem/ivshmem%u/size", "/sys/class/ivshmem/ivshmem%u/id",
 		"/sys/class/ivshmem/ivshmem%u/vectors", "/sys/class/ivshmem/ivshmem%u/cache",
-		"/sys/class/ivshmem/ivshmem%u/name", "/sys/class/ivshmem/ivshmem%u/uevent",
+		"/sys/class/ivshmem/ivshmem%u/pages", "/sys/class/ivshmem/ivshmem%u/name",
+		"/sys/class/ivshmem/ivshmem%u/uevent",
 		"/sys/class/ivshmem/ivshmem%u/interrupts/0",
 		"/sys/class/ivshmem/ivshmem%u/interrupts/3",
 		"/sys/module/ivshmem/parameters/cache",
