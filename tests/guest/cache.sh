@@ -12,12 +12,17 @@ tap_ok "cache=rubbish is refused" sh -c '! insmod /lib/ivshmem.ko cache=rubbish 
 tap_ok "the log lists the valid values" \
 	rig_ask expect-log 'invalid cache mode "rubbish" .expected wb, wc or uc.'
 
-# check CACHE KIND COMMAND...: load the module by the command, and check the cache attribute
+# check CACHE KIND WHY COMMAND...: load the module by the command, and check the cache
+# attribute, and that the log tells why there are no struct pages
 check() {
 	cache=$1
 	kind=$2
-	shift 2
+	why=$3
+	shift 3
+	rig_ask console-mark
 	"$@"
+	tap_ok "$cache: the log tells why there are no struct pages" \
+		rig_ask expect-log "no struct pages for this region: .*($why|CONFIG_ZONE_DEVICE)"
 	tap_eq "$cache: the module parameter shows it" \
 		"$(cat /sys/module/ivshmem/parameters/cache)" "$cache"
 	tap_eq "$cache: the device's attribute shows it" \
@@ -45,7 +50,7 @@ check() {
 	rmmod ivshmem
 }
 
-check wb write-back insmod /lib/ivshmem.ko
-check wc write-combining insmod /lib/ivshmem.ko cache=wc
-check uc uncached-minus insmod /lib/ivshmem.ko cache=uc
+check wb write-back "too large: pages=auto" insmod /lib/ivshmem.ko
+check wc write-combining "not wb" insmod /lib/ivshmem.ko cache=wc
+check uc uncached-minus "not wb" insmod /lib/ivshmem.ko cache=uc
 tap_done

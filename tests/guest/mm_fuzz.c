@@ -4,7 +4,8 @@
  * tables in its own way, and the kernel crashes if it meets entries that it does not
  * expect: with the huge entries that the driver once made, this test oopsed in
  * __split_huge_pmd() in less than a second (Linux 6.12, 7.3). Software devices have such
- * entries of pages that the kernel knows. So processes with several threads make all these
+ * entries of pages that the kernel knows. Of the others the two smaller ones have struct
+ * pages, as pages=auto makes them for a quarter of the machine's memory. So processes with several threads make all these
  * calls on regions of up to 8 GiB, while the devices are unbound, bound and reset. The
  * results do not matter: the kernel must not complain, no process may hang, and the regions
  * must work afterwards.

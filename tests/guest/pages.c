@@ -6,7 +6,7 @@
  * entries. And what must not work: to make the programs' view and the kernel's differ.
  */
 /*
- * rig: devices=plain size=16M over=memory mem=1024 append=preempt=full timeout=240
+ * rig: devices=plain size=16M over=pci,window,memory mem=1024 append=preempt=full timeout=240
  * rig: modules=virtio_pci?,virtio_blk? programs=mkfs.ext4
  * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M'
  */
@@ -29,7 +29,9 @@
 #define LARGE (4UL << 20)
 #define HUGE (2UL << 20)
 #define TURNS 20000
-#define UNBINDS 50
+#define PARAMETER "/sys/module/ivshmem/parameters/pages"
+#define SYSFS "/sys/class/ivshmem/ivshmem0/"
+#define WINDOW "/sys/kernel/config/ivshmem/ivshmem0/"
 #define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
 
 static int fd;
@@ -395,7 +397,7 @@ static void test_views(void)
 
 /*
  * When the character device is unbound, its memory is still there: an entry that a fault
- * makes late would be used on. So tasks of low priority fault all the time, and others keep
+ * makes late, as the kernel does for a software device, would be used on. So tasks of low priority fault all the time, and others keep
  * them from running, in the kernel as well where that lets itself be interrupted.
  */
 static volatile bool gone, calm;
@@ -422,10 +424,11 @@ static void *keep_busy(void *unused)
 
 static void test_unbind(void)
 {
+	const int unbinds = rig_over("memory") ? 50 : 10;
 	int failed = 0, left = 0;
 	pthread_t threads[4];
 
-	for (int i = 0; i < UNBINDS; i++) {
+	for (int i = 0; i < unbinds; i++) {
 		gone = calm = false;
 		for (uintptr_t t = 0; t < 4; t++)
 			pthread_create(&threads[t], NULL, t < 2 ? fault_until_gone : keep_busy,
@@ -444,8 +447,87 @@ static void test_unbind(void)
 		fd = dev_open();
 		map = dev_map(fd, SIZE);
 	}
-	tap_eq(failed, 0, "unbind: %d times while two threads fault", UNBINDS);
+	tap_eq(failed, 0, "unbind: %d times while two threads fault", unbinds);
 	tap_eq(left, 0, "unbind: no page is mapped afterwards");
+}
+
+/*
+ * The administrator's choice
+ */
+
+static char name[80];	/* of the device, as the parameter knows it */
+
+/* Bind the device anew, with a choice. */
+static void choose(const char *format)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), format, name);
+	munmap(map, SIZE);
+	close(fd);
+	if (file_write(PARAMETER, text))
+		tap_bail("pages=%s is refused", text);
+	if (rig_over("pci") ? file_write(PCI_DRIVER "unbind", name) ||
+			      file_write(PCI_DRIVER "bind", name) :
+			      file_write(WINDOW "enable", "0") || file_write(WINDOW "enable", "1"))
+		tap_bail("pages=%s: the device does not come back", text);
+	fd = dev_open();
+	map = dev_map(fd, SIZE);
+}
+
+static void test_without(void)
+{
+	struct iovec part = { map, PAGE };
+	int ends[2];
+
+	touch(map, true);
+	tap_eq(file_mentions(SYSFS "pages", "no"), 1, "no: sysfs says so");
+	refused(syscall(SYS_futex, map, FUTEX_WAKE, 1), EFAULT, "no: shared futexes are refused");
+	refused(process_vm_readv(getpid(), &(struct iovec){ bytes, PAGE }, 1, &part, 1, 0), EFAULT,
+		"no: process_vm_readv is refused");
+	if (!pipe(ends)) {
+		refused(vmsplice(ends[1], &part, 1, 0), EFAULT, "no: vmsplice is refused");
+		close(ends[0]);
+		close(ends[1]);
+	}
+	tap_ok(same_view(), "no: the mapping and the file are the same");
+}
+
+/* What cannot have struct pages works without, and the log tells why. */
+static void test_small(void)
+{
+	munmap(map, SIZE);
+	close(fd);
+	if (file_write(WINDOW "enable", "0") || file_write(WINDOW "size", "1M") ||
+	    file_write(WINDOW "enable", "1"))
+		tap_bail("the window does not come back");
+	fd = dev_open();
+	tap_ok(!dev_has_pages(fd), "a window of 1 MiB has none");
+	tap_ok(rig_try("expect-log no struct pages for this region: .* no multiple of 2 MiB"),
+	       "the log tells why");
+	map = dev_map(fd, 1 << 20);
+	tap_eq(touch(map, true), 0, "it works without");
+}
+
+static void test_choice(void)
+{
+	static const char * const wrong[] = { "maybe", "yes,", "ivshmem0=", "no,a=yes,b=never" };
+
+	snprintf(name, sizeof(name), "%s", rig_over("pci") ? dev_pci(0) : "ivshmem0");
+	tap_ok(dev_has_pages(fd), "auto: the device has struct pages, and INFO says so");
+	tap_eq(file_mentions(SYSFS "pages", "yes"), 1, "auto: so does sysfs");
+	choose("no");
+	tap_ok(!dev_has_pages(fd), "no: the device has none");
+	test_without();
+	choose("no,%s=yes");
+	tap_ok(dev_has_pages(fd) && same_view(), "no, but yes for this device: it has");
+	choose("%s=no,yes");
+	tap_ok(!dev_has_pages(fd) && same_view(), "yes, but no for this device: it has none");
+	choose("auto,other=no");
+	tap_ok(dev_has_pages(fd) && same_view(), "the choice for another device does not matter");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		tap_eq(file_write(PARAMETER, wrong[i]), -EINVAL, "\"%s\" is refused", wrong[i]);
+	tap_eq(file_mentions(PARAMETER, "auto,other=no"), 1, "and changes nothing");
 }
 
 int main(void)
@@ -453,6 +535,8 @@ int main(void)
 	guard();
 	fd = dev_open();
 	map = dev_map(fd, SIZE);
+	if (!dev_pages(fd, "what struct pages are for"))
+		return tap_done();
 	test_futex();
 	test_pthread();
 	test_remote("process_vm_readv", move_by_vm);
@@ -465,8 +549,13 @@ int main(void)
 	test_vmsplice();
 	test_uring();
 	test_mlock();
-	test_huge();
+	if (rig_over("memory"))
+		test_huge();
 	test_views();
 	test_unbind();
+	if (!rig_over("memory"))
+		test_choice();
+	if (rig_over("window"))
+		test_small();
 	return tap_done();
 }

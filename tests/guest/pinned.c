@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A software device is removed while its pages are pinned in every way: removal waits for
- * none of them. Mappings end in SIGBUS, another device can take its place, and whoever has
- * pinned pages sees in them what he saw before, until he gives them back.
+ * A device is removed while its pages are pinned in every way: removal waits for none of
+ * them. Mappings end in SIGBUS, another device can take its place, and whoever has pinned
+ * pages sees in them what he saw before, until he gives them back. The new software device
+ * has other pages, while a PCI device or window comes back with the same memory.
  */
 /*
- * rig: devices=none modules=configfs,virtio_pci?,virtio_blk? mem=1024 timeout=600
+ * rig: devices=plain size=4M over=pci,window,memory
+ * rig: modules=configfs,virtio_pci?,virtio_blk? mem=1024 timeout=600
  * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M,bps=20000000'
  */
 #include <pthread.h>
-#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -23,12 +24,16 @@
 #define SIZE (4UL << 20)
 #define PART (64UL << 10)	/* what a pipe holds */
 #define CONFIG "/sys/kernel/config/ivshmem/"
+#define FIRST CONFIG "ivshmem0/"	/* what the rig has made */
+#define PCI "0000:00:10.0"
 #define DISK "/dev/vda"
 
 static char *map;		/* of the device that is removed */
 static char bytes[SIZE];	/* what was in it */
 
-static void make(const char *name)
+static char address[32];	/* of a window */
+
+static void make_soft(const char *name)
 {
 	char path[80];
 
@@ -37,9 +42,58 @@ static void make(const char *name)
 		tap_bail("%s: %s", path, strerror(errno));
 	snprintf(path, sizeof(path), CONFIG "%s/size", name);
 	file_write(path, "4M");
+	snprintf(path, sizeof(path), CONFIG "%s/address", name);
+	if (*address)
+		file_write(path, address);
 	snprintf(path, sizeof(path), CONFIG "%s/enable", name);
-	if (file_write(path, "1") || !file_comes(RIG_DEVICE, true))
+	file_write(path, "1");
+}
+
+/* A PCI device is found on the bus again, or only bound. */
+static void make(const char *name)
+{
+	if (!rig_over("pci"))
+		make_soft(name);
+	else if (access(PCI_DEVICES PCI, F_OK))
+		file_write("/sys/bus/pci/rescan", "1");
+	else
+		file_write(PCI_DRIVER "bind", PCI);
+	if (!file_comes(RIG_DEVICE, true))
 		tap_bail("the device does not appear");
+}
+
+/* It is unbound, or, each second time, it leaves the bus. */
+static void destroy(const char *name)
+{
+	static unsigned int times;
+	char path[80];
+	int ret;
+
+	snprintf(path, sizeof(path), CONFIG "%s", name);
+	if (!rig_over("pci"))
+		ret = result(rmdir(path));
+	else if (times++ % 2)
+		ret = file_write(PCI_DEVICES PCI "/remove", "1");
+	else
+		ret = file_write(PCI_DRIVER "unbind", PCI);
+	if (ret)
+		tap_bail("the device cannot be removed: %s", strerror(-ret));
+}
+
+/* The device of the rig gives its place to those of the test. */
+static void take_place(void)
+{
+	FILE *file = fopen(FIRST "address", "r");
+
+	if (rig_over("pci")) {
+		file_write(PCI_DRIVER "unbind", PCI);
+		return;
+	}
+	if (rig_over("window") && (!file || fscanf(file, "%31s", address) != 1))
+		tap_bail("the window has no address");
+	if (file)
+		fclose(file);
+	rmdir(CONFIG "ivshmem0");
 }
 
 /*
@@ -261,20 +315,25 @@ static const struct pin {
 	{ "process_vm_readv", remote_pin, remote_kept },
 };
 
-/* Is the device that has come meanwhile a fresh one? */
-static bool successor_works(void)
+/*
+ * Does the device that has come meanwhile have what it should: zeros, or the memory that the
+ * old one had? Then nothing else is written there: who has pinned pages would see it.
+ */
+static bool successor_works(unsigned int number)
 {
+	static const char zeros[SIZE];
+	bool same = !rig_over("memory");
 	int fd = dev_open();
 	char *p = dev_map(fd, SIZE);
-	bool fresh = true;
+	bool good = !memcmp(p, same ? bytes : zeros, SIZE) &&
+		    dev_has_pages(fd);
 
-	for (size_t at = 0; at < SIZE; at += sizeof(uint64_t))
-		fresh = fresh && !*(volatile uint64_t *)(p + at);
-	pattern_write(p, SIZE, 1);
-	fresh = fresh && pattern_matches(p, SIZE, 1);
+	number += !same;
+	pattern_write(p, SIZE, number);
+	good = good && pattern_matches(p, SIZE, number);
 	munmap(p, SIZE);
 	close(fd);
-	return fresh;
+	return good;
 }
 
 /* What was wrong in one cycle. */
@@ -294,20 +353,19 @@ static bool cycle(const struct pin *way, unsigned int number, struct wrongs *wro
 	if (!way->pin()) {
 		munmap(map, SIZE);
 		close(fd);
-		rmdir(CONFIG "old");
+		destroy("old");
 		return false;
 	}
 	if (way->pin == direct_pin)
 		flights += in_flight() > 0;
-	if (rmdir(CONFIG "old"))
-		tap_bail("rmdir: %s", strerror(errno));
+	destroy("old");
 	wrong->mapped += touch(map, true) != SIGBUS || touch(map + SIZE - 1, false) != SIGBUS;
 	make("new");
-	wrong->spoilt += !successor_works();
+	wrong->spoilt += !successor_works(number);
 	wrong->kept += !way->kept();
 	munmap(map, SIZE);
 	close(fd);
-	rmdir(CONFIG "new");
+	destroy("new");
 	return true;
 }
 
@@ -322,20 +380,77 @@ static void test_pin(const struct pin *way, int cycles)
 			return;
 		}
 	tap_eq(wrong.mapped, 0, "after removal a mapping ends in SIGBUS, %d times", cycles);
-	tap_eq(wrong.spoilt, 0, "a device that comes meanwhile is fresh, and works");
+	tap_eq(wrong.spoilt, 0, "a device that comes meanwhile has its memory, and works");
 	tap_eq(wrong.kept, 0, "who has the pages sees what he should");
 	if (way->pin == direct_pin)
 		tap_ok(flights > 0, "it was under way in %u of them", flights);
 }
 
+/* Pin pages of a new device in a pipe, without a mapping or open file left. */
+static void pin_alone(void)
+{
+	int fd;
+
+	make("old");
+	fd = dev_open();
+	map = dev_map(fd, SIZE);
+	pattern_write(bytes, SIZE, 3);
+	memcpy(map, bytes, SIZE);
+	if (!pipe_pin())
+		tap_bail("vmsplice: %s", strerror(errno));
+	munmap(map, SIZE);
+	close(fd);
+}
+
+/*
+ * Pages that stay behind keep the module. If it goes first, with the device, they stay until
+ * the machine is restarted: so this comes last.
+ */
+static void test_module(void)
+{
+	int64_t end;
+	char *p;
+	int fd;
+
+	tap_about("the module");
+	pin_alone();
+	destroy("old");
+	tap_eq(module_unload(), -EAGAIN, "it cannot be unloaded while pages are left behind");
+	tap_ok(pipe_kept(), "who has the pages sees what he should");
+	end = now_ns() + 10 * SECOND;
+	while (module_references() && now_ns() < end)
+		sleep_ms(20);
+	tap_eq(module_references(), 0, "it is free when they have come back");
+
+	pin_alone();
+	tap_eq(module_unload(), 0, "it can be unloaded with a device whose pages are pinned");
+	tap_ok(rig_try("expect-log pages at 0x[0-9a-f]* are still pinned"), "the log tells");
+	tap_eq(module_load(), 0, "it can be loaded again");
+	if (!file_comes(RIG_DEVICE, true))
+		tap_bail("the device does not appear");
+	tap_ok(rig_try("expect-log no struct pages for this region: .* some already"),
+	       "the device has to do without pages, as the log tells");
+	fd = dev_open();
+	tap_ok(!dev_has_pages(fd), "INFO says so, too");
+	p = dev_map(fd, SIZE);
+	tap_ok(!memcmp(p, bytes, SIZE), "it has its memory");
+	tap_ok(pipe_kept(), "who has the pages sees what he should, even now");
+	munmap(p, SIZE);
+	close(fd);
+}
+
 int main(void)
 {
-	const int cycles = rig_cycles(10);
+	const int cycles = rig_cycles(rig_over("memory") ? 10 : 5);
 	long before;
+	int fd;
 
 	guard();
-	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
-	tap_eq(system("insmod /lib/ivshmem_soft.ko"), 0, "the module loads");
+	fd = dev_open();
+	if (!dev_pages(fd, "pinned pages"))
+		return tap_done();
+	close(fd);
+	take_place();
 	/* What the test and the kernel take the first time, they keep. */
 	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++)
 		cycle(&pins[i], 0, &(struct wrongs){ });
@@ -345,7 +460,11 @@ int main(void)
 	tap_about("");
 	tap_ok(meminfo_kb("MemFree") > before - (32 << 10),
 	       "all memory is free again: %ld of %ld kB", meminfo_kb("MemFree"), before);
-	tap_eq(system("rmmod ivshmem_soft"), 0, "the module can be unloaded");
+	if (rig_over("pci"))
+		test_module();
+	else
+		tap_eq(system("rmmod ivshmem_soft"), 0, "the module can be unloaded");
+	tap_about("");
 	module_clean();
 	return tap_done();
 }
