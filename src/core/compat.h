@@ -8,6 +8,7 @@
 #ifndef IVSHMEM_COMPAT_H
 #define IVSHMEM_COMPAT_H
 
+#include <linux/dma-buf.h>
 #include <linux/eventfd.h>
 #include <linux/export.h>
 #include <linux/file.h>
@@ -17,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
+#include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/sysfs.h>
@@ -159,6 +161,31 @@ static inline void ivshmem_page_set_mapping(struct page *page, struct address_sp
 	page->index = index;
 #endif
 }
+
+/* 5.15: the list of pages has segments of the size that a device can have. */
+static inline int ivshmem_sg_alloc_table(struct sg_table *table, struct page **pages,
+					 unsigned long nr, unsigned int max_segment)
+{
+#ifdef HAVE_SG_SEGMENT
+	return sg_alloc_table_from_pages_segment(table, pages, nr, 0, nr << PAGE_SHIFT,
+						 max_t(unsigned int, max_segment, PAGE_SIZE),
+						 GFP_KERNEL);
+#else
+	return sg_alloc_table_from_pages(table, pages, nr, 0, nr << PAGE_SHIFT, GFP_KERNEL);
+#endif
+}
+
+/* 7.0: importers are told so by another name. */
+#ifdef CONFIG_DMA_SHARED_BUFFER
+static inline void ivshmem_dma_buf_invalidate(struct dma_buf *dmabuf)
+{
+#ifdef HAVE_DMA_BUF_INVALIDATE
+	dma_buf_invalidate_mappings(dmabuf);
+#else
+	dma_buf_move_notify(dmabuf);
+#endif
+}
+#endif
 
 /*
  * A place for a mapping where huge entries are possible.

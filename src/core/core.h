@@ -30,10 +30,15 @@
  *   transport's lock	(probe, remove, reset; never in an operation)
  *    device_lock of the node	(callbacks of its driver)
  *     mmap_lock
+ *       reservation lock of a dma-buf	(taken by the drivers that import it)
+ *         idev->srcu
  *       idev->srcu
+ *         node->buffers_lock	(to export)
  *         lock of a page	(outlives idev->srcu in a page fault)
  *         idev->peers' own lock
  *         RCU
+ *     node->buffers_lock
+ *       reservation lock of a dma-buf	(to revoke; then nobody waits for idev->srcu)
  *     file->lock
  *       vec->lock
  *         locks of the wait queues that are woken: eventfd's, file->pollers'
@@ -49,7 +54,8 @@
  * Removal and reset wait for nothing that a user of the device controls. Tasks
  * inside leave after a bounded amount of work: they have allocated all memory
  * before, page tables included. The lock of a page is held as shortly: for a page
- * fault the kernel has allocated the page table before, too.
+ * fault the kernel has allocated the page table before, too. The reservation lock of a
+ * dma-buf is the affair of the drivers that import it.
  */
 #ifndef IVSHMEM_CORE_H
 #define IVSHMEM_CORE_H
@@ -79,7 +85,7 @@
 #define IVSHMEM_MINORS	1024
 
 /* Limits of one user on one device, see user.c and docs/security.md. */
-#define IVSHMEM_USER_FILES	1024	/* open files */
+#define IVSHMEM_USER_FILES	1024	/* open files and dma-bufs */
 #define IVSHMEM_USER_SIGIO	16	/* open files with O_ASYNC */
 #define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT */
 
@@ -110,7 +116,7 @@ struct ivshmem_queue {
  * struct ivshmem_user - use of a device by one user
  * @node: in chardev->users
  * @uid: the user (constant)
- * @files: open files; under chardev->users_lock
+ * @files: open files and dma-bufs; under chardev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT
  * @queue: its queue at the peer that all files share
@@ -319,6 +325,8 @@ struct ivshmem_device {
  * @offset: where the range begins in the device's memory (constant)
  * @size: bytes in the range (constant)
  * @inode: holds the mappings of programs, so that one call zaps them all (constant)
+ * @buffers_lock: protects @buffers
+ * @buffers: exported dma-bufs that are not revoked
  * @peer: that of the bound driver, after its first request for a vector, else NULL;
  *	under the device_lock
  * @error: why the driver could not be bound
@@ -331,6 +339,8 @@ struct ivshmem_node {
 	size_t offset;
 	size_t size;
 	struct inode *inode;
+	struct mutex buffers_lock;	/* buffers */
+	struct list_head buffers;
 	struct ivshmem_peer *peer;
 	int error;
 };
@@ -424,6 +434,14 @@ static inline bool ivshmem_section_has_pages(const struct ivshmem_section *secti
 	return section->pages || section->pagemap;
 }
 
+/* The page of this number in a section that has pages. */
+static inline struct page *ivshmem_section_page(const struct ivshmem_section *section,
+						unsigned long number)
+{
+	return section->pages ? section->pages[number] :
+				pfn_to_page(PHYS_PFN(section->phys) + number);
+}
+
 /* pages.c */
 #define IVSHMEM_PAGES_SYNTAX	"MODE[,DEVICE=MODE...], MODE is auto, yes or no"
 extern const struct kernel_param_ops ivshmem_pages_ops;
@@ -504,6 +522,25 @@ static inline int ivshmem_eventfd_bind(struct ivshmem_file *file, u32 vector, in
 static inline void ivshmem_eventfd_unbind_all(struct ivshmem_file *file) { }
 #endif
 
+/* dmabuf.c */
+#ifdef CONFIG_DMA_SHARED_BUFFER
+int ivshmem_buffer_export(struct file *filp, u64 offset, u64 size, int fd_flags);
+bool ivshmem_buffer_revoked(const struct vm_area_struct *vma);
+void ivshmem_buffers_revoke(struct ivshmem_node *node);
+#else
+static inline int ivshmem_buffer_export(struct file *filp, u64 offset, u64 size, int fd_flags)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline bool ivshmem_buffer_revoked(const struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline void ivshmem_buffers_revoke(struct ivshmem_node *node) { }
+#endif
+
 /* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
 int ivshmem_access_file(struct file *filp, int *idx);
@@ -516,6 +553,8 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
 void ivshmem_zap(struct ivshmem_node *node);
 int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma);
+int ivshmem_mmap_file(struct ivshmem_chardev *chardev, struct file *filp,
+		      struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev);
 
 /*

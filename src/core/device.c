@@ -174,6 +174,8 @@ u64 ivshmem_device_features(const struct ivshmem_device *idev)
 		features |= IVSHMEM_FEATURE_INTERRUPTS;
 	if (ivshmem_section_has_pages(&idev->memory))
 		features |= IVSHMEM_FEATURE_PAGES;
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && ivshmem_section_has_pages(&idev->memory))
+		features |= IVSHMEM_FEATURE_DMABUF;
 	return features;
 }
 

@@ -17,6 +17,7 @@ static_assert(sizeof(struct ivshmem_region) == 40);
 static_assert(sizeof(struct ivshmem_ring) == 16);
 static_assert(sizeof(struct ivshmem_wait) == 88);
 static_assert(sizeof(struct ivshmem_eventfd) == 16);
+static_assert(sizeof(struct ivshmem_dmabuf) == 24);
 
 /* The ioctl without the size of its structure. */
 #define COMMAND(ioctl)	((ioctl) & ~IOCSIZE_MASK)
@@ -193,6 +194,29 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 	return ivshmem_eventfd_bind(file, e.vector, e.fd);
 }
 
+static long ioctl_dmabuf(struct file *filp, void __user *arg, size_t usize)
+{
+	struct ivshmem_file *file = filp->private_data;
+	u64 size = file->idev->memory.size;
+	struct ivshmem_dmabuf d;
+	int ret;
+
+	ret = copy_in(&d, sizeof(d), arg, usize, offsetofend(struct ivshmem_dmabuf, size));
+	if (ret)
+		return ret;
+	/* Hardware that imports it may write to it. */
+	if (~file->mode & (FMODE_READ | FMODE_WRITE))
+		return -EACCES;
+	if (!(ivshmem_device_features(file->idev) & IVSHMEM_FEATURE_DMABUF))
+		return -EOPNOTSUPP;
+	if (d.flags & ~IVSHMEM_DMABUF_CLOEXEC || d.reserved || !d.size ||
+	    !PAGE_ALIGNED(d.offset) || !PAGE_ALIGNED(d.size) ||
+	    d.offset > size || d.size > size - d.offset)
+		return -EINVAL;
+	return ivshmem_buffer_export(filp, array_index_nospec(d.offset, size), d.size,
+				     d.flags & IVSHMEM_DMABUF_CLOEXEC ? O_CLOEXEC : 0);
+}
+
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct ivshmem_file *file = filp->private_data;
@@ -213,6 +237,8 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return ioctl_wait(filp, uarg, size);
 	case COMMAND(IVSHMEM_IOC_EVENTFD):
 		return ioctl_eventfd(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_DMABUF):
+		return ioctl_dmabuf(filp, uarg, size);
 	default:
 		return -ENOTTY;
 	}

@@ -90,8 +90,10 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 	struct ivshmem_chardev *chardev = vma_chardev(vmf->vma);
 	int ret = ivshmem_chardev_try(chardev, idx);
 
-	if (!ret)
+	if (!ret && !ivshmem_buffer_revoked(vmf->vma))
 		return 0;
+	if (!ret)
+		ivshmem_access_end(chardev->idev, *idx);
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		return fault_wait(vmf);
 	trace_ivshmem_fault_refused(chardev->idev->number, vmf->address, VM_FAULT_SIGBUS);
@@ -326,7 +328,7 @@ static void wait_for_entries(const struct ivshmem_section *memory)
 }
 
 /**
- * ivshmem_zap() - zap all mappings of a node
+ * ivshmem_zap() - zap all mappings of a node, and revoke its dma-bufs
  * @node: its device is not LIVE, or its character device is unbound; no task that saw
  *	another state is inside the device
  *
@@ -334,6 +336,7 @@ static void wait_for_entries(const struct ivshmem_section *memory)
  */
 void ivshmem_zap(struct ivshmem_node *node)
 {
+	ivshmem_buffers_revoke(node);
 	wait_for_entries(&node->idev->memory);
 	unmap_mapping_range(node->inode->i_mapping, 0, 0, 1);
 }
@@ -440,6 +443,29 @@ static int mapping_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+/**
+ * ivshmem_mmap_file() - map the region, and have the mapping refer to another file
+ * @chardev: the character device
+ * @filp: nothing but mappings refers to it. It has a reference to @chardev, and is put
+ * @vma: the mapping; its vm_pgoff counts from the region's start
+ *
+ * So the mapping is zapped with those of the node.
+ *
+ * Return: 0 or a negative errno
+ */
+int ivshmem_mmap_file(struct ivshmem_chardev *chardev, struct file *filp,
+		      struct vm_area_struct *vma)
+{
+	int ret;
+
+	filp->f_mapping = chardev->node->inode->i_mapping;
+	ret = map_vma(chardev, NULL, vma);
+	if (!ret)
+		vma_set_file(vma, filp);
+	fput(filp);
+	return ret;
+}
+
 /* A file that nothing but mappings refers to. */
 static const struct file_operations mapping_fops = {
 	.owner = THIS_MODULE,
@@ -466,7 +492,6 @@ int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *
 {
 	struct kernfs_node *kn;
 	struct file *filp;
-	int ret;
 
 	if (!try_module_get(chardev->cdev.owner))
 		return -ENODEV;
@@ -482,10 +507,5 @@ int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *
 		module_put(owner);
 		return PTR_ERR(filp);
 	}
-	filp->f_mapping = chardev->node->inode->i_mapping;
-	ret = map_vma(chardev, NULL, vma);
-	if (!ret)
-		vma_set_file(vma, filp);
-	fput(filp);
-	return ret;
+	return ivshmem_mmap_file(chardev, filp, vma);
 }

@@ -36,6 +36,8 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
 	node->size = idev->memory.size;
 	/* Without it the kernel enters no huge page, as that would be beyond the end. */
 	i_size_write(node->inode, node->size);
+	mutex_init(&node->buffers_lock);
+	INIT_LIST_HEAD(&node->buffers);
 	device_initialize(&node->dev);
 	node->dev.bus = &ivshmem_bus;
 	node->dev.parent = idev->parent;

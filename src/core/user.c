@@ -2,7 +2,7 @@
 /*
  * Limits on what one user may have of a device
  *
- * Open files, files with O_ASYNC and tasks asleep in WAIT are counted per user and
+ * Open files and dma-bufs, files with O_ASYNC and tasks asleep in WAIT are counted per user and
  * device. CAP_SYS_RESOURCE lifts the limits.
  */
 #include <linux/capability.h>

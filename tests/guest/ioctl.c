@@ -11,7 +11,7 @@ static void test_info(int fd)
 {
 	const uint64_t known = IVSHMEM_FEATURE_DOORBELL | IVSHMEM_FEATURE_INTERRUPTS |
 			       IVSHMEM_FEATURE_REGISTERS | IVSHMEM_FEATURE_RESET |
-			       IVSHMEM_FEATURE_PAGES;
+			       IVSHMEM_FEATURE_PAGES | IVSHMEM_FEATURE_DMABUF;
 	struct ivshmem_info info;
 
 	memset(&info, 0xff, sizeof(info));
@@ -60,7 +60,7 @@ static void test_region(int fd, int ro)
 
 /*
  * The sizes of structures: all zero but for what must be set, for calls that succeed.
- * @least is the shortest that is accepted.
+ * @least is the shortest that is accepted. DMABUF is called with a read-only file.
  */
 static const struct {
 	const char *name;
@@ -72,6 +72,7 @@ static const struct {
 	{ "INFO", IVSHMEM_IOC_INFO, 16, {}, 0 },
 	{ "REGION", IVSHMEM_IOC_REGION, 24, {}, 0 },
 	{ "RING", IVSHMEM_IOC_RING, 8, { 60000 }, 0 },
+	{ "DMABUF", IVSHMEM_IOC_DMABUF, 16, {}, -EACCES },
 	{ "WAIT", IVSHMEM_IOC_WAIT, 32, { 0, 1 }, -ETIMEDOUT },
 	{ "EVENTFD", IVSHMEM_IOC_EVENTFD, 8, { 1, -1U }, -ENOENT },
 };
@@ -88,14 +89,14 @@ static int resized(int fd, unsigned int i, unsigned int size, char garbage)
 	return result(ioctl(fd, command | size << _IOC_SIZESHIFT, bytes));
 }
 
-static void test_sizes(int fd)
+static void test_sizes(int rw, int ro)
 {
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		unsigned int known = _IOC_SIZE(sizes[i].command);
 		const char *name = sizes[i].name;
-		int want = sizes[i].result;
+		int want = sizes[i].result, fd = want == -EACCES ? ro : rw;
 
-		if (i > 2 && !dev_interrupts(fd, "sizes of WAIT and EVENTFD"))
+		if (i > 3 && !dev_interrupts(fd, "sizes of WAIT and EVENTFD"))
 			return;
 		tap_eq(resized(fd, i, known, 0), want, "%s: as long as known", name);
 		tap_eq(resized(fd, i, known - 8, 0), want, "%s: 8 bytes shorter", name);
@@ -322,7 +323,7 @@ int main(void)
 
 	test_info(fd);
 	test_region(fd, ro);
-	test_sizes(fd);
+	test_sizes(fd, ro);
 	test_short_outputs(fd);
 	test_ring(fd, ro, plain);
 	if (dev_interrupts(fd, "WAIT, EVENTFD")) {
@@ -337,8 +338,8 @@ int main(void)
 	       "INFO: no register page for a read-only file");
 	tap_eq(dev_info(plain).vectors, 0, "INFO: plain device has no vectors");
 	tap_eq(dev_info(plain).features &
-	       ~(uint64_t)(IVSHMEM_FEATURE_RESET | IVSHMEM_FEATURE_PAGES), 0,
-	       "INFO: plain device can be reset and has struct pages at most");
+	       ~(uint64_t)(IVSHMEM_FEATURE_RESET | IVSHMEM_FEATURE_PAGES | IVSHMEM_FEATURE_DMABUF),
+	       0, "INFO: plain device can be reset, has struct pages and dma-bufs at most");
 	tap_eq(dev_info(plain).id, IVSHMEM_ID_UNKNOWN, "INFO: nor an id");
 	return tap_done();
 }

@@ -20,7 +20,8 @@ import toolchain
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
-SAMPLE = TOP / "tests/sample"  # a driver of nodes, for tests
+# Modules for tests: a driver of nodes, an importer of dma-bufs.
+HELPERS = [TOP / "tests/sample", TOP / "tests/importer"]
 STACK_LIMIT = 512  # bytes a function of the driver may use
 
 # What clang lacks of the configuration that gcc left in the headers.
@@ -117,9 +118,9 @@ def module(kernel: kernels.Kernel) -> list[pathlib.Path]:
 
 def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     directory = BUILD / "kmod" / kernel.release
-    sample = BUILD / "sample" / kernel.release
+    helpers = [BUILD / source.name / kernel.release for source in HELPERS]
     arguments = [*kernels.make_arguments(kernel), "KCFLAGS=-fstack-usage"]
-    identity = [link_sources(directory), link_sources(sample, SAMPLE), arguments]
+    identity = [link_sources(directory), *map(link_sources, helpers, HELPERS), arguments]
     stamp = directory / "stamp"
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
@@ -127,9 +128,10 @@ def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
         print(f"# building the module for {kernel.release}", flush=True)
         _compile(kernel, directory, arguments)
         symbols = f"KBUILD_EXTRA_SYMBOLS={directory}/Module.symvers"
-        _compile(kernel, sample, [*arguments, symbols, f"IVSHMEM={SOURCE}"])
+        for helper in helpers:
+            _compile(kernel, helper, [*arguments, symbols, f"IVSHMEM={SOURCE}"])
         stamp.write_text(digest)
-    return sorted([*directory.glob("*.ko"), *sample.glob("*.ko")])
+    return sorted(path for place in [directory, *helpers] for path in place.glob("*.ko"))
 
 
 def broken_module(

@@ -86,8 +86,8 @@ def check_style() -> Points:
     command += ["--no-tree", "--strict", "--terse", "--no-summary"]
     # A bus cannot be constant: bus_register() writes to it before 6.9.
     command += ["--ignore", "CONST_STRUCT", "--file"]
-    sample = build.SAMPLE.rglob("*.c")
-    for path in sorted([*build.SOURCE.rglob("*.[ch]"), *sample]):
+    helpers = (path for source in build.HELPERS for path in source.rglob("*.[ch]"))
+    for path in sorted([*build.SOURCE.rglob("*.[ch]"), *helpers]):
         yield f"checkpatch --strict {path.relative_to(build.TOP)}", failing(*command, path)
 
 

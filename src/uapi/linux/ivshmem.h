@@ -26,9 +26,9 @@
  * being reset.
  * Page faults still wait for the end of a reset.
  *
- * A user may have 1024 files of a device open, 16 of them with O_ASYNC, and 256
- * tasks asleep in WAIT. Beyond that open(), fcntl() and WAIT fail with EUSERS,
- * unless the caller has CAP_SYS_RESOURCE.
+ * A user may have 1024 files of a device open, dma-bufs included, 16 of them with
+ * O_ASYNC, and 256 tasks asleep in WAIT. Beyond that open(), DMABUF, fcntl() and WAIT
+ * fail with EUSERS, unless the caller has CAP_SYS_RESOURCE.
  *
  * Errors that every ioctl here may give:
  *   E2BIG       unknown bytes at the end of the structure are not zero
@@ -71,6 +71,8 @@
  * O_DIRECT, vmsplice(), process_vm_readv() and the like.
  */
 #define IVSHMEM_FEATURE_PAGES		0x10
+/* DMABUF works: the region has pages that other hardware can be given. */
+#define IVSHMEM_FEATURE_DMABUF		0x20
 
 /**
  * struct ivshmem_info - what a device is (IVSHMEM_IOC_INFO)
@@ -311,6 +313,42 @@ struct ivshmem_eventfd {
 	__u32 reserved;
 };
 
+/* struct ivshmem_dmabuf.flags */
+/* The file descriptor is closed by exec(), as with O_CLOEXEC. */
+#define IVSHMEM_DMABUF_CLOEXEC	0x1
+
+/**
+ * struct ivshmem_dmabuf - make a dma-buf of a range (IVSHMEM_IOC_DMABUF)
+ * @offset: where the range begins in the shared memory, a multiple of the page size
+ * @size: bytes, a multiple of the page size, not 0
+ * @flags: IVSHMEM_DMABUF_*
+ * @reserved: must be 0
+ *
+ * The result is a file descriptor. It can be given to drivers that import dma-bufs, such
+ * as those of GPUs, and mapped; DMA_BUF_IOCTL_SYNC goes before and after access to a
+ * mapping. It stays when the open file is closed, and counts as one more.
+ *
+ * The end of the device, and a reset, revoke it for good: its mappings end in SIGBUS,
+ * mmap() and imports fail with ENODEV, and drivers that can let go are asked to. Pages
+ * that other hardware still has keep their bytes until it gives them back. After a reset
+ * make another one.
+ *
+ * A structure may end after @size (16 bytes).
+ *
+ * EACCES      the file is not open for reading and writing
+ * EINVAL      a field is not as written above, or the range ends beyond the region
+ * EMFILE      the process has too many open files
+ * ENOMEM      no memory
+ * EOPNOTSUPP  without IVSHMEM_FEATURE_DMABUF
+ * EUSERS      the user has too many files of this device
+ */
+struct ivshmem_dmabuf {
+	__u64 offset;
+	__u64 size;
+	__u32 flags;
+	__u32 reserved;
+};
+
 /*
  * Documentation/userspace-api/ioctl/ioctl-number.rst of Linux 6.12 lists no
  * other user of this number.
@@ -322,5 +360,6 @@ struct ivshmem_eventfd {
 #define IVSHMEM_IOC_RING	_IOW(IVSHMEM_IOC_MAGIC, 0x02, struct ivshmem_ring)
 #define IVSHMEM_IOC_WAIT	_IOWR(IVSHMEM_IOC_MAGIC, 0x03, struct ivshmem_wait)
 #define IVSHMEM_IOC_EVENTFD	_IOW(IVSHMEM_IOC_MAGIC, 0x04, struct ivshmem_eventfd)
+#define IVSHMEM_IOC_DMABUF	_IOW(IVSHMEM_IOC_MAGIC, 0x05, struct ivshmem_dmabuf)
 
 #endif /* _UAPI_LINUX_IVSHMEM_H */

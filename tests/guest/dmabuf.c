@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dma-bufs of the region: hardware (tests/importer) and programs see the same bytes through
+ * them. When the device goes, mappings end in SIGBUS, importers that can let go are asked
+ * to, and those that cannot keep their pages.
+ */
+/* rig: devices=plain size=16M over=memory mem=768 timeout=240 */
+#include <dirent.h>
+#include <linux/dma-buf.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "../importer/importer.h"
+#include "guarded.h"
+#include "module.h"
+#include "pattern.h"
+
+#define SIZE (16UL << 20)
+#define FIRST (5UL << 20)	/* the exported range: in the midst of huge pages */
+#define PART (6UL << 20)
+#define FILES 1024		/* that a user may have of a device */
+#define CONFIG "/sys/kernel/config/ivshmem/ivshmem0"
+#define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
+#define MODULE "/lib/ivshmem_importer.ko"
+
+static int export(int fd, uint64_t offset, uint64_t size)
+{
+	struct ivshmem_dmabuf d = { .offset = offset, .size = size };
+
+	return result(ioctl(fd, IVSHMEM_IOC_DMABUF, &d));
+}
+
+static void device_remove(void)
+{
+	if (rmdir(CONFIG))
+		tap_bail("rmdir: %s", strerror(errno));
+}
+
+static void device_add(void)
+{
+	if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", "16M") ||
+	    file_write(CONFIG "/enable", "1") || !file_comes(RIG_DEVICE, true))
+		tap_bail("the device does not appear");
+}
+
+static int open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static int synced(int buffer, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return result(ioctl(buffer, DMA_BUF_IOCTL_SYNC, &sync));
+}
+
+/*
+ * Arguments
+ */
+
+static const struct {
+	const char *what;
+	struct ivshmem_dmabuf dmabuf;
+	int error;
+} bad[] = {
+	{ "no bytes", { .size = 0 }, EINVAL },
+	{ "an offset in a page", { .offset = 512, .size = 1 << 20 }, EINVAL },
+	{ "a size in a page", { .size = (1 << 20) + 1 }, EINVAL },
+	{ "more than the region", { .size = SIZE + (1 << 16) }, EINVAL },
+	{ "an offset at the end", { .offset = SIZE, .size = 1 << 16 }, EINVAL },
+	{ "a range beyond the end", { .offset = SIZE - (1 << 16), .size = 1 << 17 }, EINVAL },
+	{ "a sum that wraps", { .offset = -(1ULL << 16), .size = 1 << 17 }, EINVAL },
+	{ "2^63 bytes", { .size = 1ULL << 63 }, EINVAL },
+	{ "an unknown flag", { .size = 1 << 16, .flags = 2 }, EINVAL },
+	{ "reserved not 0", { .size = 1 << 16, .reserved = 1 }, EINVAL },
+};
+
+static void test_arguments(int fd)
+{
+	int ro = dev_open_at(RIG_DEVICE, O_RDONLY), wo = dev_open_at(RIG_DEVICE, O_WRONLY);
+	struct ivshmem_dmabuf d = { .size = PAGE, .flags = IVSHMEM_DMABUF_CLOEXEC };
+	int buffer;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		d = bad[i].dmabuf;
+		refused(ioctl(fd, IVSHMEM_IOC_DMABUF, &d), bad[i].error, "%s", bad[i].what);
+	}
+	tap_eq(export(ro, 0, PAGE), -EACCES, "a read-only file");
+	tap_eq(export(wo, 0, PAGE), -EACCES, "a write-only file");
+	refused(ioctl(fd, IVSHMEM_IOC_DMABUF, 8), EFAULT, "a bad address");
+	close(ro);
+	close(wo);
+
+	buffer = export(fd, SIZE - PAGE, PAGE);
+	tap_eq(fcntl(buffer, F_GETFD), 0, "the last page; exec() keeps it");
+	close(buffer);
+	d = (struct ivshmem_dmabuf){ .size = SIZE, .flags = IVSHMEM_DMABUF_CLOEXEC };
+	buffer = ioctl(fd, IVSHMEM_IOC_DMABUF, &d);
+	tap_eq(fcntl(buffer, F_GETFD), FD_CLOEXEC, "all of the region; exec() closes it");
+	tap_eq(lseek(buffer, 0, SEEK_END), SIZE, "it has the size of the region");
+	close(buffer);
+}
+
+/* A user's dma-bufs count as files. */
+static void test_limit(int fd)
+{
+	const struct rlimit many = { 2 * FILES, 2 * FILES };
+	int status = -1, n = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setrlimit(RLIMIT_NOFILE, &many) || setuid(1000))
+			_exit(1);
+		while (export(fd, 0, PAGE) >= 0)
+			n++;
+		_exit(n != FILES || export(fd, 0, PAGE) != -EUSERS);
+	}
+	waitpid(pid, &status, 0);
+	tap_eq(status, 0, "one user has %d of them, then comes EUSERS", FILES);
+}
+
+/*
+ * What programs and hardware see
+ */
+
+static void test_mapping(void)
+{
+	int fd = dev_open(), buffer = export(fd, FIRST, PART), error;
+	char *map = dev_map(fd, SIZE), *p;
+
+	tap_about("mapping");
+	pattern_write(map, SIZE, 1);
+	refused(mmap(NULL, PART + PAGE, PROT_READ, MAP_SHARED, buffer, 0), EINVAL,
+		"beyond the end");
+	refused(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, buffer, PART), EINVAL, "at the end");
+	refused(mmap(NULL, PART, PROT_READ, MAP_PRIVATE, buffer, 0), EINVAL, "MAP_PRIVATE");
+	/* On 7.3 the kernel comes first: it mounts the file system of dma-bufs noexec. */
+	error = result(mmap(NULL, PART, PROT_READ | PROT_EXEC, MAP_SHARED, buffer, 0));
+	tap_ok(error == -EACCES || error == -EPERM, "PROT_EXEC");
+	p = dev_map(buffer, PART);
+	tap_eq(synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0, "SYNC before access");
+	tap_ok(!memcmp(p, map + FIRST, PART), "it has the range's bytes");
+	memset(p + PART - PAGE, 7, PAGE);
+	tap_eq(synced(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0, "SYNC after it");
+	tap_eq(map[FIRST + PART - 1], 7, "what is written there is in the region");
+	munmap(p, PART);
+	p = dev_map_at(buffer, 3 * PAGE, PAGE);
+	tap_ok(!memcmp(p, map + FIRST + 3 * PAGE, PAGE), "a page in its midst");
+	close(buffer);
+	munmap(map, SIZE);
+	close(fd);
+	*p = 5;
+	tap_eq(touch(p, false), 0, "it stays when all files are closed");
+	munmap(p, PAGE);
+}
+
+/* Hardware that has attached to a buffer and mapped it; a negative errno if that fails. */
+static int hardware(int buffer, unsigned long kind)
+{
+	int fd = dev_open_at(IMPORTER, O_RDWR);
+	int ret = result(ioctl(fd, kind, buffer));
+
+	if (!ret)
+		ret = result(ioctl(fd, IMPORTER_MAP));
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+/* Does the hardware read these bytes? */
+static bool hardware_reads(int importer, const char *bytes)
+{
+	static char there[PART];
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < PART && (n = pread(importer, there + done, PART - done, done)) > 0)
+		done += n;
+	return done == PART && !memcmp(there, bytes, PART);
+}
+
+static void test_import(const char *kind, unsigned long command)
+{
+	int fd = dev_open(), buffer = export(fd, FIRST, PART), importer;
+	char *map = dev_map(fd, SIZE);
+
+	tap_about(kind);
+	pattern_write(map, SIZE, command);
+	importer = hardware(buffer, command);
+	if (importer < 0)
+		tap_bail("%s importer: %s", kind, strerror(-importer));
+	tap_ok(hardware_reads(importer, map + FIRST), "hardware reads what programs wrote");
+	tap_eq(pwrite(importer, "hello", 5, PART - 5), 5, "it writes");
+	tap_ok(!memcmp(map + FIRST + PART - 5, "hello", 5), "programs read that");
+	refused(pread(importer, map, 1, PART), ENXIO, "it has no more than the range");
+	tap_eq(synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0, "SYNC meanwhile");
+	tap_eq(synced(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0, "and its end");
+	tap_eq(ioctl(importer, IMPORTER_UNMAP), 0, "it lets go");
+	tap_eq(ioctl(importer, IMPORTER_MAP), 0, "and maps again");
+	tap_eq(ioctl(importer, IMPORTER_ASKED), 0, "nobody asked it to let go");
+	close(buffer);
+	munmap(map, SIZE);
+	close(fd);
+	tap_ok(pwrite(importer, "x", 1, 0) == 1, "it goes on when all files are closed");
+	close(importer);
+}
+
+/*
+ * The end of the device
+ */
+
+/* What was wrong in the cycles. */
+static struct {
+	int mapped, asked, kept, again;
+} wrong;
+
+/* Mappings and hardware of all kinds are there while the device ends. */
+static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
+{
+	static char bytes[PART];
+	int fd = dev_open(), buffer = export(fd, FIRST, PART);
+	int fixed = hardware(buffer, IMPORTER_STATIC), dynamic = hardware(buffer, IMPORTER_DYNAMIC);
+	char *p = dev_map(buffer, PART), *untouched = dev_map(buffer, PART);
+
+	pattern_write(bytes, PART, number);
+	memcpy(p, bytes, PART);
+	end();
+	wrong.mapped += touch(p, true) != SIGBUS || touch(p + PART - 1, false) != SIGBUS ||
+			touch(untouched, false) != SIGBUS;
+	begin();
+	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS;
+	wrong.asked += ioctl(dynamic, IMPORTER_ASKED) != 1;
+	wrong.kept += !hardware_reads(fixed, bytes) || !hardware_reads(dynamic, bytes);
+	wrong.again += ioctl(dynamic, IMPORTER_UNMAP) ||
+		       result(ioctl(dynamic, IMPORTER_MAP)) != -ENODEV ||
+		       hardware(buffer, IMPORTER_STATIC) != -ENODEV ||
+		       hardware(buffer, IMPORTER_DYNAMIC) != -ENODEV ||
+		       result(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, buffer, 0)) != -ENODEV ||
+		       export(fd, 0, PAGE) != -ENODEV ||
+		       synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	munmap(p, PART);
+	munmap(untouched, PART);
+	close(dynamic);
+	close(fixed);
+	close(buffer);
+	close(fd);
+}
+
+static void driver_unbind(void)
+{
+	file_write(DRIVER "unbind", "ivshmem0");
+}
+
+static void driver_bind(void)
+{
+	if (file_write(DRIVER "bind", "ivshmem0") || !file_comes(RIG_DEVICE, true))
+		tap_bail("the driver cannot be bound");
+}
+
+static void test_end(const char *what, void (*end)(void), void (*begin)(void))
+{
+	const int cycles = rig_cycles(10);
+	int files;
+	long before;
+
+	tap_about(what);
+	cycle(0, end, begin);
+	memset(&wrong, 0, sizeof(wrong));
+	files = open_files();
+	before = meminfo_kb("MemFree");
+	for (int i = 1; i <= cycles; i++)
+		cycle(i, end, begin);
+	tap_eq(wrong.mapped, 0, "mappings end in SIGBUS, for good, %d times", cycles);
+	tap_eq(wrong.asked, 0, "a dynamic importer is asked once to let go");
+	tap_eq(wrong.kept, 0, "what hardware has mapped keeps its bytes");
+	tap_eq(wrong.again, 0, "nothing maps it again: ENODEV");
+	tap_eq(open_files(), files, "no file is left open");
+	tap_ok(meminfo_kb("MemFree") > before - (32 << 10),
+	       "all memory is free again: %ld of %ld kB", meminfo_kb("MemFree"), before);
+}
+
+/*
+ * Everything at once, while the device goes
+ */
+
+struct racer {
+	const char *what;
+	int (*turn)(int fd, int buffer);	/* until it gives -ENODEV */
+	pthread_t thread;
+	int fd, buffer, result, turns;
+};
+
+static int export_turn(int fd, int buffer)
+{
+	(void)buffer;
+	int own = export(fd, 0, SIZE);
+
+	if (own < 0)
+		return own;
+	close(own);
+	return 0;
+}
+
+static int map_turn(int fd, int buffer)
+{
+	char *p = mmap(NULL, PART, PROT_READ | PROT_WRITE, MAP_SHARED, buffer, 0);
+
+	(void)fd;
+	if (p == MAP_FAILED)
+		return -errno;
+	for (size_t at = 0; at < PART; at += 16 * PAGE)
+		touch(p + at, true);
+	munmap(p, PART);
+	return 0;
+}
+
+static int import_turn(unsigned long kind, int buffer)
+{
+	int importer = hardware(buffer, kind);
+
+	if (importer < 0)
+		return importer;
+	pwrite(importer, "x", 1, 0);
+	close(importer);
+	return 0;
+}
+
+static int static_turn(int fd, int buffer)
+{
+	(void)fd;
+	return import_turn(IMPORTER_STATIC, buffer);
+}
+
+static int dynamic_turn(int fd, int buffer)
+{
+	(void)fd;
+	return import_turn(IMPORTER_DYNAMIC, buffer);
+}
+
+static int sync_turn(int fd, int buffer)
+{
+	int ret = synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+
+	if (!ret)
+		ret = synced(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+	return ret ? ret : result(ioctl(fd, IVSHMEM_IOC_DMABUF, NULL)) == -ENODEV ? -ENODEV : 0;
+}
+
+static struct racer racers[] = {
+	{ .what = "exports", .turn = export_turn },
+	{ .what = "mappings", .turn = map_turn },
+	{ .what = "static imports", .turn = static_turn },
+	{ .what = "dynamic imports", .turn = dynamic_turn },
+	{ .what = "SYNC", .turn = sync_turn },
+};
+
+#define RACERS (sizeof(racers) / sizeof(*racers))
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	int ret;
+
+	while (!(ret = r->turn(r->fd, r->buffer)))
+		__atomic_fetch_add(&r->turns, 1, __ATOMIC_RELAXED);
+	r->result = ret;
+	return NULL;
+}
+
+static void race_cycle(int *failed)
+{
+	int fd = dev_open(), buffer = export(fd, FIRST, PART);
+
+	for (size_t i = 0; i < RACERS; i++) {
+		racers[i].fd = fd;
+		racers[i].buffer = buffer;
+		racers[i].turns = 0;
+		pthread_create(&racers[i].thread, NULL, race, &racers[i]);
+	}
+	for (size_t i = 0; i < RACERS; i++)
+		while (__atomic_load_n(&racers[i].turns, __ATOMIC_RELAXED) < 2)
+			sleep_ms(1);
+	device_remove();
+	for (size_t i = 0; i < RACERS; i++) {
+		pthread_join(racers[i].thread, NULL);
+		if (racers[i].result != -ENODEV) {
+			tap_note("%s: %s", racers[i].what, strerror(-racers[i].result));
+			++*failed;
+		}
+	}
+	close(buffer);
+	close(fd);
+	device_add();
+}
+
+static void test_race(void)
+{
+	const int cycles = rig_cycles(10);
+	int failed = 0, files = open_files();
+
+	tap_about("race");
+	for (int i = 0; i < cycles; i++)
+		race_cycle(&failed);
+	tap_eq(failed, 0, "all see ENODEV when the device goes, %d times", cycles);
+	tap_eq(open_files(), files, "no file is left open");
+}
+
+int main(void)
+{
+	bool possible = !access(MODULE, F_OK);	/* the rig builds it where it can */
+	int fd = dev_open();
+
+	guard();
+	tap_eq(!!(dev_info(fd).features & IVSHMEM_FEATURE_DMABUF), possible,
+	       "INFO has the feature if the kernel has dma-bufs");
+	if (!possible) {
+		tap_eq(export(fd, 0, PAGE), -EOPNOTSUPP, "EOPNOTSUPP otherwise");
+		tap_skip("dma-bufs", "this kernel has none");
+		return tap_done();
+	}
+	tap_eq(system("insmod " MODULE), 0, "the importer loads");
+	test_arguments(fd);
+	test_limit(fd);
+	close(fd);
+	test_mapping();
+	test_import("static", IMPORTER_STATIC);
+	test_import("dynamic", IMPORTER_DYNAMIC);
+	test_end("removal", device_remove, device_add);
+	test_end("unbind", driver_unbind, driver_bind);
+	test_race();
+	tap_about("");
+	tap_eq(system("rmmod ivshmem_importer"), 0, "the importer can be unloaded");
+	device_remove();
+	tap_eq(system("rmmod ivshmem_soft"), 0, "so can the module of the device");
+	module_clean();
+	return tap_done();
+}
