@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "../importer/importer.h"
 #include "failures.h"
 #include "leaks.h"
 
@@ -27,7 +28,7 @@
 #define SIZE (4 << 20)
 #define LAST 100
 
-static int fd = -1, made = -1, bind_fd, enable_fd, event_fd, region_fd;
+static int fd = -1, made = -1, bind_fd, enable_fd, event_fd, region_fd, buffer_fd;
 static void *map;
 
 static int insert(const char *path, const char *parameters)
@@ -244,6 +245,32 @@ static int move_mapping(void)
 		return -errno;
 	map = moved;
 	return 0;
+}
+
+static int export(void)
+{
+	struct ivshmem_dmabuf d = { .size = SIZE };
+
+	made = result(ioctl(fd, IVSHMEM_IOC_DMABUF, &d));
+	return made < 0 ? made : 0;
+}
+
+static int map_buffer(void)
+{
+	return map_file(buffer_fd, 0, SIZE);
+}
+
+static int import(void)
+{
+	int ret;
+
+	made = open(IMPORTER, O_RDWR | O_CLOEXEC);
+	ret = result(made);
+	if (ret >= 0)
+		ret = result(ioctl(made, IMPORTER_STATIC, buffer_fd));
+	if (ret < 0 && made >= 0)
+		close(made);
+	return ret;
 }
 
 static int ioctl_info(void)
@@ -478,6 +505,12 @@ static const struct operation soft_using[] = {
 	{ "WAIT that rings, on a software device", ioctl_ring_wait, NULL, NULL, false, 0, 0 },
 };
 
+static const struct operation exporting[] = {
+	{ "DMABUF", export, NULL, close_made, false, 0, 0 },
+	{ "map a dma-buf", map_buffer, NULL, unmap_all, false, 0, 0 },
+	{ "import a dma-buf", import, NULL, close_made, false, 0, 0 },
+};
+
 static void test_device(void)
 {
 	bind_fd = dev_open_at(PCI_DRIVER "bind", O_WRONLY);
@@ -526,6 +559,18 @@ static void forget(const char *name)
 	tap_eq(result(rmdir(path)), 0, "the directory %s can be removed", name);
 }
 
+static void test_export(void)
+{
+	if (export())
+		tap_bail("DMABUF: %s", strerror(errno));
+	buffer_fd = made;
+	if (insert("/lib/ivshmem_importer.ko", ""))
+		tap_bail("ivshmem_importer: %s", strerror(errno));
+	FAIL_ALL(exporting);
+	close(buffer_fd);
+	unload("ivshmem_importer");
+}
+
 static void test_soft(void)
 {
 	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
@@ -537,6 +582,8 @@ static void test_soft(void)
 	enable();
 	fd = dev_open_at("/dev/ivshmem1", O_RDWR);
 	FAIL_ALL(soft_using);
+	if (dev_info(fd).features & IVSHMEM_FEATURE_DMABUF)
+		test_export();
 	close(fd);
 	forget("memory");
 	describe("window", "address", RESERVED);

@@ -28,6 +28,7 @@ struct op {
 		struct ivshmem_ring ring;
 		struct ivshmem_wait wait;
 		struct ivshmem_eventfd eventfd;
+		struct ivshmem_dmabuf dmabuf;
 		uint32_t words[WORDS];
 	} data;
 };

@@ -120,11 +120,12 @@ static void op_ioctl(const struct op *o)
 {
 	static const unsigned long commands[] = {
 		IVSHMEM_IOC_INFO, IVSHMEM_IOC_REGION, IVSHMEM_IOC_RING,
-		IVSHMEM_IOC_WAIT, IVSHMEM_IOC_EVENTFD,
+		IVSHMEM_IOC_WAIT, IVSHMEM_IOC_EVENTFD, IVSHMEM_IOC_DMABUF,
 	};
-	unsigned int which = o->bits % 6;
+	unsigned int which = o->bits % 7;
 	struct op tame = *o;
 	void *to = place(o, o->place);
+	int ret;
 
 	if (which == 3) {
 		put((void *)place(o, o->data.wait.set), &o->data.words[WORDS - 8],
@@ -133,13 +134,22 @@ static void op_ioctl(const struct op *o)
 	}
 	if (which == 4 && tame.data.eventfd.fd >= 0 && tame.data.eventfd.fd < 4)
 		tame.data.eventfd.fd = eventfds[tame.data.eventfd.fd];
+	if (which == 5 && !once_in(8)) {
+		tame.data.dmabuf.offset &= -(uint64_t)PAGE & (SIZE - 1);
+		tame.data.dmabuf.size = PAGE << (o->bits >> 20) % 11;
+		tame.data.dmabuf.flags = IVSHMEM_DMABUF_CLOEXEC;
+		tame.data.dmabuf.reserved = 0;
+	}
 	put(to, &tame.data, sizeof(tame.data));
-	if (which == 5)
-		ioctl(fds[o->slot], o->offset, to);
+	if (which == 6)
+		ret = ioctl(fds[o->slot], o->offset, to);
 	else if (o->bits >> 17 & 7)
-		ioctl(fds[o->slot], commands[which], to);
+		ret = ioctl(fds[o->slot], commands[which], to);
 	else
-		ioctl(fds[o->slot], resized(commands[which], o->bits), to);
+		ret = ioctl(fds[o->slot], resized(commands[which], o->bits), to);
+	/* The file of a dma-buf takes part. */
+	if (which == 5)
+		keep_fd(o->other, ret);
 }
 
 static void op_unmap(const struct op *o)
