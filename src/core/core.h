@@ -413,6 +413,7 @@ struct ivshmem_file {
 
 /* module.c */
 extern unsigned int ivshmem_cache;
+extern bool ivshmem_kvmfr_ioctls;
 extern const char * const ivshmem_cache_names[];
 struct inode *ivshmem_inode_new(void);
 
@@ -541,10 +542,12 @@ static inline bool ivshmem_buffer_revoked(const struct vm_area_struct *vma)
 static inline void ivshmem_buffers_revoke(struct ivshmem_node *node) { }
 #endif
 
-/* file.c, ioctl.c, wait.c, mmap.c, sysfs.c */
+/* file.c, ioctl.c, kvmfr.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
 int ivshmem_access_file(struct file *filp, int *idx);
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
+int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d);
+long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg);
 int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector);
 int ivshmem_ring(struct file *filp, u32 peer, u32 vector);
 int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w);

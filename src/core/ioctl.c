@@ -194,27 +194,38 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 	return ivshmem_eventfd_bind(file, e.vector, e.fd);
 }
 
-static long ioctl_dmabuf(struct file *filp, void __user *arg, size_t usize)
+/**
+ * ivshmem_dmabuf() - make a dma-buf
+ * @filp: the open file
+ * @d: arguments, not checked yet
+ *
+ * Return: a file descriptor, or an error of DMABUF
+ */
+int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d)
 {
 	struct ivshmem_file *file = filp->private_data;
 	u64 size = file->idev->memory.size;
-	struct ivshmem_dmabuf d;
-	int ret;
 
-	ret = copy_in(&d, sizeof(d), arg, usize, offsetofend(struct ivshmem_dmabuf, size));
-	if (ret)
-		return ret;
 	/* Hardware that imports it may write to it. */
 	if (~file->mode & (FMODE_READ | FMODE_WRITE))
 		return -EACCES;
 	if (!(ivshmem_device_features(file->idev) & IVSHMEM_FEATURE_DMABUF))
 		return -EOPNOTSUPP;
-	if (d.flags & ~IVSHMEM_DMABUF_CLOEXEC || d.reserved || !d.size ||
-	    !PAGE_ALIGNED(d.offset) || !PAGE_ALIGNED(d.size) ||
-	    d.offset > size || d.size > size - d.offset)
+	if (d->flags & ~IVSHMEM_DMABUF_CLOEXEC || d->reserved || !d->size ||
+	    !PAGE_ALIGNED(d->offset) || !PAGE_ALIGNED(d->size) ||
+	    d->offset > size || d->size > size - d->offset)
 		return -EINVAL;
-	return ivshmem_buffer_export(filp, array_index_nospec(d.offset, size), d.size,
-				     d.flags & IVSHMEM_DMABUF_CLOEXEC ? O_CLOEXEC : 0);
+	return ivshmem_buffer_export(filp, array_index_nospec(d->offset, size), d->size,
+				     d->flags & IVSHMEM_DMABUF_CLOEXEC ? O_CLOEXEC : 0);
+}
+
+static long ioctl_dmabuf(struct file *filp, void __user *arg, size_t size)
+{
+	struct ivshmem_dmabuf d;
+	int ret;
+
+	ret = copy_in(&d, sizeof(d), arg, size, offsetofend(struct ivshmem_dmabuf, size));
+	return ret ? ret : ivshmem_dmabuf(filp, &d);
 }
 
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
@@ -240,6 +251,6 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	case COMMAND(IVSHMEM_IOC_DMABUF):
 		return ioctl_dmabuf(filp, uarg, size);
 	default:
-		return -ENOTTY;
+		return ivshmem_kvmfr(filp, cmd, uarg);
 	}
 }

@@ -21,6 +21,7 @@
 const char * const ivshmem_cache_names[] = { "wb", "wc", "uc" };
 unsigned int ivshmem_cache = IVSHMEM_CACHE_WB;
 bool ivshmem_map_registers = true;
+bool ivshmem_kvmfr_ioctls;
 
 static int cache_set(const char *val, const struct kernel_param *kp)
 {
@@ -58,6 +59,9 @@ MODULE_PARM_DESC(pages, "Struct pages for PCI devices and windows, as they are b
  */
 module_param_named(map_registers, ivshmem_map_registers, bool, 0444);
 MODULE_PARM_DESC(map_registers, "Let programs with write access map the register page, to ring without a system call (default: Y)");
+
+module_param_named(kvmfr, ivshmem_kvmfr_ioctls, bool, 0444);
+MODULE_PARM_DESC(kvmfr, "Answer the ioctls of kvmfr as well, for Looking Glass (default: N)");
 
 /*
  * A node can exist in several places (containers, mknod), each with its own inode.

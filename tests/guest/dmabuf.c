@@ -431,6 +431,7 @@ int main(void)
 	tap_eq(system("insmod " MODULE), 0, "the importer loads");
 	test_arguments(fd);
 	test_limit(fd);
+	refused(ioctl(fd, _IO('u', 0x44)), ENOTTY, "no ioctls of kvmfr by default");
 	close(fd);
 	test_mapping();
 	test_import("static", IMPORTER_STATIC);

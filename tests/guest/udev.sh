@@ -64,6 +64,7 @@ for n in 0 1; do
 	rights "ivshmem$n" 977 660
 done
 links /dev/ivshmem0 /dev/ivshmem1
+tap_ok "there is no link for kvmfr unless asked for" [ ! -e /dev/kvmfr0 ]
 if [ -d /sys/firmware/acpi ]; then
 	tap_eq "blanks in names are replaced, and names with '..' have no link" \
 		"$(cd $names && echo *)" "a_name acpi-7 cam0"
@@ -105,4 +106,11 @@ udevadm trigger --subsystem-match=ivshmem
 udevadm settle
 echo "# by a rule of the administrator's"
 rights ivshmem0 44 640
+
+rmmod ivshmem
+insmod /lib/ivshmem.ko kvmfr=1
+udevadm settle
+echo "# with the parameter kvmfr"
+leads /dev/kvmfr0 /dev/ivshmem0
+leads /dev/kvmfr1 /dev/ivshmem1
 tap_done
