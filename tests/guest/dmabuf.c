@@ -4,7 +4,7 @@
  * them. When the device goes, mappings end in SIGBUS, importers that can let go are asked
  * to, and those that cannot keep their pages.
  */
-/* rig: devices=plain size=16M over=memory mem=768 timeout=240 */
+/* rig: devices=plain bridges=yes size=16M over=pci,memory mem=768 timeout=240 */
 #include <dirent.h>
 #include <linux/dma-buf.h>
 #include <pthread.h>
@@ -32,16 +32,24 @@ static int export(int fd, uint64_t offset, uint64_t size)
 	return result(ioctl(fd, IVSHMEM_IOC_DMABUF, &d));
 }
 
+static char pci[16];	/* the address of a device on PCI, or nothing */
+
 static void device_remove(void)
 {
-	if (rmdir(CONFIG))
-		tap_bail("rmdir: %s", strerror(errno));
+	int ret = *pci ? file_write(PCI_DRIVER "unbind", pci) : result(rmdir(CONFIG));
+
+	if (ret)
+		tap_bail("the device cannot be removed: %s", strerror(-ret));
 }
 
 static void device_add(void)
 {
-	if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", "16M") ||
-	    file_write(CONFIG "/enable", "1") || !file_comes(RIG_DEVICE, true))
+	if (*pci)
+		file_write(PCI_DRIVER "bind", pci);
+	else if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", "16M") ||
+		 file_write(CONFIG "/enable", "1"))
+		tap_bail("the device cannot be made");
+	if (!file_comes(RIG_DEVICE, true))
 		tap_bail("the device does not appear");
 }
 
@@ -219,6 +227,19 @@ static void test_import(const char *kind, unsigned long command)
  * The end of the device
  */
 
+static void device_reset(void)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", pci);
+	if (file_write(path, "1"))
+		tap_bail("the device cannot be reset");
+}
+
+static void nothing(void)
+{
+}
+
 /* What was wrong in the cycles. */
 static struct {
 	int mapped, asked, kept, again;
@@ -241,12 +262,13 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS;
 	wrong.asked += ioctl(dynamic, IMPORTER_ASKED) != 1;
 	wrong.kept += !hardware_reads(fixed, bytes) || !hardware_reads(dynamic, bytes);
+	/* What has been reset is there again, and can be exported anew. */
+	wrong.again += end != device_reset && export(fd, 0, PAGE) != -ENODEV;
 	wrong.again += ioctl(dynamic, IMPORTER_UNMAP) ||
 		       result(ioctl(dynamic, IMPORTER_MAP)) != -ENODEV ||
 		       hardware(buffer, IMPORTER_STATIC) != -ENODEV ||
 		       hardware(buffer, IMPORTER_DYNAMIC) != -ENODEV ||
 		       result(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, buffer, 0)) != -ENODEV ||
-		       export(fd, 0, PAGE) != -ENODEV ||
 		       synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
 	munmap(p, PART);
 	munmap(untouched, PART);
@@ -421,6 +443,8 @@ int main(void)
 	int fd = dev_open();
 
 	guard();
+	if (rig_over("pci"))
+		snprintf(pci, sizeof(pci), "%s", dev_pci(0));
 	tap_eq(!!(dev_info(fd).features & IVSHMEM_FEATURE_DMABUF), possible,
 	       "INFO has the feature if the kernel has dma-bufs");
 	if (!possible) {
@@ -438,11 +462,14 @@ int main(void)
 	test_import("dynamic", IMPORTER_DYNAMIC);
 	test_end("removal", device_remove, device_add);
 	test_end("unbind", driver_unbind, driver_bind);
+	if (*pci)
+		test_end("reset", device_reset, nothing);
 	test_race();
 	tap_about("");
 	tap_eq(system("rmmod ivshmem_importer"), 0, "the importer can be unloaded");
 	device_remove();
-	tap_eq(system("rmmod ivshmem_soft"), 0, "so can the module of the device");
+	if (!*pci)
+		tap_eq(system("rmmod ivshmem_soft"), 0, "so can the module of the device");
 	module_clean();
 	return tap_done();
 }
