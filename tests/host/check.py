@@ -6,6 +6,7 @@ NAME.c was built to build/san/tests/NAME, NAME_race.c to build/tsan/tests/NAME_r
 test_NAME.py is for pytest; any other executable here is a test.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -18,6 +19,7 @@ TOP = HERE.parent.parent
 # What Python's tests import.
 MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
+AT_ONCE = 2  # as the longest of them wait most of the time
 
 sys.path.insert(0, str(HERE.parent / "rig"))
 import ending  # noqa: E402
@@ -81,8 +83,12 @@ def main() -> int:
     """Run the chosen tests; the exit status is the verdict."""
     settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()
-    for path in selection.host_tests():
-        run_test(path.stem.removeprefix("test_"), command(path), writer)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as workers:
+        for done in [
+            workers.submit(run_test, path.stem.removeprefix("test_"), command(path), writer)
+            for path in selection.host_tests()
+        ]:
+            done.result()
     return writer.finish()
 
 
