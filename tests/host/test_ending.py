@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing
 
 import pytest
@@ -106,10 +107,17 @@ def test_signals(directory: pathlib.Path, number: signal.Signals, again: int) ->
     check_end(process, directory, number)
 
 
-def test_ctrl_c_at_a_terminal_reaches_all(directory: pathlib.Path) -> None:
+@pytest.mark.parametrize("last", [False, True])
+def test_ctrl_c_at_a_terminal_reaches_all(directory: pathlib.Path, last: bool) -> None:
+    """Also if the children end, whose own children live on, before it hears of it."""
     process = start([sys.executable, "-B", "-c", PROGRAM], directory)
     until(process, "ready")
+    if last:
+        process.send_signal(signal.SIGSTOP)
     os.killpg(process.pid, signal.SIGINT)
+    if last:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGCONT)
     check_end(process, directory, signal.SIGINT)
 
 

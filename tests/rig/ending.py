@@ -31,7 +31,12 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def run(main: typing.Callable[[], int | None]) -> typing.NoReturn:
-    """Run a program. What it shall not hear of, as under nohup, it does not."""
+    """Run a program. What it shall not hear of, as under nohup, it does not.
+
+    The children of those that end become children of this process. They must from the
+    start: Ctrl-C reaches all, and a parent may be gone before this one gets to it.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
@@ -59,9 +64,7 @@ def _end(number: int, _frame: types.FrameType | None) -> None:
 
 
 def _kill_descendants() -> None:
-    """Ask all to end, then make them. Those whose parents end first become children of
-    this process."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Ask all to end, then make them."""
     deadline = time.monotonic() + PATIENCE
     asked: set[int] = set()
     while living := _descendants():
