@@ -198,7 +198,7 @@ class SignedDnf(rpms.Dnf):
 
     def fresh(self, *arguments: str) -> tuple[int, str]:
         """Run dnf with nothing in its cache."""
-        self.run("rm -rf /var/cache/dnf")
+        shutil.rmtree(self.cache, ignore_errors=True)
         return self.dnf(*arguments)
 
     def refuses(self, name: str, words: str) -> None:
@@ -221,7 +221,7 @@ class SignedDnf(rpms.Dnf):
     def _distrusts_packages(self, publisher: Publisher, signature: pathlib.Path) -> None:
         """One that is altered, and unsigned ones in an index that is signed."""
         with altered(next(self.repo.glob("ivshmemctl-*.rpm"))):
-            self.refuses("an altered package", "checksum")
+            self.refuses("an altered package", "Cannot download")
         saved = publisher.repo.with_name("saved")
         shutil.copytree(self.repo, saved)
         for path in rpms.ours(built_packages.version()):

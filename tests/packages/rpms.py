@@ -108,6 +108,7 @@ class Dnf(chroots.Chroot):
         self.unsigned = repository(directory / "unsigned", packages)
         self.repositories = directory / "repositories"
         self.repositories.mkdir()
+        self.cache = directory / "cache"
         self.kernels = self.tree.must("ls /lib/modules").split()
 
     def dnf(self, *arguments: str) -> tuple[int, str]:
@@ -121,7 +122,7 @@ class Dnf(chroots.Chroot):
             f"--repofrompath=unsigned,file://{self.unsigned}",
             "--setopt=unsigned.gpgcheck=0",
             f"--setopt=reposdir={self.repositories}",
-            "--setopt=cachedir=/var/cache/dnf",
+            f"--setopt=cachedir={self.cache}",
             "--setopt=install_weak_deps=False",
             *map(shlex.quote, arguments),
         ]
