@@ -61,6 +61,8 @@ ASKED_DNF = """#!/bin/sh
 printf '%s\n' "$@" > /tmp/asked
 cat /tmp/answer
 """
+# Of this machine; dnf makes an empty directory of that name in the tree, too.
+CACHE = "/var/cache/dnf"
 # The kernel that comes later is noticed by what kernel-install(8) runs.
 PLUGIN = "/etc/kernel/install.d/dkms"
 
@@ -122,11 +124,16 @@ class Dnf(chroots.Chroot):
             f"--repofrompath=unsigned,file://{self.unsigned}",
             "--setopt=unsigned.gpgcheck=0",
             f"--setopt=reposdir={self.repositories}",
-            f"--setopt=cachedir={self.cache}",
+            f"--setopt=cachedir={CACHE}",
             "--setopt=install_weak_deps=False",
             *map(shlex.quote, arguments),
         ]
-        return self.tree.around(*self.tree.binds, " ".join(map(str, command)))
+        return self.tree.around(
+            *self.tree.binds,
+            f"mkdir -p {self.cache} {CACHE}",
+            f"mount --bind {self.cache} {CACHE}",
+            " ".join(map(str, command)),
+        )
 
     def step(self, name: str, *arguments: str) -> str:
         """Run dnf, which has to succeed; what it printed."""
