@@ -17,8 +17,9 @@ SOURCES = "/home/builder/ivshmem"
 
 
 def base(release: str) -> pathlib.Path:
-    """A root of a release with what package builds need, made if need be."""
-    packages = sorted({*lint.make_variable("deb-packages"), *lint.make_variable("rpm-packages")})
+    """A root of a release with what package builds need and useradd, made if need be."""
+    needed = lint.make_variable("deb-packages") + lint.make_variable("rpm-packages")
+    packages = sorted({*needed, "passwd"})
     return cache.made(
         debian_roots.kept(f"build-{release}", packages),
         lambda work: archive.Archive(release, "amd64").bootstrap(
