@@ -6,7 +6,7 @@
  * memory, until the driver makes some: then shared futexes, O_DIRECT and all else work that
  * works on a mapping of a file. The parameter pages= decides, for all devices or for one.
  *
- * Whoever pins such a page (a pipe, a transfer by O_DIRECT) may keep it for any time, and
+ * The user of a pinned page (a pipe, a transfer by O_DIRECT) may keep it for any time, and
  * the kernel either waits in memunmap_pages() for it or crashes later. So removal waits for
  * nobody: it leaves a page map in which pages are pinned behind, together with a reference
  * to this module, and a work item looks now and then whether they have come back. A device

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A device is removed while its pages are pinned in every way: removal waits for none of
- * them. Mappings end in SIGBUS, another device can take its place, and whoever has pinned
- * pages sees in them what he saw before, until he gives them back. The new software device
- * has other pages, while a PCI device or window comes back with the same memory.
+ * them. Mappings end in SIGBUS, another device can take its place, and pinned pages have
+ * their bytes until they are given back. The new software device has other pages, while a
+ * PCI device or window comes back with the same memory.
  */
 /*
  * rig: devices=plain size=4M over=pci,window,memory
