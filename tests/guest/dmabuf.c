@@ -262,7 +262,7 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS;
 	wrong.asked += ioctl(dynamic, IMPORTER_ASKED) != 1;
 	wrong.kept += !hardware_reads(fixed, bytes) || !hardware_reads(dynamic, bytes);
-	/* What has been reset is there again, and can be exported anew. */
+	/* After a reset the memory can be exported again. */
 	wrong.again += end != device_reset && export(fd, 0, PAGE) != -ENODEV;
 	wrong.again += ioctl(dynamic, IMPORTER_UNMAP) ||
 		       result(ioctl(dynamic, IMPORTER_MAP)) != -ENODEV ||

@@ -457,7 +457,7 @@ static void test_unbind(void)
 
 static char name[80];	/* of the device, as the parameter knows it */
 
-/* Bind the device anew, with a choice. */
+/* Bind the device again, with another choice of pages=. */
 static void choose(const char *format)
 {
 	char text[128];

@@ -2,7 +2,7 @@
 /*
  * ivshmemctl doctor: programs that use a device by resource2 in sysfs, as without a driver.
  * While a driver has the BAR, the kernel does not let them map it. The driver's region can
- * be mounted in that place, but the mount does not follow a region that comes anew.
+ * be mounted in that place, but the mount stays with the old region when a new one comes.
  *
  * A region that is mounted there has the path of resource2 for all who look; so it is told
  * by its inode, also from the region of an earlier binding, whose path is the same.
