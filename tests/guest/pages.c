@@ -396,9 +396,10 @@ static void test_views(void)
 }
 
 /*
- * When the character device is unbound, its memory is still there: an entry that a fault
- * makes late, as the kernel does for a software device, would be used on. So tasks of low priority fault all the time, and others keep
- * them from running, in the kernel as well where that lets itself be interrupted.
+ * When the character device is unbound, its memory is still there: an entry that a
+ * fault makes late, as the kernel does for a software device, would be used on. So
+ * tasks of low priority fault all the time, and others keep them from running, in the
+ * kernel as well where that lets itself be interrupted.
  */
 static volatile bool gone, calm;
 
