@@ -109,7 +109,7 @@ def test_a_test_that_passes_alone_is_flaky(suite: Suite, tmp_path: pathlib.Path)
 def test_a_test_that_fails_twice_has_failed(suite: Suite) -> None:
     status, output, _ = suite.run({"a": [[GOOD, BAD], [BAD]]})
     assert status == 1 and "1 passed, 1 failed" in output and "# flaky" not in output
-    assert output.count("not ok") == 1
+    assert output.count("not ok") == 1 and "1..2\n# failed: a: two\n#   because\n1 p" in output
 
 
 def test_a_skip_takes_no_failure_back(suite: Suite) -> None:

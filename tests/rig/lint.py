@@ -168,7 +168,7 @@ def main() -> int:
                 writer.point("lint", tap.Point(not problems, name, None, problems))
         except (archive.ArchiveError, build.BuildError) as error:
             writer.fail("lint", str(error))
-    print("# not clean" if writer.failed else "# clean")
+    print("# not clean" if writer.failures else "# clean")
     return writer.finish()
 
 

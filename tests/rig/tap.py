@@ -110,13 +110,14 @@ class Writer(Sink):
     """Numbers the points of all tests and counts them."""
 
     def __init__(self) -> None:
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.skipped = 0
+        self.failures: list[str] = []
         self.lock = threading.Lock()
         print("TAP version 13", flush=True)
 
     def point(self, test: str, point: Point) -> None:
         with self.lock:
-            number = self.passed + self.failed + self.skipped + 1
+            number = self.passed + len(self.failures) + self.skipped + 1
             name = f"{test}: {point.name}" if point.name else test
             if point.skip is not None and point.passed:
                 self.skipped += 1
@@ -125,13 +126,18 @@ class Writer(Sink):
                 self.passed += 1
                 print(f"ok {number} - {name}")
             else:
-                self.failed += 1
-                print("\n#   ".join([f"not ok {number} - {name}", *point.details]))
+                explained = "\n#   ".join([name, *point.details])
+                self.failures.append(explained)
+                print(f"not ok {number} - {explained}")
             sys.stdout.flush()
 
     def finish(self) -> int:
-        """Print the verdict; the exit status of the run."""
-        total = self.passed + self.failed + self.skipped
+        """Print the verdict; the exit status of the run. Thousands of lines may have followed
+        a failure: it is said once more."""
+        failed = len(self.failures)
+        total = self.passed + failed + self.skipped
         print(f"1..{total}")
-        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
-        return 0 if self.failed == 0 and total else 1
+        for explained in self.failures:
+            print(f"# failed: {explained}")
+        print(f"{self.passed} passed, {failed} failed, {self.skipped} skipped")
+        return 0 if failed == 0 and total else 1
