@@ -45,6 +45,25 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
 	return node;
 }
 
+/*
+ * The driver core does not say why a node was left without its driver. If the driver was
+ * never asked, memory was too short, or drivers are bound by hand on this bus: try again,
+ * for the reason or for the driver, without which there would be no device at all.
+ */
+static int node_bind(struct ivshmem_node *node)
+{
+	int ret;
+
+	if (node->dev.driver)
+		return 0;
+	if (node->error)
+		return node->error;
+	ret = device_attach(&node->dev);
+	if (ret > 0)
+		return 0;
+	return ret ?: node->error ?: -ENODEV;
+}
+
 /**
  * ivshmem_node_add() - put the node of a device on the bus
  * @idev: with a number
@@ -66,9 +85,9 @@ int ivshmem_node_add(struct ivshmem_device *idev)
 	ret = device_add(&node->dev);
 	if (ret)
 		goto err_put;
-	if (node->dev.driver)
+	ret = node_bind(node);
+	if (!ret)
 		return 0;
-	ret = node->error ?: -ENODEV;
 	device_del(&node->dev);
 
 err_put:

@@ -139,6 +139,9 @@ static int memory_open(struct memory *memory, const struct soft_spec *spec)
 		return PTR_ERR(mount);
 	file = ivshmem_shmem_file(mount, "ivshmem", spec->size);
 	mntput(mount);
+	/* This mount has no limit: ENOSPC is a lack of memory for an inode. */
+	if (file == ERR_PTR(-ENOSPC))
+		return -ENOMEM;
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	mapping_set_unevictable(file->f_mapping);

@@ -101,7 +101,7 @@ static int soft_load(void)
 	lseek(kmsg, 0, SEEK_END);
 	ret = insert("/lib/ivshmem_soft.ko",
 		     "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
-	left_out = !ret && was_said(kmsg, ": error -12");
+	left_out = !ret && was_said(kmsg, "cannot register device: -12");
 	close(kmsg);
 	if (!left_out)
 		return ret;

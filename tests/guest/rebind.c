@@ -13,6 +13,7 @@
 
 #define DOORBELL "0000:00:10.0"
 #define PLAIN "0000:00:11.0"
+#define AUTOPROBE "/sys/bus/ivshmem/drivers_autoprobe"
 #define CROWD 10000
 
 /* O_ASYNC on a file whose device is unregistered sends a signal at once. */
@@ -67,6 +68,16 @@ static void test_numbers(void)
 	file_write(PCI_DRIVER "bind", DOORBELL);
 	file_write(PCI_DRIVER "bind", PLAIN);
 	tap_eq(dev_number_of(DOORBELL), 0, "a free number is reused");
+}
+
+/* Drivers are bound by hand on the bus of nodes. The device must come all the same. */
+static void test_by_hand(void)
+{
+	file_write(PCI_DRIVER "unbind", DOORBELL);
+	tap_eq(file_write(AUTOPROBE, "0"), 0, "drivers of nodes are bound by hand");
+	tap_eq(file_write(PCI_DRIVER "bind", DOORBELL), 0, "the device can be bound");
+	tap_eq(dev_number_of(DOORBELL), 0, "and has its node");
+	tap_eq(file_write(AUTOPROBE, "1"), 0, "drivers of nodes are bound by the kernel");
 }
 
 static void test_unload(void)
@@ -152,6 +163,7 @@ int main(void)
 	guard();
 	test_rebind();
 	test_numbers();
+	test_by_hand();
 	test_unload();
 	test_other_node();
 	test_crowd();
