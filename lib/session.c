@@ -460,12 +460,22 @@ static void direction_listen(struct direction *direction)
 		twin->delay = twin->delay ? 2 * twin->delay : FIRST_DELAY_NS;
 }
 
-/* The loss has been told in the other direction. */
+/*
+ * The loss has been told in the other direction. Messages from before are received all the
+ * same; then it is told here as well, or nobody would know where the successor's begin.
+ */
 static void direction_forget(struct direction *direction)
 {
+	bool rest = !direction->producer &&
+		    (direction->in.record || buffer_look(&direction->in) == BUFFER_MESSAGE);
+
 	pthread_mutex_lock(&direction->channel->lock);
-	if (direction->state == DIRECTION_LOST)
-		restart(direction);
+	if (direction->state == DIRECTION_LOST) {
+		if (rest)
+			atomic_store(&direction->state, DIRECTION_OPEN);
+		else
+			restart(direction);
+	}
 	pthread_mutex_unlock(&direction->channel->lock);
 	announce(direction->channel);
 }

@@ -18,8 +18,8 @@
  *
  * The other end can close, die or be replaced at any time. Messages that it committed
  * before can still be received. Then one call, in either direction, returns -EPIPE or
- * -ECONNRESET; anything left of that end in the other direction is dropped. Later calls
- * wait for the successor.
+ * -ECONNRESET; later calls wait for the successor. If a call that sends returns it while
+ * messages are left, a call that receives returns it as well, behind them.
  *
  * Errors of all calls with a deadline:
  *   -EAGAIN      the deadline is 0, and there is no message (or no space)

@@ -161,6 +161,37 @@ static void test_received(void)
 	finish();
 }
 
+/* Its last words are there for a program that hears of its end when it sends. */
+static void test_last_words(void)
+{
+	struct ivshmem *others = must_open(0);
+	struct ivshmem_channel *other;
+	const void *message;
+	size_t size;
+
+	channel = must_create(handle, &options);
+	other = must_attach(others, &options);
+	handshake(channel, other);
+	say(other, "first");
+	say(other, "second");
+	say(other, "third");
+	ivshmem_channel_close(other);
+	sent_until(-EPIPE);
+	tap_ok(hear(channel, "first", 0), "a message from before an end that a send has told of");
+	tap_ok(!ivshmem_channel_peek(channel, &message, &size, 0) && size == 6 &&
+	       !memcmp(message, "second", 6) && !ivshmem_channel_release(channel),
+	       "the second one, in place");
+	tap_ok(hear(channel, "third", IVSHMEM_FOREVER), "the third one, by a call that waits");
+	tap_eq(ivshmem_channel_recv(channel, NULL, 0, 0), -EPIPE, "then its end");
+	tap_eq(ivshmem_channel_recv(channel, NULL, 0, 0), -EAGAIN, "which is told once");
+	other = must_attach(others, &options);
+	handshake(channel, other);
+	tap_ok(pass(channel, other) && pass(other, channel), "and then the successor is there");
+	ivshmem_channel_close(other);
+	ivshmem_close(others);
+	finish();
+}
+
 /* Children */
 
 struct all {
@@ -359,6 +390,7 @@ int main(void)
 	test_known(false);
 	test_known(true);
 	test_received();
+	test_last_words();
 	test_child();
 	test_children_of_threads();
 	test_orphan();

@@ -386,6 +386,16 @@ def test_giving_up(device: Place, region: Region, directory: pathlib.Path) -> No
     pair.ends(
         FAILED, -signal.SIGTERM, "interrupted receiver", ["the receiver gave up"], ["interrupted"]
     )
+    # The sender hears first that nobody takes its data, before it reads why.
+    pair = Pair(device, region, directory / "out")
+    pair.feed(b"x")
+    wait_until(lambda: (directory / "out").read_bytes() == b"x")
+    pair.sender.signal(signal.SIGSTOP)
+    pair.receiver.signal(signal.SIGTERM)
+    wait_until(lambda: not pair.receiver.is_running())
+    pair.feed(b"y")
+    pair.sender.signal(signal.SIGCONT)
+    pair.ends(FAILED, -signal.SIGTERM, "receiver of a stopped sender", ["the receiver gave up"])
     pair = Pair(device, region, "/dev/full")
     pair.feed(b"x")
     pair.ends(FAILED, FAILED, "full disk", ["the receiver gave up"], ["/dev/full", "No space"])

@@ -152,16 +152,18 @@ static int send_step(struct stream *stream, const void *message,
 	return error;
 }
 
-/* Send, and listen while there is no space. */
-static int send_message(struct stream *stream, const void *message,
-			size_t size, bool listening)
+/*
+ * Send, and listen while there is no space, and at the end: the other side may have said
+ * why it left.
+ */
+static int send_message(struct stream *stream, const void *message, size_t size)
 {
 	int error;
 
 	while ((error = send_step(stream, message, size, ivshmem_after(STEP_NS)))) {
 		error = go_on(stream, error);
-		if (!error && listening)
-			error = listen_briefly(stream);
+		if (!error || error == -EPIPE)
+			error = listen_briefly(stream) ?: error;
 		if (error)
 			return error;
 	}
@@ -172,16 +174,16 @@ static int send_note(struct stream *stream, enum stream_kind kind, uint64_t byte
 {
 	struct stream_note note = { kind_of(kind), bytes, stream_checksum(stream) };
 
-	return send_message(stream, &note, sizeof(note), false);
+	return send_message(stream, &note, sizeof(note));
 }
 
-/* Send what must not wait. */
+/* Send what must not wait, and may be lost. Why the other side left is for who reads. */
 static int send_soon(struct stream *stream, enum stream_kind kind)
 {
 	struct stream_note note = { .kind = kind_of(kind) };
 	int error = send_step(stream, &note, sizeof(note), 0);
 
-	return error == -EAGAIN || error == -EINTR ? 0 : error;
+	return error == -EAGAIN || error == -EINTR || error == -EPIPE ? 0 : error;
 }
 
 /* Nothing is lost by beginning again. */
@@ -299,7 +301,7 @@ int stream_put(struct stream *stream, size_t bytes)
 	int error;
 
 	stream->out.kind = kind_of(STREAM_DATA);
-	error = send_message(stream, &stream->out, DATA_HEADER + bytes, true);
+	error = send_message(stream, &stream->out, DATA_HEADER + bytes);
 	if (!error)
 		stream_advance(stream, stream->out.bytes, bytes);
 	return error;
