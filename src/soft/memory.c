@@ -127,6 +127,12 @@ static struct vfsmount *memory_mount(int node, bool huge)
 	return vfs_kern_mount(type, SB_KERNMOUNT, type->name, options);
 }
 
+/* Our mount has no limit: where tmpfs has no space, it had no memory for an inode. */
+static int tmpfs_error(int error)
+{
+	return error == -ENOSPC ? -ENOMEM : error;
+}
+
 static int memory_open(struct memory *memory, const struct soft_spec *spec)
 {
 	struct vfsmount *mount = memory_mount(spec->node, true);
@@ -136,14 +142,11 @@ static int memory_open(struct memory *memory, const struct soft_spec *spec)
 	if (mount == ERR_PTR(-EINVAL))
 		mount = memory_mount(spec->node, false);
 	if (IS_ERR(mount))
-		return PTR_ERR(mount);
+		return tmpfs_error(PTR_ERR(mount));
 	file = ivshmem_shmem_file(mount, "ivshmem", spec->size);
 	mntput(mount);
-	/* This mount has no limit: ENOSPC is a lack of memory for an inode. */
-	if (file == ERR_PTR(-ENOSPC))
-		return -ENOMEM;
 	if (IS_ERR(file))
-		return PTR_ERR(file);
+		return tmpfs_error(PTR_ERR(file));
 	mapping_set_unevictable(file->f_mapping);
 	memory->file = file;
 	return 0;
