@@ -219,7 +219,10 @@ static void buffer_unpin(struct dma_buf_attachment *attachment)
 {
 }
 
-static int buffer_begin_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+/* Give the pages to the processor or to the hardware that has imported them. */
+static int buffer_sync(struct dma_buf *dmabuf,
+		       void (*sync)(struct device *dev, struct sg_table *table,
+				    enum dma_data_direction dir))
 {
 	struct ivshmem_buffer *buffer = dmabuf->priv;
 	struct import *import;
@@ -228,23 +231,19 @@ static int buffer_begin_access(struct dma_buf *dmabuf, enum dma_data_direction d
 	if (ret)
 		return ret;
 	list_for_each_entry(import, &buffer->imports, node)
-		dma_sync_sgtable_for_cpu(import->dev, &import->table, import->dir);
+		sync(import->dev, &import->table, import->dir);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
 
+static int buffer_begin_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	return buffer_sync(dmabuf, dma_sync_sgtable_for_cpu);
+}
+
 static int buffer_end_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	struct ivshmem_buffer *buffer = dmabuf->priv;
-	struct import *import;
-	int ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
-
-	if (ret)
-		return ret;
-	list_for_each_entry(import, &buffer->imports, node)
-		dma_sync_sgtable_for_device(import->dev, &import->table, import->dir);
-	dma_resv_unlock(dmabuf->resv);
-	return 0;
+	return buffer_sync(dmabuf, dma_sync_sgtable_for_device);
 }
 
 static int mapping_release(struct inode *inode, struct file *filp)
