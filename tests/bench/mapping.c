@@ -10,20 +10,6 @@
 
 #define RANDOM_TOUCHES 500000
 
-/* Kilobytes of this process's page tables. */
-static long page_tables(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	char line[128];
-	long kb = -1;
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "VmPTE: %ld", &kb);
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 static long faults(void)
 {
 	struct rusage usage;
@@ -68,7 +54,7 @@ int main(int argc, char **argv)
 		tap_bail("usage: mapping SIZE WHAT");
 	size = strtoull(argv[1], NULL, 0);
 	fd = argv[2][0] == '/' ? dev_open_at(argv[2], O_RDWR) : vfio_open(argv[2]);
-	tables = page_tables();
+	tables = page_tables_kb();
 	taken = faults();
 	start = now_ns();
 	p = argv[2][0] == '/' ? dev_map(fd, size) :
@@ -77,7 +63,7 @@ int main(int argc, char **argv)
 	bench_value("mmap", mapped / 1e6);
 	bench_value("first", touch_all(p, size) / 1e6);
 	bench_value("second", touch_all(p, size) / 1e6);
-	bench_value("tables", page_tables() - tables);
+	bench_value("tables", page_tables_kb() - tables);
 	bench_value("faults", faults() - taken);
 	bench_value("random", (double)touch_random(p, size) / RANDOM_TOUCHES);
 	start = now_ns();

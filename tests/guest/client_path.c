@@ -6,7 +6,6 @@
  */
 /* rig: devices=plain,plain,plain,plain size=1M,4K,2044K,8G over=pci,window,memory */
 #include <sys/stat.h>
-#include <sys/utsname.h>
 
 #include "dev.h"
 
@@ -186,12 +185,7 @@ static void test_pieces(int fd, int other)
 /* Before 6.7 lseek in sysfs goes no further than this. */
 static bool can_seek(void)
 {
-	struct utsname name;
-	int major = 0, minor = 0;
-
-	uname(&name);
-	sscanf(name.release, "%d.%d", &major, &minor);
-	return size < 2 * GIB || major > 6 || (major == 6 && minor >= 7);
+	return size < 2 * GIB || kernel_since(6, 7);
 }
 
 /* size, position, read and write at a position, map from an odd one. */

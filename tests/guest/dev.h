@@ -71,6 +71,9 @@ static inline bool dev_has_pages(int fd)
 /* Can it have some? If not, @what is skipped: some kernels have none for devices. */
 bool dev_pages(int fd, const char *what);
 
+/* Is the kernel of this release or a later one? */
+bool kernel_since(int major, int minor);
+
 void *dev_map_at(int fd, off_t offset, size_t length);
 
 static inline void *dev_map(int fd, size_t length)
@@ -161,8 +164,19 @@ const char *dev_pci(int number);
 /* Write to a file of sysfs or proc; 0 or a negative errno. */
 int file_write(const char *path, const char *text);
 
-/* Kilobytes that /proc/meminfo gives for a name; -1 if it has none. */
-long meminfo_kb(const char *name);
+/* Kilobytes that a file of proc gives for a name; -1 if it has none. */
+long file_kb(const char *path, const char *name);
+
+static inline long meminfo_kb(const char *name)
+{
+	return file_kb("/proc/meminfo", name);
+}
+
+/* Kilobytes of this process's page tables. */
+static inline long page_tables_kb(void)
+{
+	return file_kb("/proc/self/status", "VmPTE");
+}
 
 /* Count the lines of a file that contain a word, and note them. */
 int file_mentions(const char *path, const char *word);

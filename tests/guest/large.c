@@ -22,20 +22,6 @@
 #define TRACING "/sys/kernel/tracing/"
 #define STRICT 1		/* MPOL_MF_STRICT */
 
-/* Kilobytes of this process's page tables. */
-static long page_tables(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	char line[128];
-	long kb = -1;
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "VmPTE: %ld", &kb);
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 /* The driver's page faults that were traced since faults_clear(). */
 static unsigned int faults(void)
 {
@@ -116,11 +102,11 @@ static unsigned long tables(const char *p, size_t length)
 static void test_tables(int fd, off_t offset, size_t length, const char *what)
 {
 	char *p = dev_map_at(fd, offset, length);
-	long before = page_tables(), grown, least;
+	long before = page_tables_kb(), grown, least;
 
 	faults_clear();
 	touch_all(p, length);
-	grown = page_tables() - before;
+	grown = page_tables_kb() - before;
 	tap_eq(faults(), tables(p, length), "%s takes one fault for each page table", what);
 	/*
 	 * The first and the last table may be shared with a neighbour. Or each of the higher

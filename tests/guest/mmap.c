@@ -295,7 +295,7 @@ static bool has_access(void)
 	struct utsname name;
 
 	uname(&name);
-	return strcmp(name.machine, "aarch64") || atoi(name.release) >= 6;
+	return strcmp(name.machine, "aarch64") || kernel_since(6, 0);
 }
 
 /* Access a mapping through /proc/self/mem, as a debugger does. */

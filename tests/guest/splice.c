@@ -10,7 +10,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 
 #include "dev.h"
 
@@ -134,10 +133,7 @@ static void test_modes(void)
 /* Kernels before 6.0 send regular files and block devices only. */
 static bool sends_devices(void)
 {
-	struct utsname name;
-
-	uname(&name);
-	return atoi(name.release) >= 6;
+	return kernel_since(6, 0);
 }
 
 /* Reads all that a socket has, until the other end is closed. */

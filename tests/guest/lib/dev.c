@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The driver's interface and a few files: see dev.h. */
+#include <sys/utsname.h>
+
 #include "../dev.h"
 
 int dev_open_at(const char *path, int flags)
@@ -112,6 +114,16 @@ bool dev_pages(int fd, const char *what)
 	return false;
 }
 
+bool kernel_since(int major, int minor)
+{
+	struct utsname name;
+	int first, second;
+
+	if (uname(&name) || sscanf(name.release, "%d.%d", &first, &second) != 2)
+		tap_bail("the kernel does not say which one it is");
+	return first > major || (first == major && second >= minor);
+}
+
 int file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
@@ -123,9 +135,9 @@ int file_write(const char *path, const char *text)
 	return ret;
 }
 
-long meminfo_kb(const char *name)
+long file_kb(const char *path, const char *name)
 {
-	FILE *file = fopen("/proc/meminfo", "r");
+	FILE *file = fopen(path, "r");
 	const size_t length = strlen(name);
 	char line[128];
 	long kb = -1;
