@@ -4,7 +4,10 @@
  * them. When the device goes, mappings end in SIGBUS, importers that can let go are asked
  * to, and those that cannot keep their pages.
  */
-/* rig: devices=plain bridges=yes size=16M over=pci,memory mem=768 timeout=240 */
+/*
+ * rig: devices=plain,plain bridges=yes size=16M,4G over=pci,memory mem=768 timeout=240
+ * rig: modargs=pages=yes
+ */
 #include <dirent.h>
 #include <linux/dma-buf.h>
 #include <pthread.h>
@@ -20,8 +23,10 @@
 #define SIZE (16UL << 20)
 #define FIRST (5UL << 20)	/* the exported range: in the midst of huge pages */
 #define PART (6UL << 20)
+#define LARGE "/dev/ivshmem1"
+#define GIB (1ULL << 30)
 #define FILES 1024		/* that a user may have of a device */
-#define CONFIG "/sys/kernel/config/ivshmem/ivshmem0"
+#define CONFIG "/sys/kernel/config/ivshmem/ivshmem"
 #define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
 #define MODULE "/lib/ivshmem_importer.ko"
 
@@ -36,7 +41,7 @@ static char pci[16];	/* the address of a device on PCI, or nothing */
 
 static void device_remove(void)
 {
-	int ret = *pci ? file_write(PCI_DRIVER "unbind", pci) : result(rmdir(CONFIG));
+	int ret = *pci ? file_write(PCI_DRIVER "unbind", pci) : result(rmdir(CONFIG "0"));
 
 	if (ret)
 		tap_bail("the device cannot be removed: %s", strerror(-ret));
@@ -46,8 +51,8 @@ static void device_add(void)
 {
 	if (*pci)
 		file_write(PCI_DRIVER "bind", pci);
-	else if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", "16M") ||
-		 file_write(CONFIG "/enable", "1"))
+	else if (mkdir(CONFIG "0", 0755) || file_write(CONFIG "0/size", "16M") ||
+		 file_write(CONFIG "0/enable", "1"))
 		tap_bail("the device cannot be made");
 	if (!file_comes(RIG_DEVICE, true))
 		tap_bail("the device does not appear");
@@ -221,6 +226,37 @@ static void test_import(const char *kind, unsigned long command)
 	close(fd);
 	tap_ok(pwrite(importer, "x", 1, 0) == 1, "it goes on when all files are closed");
 	close(importer);
+}
+
+/* Offsets and sizes that do not fit into an int. */
+static void test_large(void)
+{
+	const uint64_t first = GIB / 2 + PAGE, size = 3 * GIB;
+	int fd = open(LARGE, O_RDWR), buffer, importer;
+	char *map, *p, c = 0;
+
+	tap_about("3 GiB");
+	if (fd < 0) {
+		tap_skip("a dma-buf", "a device of 4 GiB is more than half of the memory");
+		rmdir(CONFIG "1");	/* it keeps the module */
+		return;
+	}
+	buffer = export(fd, first, size);
+	tap_eq(lseek(buffer, 0, SEEK_END), size, "it has this size");
+	map = dev_map(fd, 4 * GIB);
+	p = dev_map(buffer, size);
+	map[first + size - 1] = 1;
+	tap_eq(p[size - 1], 1, "its last byte is mapped");
+	importer = hardware(buffer, IMPORTER_STATIC);
+	tap_ok(importer >= 0, "hardware imports it");
+	tap_ok(pread(importer, &c, 1, size - 1) == 1 && c == 1, "and reads its last byte");
+	tap_eq(pwrite(importer, "x", 1, 2 * GIB), 1, "and writes beyond 2 GiB");
+	tap_ok(p[2 * GIB] == 'x' && map[first + 2 * GIB] == 'x', "programs read that");
+	close(importer);
+	munmap(p, size);
+	munmap(map, 4 * GIB);
+	close(buffer);
+	close(fd);
 }
 
 /*
@@ -460,6 +496,7 @@ int main(void)
 	test_mapping();
 	test_import("static", IMPORTER_STATIC);
 	test_import("dynamic", IMPORTER_DYNAMIC);
+	test_large();
 	test_end("removal", device_remove, device_add);
 	test_end("unbind", driver_unbind, driver_bind);
 	if (*pci)
