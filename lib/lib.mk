@@ -15,7 +15,8 @@ includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 PKG_CONFIG ?= pkg-config
 
-lib-sources := $(sort $(wildcard lib/*.c))
+# The driver's reader of labels is the library's, too.
+lib-sources := $(sort $(wildcard lib/*.c)) src/core/label.c
 
 user-flags = -std=gnu11 -O2 -g -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \

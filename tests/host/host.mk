@@ -48,7 +48,7 @@ check-host: prerequisites host-programs ## run the tests of user space; TESTS=pa
 # What package builds run, on what goes into the packages: as any user, with a compiler
 # and perl alone. The other tests want more patience of a busy machine than a build has.
 unit-tests := $(addprefix build/tests/,channel_fuzz channel_hostile lib_device lib_errors \
-	lib_open lib_sync lib_sync_create)
+	lib_label lib_open lib_sync lib_sync_create)
 
 check-unit: tools $(unit-tests) ## run the library's tests on what is packaged
 	prove --exec '' $(unit-tests)

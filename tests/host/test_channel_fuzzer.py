@@ -21,7 +21,11 @@ FLAGS = [
     f"-I{TOP}/lib/include",
     "-pthread",
 ]
-SOURCES = [TOP / "tests" / "host" / "channel_fuzz.c", *sorted(TOP.glob("lib/*.c"))]
+SOURCES = [
+    TOP / "tests" / "host" / "channel_fuzz.c",
+    TOP / "src" / "core" / "label.c",
+    *sorted(TOP.glob("lib/*.c")),
+]
 SECONDS = 15
 PROBE = """
 int LLVMFuzzerTestOneInput(const char *d, long n);
