@@ -4,7 +4,7 @@
  *
  * An input is a series of steps: calls by either end, and words written anywhere in the
  * channel. The library must stay inside the channel, return from each call and leak
- * nothing. test_channel_fuzzer.py builds this for libFuzzer; by itself it is a test with
+ * nothing. test_fuzzers.py builds this for libFuzzer; by itself it is a test with
  * fixed inputs.
  */
 #include <stdlib.h>

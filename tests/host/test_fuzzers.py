@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""channel_fuzz.c under libFuzzer, for some seconds, where clang has it."""
+"""channel_fuzz.c and label_fuzz.c under libFuzzer, for some seconds, where clang has it."""
 
 import pathlib
 import shutil
@@ -21,11 +21,7 @@ FLAGS = [
     f"-I{TOP}/lib/include",
     "-pthread",
 ]
-SOURCES = [
-    TOP / "tests" / "host" / "channel_fuzz.c",
-    TOP / "src" / "core" / "label.c",
-    *sorted(TOP.glob("lib/*.c")),
-]
+SOURCES = [TOP / "src" / "core" / "label.c", *sorted(TOP.glob("lib/*.c"))]
 SECONDS = 15
 PROBE = """
 int LLVMFuzzerTestOneInput(const char *d, long n);
@@ -55,8 +51,9 @@ def fixture_directory(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-def test_libfuzzer_finds_nothing(directory: pathlib.Path) -> None:
-    built = run("clang", *FLAGS, "-o", "fuzz", *SOURCES)
+@pytest.mark.parametrize("name", ["channel_fuzz", "label_fuzz"])
+def test_libfuzzer_finds_nothing(directory: pathlib.Path, name: str) -> None:
+    built = run("clang", *FLAGS, "-o", "fuzz", TOP / "tests" / "host" / f"{name}.c", *SOURCES)
     assert built.returncode == 0, built.stdout
     limits = [f"-max_total_time={SECONDS}", "-timeout=20", "-print_final_stats=1"]
     done = run(directory / "fuzz", *limits)
