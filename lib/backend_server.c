@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -586,23 +584,6 @@ static int expect(struct connection *connection, int patience, int64_t *value,
 			    fd >= 0 ? "" : "out");
 }
 
-static int measure(struct connection *connection)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (fstat(connection->base.memory, &st) < 0 ||
-	    fstatfs(connection->base.memory, &fs) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
-		return ivshmem_fail(-EPROTO, "the server's memory is no file with contents");
-	connection->base.size = st.st_size;
-	connection->base.page = sysconf(_SC_PAGESIZE);
-	if (fs.f_type == HUGETLBFS_MAGIC)
-		connection->base.page = fs.f_bsize;
-	return 0;
-}
-
 /* How many vectors another peer has; 0: there is none, or the server has no vectors. */
 static uint32_t vectors_of_others(const struct connection *connection)
 {
@@ -674,7 +655,7 @@ static int handshake(struct connection *connection)
 		error = ivshmem_fail(-EPROTO, "the server says %" PRId64
 				     " where the memory must come", value);
 	if (!error)
-		error = measure(connection);
+		error = ivshmem_handle_measure(&connection->base);
 	return error ? error : collect_vectors(connection, milliseconds() + INTRODUCTION_MS);
 }
 

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -42,6 +44,22 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	pthread_mutex_destroy(&handle->listeners_lock);
 	free(handle->disconnects);
 	free(handle);
+}
+
+int ivshmem_handle_measure(struct ivshmem *handle)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(handle->memory, &st) < 0 || fstatfs(handle->memory, &fs) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
+		return ivshmem_fail(-EPROTO, "the server's memory is no file with contents");
+	handle->size = st.st_size;
+	handle->page = sysconf(_SC_PAGESIZE);
+	if (fs.f_type == HUGETLBFS_MAGIC)
+		handle->page = fs.f_bsize;
+	return 0;
 }
 
 struct ivshmem *ivshmem_handle_get(struct ivshmem *handle)
@@ -90,7 +108,9 @@ static int open_path(struct ivshmem **handle, const char *path, bool read_only)
 		return ivshmem_connection_open(handle, path, read_only);
 	if (S_ISCHR(st.st_mode))
 		return ivshmem_device_open(handle, path, read_only);
-	return ivshmem_fail(-ENOTTY, "neither a socket nor a device");
+	if (S_ISREG(st.st_mode))
+		return ivshmem_file_open(handle, path, read_only);
+	return ivshmem_fail(-ENOTTY, "neither a socket, a device nor a file");
 }
 
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)

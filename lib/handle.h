@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What every handle has, whatever stands behind it, and the table of what the
- * two backends (backend_device.c, backend_server.c) do differently.
+ * backends (backend_device.c, backend_server.c, backend_file.c) do differently.
  */
 #ifndef IVSHMEM_HANDLE_H
 #define IVSHMEM_HANDLE_H
@@ -75,6 +75,9 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 			const char *path, bool read_only);
 void ivshmem_handle_free(struct ivshmem *handle);
 
+/* On the host: size and page size of the memory. -EPROTO: it is no file, or empty. */
+int ivshmem_handle_measure(struct ivshmem *handle);
+
 /* Each object that uses the handle has a reference; the last one closes it. */
 struct ivshmem *ivshmem_handle_get(struct ivshmem *handle);
 void ivshmem_handle_put(struct ivshmem *handle);
@@ -99,6 +102,7 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 			bool read_only);
 int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 			    bool read_only);
+int ivshmem_file_open(struct ivshmem **handle, const char *path, bool read_only);
 
 /* All of the region, mapped when it is first asked for; or NULL. */
 void *ivshmem_whole(struct ivshmem *handle);

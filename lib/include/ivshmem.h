@@ -4,7 +4,8 @@
  *
  * The same calls work on both sides of the hypervisor. On a guest, a handle is an
  * open /dev/ivshmemN. On the host, it is a connection to the socket of an ivshmem
- * server, which makes the program a peer like any guest.
+ * server, which makes the program a peer like any guest, or an open file, the memory of plain
+ * devices.
  *
  * Functions that can fail return a negative errno value, which ivshmem_error() explains.
  * Several threads can use a handle at once, except for ivshmem_close().
@@ -117,7 +118,7 @@ void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument);
 /* A peer has at most this many vectors, numbered from 0. */
 #define IVSHMEM_MAX_VECTORS	256
 
-/* An open device, or a connection to a server. */
+/* An open device or file, or a connection to a server. */
 struct ivshmem;
 
 /* ivshmem_open() flags */
@@ -127,6 +128,7 @@ struct ivshmem;
 enum ivshmem_transport {
 	IVSHMEM_TRANSPORT_DEVICE,	/* a guest's /dev/ivshmemN */
 	IVSHMEM_TRANSPORT_SERVER,	/* a server's socket on the host */
+	IVSHMEM_TRANSPORT_FILE,		/* a file on the host */
 };
 
 /* No timeout. */
@@ -149,15 +151,18 @@ struct ivshmem_properties {
 };
 
 /*
- * ivshmem_open - open a device or connect to a server
- * @path: a device node (/dev/ivshmem0), a bare device name (ivshmem0), or the
- *	socket of an ivshmem server
+ * ivshmem_open - open a device or a file, or connect to a server
+ * @path: a device node (/dev/ivshmem0), a bare device name (ivshmem0), the socket of an
+ *	ivshmem server, or a file, such as that in mem-path= of QEMU's plain devices
  * @flags: IVSHMEM_READ_ONLY or 0
  *
  * A name without a slash is that of a device if it exists, else a path.
  *
- * -ENOENT: no such path; -EACCES: no permission; -EINVAL: unknown flag;
- * -ENODEV: the device is gone; -ENOTTY: neither a socket nor an ivshmem device;
+ * A file has no doorbells, and is as large as when it was opened: should it become shorter, an
+ * access behind its end raises SIGBUS.
+ *
+ * -ENOENT: no such path; -EACCES: no permission; -EINVAL: unknown flag, or an empty file;
+ * -ENODEV: the device is gone; -ENOTTY: neither a socket, an ivshmem device nor a file;
  * -ENAMETOOLONG: path too long for a socket; -ECONNREFUSED: no server is listening;
  * -ECONNRESET: the server closed the connection; -EPROTO: not version 0 of QEMU's
  * protocol; -ETIMEDOUT: no accept within 5 seconds, no first message within 30 (a

@@ -18,6 +18,7 @@ class Transport(enum.IntEnum):
 
     DEVICE = 0  # a guest's /dev/ivshmemN
     SERVER = 1  # a server's socket on the host
+    FILE = 2  # a file on the host
 
 
 class Cache(enum.IntEnum):

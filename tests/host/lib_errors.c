@@ -38,7 +38,7 @@ static void test_handle(struct ivshmem *handle, struct ivshmem *reader)
 
 	tap_about("handle");
 	says(ivshmem_open(&none, "x", 6), -EINVAL, "unknown flags 0x6");
-	says(ivshmem_open(&none, "/tmp", 0), -ENOTTY, "neither a socket nor a device");
+	says(ivshmem_open(&none, "/tmp", 0), -ENOTTY, "neither a socket, a device nor a file");
 	says(ivshmem_open(&none, "/dev/null", 0), -ENOTTY, "the device is not of ivshmem");
 	says(ivshmem_open(&none, "/no", 0), -ENOENT, "No such file or directory");
 	says(map_error(handle, 100, 0), -EINVAL,

@@ -40,7 +40,7 @@ static void test_open_errors(void)
 	tap_eq(open_error("null", 0), -ENOTTY, "open: another device by its name");
 	tap_eq(open_error("null", 2), -EINVAL, "open: unknown flag");
 	close(open(file, O_CREAT | O_WRONLY, 0600));
-	tap_eq(open_error(file, 0), -ENOTTY, "open: a regular file");
+	tap_eq(open_error(file, 0), -EINVAL, "open: an empty file");
 	tap_eq(open_error("/tmp", 0), -ENOTTY, "open: a directory");
 
 	strcpy(address.sun_path, scratch("dead"));

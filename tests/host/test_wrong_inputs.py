@@ -15,7 +15,7 @@ SECONDS = "is not a number of seconds (examples: 2, 0.5)"
 HELP = "see 'ivshmemctl --help'"
 MORE = "See 'ivshmemctl --help'"
 START = "start a server with 'ivshmem-server -S"
-FILE = ["mem-path", "mmap", "dd conv=notrunc", "ivshmem-server"]
+FILE = ["without doorbells", "ivshmem-server", "ivshmem-doorbell"]
 NO_SERVER = ["not an ivshmem server", "'ivshmemctl list' shows servers"]
 ADD = ["add", "cam0", "--size"]
 
@@ -156,10 +156,9 @@ DEVICE = [
     Row(["info", "-d", "{scratch}/file/x"], NO_DEVICE, ["no socket {scratch}/file/x", START]),
     Row(["info", "-d", "{scratch}/{long}"], NO_DEVICE, ["is too long", "at most 107 bytes"]),
     Row(["info", "-d", "{long}"], NO_DEVICE, ["the name xxx", "is too long"]),
-    *(
-        Row([*words, "-d", "{scratch}/file"], NO_DEVICE, ["{scratch}/file is a file", *FILE])
-        for words in (["info"], ["read"], ["write", "0", "a"])
-    ),
+    Row(["ring", "0", "-d", "{scratch}/file"], FAILED, ["{scratch}/file is a file", *FILE]),
+    Row(["wait", "-d", "{scratch}/file"], FAILED, ["{scratch}/file is a file", *FILE]),
+    Row(["read", "1M", "-d", "{scratch}/file"], USAGE, ["offset 1048576 is beyond the end"]),
     Row(["info", "-d", "{scratch}/empty"], NO_DEVICE, ["{scratch}/empty is neither", "doctor"]),
     Row(["info", "-d", "{scratch}/fifo"], NO_DEVICE, ["{scratch}/fifo is neither", "doctor"]),
     Row(["info", "-d", "/dev/null"], NO_DEVICE, ["/dev/null is neither", "doctor"]),
@@ -178,7 +177,7 @@ DEVICE = [
         ["info", "-d", "{scratch}/silent"], TIMEOUT, ["{scratch}/silent: no answer", NO_SERVER[1]]
     ),
     Row(["info"], NO_DEVICE, ["no socket ./x", START], env={"IVSHMEM_DEVICE": "./x"}),
-    Row(["ring", "0"], NO_DEVICE, ["file is a file"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
+    Row(["ring", "0"], FAILED, ["file is a file"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
     Row(["read", "-d", "{scratch}/locked/s"], DENIED, ["no permission", "ls -l"], user=True),
     Row(["trace"], DENIED, ["only root can do this", "sudo"], user=True),
     Row(["send", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone"]),

@@ -80,7 +80,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option device_options[] = {
 	{ "device", 'd', "DEV", 0,
-	  "Device node, name (ivshmem0), or server socket on the host", -2 },
+	  "Device node, name (ivshmem0), or, on the host, a server's socket or a file", -2 },
 	{ 0 }
 };
 

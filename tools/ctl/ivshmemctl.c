@@ -72,7 +72,7 @@ static void usage(FILE *stream)
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(stream, "  %-8s%s\n", short_name(&verbs[i]),
 			verbs[i].brief);
-	fputs("\n  -d, --device=DEV  Device node, name (ivshmem0), or server socket on the host\n"
+	fputs("\n  -d, --device=DEV  Device node, name (ivshmem0), server socket, or file\n"
 	      "  -j, --json        Print JSON\n"
 	      "  -h, --help        Print this list\n"
 	      "  -V, --version     Print the version\n"

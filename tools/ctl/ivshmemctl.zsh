@@ -39,7 +39,7 @@ _ivshmemctl_arguments()
 		'--usage[Print a short help]'
 	)
 	local -a device=(
-		'(-d --device)'{-d,--device=}'[Device node, name, or server socket]:device:_ivshmemctl_devices'
+		'(-d --device)'{-d,--device=}'[Device node, name, server socket, or file]:device:_ivshmemctl_devices'
 	)
 	local -a json=(
 		'(-j --json)'{-j,--json}'[Print JSON]'
@@ -136,7 +136,7 @@ _ivshmemctl()
 		'(-h --help)'{-h,--help}'[Print the list of verbs]' \
 		'(-V --version)'{-V,--version}'[Print the version]' \
 		'(-j --json)'{-j,--json}'[Print JSON]' \
-		'(-d --device)'{-d,--device=}'[Device node, name, or server socket]:device:_ivshmemctl_devices' \
+		'(-d --device)'{-d,--device=}'[Device node, name, server socket, or file]:device:_ivshmemctl_devices' \
 		':verb:_ivshmemctl_verbs' \
 		'*::argument:->arguments' && ret=0
 	if [[ $state == arguments ]]; then

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -110,20 +109,6 @@ static enum exit_code complain_denied(const char *name)
 			name);
 }
 
-/* Neither a socket nor a character device of ours. */
-static enum exit_code complain_kind(const char *name)
-{
-	struct stat status;
-
-	if (!stat(name, &status) && S_ISREG(status.st_mode))
-		return complain(EXIT_NO_DEVICE,
-				"%s is a file, not a device: if it is the memory of plain devices (mem-path), programs on this host use it as a file (mmap, dd conv=notrunc); to have doorbells as well, start ivshmem-server and give guests ivshmem-doorbell",
-				name);
-	return complain(EXIT_NO_DEVICE,
-			"%s is neither an ivshmem device nor a server socket: see 'ivshmemctl doctor'",
-			name);
-}
-
 static enum exit_code complain_open(const char *name, int error)
 {
 	switch (-error) {
@@ -138,7 +123,9 @@ static enum exit_code complain_open(const char *name, int error)
 	case EPERM:
 		return complain_denied(name);
 	case ENOTTY:
-		return complain_kind(name);
+		return complain(EXIT_NO_DEVICE,
+				"%s is neither an ivshmem device, a server socket nor a file: see 'ivshmemctl doctor'",
+				name);
 	case ECONNREFUSED:
 		return complain(EXIT_NO_DEVICE,
 				"no server listens on %s: start one with 'ivshmem-server -S %s'",
@@ -224,6 +211,10 @@ enum exit_code device_need_ringing(const struct device *device)
 {
 	if (device->properties.can_ring)
 		return EXIT_OK;
+	if (device->properties.transport == IVSHMEM_TRANSPORT_FILE)
+		return complain(EXIT_FAILED,
+				"%s is a file, without doorbells: to have them, start ivshmem-server and give guests ivshmem-doorbell",
+				device->name);
 	return complain(EXIT_FAILED,
 			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell",
 			device->name);

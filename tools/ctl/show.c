@@ -31,7 +31,14 @@ static const char *cache_name(uint32_t cache)
 
 static const char *transport_name(enum ivshmem_transport transport)
 {
-	return transport == IVSHMEM_TRANSPORT_SERVER ? "server" : "device";
+	switch (transport) {
+	case IVSHMEM_TRANSPORT_SERVER:
+		return "server";
+	case IVSHMEM_TRANSPORT_FILE:
+		return "file";
+	default:
+		return "device";
+	}
 }
 
 static json_t *json_id(uint32_t id)

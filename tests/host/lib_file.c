@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A handle on a file, as programs of the host use the memory of plain devices
+ * (lib/backend_file.c).
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+
+#define SIZE	(64 << 10)
+
+static struct ivshmem *open_file(unsigned int flags)
+{
+	struct ivshmem *handle;
+	int error = ivshmem_open(&handle, scratch("memory"), flags);
+
+	if (error)
+		tap_bail("cannot open: %s", ivshmem_error(error));
+	return handle;
+}
+
+static void make_file(void)
+{
+	int fd = open(scratch("memory"), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, SIZE) < 0)
+		tap_bail("no file: %m");
+	close(fd);
+}
+
+static void test_properties(void)
+{
+	int before = open_descriptors(0);
+	struct ivshmem *handle = open_file(0);
+	struct ivshmem_properties properties;
+
+	tap_about("properties");
+	tap_eq(ivshmem_get_properties(handle, &properties), 0, "they are got");
+	tap_eq(properties.transport, IVSHMEM_TRANSPORT_FILE, "transport");
+	tap_eq(properties.size, SIZE, "size");
+	tap_eq(properties.id, IVSHMEM_ID_UNKNOWN, "id");
+	tap_eq(properties.vectors, 0, "vectors");
+	tap_ok(!properties.can_ring && !properties.vectors_guessed, "no doorbells, for sure");
+	tap_eq(properties.page_size, sysconf(_SC_PAGESIZE), "page size");
+	ivshmem_close(handle);
+	tap_eq(open_descriptors(0), before, "no descriptor is left");
+}
+
+static void test_memory(void)
+{
+	struct ivshmem *handle = open_file(0), *reader = open_file(IVSHMEM_READ_ONLY);
+	void *mine, *whole;
+
+	tap_about("memory");
+	tap_eq(ivshmem_map(handle, 4096, 4096, &mine), 0, "a part is mapped");
+	tap_eq(ivshmem_map(reader, 0, 0, &whole), 0, "all is mapped to be read");
+	strcpy(mine, "here");
+	tap_ok(!strcmp((char *)whole + 4096, "here"), "they are the same");
+	tap_eq(ivshmem_map(handle, SIZE, 0, &mine), -EINVAL, "nothing is behind the end");
+	ivshmem_unmap(reader, whole, SIZE);
+	ivshmem_close(reader);
+	ivshmem_close(handle);
+}
+
+static void test_no_doorbells(void)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = 0 };
+	struct ivshmem *handle = open_file(0);
+	struct pollfd news = { .events = POLLIN };
+
+	tap_about("no doorbells");
+	tap_eq(ivshmem_ring(handle, 0, 0), -EOPNOTSUPP, "ring");
+	tap_eq(ivshmem_wait(handle, &options, NULL), -EOPNOTSUPP, "wait");
+	tap_eq(ivshmem_ring_wait(handle, 0, 0, &options, NULL), -EOPNOTSUPP, "ring and wait");
+	tap_eq(ivshmem_eventfd(handle, 0), -EOPNOTSUPP, "eventfd");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -EOPNOTSUPP, "peers");
+	news.fd = ivshmem_fd(handle);
+	tap_ok(news.fd >= 0 && poll(&news, 1, 0) == 0, "there is a descriptor, without news");
+	tap_eq(ivshmem_peer_gone(handle, 3), 0, "a peer can be reported to be gone");
+	ivshmem_close(handle);
+}
+
+static void test_channel(void)
+{
+	struct ivshmem_channel_options range = { .size = SIZE };
+	struct ivshmem *one = open_file(0), *other = open_file(0);
+	struct ivshmem_channel *a = must_create(one, &range), *b = must_attach(other, &range);
+	char buffer[8];
+
+	tap_about("channel");
+	tap_ok(!say(a, "there") && hear(b, "there", ivshmem_after(PATIENCE)), "one way");
+	tap_ok(!say(b, "and back") && hear(a, "and back", ivshmem_after(PATIENCE)), "the other");
+	ivshmem_channel_close(b);
+	tap_eq(ivshmem_channel_recv(a, buffer, sizeof(buffer), ivshmem_after(PATIENCE)), -EPIPE,
+	       "the end is noticed");
+	ivshmem_channel_close(a);
+	ivshmem_close(one);
+	ivshmem_close(other);
+}
+
+static void test_refused(void)
+{
+	struct ivshmem *handle;
+	int before = open_descriptors(0);
+
+	tap_about("refused");
+	if (truncate(scratch("memory"), 0) < 0)
+		tap_bail("truncate: %m");
+	tap_eq(ivshmem_open(&handle, scratch("memory"), 0), -EINVAL, "an empty file");
+	tap_ok(!strcmp(ivshmem_error(-EINVAL), "the file is empty"), "with the reason");
+	tap_eq(open_descriptors(0), before, "no descriptor is left");
+	chmod(scratch("memory"), 0400);
+	if (access(scratch("memory"), W_OK))
+		tap_eq(ivshmem_open(&handle, scratch("memory"), 0), -EACCES, "one of others");
+	else
+		tap_skip("one of others", "root may write to it");
+}
+
+int main(void)
+{
+	make_file();
+	test_properties();
+	test_memory();
+	test_no_doorbells();
+	test_channel();
+	test_refused();
+	return tap_done();
+}
