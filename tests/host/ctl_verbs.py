@@ -54,6 +54,11 @@ VERBS = [
     "recv",
     "add",
     "remove",
+    "format",
+    "label",
+    "partition",
+    "rescan",
+    "wipe",
     "trace",
     "doctor",
 ]

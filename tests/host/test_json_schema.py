@@ -105,8 +105,9 @@ def test_each_verb_that_prints_json_says_so_in_the_manual() -> None:
 
 
 def test_the_others_print_nothing(device: pathlib.Path) -> None:
-    # The third one needs the module: tests/guest/soft.sh.
-    assert verbs() - with_json() == {"write", "ring", "remove"}
+    # remove and rescan need the module: tests/guest/soft.sh, label.sh.
+    # For wipe: test_label_verbs.py.
+    assert verbs() - with_json() == {"write", "ring", "remove", "rescan", "wipe"}
     waiter = ctl.join("wait", device=device)
     silent: list[list[ctl.Word]] = [["write", "0", "text"], ["ring", ctl.peers(device)[0]]]
     for words in silent:

@@ -18,6 +18,7 @@ START = "start a server with 'ivshmem-server -S"
 FILE = ["without doorbells", "ivshmem-server", "ivshmem-doorbell"]
 NO_SERVER = ["not an ivshmem server", "'ivshmemctl list' shows servers"]
 ADD = ["add", "cam0", "--size"]
+PART = ["partition", "add", "a"]
 
 
 VERB = [
@@ -100,6 +101,24 @@ OPERANDS = [
     Row(["add", "a/\nb", "--size", "4K"], USAGE, ["invalid name 'a/?b'", "must not"]),
     Row(["remove"], USAGE, ["remove: missing operand NAME"]),
     Row(["remove", "a", "b"], USAGE, ["remove: too many arguments"]),
+    Row(["partition"], USAGE, ["missing operand: list, add, remove or resize"]),
+    Row(["partition", "make"], USAGE, ["unknown action 'make'", "list, add, remove or resize"]),
+    Row(["partition", "list", "a"], USAGE, ["too many arguments for list"]),
+    Row(["partition", "add"], USAGE, ["missing operand NAME of add"]),
+    Row(["partition", "add", ""], USAGE, ["invalid name ''", "up to 31"]),
+    Row(["partition", "add", ".a"], USAGE, ["invalid name '.a'", "up to 31"]),
+    Row(["partition", "add", "a/\nb"], USAGE, ["invalid name 'a/?b'", "up to 31"]),
+    Row(["partition", "add", "{long}"], USAGE, ["invalid name 'xxx", "up to 31"]),
+    Row([*PART, "0"], USAGE, ["SIZE must be at least 1"]),
+    Row([*PART, "4KB"], USAGE, ["SIZE '4KB'", NUMBER]),
+    Row([*PART, "8388608T"], USAGE, ["SIZE 8388608T is too large"]),
+    Row([*PART, "4K", "5"], USAGE, ["too many arguments for add"]),
+    Row(["partition", "remove"], USAGE, ["missing operand NAME of remove"]),
+    Row(["partition", "remove", "a", "b"], USAGE, ["too many arguments for remove"]),
+    Row(["partition", "resize", "a"], USAGE, ["missing operand SIZE of resize"]),
+    Row(["label", "all"], USAGE, ["label: Too many arguments"]),
+    Row(["format", "now"], USAGE, ["format: Too many arguments"]),
+    Row(["rescan", "all"], USAGE, ["rescan: Too many arguments"]),
     Row(["remove", "."], USAGE, ["invalid name '.'", "must not"]),
 ]
 
@@ -143,6 +162,22 @@ OPTIONS = [
     Row([*ADD, "4K", "--address", "0xg"], USAGE, ["address '0xg'", NUMBER]),
     Row([*ADD, "4K", "--doorbell="], USAGE, ["doorbell ''", NUMBER]),
     Row(["remove", "cam0", "--json"], USAGE, ["remove: unrecognized option '--json'"]),
+    Row(["format", "--peers", "129"], USAGE, ["--peers 129 is too large", "maximum is 128"]),
+    Row(["format", "--peers=-1"], USAGE, ["negative --peers '-1'"]),
+    Row(["format", "-b", "257"], USAGE, ["--doorbells 257 is too large", "maximum is 256"]),
+    Row(["label", "--force"], USAGE, ["label: unrecognized option '--force'"]),
+    Row(["wipe", "--json"], USAGE, ["wipe: unrecognized option '--json'"]),
+    Row([*PART, "-t", "Raw"], USAGE, ["invalid type 'Raw'", "up to 15"]),
+    Row([*PART, "-t", ""], USAGE, ["invalid type ''", "up to 15"]),
+    Row([*PART, "-t", "a234567890123456"], USAGE, ["invalid type 'a23", "up to 15"]),
+    Row([*PART, "-o", "512"], USAGE, ["--offset must be a multiple of 4096"]),
+    Row([*PART, "-o", "8388608T"], USAGE, ["--offset 8388608T is too large"]),
+    Row([*PART, "-v", "257"], USAGE, ["--vectors 257 is too large", "maximum is 256"]),
+    Row([*PART, "-i", "3"], USAGE, ["--first-vector needs --vectors"]),
+    Row([*PART, "-v", "1", "-i", "256"], USAGE, ["--first-vector 256 is too large"]),
+    Row([*PART, "-f"], USAGE, ["add has no option -f"]),
+    Row(["partition", "list", "-v", "1"], USAGE, ["list has no option -v"]),
+    Row(["partition", "remove", "a", "-o", "4K"], USAGE, ["remove has no option -o"]),
     Row(["trace", "--timeout", "x"], USAGE, ["--timeout 'x'", SECONDS]),
     Row(["trace", "--grahp"], USAGE, ["trace: unrecognized option '--grahp'"]),
 ]
@@ -180,6 +215,13 @@ DEVICE = [
     Row(["ring", "0"], FAILED, ["file is a file"], env={"IVSHMEM_DEVICE": "{scratch}/file"}),
     Row(["read", "-d", "{scratch}/locked/s"], DENIED, ["no permission", "ls -l"], user=True),
     Row(["trace"], DENIED, ["only root can do this", "sudo"], user=True),
+    Row(["format", "-d", "{scratch}/file"], USAGE, ["{scratch}/file is too small", "--peers"]),
+    *(
+        Row([*words, "-d", name], FAILED, [f"{name} has no label"])
+        for words in (["label"], [*PART, "4K"], ["partition", "list"], ["wipe", "--force"])
+        for name in ("{scratch}/file", "{device}")
+    ),
+    Row(["rescan", "-d", "{device}"], USAGE, ["is no device of a driver", "in the guests"]),
     Row(["send", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone"]),
     Row(["read", "2M", "-d", "{device}"], USAGE, ["offset 2097152 is beyond the end"]),
     Row(["write", "0x100001", "a", "-d", "{device}"], USAGE, ["offset 1048577 is beyond"]),

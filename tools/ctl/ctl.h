@@ -58,6 +58,11 @@ int verb_remove(int argc, char **argv);
 int verb_trace(int argc, char **argv);
 int verb_peers(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
+int verb_format(int argc, char **argv);
+int verb_label(int argc, char **argv);
+int verb_partition(int argc, char **argv);
+int verb_rescan(int argc, char **argv);
+int verb_wipe(int argc, char **argv);
 
 /* Options shared by several verbs. A verb names one set in its struct argp. */
 extern const struct argp_child with_help[];

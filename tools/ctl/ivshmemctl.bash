@@ -43,6 +43,11 @@ _ivshmemctl_options()
 	send | recv) echo "$always --device --json --offset --size --timeout" ;;
 	add) echo "$always --json --address --size --irq --doorbell --vectors --node" ;;
 	remove) echo "$always" ;;
+	format) echo "$always --device --json --peers --doorbells --force" ;;
+	label) echo "$always --device --json" ;;
+	partition) echo "$always --device --json --type --offset --vectors --first-vector --force" ;;
+	rescan) echo "$always --device" ;;
+	wipe) echo "$always --device --force" ;;
 	trace) echo "$always --json --graph --list --timeout" ;;
 	"") echo "--device --json --help --version" ;;
 	esac
@@ -51,10 +56,14 @@ _ivshmemctl_options()
 _ivshmemctl_arguments()
 {
 	case $1 in
-	"") mapfile -t COMPREPLY < <(compgen -W "list info peers read write ring wait ping send recv add remove trace doctor help" -- "$2") ;;
+	"") mapfile -t COMPREPLY < <(compgen -W "list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help" -- "$2") ;;
 	remove)
 		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
 			compgen -d -- "$2")
+		;;
+	partition)
+		[[ $3 != partition ]] ||
+			mapfile -t COMPREPLY < <(compgen -W "list add remove resize" -- "$2")
 		;;
 	trace) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	send | recv) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
@@ -78,17 +87,17 @@ _ivshmemctl()
 		return
 		;;
 	-i | -o | --input | --output)
-		[[ $verb == ping ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		[[ $verb == ping || $verb == partition ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-c | -s | -t | -v | -O | -S | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+	-b | -c | -p | -s | -t | -v | -O | -S | --doorbells | --first-vector | --peers | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
 		return
 		;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_ivshmemctl_options "$verb")" -- "$word")
 	else
-		_ivshmemctl_arguments "$verb" "$word"
+		_ivshmemctl_arguments "$verb" "$word" "$before"
 	fi
 }
 

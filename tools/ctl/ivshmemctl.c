@@ -34,6 +34,11 @@ static const struct verb {
 	{ "ivshmemctl recv", "receive a file from the other side", verb_recv },
 	{ "ivshmemctl add", "add a device in software", verb_add },
 	{ "ivshmemctl remove", "remove a device in software", verb_remove },
+	{ "ivshmemctl format", "write a label to a region", verb_format },
+	{ "ivshmemctl label", "show the label of a region", verb_label },
+	{ "ivshmemctl partition", "list, add, remove or resize partitions", verb_partition },
+	{ "ivshmemctl rescan", "have the driver read the label again", verb_rescan },
+	{ "ivshmemctl wipe", "remove the label of a region", verb_wipe },
 	{ "ivshmemctl trace", "trace the driver step by step", verb_trace },
 	{ "ivshmemctl doctor", "find out why a device cannot be used", verb_doctor },
 };
@@ -70,7 +75,7 @@ static void usage(FILE *stream)
 	fputs("Usage: ivshmemctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
 	      "Shared memory and doorbells between virtual machines.\n\n", stream);
 	for (size_t i = 0; i < VERBS; i++)
-		fprintf(stream, "  %-8s%s\n", short_name(&verbs[i]),
+		fprintf(stream, "  %-10s%s\n", short_name(&verbs[i]),
 			verbs[i].brief);
 	fputs("\n  -d, --device=DEV  Device node, name (ivshmem0), server socket, or file\n"
 	      "  -j, --json        Print JSON\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion for ivshmemctl: verbs, options, devices, files.
 
-set -l verbs list info peers read write ring wait ping send recv add remove trace doctor help
+set -l verbs list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c ivshmemctl -f
@@ -21,14 +21,19 @@ complete -c ivshmemctl -n $none -a send -d 'Stream a file to the other side'
 complete -c ivshmemctl -n $none -a recv -d 'Receive a file from the other side'
 complete -c ivshmemctl -n $none -a add -d 'Add a device in software'
 complete -c ivshmemctl -n $none -a remove -d 'Remove a device in software'
+complete -c ivshmemctl -n $none -a format -d 'Write a label to a region'
+complete -c ivshmemctl -n $none -a label -d 'Show the label of a region'
+complete -c ivshmemctl -n $none -a partition -d 'List, add, remove or resize partitions'
+complete -c ivshmemctl -n $none -a rescan -d 'Have the driver read the label again'
+complete -c ivshmemctl -n $none -a wipe -d 'Remove the label of a region'
 complete -c ivshmemctl -n $none -a trace -d 'Trace the driver step by step'
 complete -c ivshmemctl -n $none -a doctor -d 'Find out why a device cannot be used'
 complete -c ivshmemctl -n $none -a help -d 'Print the list of verbs'
 
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove trace doctor' -l help -d 'Print help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove trace doctor' -l usage -d 'Print a short help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read wait ping send recv add trace doctor' -s j -l json -d 'Print JSON'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers read write ring wait ping send recv' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l help -d 'Print help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l usage -d 'Print a short help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read wait ping send recv add format label partition trace doctor' -s j -l json -d 'Print JSON'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers read write ring wait ping send recv format label partition rescan wipe' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s r -l raw -d 'Write raw bytes even to a terminal'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s o -l output -rF -d 'Write raw bytes to FILE'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from write' -s i -l input -rF -d 'Write the contents of FILE'
@@ -50,9 +55,17 @@ complete -c ivshmemctl -n '__fish_seen_subcommand_from add' -l irq -x -d 'Number
 complete -c ivshmemctl -n '__fish_seen_subcommand_from add' -l doorbell -x -d 'Physical address of the Doorbell register'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from add' -l vectors -x -d 'Vectors per peer'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from add' -l node -x -d 'NUMA node of the memory'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from format' -s p -l peers -x -d 'Slots for peers'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from format' -s b -l doorbells -x -d 'Polled doorbells of each peer'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from partition' -s t -l type -x -d 'What is in the partition'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from partition' -s o -l offset -x -d 'Where it begins'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from partition' -s v -l vectors -x -d 'How many vectors it has'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from partition' -s i -l first-vector -x -d 'The first of them'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from format partition wipe' -s f -l force -d 'Do it all the same'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s g -l graph -d 'Print function calls as well'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s l -l list -d 'List the steps without tracing'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s t -l timeout -x -d 'Exit after SECONDS'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from send recv' -F
+complete -c ivshmemctl -n '__fish_seen_subcommand_from partition; and not __fish_seen_subcommand_from list add resize' -a 'list add remove resize'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from remove' -a '(command ls /sys/kernel/config/ivshmem 2>/dev/null)'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -a '(__fish_complete_subcommand --fcs-skip=2)'

@@ -24,6 +24,11 @@ _ivshmemctl_verbs()
 		'recv:Receive a file from the other side'
 		'add:Add a device in software'
 		'remove:Remove a device in software'
+		'format:Write a label to a region'
+		'label:Show the label of a region'
+		'partition:List, add, remove or resize partitions'
+		'rescan:Have the driver read the label again'
+		'wipe:Remove the label of a region'
 		'trace:Trace the driver step by step'
 		'doctor:Find out why a device cannot be used'
 		'help:Print the list of verbs'
@@ -50,7 +55,7 @@ _ivshmemctl_arguments()
 		_arguments -s $options \
 			$json
 		;;
-	info | peers)
+	info | peers | label)
 		_arguments -s $options \
 			$device \
 			$json
@@ -112,6 +117,36 @@ _ivshmemctl_arguments()
 	remove)
 		_arguments -s $options \
 			':name:_files -W /sys/kernel/config/ivshmem -/'
+		;;
+	format)
+		_arguments -s $options \
+			$device \
+			$json \
+			'(-p --peers)'{-p,--peers=}'[Slots for peers]:n:' \
+			'(-b --doorbells)'{-b,--doorbells=}'[Polled doorbells of each peer]:n:' \
+			'(-f --force)'{-f,--force}'[Overwrite what is at the start]'
+		;;
+	partition)
+		_arguments -s $options \
+			$device \
+			$json \
+			'(-t --type)'{-t,--type=}'[What is in the partition]:type:' \
+			'(-o --offset)'{-o,--offset=}'[Where it begins]:offset:' \
+			'(-v --vectors)'{-v,--vectors=}'[How many vectors it has]:n:' \
+			'(-i --first-vector)'{-i,--first-vector=}'[The first of them]:n:' \
+			'(-f --force)'{-f,--force}'[Do it, though it is in use]' \
+			'1:action:(list add remove resize)' \
+			'2:name:' \
+			'3:size:'
+		;;
+	rescan)
+		_arguments -s $options \
+			$device
+		;;
+	wipe)
+		_arguments -s $options \
+			$device \
+			'(-f --force)'{-f,--force}'[Do it]'
 		;;
 	trace)
 		_arguments -s $options \

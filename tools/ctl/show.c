@@ -145,13 +145,8 @@ static bool find_in_sysfs(const struct device *device, struct sysfs_device *entr
 {
 	char name[NAME_MAX + 1];
 
-	if (device->properties.transport != IVSHMEM_TRANSPORT_DEVICE)
-		return false;
-	if (!strchr(device->name, '/'))
-		snprintf(name, sizeof(name), "%s", device->name);
-	else if (sysfs_name_of_node(device->name, name))
-		return false;
-	return !sysfs_read(name, entry);
+	return device->properties.transport == IVSHMEM_TRANSPORT_DEVICE &&
+	       !sysfs_name(device->name, name) && !sysfs_read(name, entry);
 }
 
 static json_t *info_json(const struct device *device,

@@ -117,6 +117,14 @@ int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1])
 	return 0;
 }
 
+int sysfs_name(const char *device, char name[NAME_MAX + 1])
+{
+	if (strchr(device, '/'))
+		return sysfs_name_of_node(device, name);
+	snprintf(name, NAME_MAX + 1, "%s", device);
+	return 0;
+}
+
 uint64_t sysfs_total(const struct sysfs_device *device)
 {
 	uint64_t total = 0;

@@ -32,6 +32,9 @@ int sysfs_names(char ***names);
 /* Returns 0 or a negative errno; -ENOENT: the device is gone. */
 int sysfs_read(const char *name, struct sysfs_device *device);
 
+/* Find the name of a device that a user names, or whose node. */
+int sysfs_name(const char *device, char name[NAME_MAX + 1]);
+
 /* Find the device of a node. -ENOENT: not a character device. */
 int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1]);
 

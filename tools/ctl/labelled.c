@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A region and its label: opening, reading, storing, and how they are printed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/label_region.h"
+#include "labelled.h"
+#include "numbers.h"
+
+enum exit_code labelled_open(struct labelled *region, unsigned int flags)
+{
+	struct device *device = &region->device;
+	enum exit_code code = device_open(device, flags);
+
+	if (code)
+		return code;
+	region->length = IVSHMEM_LABEL_MAX_SIZE;
+	if (region->length > device->properties.size)
+		region->length = (size_t)device->properties.size;
+	code = device_map(device, 0, region->length, &region->mapping);
+	if (code) {
+		device_close(device);
+		return code;
+	}
+	region->reason = ivshmem_label_take(region->mapping.bytes, region->length,
+					    device->properties.size, region->copy,
+					    &region->label);
+	return EXIT_OK;
+}
+
+void labelled_close(struct labelled *region)
+{
+	device_unmap(&region->device, &region->mapping);
+	device_close(&region->device);
+}
+
+/* "partition 3: another one has its name (same-name)" */
+static const char *format_reason(char text[128], const struct ivshmem_label *label,
+				 enum ivshmem_label_reason reason)
+{
+	char partition[32] = "";
+
+	if (label->refused)
+		snprintf(partition, sizeof(partition), "partition %u: ", label->refused);
+	snprintf(text, 128, "%s%s (%s)", partition, ivshmem_label_reason_text(reason),
+		 ivshmem_label_reason_name(reason));
+	return text;
+}
+
+static enum exit_code complain_reason(const struct labelled *region)
+{
+	const char *name = region->device.name;
+	char text[128];
+
+	if (region->reason == IVSHMEM_LABEL_NONE)
+		return complain(EXIT_FAILED,
+				"%s has no label: 'ivshmemctl format' makes one", name);
+	return complain(EXIT_CORRUPTED,
+			"the label of %s is bad: %s; 'ivshmemctl format --force' makes a new one",
+			name, format_reason(text, &region->label, region->reason));
+}
+
+enum exit_code labelled_open_good(struct labelled *region, unsigned int flags)
+{
+	enum exit_code code = labelled_open(region, flags);
+
+	if (code || !region->reason)
+		return code;
+	code = complain_reason(region);
+	labelled_close(region);
+	return code;
+}
+
+enum exit_code labelled_store(struct labelled *region)
+{
+	uint8_t old[IVSHMEM_LABEL_MAX_SIZE];
+	enum ivshmem_label_reason reason;
+	char text[128];
+	size_t size;
+
+	memcpy(old, region->copy, sizeof(old));
+	size = ivshmem_label_build(region->copy, &region->label);
+	reason = ivshmem_label_parse(region->copy, region->length,
+				     region->device.properties.size, &region->label);
+	if (reason)
+		return complain(EXIT_FAILED,
+				"not done: the label of %s would be bad: %s", region->device.name,
+				format_reason(text, &region->label, reason));
+	if (memcmp(region->mapping.bytes, old, size))
+		return complain(EXIT_FAILED,
+				"not done: somebody else has changed the label of %s meanwhile; look at it, then try again",
+				region->device.name);
+	ivshmem_label_put(region->mapping.bytes, region->copy, size);
+	return EXIT_OK;
+}
+
+void labelled_warn_of_peers(const struct labelled *region)
+{
+	int count = ivshmem_peers(region->device.handle, NULL, 0);
+	char peers[COUNT_TEXT];
+
+	if (count > 0)
+		complain(EXIT_OK, "note: %s has %s, which may be using it",
+			 region->device.name, format_count(peers, (uint64_t)count, "other peer"));
+}
+
+static const char *format_uuid(char text[40], const uint8_t uuid[16])
+{
+	char *end = text;
+
+	for (int i = 0; i < 16; i++)
+		end += sprintf(end, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			       uuid[i]);
+	return text;
+}
+
+const char *format_vectors(char text[VECTORS_TEXT], const struct ivshmem_label_entry *entry)
+{
+	unsigned int first = entry->first_vector, last = first + entry->vectors - 1U;
+
+	if (!entry->vectors)
+		return "none";
+	if (first == last)
+		snprintf(text, VECTORS_TEXT, "%u", first);
+	else
+		snprintf(text, VECTORS_TEXT, "%u to %u", first, last);
+	return text;
+}
+
+/* Of a label that means harm it can be larger than JSON's largest number here. */
+static json_t *json_generation(uint64_t generation)
+{
+	return json_integer(generation > INT64_MAX ? INT64_MAX : (json_int_t)generation);
+}
+
+json_t *partition_json(const struct ivshmem_label *label,
+		       const struct ivshmem_label_entry *entry)
+{
+	return json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:I, s:i, s:o}",
+			 "number", (int)entry_number(label, entry),
+			 "name", entry->name, "type", entry->type,
+			 "offset", (json_int_t)entry->offset,
+			 "size", (json_int_t)entry->size,
+			 "generation", json_generation(entry->generation),
+			 "flags", (json_int_t)entry->flags,
+			 "vectors", (int)entry->vectors,
+			 "first_vector", entry->vectors ? json_integer(entry->first_vector) :
+							  json_null());
+}
+
+json_t *partitions_json(const struct ivshmem_label *label)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < label->nr_entries; i++)
+		if (!ivshmem_label_free(&label->entries[i]))
+			json_array_append_new(array,
+					      partition_json(label, &label->entries[i]));
+	return array;
+}
+
+static json_t *peer_area_json(const struct ivshmem_label *label)
+{
+	if (!label->peers)
+		return json_null();
+	return json_pack("{s:I, s:I, s:i, s:i}",
+			 "offset", (json_int_t)label->peers_offset,
+			 "section", (json_int_t)label->peer_size,
+			 "slots", (int)label->peers, "doorbells", (int)label->bell_vectors);
+}
+
+json_t *label_json(const struct labelled *region)
+{
+	const struct ivshmem_label *label = &region->label;
+	char uuid[40];
+
+	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:o, s:i, s:o}",
+			 "device", json_bytes(region->device.name),
+			 "uuid", format_uuid(uuid, label->uuid),
+			 "generation", json_generation(label->generation),
+			 "size", (json_int_t)label->region_size,
+			 "data_offset", (json_int_t)label->data_offset,
+			 "peers", peer_area_json(label),
+			 "entries", (int)label->nr_entries,
+			 "partitions", partitions_json(label));
+}
+
+void print_partitions(const struct ivshmem_label *label)
+{
+	char size[SIZE_TEXT], vectors[VECTORS_TEXT];
+
+	printf("%6s  %-31s  %-15s  %12s  %9s  %s\n", "NUMBER", "NAME", "TYPE", "OFFSET", "SIZE",
+	       "VECTORS");
+	for (unsigned int i = 0; i < label->nr_entries; i++) {
+		const struct ivshmem_label_entry *entry = &label->entries[i];
+
+		if (ivshmem_label_free(entry))
+			continue;
+		printf("%6u  %-31s  %-15s  %#12llx  %9s  %s%s\n", i + 1, entry->name, entry->type,
+		       entry->offset, format_size(size, (double)entry->size),
+		       format_vectors(vectors, entry),
+		       ivshmem_label_usable(entry) ? "" : " (unknown flags: not used)");
+	}
+}
+
+void print_label(const struct labelled *region)
+{
+	const struct ivshmem_label *label = &region->label;
+	char text[40];
+
+	printf("label         %s\n", format_uuid(text, label->uuid));
+	printf("generation    %llu\n", label->generation);
+	printf("size          %llu (%s)\n", label->region_size,
+	       format_size(text, (double)label->region_size));
+	if (label->peers)
+		printf("peers         %u slots, %u polled doorbells each, at %#llx\n",
+		       label->peers, label->bell_vectors, label->peers_offset);
+	else
+		printf("peers         no slots\n");
+	printf("partitions    up to %u, from %#llx on\n", label->nr_entries, label->data_offset);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A region and its label, for the verbs that show or change labels.
+ */
+#ifndef CTL_LABELLED_H
+#define CTL_LABELLED_H
+
+#include "../../lib/label_build.h"
+#include "ctl.h"
+
+struct labelled {
+	struct device device;
+	struct mapping mapping;		/* the first @length bytes */
+	size_t length;			/* what a label can have, or all of a smaller region */
+	uint8_t copy[IVSHMEM_LABEL_MAX_SIZE];
+	struct ivshmem_label label;
+	enum ivshmem_label_reason reason;
+};
+
+/* Open the device and read its label, if any: see @reason. Complains if it cannot open. */
+enum exit_code labelled_open(struct labelled *region, unsigned int flags);
+void labelled_close(struct labelled *region);
+
+/* The same for a verb that needs a good label. */
+enum exit_code labelled_open_good(struct labelled *region, unsigned int flags);
+
+/*
+ * Store the label, which @region->label has become. Complains if it would not be good, or if
+ * somebody else has changed it since it was read.
+ */
+enum exit_code labelled_store(struct labelled *region);
+
+/* On stderr, if peers are there: they work on with what they know of the label. */
+void labelled_warn_of_peers(const struct labelled *region);
+
+static inline unsigned int entry_number(const struct ivshmem_label *label,
+					const struct ivshmem_label_entry *entry)
+{
+	return (unsigned int)(entry - label->entries) + 1;
+}
+
+/* "0 to 3", "7" or "none". */
+#define VECTORS_TEXT	32
+const char *format_vectors(char text[VECTORS_TEXT], const struct ivshmem_label_entry *entry);
+
+/* What --json prints of a label, and of a partition. */
+json_t *label_json(const struct labelled *region);
+json_t *partition_json(const struct ivshmem_label *label,
+		       const struct ivshmem_label_entry *entry);
+json_t *partitions_json(const struct ivshmem_label *label);
+void print_label(const struct labelled *region);
+void print_partitions(const struct ivshmem_label *label);
+
+#endif /* CTL_LABELLED_H */

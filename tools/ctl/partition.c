@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ivshmemctl partition list, add, remove, resize: the entries of a label.
+ */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "free_range.h"
+#include "labelled.h"
+#include "numbers.h"
+
+#define NOT_GIVEN	UINT64_MAX
+
+static struct labelled region;
+
+static struct {
+	const char *action;	/* list, ... */
+	const char *name;
+	const char *type;
+	uint64_t size;
+	uint64_t offset;
+	uint64_t vectors;
+	uint64_t first_vector;
+	bool force;
+} option = {
+	.size = NOT_GIVEN, .offset = NOT_GIVEN, .first_vector = NOT_GIVEN,
+};
+
+static const struct action {
+	const char *name;
+	enum exit_code (*run)(void);
+	unsigned int operands;		/* at most, besides the action */
+	unsigned int needed;
+	const char *options;		/* those that it has */
+} *action;
+
+static enum exit_code print_one(const struct ivshmem_label_entry *entry)
+{
+	char size[SIZE_TEXT], vectors[VECTORS_TEXT];
+
+	if (common.json)
+		return print_json(stdout, partition_json(&region.label, entry), false);
+	printf("partition %u, %s: %s at %#llx, vectors: %s\n",
+	       entry_number(&region.label, entry), entry->name,
+	       format_size(size, (double)entry->size), entry->offset,
+	       format_vectors(vectors, entry));
+	return EXIT_OK;
+}
+
+/* Store the label with @entry as it has become now; print it. */
+static enum exit_code store_and_print(struct ivshmem_label_entry *entry)
+{
+	enum exit_code code;
+
+	entry->generation = ++region.label.generation;
+	code = labelled_store(&region);
+	if (code)
+		return code;
+	labelled_warn_of_peers(&region);
+	return print_one(entry);
+}
+
+static enum exit_code list(void)
+{
+	if (common.json)
+		return print_json(stdout, partitions_json(&region.label), false);
+	print_partitions(&region.label);
+	return EXIT_OK;
+}
+
+static enum exit_code complain_full(void)
+{
+	char size[SIZE_TEXT];
+	struct range free = free_largest(&region.label);
+
+	if (!free.size)
+		return complain(EXIT_FAILED, "no space is left on %s: 'ivshmemctl partition list' shows what has it",
+				region.device.name);
+	return complain(EXIT_FAILED,
+			"no space for the partition on %s: the largest free range is %" PRIu64 " bytes (%s), at %#" PRIx64,
+			region.device.name, free.size, format_size(size, (double)free.size),
+			free.offset);
+}
+
+/* Where the partition goes: as the user says, or the first place that is large enough. */
+static enum exit_code place(struct ivshmem_label_entry *entry)
+{
+	struct range range = { .offset = option.offset, .size = option.size };
+
+	if (option.size != NOT_GIVEN)
+		range.size = range_align_size(option.size);
+	if (option.offset != NOT_GIVEN && option.size == NOT_GIVEN)
+		range.size = free_at(&region.label, option.offset);
+	else if (option.size == NOT_GIVEN)
+		range = free_largest(&region.label);
+	else if (option.offset == NOT_GIVEN)
+		range = free_first(&region.label, range.size);
+	if (!range.size || range.size > free_at(&region.label, range.offset))
+		return complain_full();
+	entry->offset = range.offset;
+	entry->size = range.size;
+	return EXIT_OK;
+}
+
+static enum exit_code choose_vectors(struct ivshmem_label_entry *entry)
+{
+	int first = (int)option.first_vector;
+	char count[COUNT_TEXT];
+
+	entry->vectors = (uint16_t)option.vectors;
+	if (!option.vectors)
+		return EXIT_OK;
+	if (option.first_vector == NOT_GIVEN)
+		first = free_vectors(&region.label, (unsigned int)option.vectors);
+	if (first < 0)
+		return complain(EXIT_FAILED, "the label of %s has no %s left in a row",
+				region.device.name,
+				format_count(count, option.vectors, "vector"));
+	entry->first_vector = (uint16_t)first;
+	return EXIT_OK;
+}
+
+static enum exit_code add(void)
+{
+	struct ivshmem_label *label = &region.label;
+	struct ivshmem_label_entry *entry = label->entries, new = { 0 };
+	enum exit_code code;
+
+	while (entry < label->entries + label->nr_entries && !ivshmem_label_free(entry))
+		entry++;
+	if (entry == label->entries + label->nr_entries)
+		return complain(EXIT_FAILED, "the label of %s has no more than %u partitions",
+				region.device.name, label->nr_entries);
+	snprintf(new.type, sizeof(new.type), "%s", option.type ?: "raw");
+	snprintf(new.name, sizeof(new.name), "%s", option.name);
+	code = place(&new);
+	if (!code)
+		code = choose_vectors(&new);
+	if (code)
+		return code;
+	*entry = new;
+	return store_and_print(entry);
+}
+
+/* The partition of a name, or of a number if none has that name. */
+static struct ivshmem_label_entry *find(const char *text)
+{
+	struct ivshmem_label *label = &region.label;
+	unsigned long number = strtoul(text, NULL, 10);
+
+	for (unsigned int i = 0; i < label->nr_entries; i++)
+		if (!strcmp(label->entries[i].name, text))
+			return &label->entries[i];
+	if (text[strspn(text, "0123456789")] || number < 1 || number > label->nr_entries ||
+	    ivshmem_label_free(&label->entries[number - 1])) {
+		complain(EXIT_FAILED, "%s has no partition '%.40s': see 'ivshmemctl partition list'",
+			 region.device.name, text);
+		return NULL;
+	}
+	return &label->entries[number - 1];
+}
+
+static enum exit_code need_force(const struct ivshmem_label_entry *entry, const char *what)
+{
+	char size[SIZE_TEXT];
+
+	if (option.force)
+		return EXIT_OK;
+	return complain(EXIT_FAILED,
+			"not done: partition %u of %s (%s, %s) %s, and its users see the end of it; repeat it with --force",
+			entry_number(&region.label, entry), region.device.name, entry->name,
+			format_size(size, (double)entry->size), what);
+}
+
+static enum exit_code remove_partition(void)
+{
+	struct ivshmem_label_entry *entry = find(option.name), old;
+	enum exit_code code;
+
+	if (!entry)
+		return EXIT_FAILED;
+	code = need_force(entry, "would be removed");
+	if (code)
+		return code;
+	old = *entry;
+	*entry = (struct ivshmem_label_entry){ 0 };
+	region.label.generation++;
+	code = labelled_store(&region);
+	if (code)
+		return code;
+	labelled_warn_of_peers(&region);
+	if (common.json) {
+		*entry = old;
+		return print_one(entry);
+	}
+	printf("partition %u, %s: removed\n", entry_number(&region.label, entry), old.name);
+	return EXIT_OK;
+}
+
+static enum exit_code resize(void)
+{
+	struct ivshmem_label_entry *entry = find(option.name);
+	char size[SIZE_TEXT], what[64];
+	uint64_t room, wanted;
+	enum exit_code code;
+
+	if (!entry)
+		return EXIT_FAILED;
+	wanted = range_align_size(option.size);
+	room = entry->size + free_at(&region.label, entry->offset + entry->size);
+	if (wanted > room)
+		return complain(EXIT_FAILED,
+				"partition %u of %s (%s) cannot become larger than %" PRIu64 " bytes (%s), as it stays where it is",
+				entry_number(&region.label, entry), region.device.name,
+				entry->name, room, format_size(size, (double)room));
+	snprintf(what, sizeof(what), "would have %s", format_size(size, (double)wanted));
+	code = need_force(entry, what);
+	if (code)
+		return code;
+	entry->size = wanted;
+	return store_and_print(entry);
+}
+
+static const struct action actions[] = {
+	{ "list", list, 0, 0, "" },
+	{ "add", add, 2, 1, "tovi" },
+	{ "remove", remove_partition, 1, 1, "f" },
+	{ "resize", resize, 2, 2, "f" },
+};
+
+static void take_action(struct argp_state *state, const char *word)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (!strcmp(word, actions[i].name))
+			action = &actions[i];
+	if (!action)
+		complain_usage(state, "unknown action '%.40s': it is list, add, remove or resize",
+			       word);
+}
+
+static void take_name(struct argp_state *state, const char *word)
+{
+	char name[32] = "";
+
+	option.name = word;
+	if (strcmp(action->name, "add"))
+		return;
+	strncpy(name, word, sizeof(name) - 1);
+	if (strlen(word) >= sizeof(name) || !ivshmem_label_is_name(name))
+		complain_usage(state, "invalid name '%.40s': up to 31 letters, digits, '.', '_' and '-', the first a letter or digit",
+			       word);
+}
+
+static void take_type(struct argp_state *state, const char *word)
+{
+	char type[16] = "";
+
+	option.type = word;
+	strncpy(type, word, sizeof(type) - 1);
+	if (strlen(word) >= sizeof(type) || !ivshmem_label_is_type(type))
+		complain_usage(state, "invalid type '%.40s': up to 15 of a to z, 0 to 9 and '-', the first a letter",
+			       word);
+}
+
+static void take_size(struct argp_state *state, const char *word)
+{
+	option.size = argument_size(state, "SIZE", word, INT64_MAX);
+	if (!option.size)
+		argp_error(state, "SIZE must be at least 1");
+}
+
+static void take_operand(struct argp_state *state, const char *word)
+{
+	if (!state->arg_num)
+		take_action(state, word);
+	else if (state->arg_num > action->operands)
+		argp_error(state, "too many arguments for %s", action->name);
+	else if (state->arg_num == 1)
+		take_name(state, word);
+	else
+		take_size(state, word);
+}
+
+static char given[8];	/* the letters of the options */
+
+static void check_end(struct argp_state *state)
+{
+	static const char *const names[] = { "NAME", "SIZE" };
+	size_t wrong;
+
+	if (!action)
+		argp_error(state, "missing operand: list, add, remove or resize");
+	if (state->arg_num <= action->needed)
+		argp_error(state, "missing operand %s of %s", names[state->arg_num - 1],
+			   action->name);
+	wrong = strspn(given, action->options);
+	if (given[wrong])
+		argp_error(state, "%s has no option -%c", action->name, given[wrong]);
+	if (option.first_vector != NOT_GIVEN && !option.vectors)
+		argp_error(state, "--first-vector needs --vectors");
+}
+
+static error_t parse_partition(int key, char *argument, struct argp_state *state)
+{
+	if (key > 0 && key <= UCHAR_MAX && !strchr(given, key))
+		given[strlen(given)] = (char)key;
+	switch (key) {
+	case 't':
+		take_type(state, argument);
+		return 0;
+	case 'o':
+		option.offset = argument_size(state, "--offset", argument, INT64_MAX);
+		if (option.offset % IVSHMEM_LABEL_ALIGNMENT)
+			argp_error(state, "--offset must be a multiple of 4096");
+		return 0;
+	case 'v':
+		option.vectors = argument_size(state, "--vectors", argument,
+					       IVSHMEM_LABEL_MAX_VECTORS);
+		return 0;
+	case 'i':
+		option.first_vector = argument_size(state, "--first-vector", argument,
+						    IVSHMEM_LABEL_MAX_VECTORS - 1);
+		return 0;
+	case 'f':
+		option.force = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		take_operand(state, argument);
+		return 0;
+	case ARGP_KEY_END:
+		check_end(state);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option partition_options[] = {
+	{ "type", 't', "TYPE", 0, "add: what is in the partition (default: raw)", 0 },
+	{ "offset", 'o', "OFFSET", 0, "add: where it begins (default: where there is space)", 0 },
+	{ "vectors", 'v', "N", 0, "add: how many vectors it has (default: none)", 0 },
+	{ "first-vector", 'i', "N", 0, "add: the first of them (default: those that are free)", 0 },
+	{ "force", 'f', NULL, 0, "remove, resize: do it", 0 },
+	{ 0 }
+};
+
+static const struct argp partition_argp = {
+	.options = partition_options,
+	.parser = parse_partition,
+	.args_doc = "list\nadd NAME [SIZE]\nremove NAME|NUMBER\nresize NAME|NUMBER SIZE",
+	.doc = "List or change the partitions of a region that has a label.\vWithout SIZE a partition gets all of the largest free range. Sizes are rounded up to 64 KiB. Machines see a change after 'ivshmemctl rescan'.",
+	.children = with_device_and_json,
+};
+
+int verb_partition(int argc, char **argv)
+{
+	enum exit_code code;
+
+	argp_parse(&partition_argp, argc, argv, 0, NULL, NULL);
+	code = labelled_open_good(&region, action->run == list ? IVSHMEM_READ_ONLY : 0);
+	if (code)
+		return code;
+	code = action->run();
+	labelled_close(&region);
+	return code;
+}
