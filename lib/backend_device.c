@@ -192,6 +192,8 @@ static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
 	if (error)
 		return error;
 	wait_to_kernel(options, result, wait);
+	if (options->flags & IVSHMEM_WAIT_WORD)
+		wait->offset += handle->offset;
 	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, wait);
 	if (!error)
 		wait_from_kernel(wait, result);

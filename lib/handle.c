@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "partition.h"
 #include "process.h"
 
 /* Pages of the table that nobody writes to take no memory. */
@@ -31,6 +32,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 	handle->references = 1;
 	handle->memory = -1;
 	handle->read_only = read_only;
+	handle->most_vectors = IVSHMEM_MAX_VECTORS;
 	ivshmem_process_add(handle);
 	return 0;
 }
@@ -169,6 +171,8 @@ int ivshmem_get_properties_sized(struct ivshmem *handle, struct ivshmem_properti
 
 	if (!error)
 		error = handle->ops->properties(handle, &properties);
+	properties.vectors = ivshmem_limit_vectors(handle, properties.vectors);
+	properties.can_ring = properties.can_ring && handle->most_vectors;
 	ivshmem_copy_out(out, size, &properties, sizeof(properties));
 	return error;
 }
@@ -201,7 +205,7 @@ int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
 				    " on are more than the region has: %#" PRIx64,
 				    length, offset, handle->size);
 	*address = mmap(NULL, length, protection, MAP_SHARED, handle->memory,
-			offset);
+			handle->offset + offset);
 	if (*address != MAP_FAILED)
 		return 0;
 	*address = NULL;
@@ -237,6 +241,14 @@ static int check_vector(uint32_t vector, uint32_t vectors)
 	return 0;
 }
 
+/* Of any peer, which may have as many as there can be. */
+static int check_peer_vector(const struct ivshmem *handle, uint32_t vector)
+{
+	if (!handle->most_vectors)
+		return ivshmem_fail(-EOPNOTSUPP, "the partition has no vectors");
+	return check_vector(vector, handle->most_vectors);
+}
+
 static int check_writable(const struct ivshmem *handle)
 {
 	return handle->read_only ? ivshmem_fail(-EACCES, "the handle is read-only") : 0;
@@ -261,7 +273,7 @@ static int check_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 	if (!error)
 		error = ivshmem_process_check(handle);
 	if (!error)
-		error = check_vector(vector, IVSHMEM_MAX_VECTORS);
+		error = check_peer_vector(handle, vector);
 	return error ? error : check_writable(handle);
 }
 
@@ -273,8 +285,8 @@ int ivshmem_check_object(struct ivshmem *handle, uint32_t vector,
 	if (!error)
 		error = ivshmem_get_properties(handle, properties);
 	if (!error)
-		error = check_vector(vector, handle->vectors ? handle->vectors :
-							       IVSHMEM_MAX_VECTORS);
+		error = check_vector(vector, properties->vectors ? properties->vectors :
+								   IVSHMEM_MAX_VECTORS);
 	if (!error && properties->cache != IVSHMEM_CACHE_WB)
 		error = ivshmem_fail(-EOPNOTSUPP, "the memory is not mapped write-back");
 	return error;
@@ -284,7 +296,7 @@ int ivshmem_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 {
 	int error = check_ring(handle, peer, vector);
 
-	return error ? error : handle->ops->ring(handle, peer, vector);
+	return error ? error : handle->ops->ring(handle, peer, handle->first_vector + vector);
 }
 
 static int check_word(const struct ivshmem *handle, uint64_t offset)
@@ -317,12 +329,11 @@ static int check_set(const uint64_t set[4], uint32_t vectors)
 	return any ? 0 : ivshmem_fail(-EINVAL, "the set of vectors is empty");
 }
 
-int ivshmem_check_wait(struct ivshmem *handle,
-		       const struct ivshmem_wait_options *options)
+static int check_wait(const struct ivshmem *handle, uint32_t vectors,
+		      const struct ivshmem_wait_options *options)
 {
 	uint32_t unknown = options->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD |
 					      IVSHMEM_WAIT_ABSTIME);
-	uint32_t vectors = handle->vectors;
 
 	if (!vectors)
 		return ivshmem_fail(-EOPNOTSUPP, "there are no doorbells");
@@ -339,6 +350,25 @@ int ivshmem_check_wait(struct ivshmem *handle,
 	return check_vector(options->vector, vectors);
 }
 
+int ivshmem_check_wait(struct ivshmem *handle,
+		       const struct ivshmem_wait_options *options)
+{
+	return check_wait(handle, handle->vectors, options);
+}
+
+/* Those of a partition become those that the backend knows, which checks them as well. */
+static int take_options(const struct ivshmem *handle, struct ivshmem_wait_options *options)
+{
+	int error;
+
+	if (!ivshmem_is_partition(handle))
+		return 0;
+	error = check_wait(handle, ivshmem_own_vectors(handle), options);
+	if (!error)
+		ivshmem_wait_to_region(handle, options);
+	return error;
+}
+
 int ivshmem_wait_sized(struct ivshmem *handle,
 		       const struct ivshmem_wait_options *options, size_t options_size,
 		       struct ivshmem_wait_result *result, size_t result_size)
@@ -350,7 +380,10 @@ int ivshmem_wait_sized(struct ivshmem *handle,
 	if (!error)
 		error = ivshmem_process_check(handle);
 	if (!error)
+		error = take_options(handle, &wanted);
+	if (!error)
 		error = handle->ops->wait(handle, &wanted, &found);
+	ivshmem_wait_from_region(handle, &found);
 	if (result)
 		ivshmem_copy_out(result, result_size, &found, sizeof(found));
 	return error;
@@ -368,7 +401,11 @@ int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vect
 	if (!error)
 		error = check_ring(handle, peer, vector);
 	if (!error)
-		error = handle->ops->ring_wait(handle, peer, vector, &wanted, &found);
+		error = take_options(handle, &wanted);
+	if (!error)
+		error = handle->ops->ring_wait(handle, peer, handle->first_vector + vector,
+					       &wanted, &found);
+	ivshmem_wait_from_region(handle, &found);
 	if (result)
 		ivshmem_copy_out(result, result_size, &found, sizeof(found));
 	return error;
@@ -379,8 +416,10 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 	int cancel = ivshmem_cancel_off();
 	int fd = ivshmem_process_check(handle);
 
+	if (!fd && ivshmem_is_partition(handle))
+		fd = check_peer_vector(handle, vector);
 	if (!fd)
-		fd = handle->ops->doorbell(handle, vector);
+		fd = handle->ops->doorbell(handle, handle->first_vector + vector);
 	if (fd >= 0) {
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		fd = fd < 0 ? -errno : fd;

@@ -59,6 +59,9 @@ struct ivshmem {
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left */
 	void *_Atomic whole;		/* see ivshmem_whole() */
+	uint64_t offset;		/* of a partition in the region; 0: all of it */
+	uint32_t first_vector;		/* of a partition */
+	uint32_t most_vectors;		/* that a partition has */
 
 	pthread_mutex_t listeners_lock;	/* protects the list; before each one's own lock */
 	struct ivshmem_listener *listeners;

@@ -51,7 +51,7 @@ static int watch_all(struct ivshmem_listener *listener)
 	int error = 0, fd;
 
 	if (listener->rung) {
-		fd = handle->ops->doorbell(handle, listener->vector);
+		fd = handle->ops->doorbell(handle, handle->first_vector + listener->vector);
 		error = fd < 0 ? fd : watch(listener, SOURCE_DOORBELL, fd, EPOLLIN | EPOLLET);
 	}
 	if (!error) {

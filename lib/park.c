@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "park.h"
+#include "partition.h"
 
 #define FIRST_SLEEP_NS	INT64_C(20000000)
 #define LAST_SLEEP_NS	INT64_C(10000000000)
@@ -41,7 +42,7 @@ int64_t ivshmem_after(int64_t nanoseconds)
 
 bool ivshmem_has_doorbell(struct ivshmem *handle, uint32_t vector)
 {
-	return vector < handle->vectors;
+	return vector < ivshmem_own_vectors(handle);
 }
 
 static int sleep_until(int64_t until)

@@ -172,6 +172,23 @@ struct ivshmem_properties {
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
 
 /*
+ * ivshmem_open_partition - open a partition of a region that has a label
+ * @path: as for ivshmem_open(): the whole region
+ * @name: the partition's, which "ivshmemctl partition" lists
+ *
+ * For calls with this handle, and objects in it, the region is the partition: offsets begin
+ * where it begins, and vectors with its first one. Peers that use it have to open it so as well,
+ * or its own device node in a guest. It stays what it was, should the label change. This is
+ * for convenience: who may open the region can open any part of it.
+ *
+ * As ivshmem_open(), and -ENODATA: the region has no label; -EBADMSG: the label is bad;
+ * -ENOENT: no partition has this name; -EOPNOTSUPP: the partition has unknown flags, or is not
+ * whole pages of this machine.
+ */
+int ivshmem_open_partition(struct ivshmem **handle, const char *path, const char *name,
+			   unsigned int flags);
+
+/*
  * Mappings stay valid; remove them by ivshmem_unmap() before or munmap() after this.
  * Channels and objects of ivshmem_sync.h work on, and keep the connection or the device
  * open until the last one is closed.

@@ -159,6 +159,16 @@ public:
 		object.reset(opened);
 	}
 
+	/* A partition of a region that has a label. */
+	handle(const std::string &path, const std::string &partition, unsigned int flags = 0)
+	{
+		struct ivshmem *opened;
+
+		detail::check(ivshmem_open_partition(&opened, path.c_str(), partition.c_str(),
+						     flags));
+		object.reset(opened);
+	}
+
 	struct ivshmem *get() const noexcept { return object.get(); }
 
 	ivshmem_properties properties() const

@@ -63,13 +63,23 @@ class _Mapping:
 
 
 class Handle(Scoped):
-    """An open device, or a connection to a server. All threads can use it."""
+    """An open device or file, or a connection to a server; or a partition of its region. All
+    threads can use it."""
 
-    def __init__(self, path: str | os.PathLike[str], read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        read_only: bool = False,
+        partition: str | None = None,
+    ) -> None:
         name = os.fspath(path)
         address = ctypes.c_void_p()
         flags = READ_ONLY if read_only else 0
-        check(lib.open(ctypes.byref(address), os.fsencode(name), flags), name)
+        out, path_bytes = ctypes.byref(address), os.fsencode(name)
+        if partition is None:
+            check(lib.open(out, path_bytes, flags), name)
+        else:
+            check(lib.open_partition(out, path_bytes, os.fsencode(partition), flags), name)
         self._resource = Resource(address, lib.close)
         self.read_only = read_only
 

@@ -123,6 +123,7 @@ SIGNATURES: dict[str, tuple[typing.Any, ...]] = {
     "set_log": (None, c_int, c_void_p, c_void_p),
     "after": (c_int64, c_int64),
     "open": (c_int, _OUT, c_char_p, c_uint),
+    "open_partition": (c_int, _OUT, c_char_p, c_char_p, c_uint),
     "close": (None, c_void_p),
     "get_properties_sized": (c_int, c_void_p, POINTER(Properties), c_size_t),
     "map": (c_int, c_void_p, c_uint64, c_size_t, _OUT),

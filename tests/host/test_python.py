@@ -99,6 +99,17 @@ def test_open_names_the_path_that_is_not_there() -> None:
     assert other.value.errno == errno.ENOTTY
 
 
+def test_a_partition_is_a_region(path: str) -> None:
+    for words in (["format", "--force"], ["partition", "add", "frames", "64K", "-v", "2"]):
+        assert ctl.run(*words, device=path).process.returncode == ctl.OK
+    with ivshmem.open(path, partition="frames") as shm, ivshmem.open(path) as whole:
+        assert shm.properties.size == 65536 and shm.properties.vectors == 2
+        shm.map()[:5] = b"frame"
+        assert whole.map(0x20000, 5) == b"frame"
+    with pytest.raises(FileNotFoundError):
+        ivshmem.open(path, partition="none")
+
+
 def test_a_closed_handle_is_refused(path: str) -> None:
     shm = ivshmem.open(path)
     assert not shm.closed

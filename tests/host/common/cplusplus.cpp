@@ -105,6 +105,8 @@ static void test_handle(ivshm::handle &a, ivshm::handle &b, const char *path)
 	CHECK(error_of(EACCES, [&] { ivshm::handle(path, IVSHMEM_READ_ONLY).ring(0); }) ==
 	      "the handle is read-only: Permission denied");
 	CHECK(error_of(ENOENT, [] { ivshm::handle("/nothing"); }) == "No such file or directory");
+	CHECK(error_of(ENODATA, [&] { ivshm::handle(path, "frames"); }) ==
+	      "the region has no label: No data available");
 }
 
 static void test_channel(ivshm::handle &a, ivshm::handle &b)
