@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
@@ -161,6 +162,23 @@ static inline void ivshmem_page_set_mapping(struct page *page, struct address_sp
 	page->index = index;
 #endif
 }
+
+/* 5.17: the pages of a page map may be huge. */
+#ifdef HAVE_VMEMMAP_SHIFT
+static inline void ivshmem_pagemap_set_order(struct dev_pagemap *pgmap, unsigned int order)
+{
+	pgmap->vmemmap_shift = order;
+}
+#else
+static inline void ivshmem_pagemap_set_order(struct dev_pagemap *pgmap, unsigned int order)
+{
+}
+
+static inline unsigned long pgmap_vmemmap_nr(const struct dev_pagemap *pgmap)
+{
+	return 1;
+}
+#endif
 
 /* 5.15: the list of pages has segments of the size that a device can have. */
 static inline int ivshmem_sg_alloc_table(struct sg_table *table, struct page **pages,

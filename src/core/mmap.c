@@ -11,12 +11,14 @@
  * that accept these for memory without struct page still crash when such an entry is
  * split, moved or inspected (docs/mapping.md).
  *
- * If that memory has struct pages (pages.c), the kernel enters these, and counts them, as
- * pages of a file. They are single pages, too, and one fault enters as many.
- *
  * Kernel-allocated memory is pages of shmem, which the fault gives to the kernel to
  * enter as those of any file, huge ones included. So all works on it that works on a
- * shared mapping of a file.
+ * shared mapping of a file. The same goes for memory at an address if it has huge struct
+ * pages (pages.c), and the mapping room for a huge entry.
+ *
+ * In other mappings of memory with struct pages the driver enters these, as single pages
+ * that the kernel counts as those of a file, and one fault enters as many as without. The
+ * two ways never mix in one mapping: what mmap has chosen stays.
  *
  * Mappings are shared and never executable. A private mapping would get a copy
  * of a page at the first write and silently stop being shared memory, so it is
@@ -277,6 +279,12 @@ static const struct vm_operations_struct region_vm_ops = {
 	.access = region_access,
 };
 
+/* Is it memory at an address, with struct pages that are huge? */
+static bool has_huge_pages(const struct ivshmem_section *memory)
+{
+	return memory->pagemap && PageCompound(pfn_to_page(PHYS_PFN(memory->phys)));
+}
+
 /*
  * The kernel enters the page, or the huge page that it is in, after this has left the
  * device, and then unlocks it. wait_for_entries() waits for that lock.
@@ -292,7 +300,7 @@ static vm_fault_t pages_fault(struct vm_fault *vmf)
 	ret = fault_begin(vmf, &idx);
 	if (ret)
 		return ret;
-	page = idev->memory.pages[region_page(vmf->vma, addr)];
+	page = ivshmem_section_page(&idev->memory, region_page(vmf->vma, addr));
 	get_page(page);
 	lock_page(page);
 	ivshmem_access_end(idev, idx);
@@ -313,16 +321,16 @@ static const struct vm_operations_struct pages_vm_ops = {
  */
 static void wait_for_entries(const struct ivshmem_section *memory)
 {
-	unsigned long i, nr = memory->pages ? memory->size >> PAGE_SHIFT : 0;
-	struct page *head, *last = NULL;
+	unsigned long i, nr = memory->size >> PAGE_SHIFT;
+	struct page *page;
 
-	for (i = 0; i < nr; i++) {
-		head = compound_head(memory->pages[i]);
-		if (head == last)
-			continue;
-		last = head;
-		lock_page(head);
-		unlock_page(head);
+	if (!memory->pages && !has_huge_pages(memory))
+		return;
+	/* Huge pages have one lock, and stay in one piece as long as the device has them. */
+	for (i = 0; i < nr; i += compound_nr(page)) {
+		page = compound_head(ivshmem_section_page(memory, i));
+		lock_page(page);
+		unlock_page(page);
 		cond_resched();
 	}
 }
@@ -373,6 +381,15 @@ static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* Is there room for a huge entry in the mapping? */
+static bool fits_huge(const struct vm_area_struct *vma)
+{
+	unsigned long first = ALIGN(vma->vm_start, PMD_SIZE);
+
+	return IS_ALIGNED(vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT), PMD_SIZE) &&
+	       first < vma->vm_end && vma->vm_end - first >= PMD_SIZE;
+}
+
 static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 {
 	unsigned long pages = idev->memory.size >> PAGE_SHIFT;
@@ -380,7 +397,7 @@ static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
 
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
-	if (idev->memory.pages) {
+	if (idev->memory.pages || (has_huge_pages(&idev->memory) && fits_huge(vma))) {
 		vma->vm_ops = &pages_vm_ops;
 		return 0;
 	}

@@ -34,8 +34,11 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
 	node->idev = ivshmem_device_get(idev);
 	node->type = IVSHMEM_TYPE_RAW;
 	node->size = idev->memory.size;
-	/* Without it the kernel enters no huge page, as that would be beyond the end. */
-	i_size_write(node->inode, node->size);
+	/*
+	 * Without it the kernel enters no huge page, as that would be beyond the end: pages
+	 * of memory at an address are numbered by that.
+	 */
+	i_size_write(node->inode, idev->memory.phys + idev->memory.size);
 	mutex_init(&node->buffers_lock);
 	INIT_LIST_HEAD(&node->buffers);
 	device_initialize(&node->dev);

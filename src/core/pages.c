@@ -142,14 +142,29 @@ static void pagemaps_reap(struct work_struct *work);
 static DECLARE_DELAYED_WORK(pagemaps_work, pagemaps_reap);
 static unsigned long pagemaps_delay;	/* until it looks again */
 
-static unsigned long pagemap_pages(const struct ivshmem_pagemap *map)
+/*
+ * The kernel counts huge pages as one, and refers to each by its first struct page. Others
+ * are not needed.
+ */
+static unsigned int pagemap_order(void)
 {
-	return range_len(&map->pgmap.range) >> PAGE_SHIFT;
+	return has_transparent_hugepage() && PMD_SIZE == ALIGNMENT ? PMD_SHIFT - PAGE_SHIFT : 0;
 }
 
-static struct page *pagemap_page(const struct ivshmem_pagemap *map, unsigned long i)
+/* Pages, each of which may be huge. */
+static unsigned long pagemap_pages(struct ivshmem_pagemap *map)
 {
-	return pfn_to_page(PHYS_PFN(map->pgmap.range.start) + i);
+	return (range_len(&map->pgmap.range) >> PAGE_SHIFT) / pgmap_vmemmap_nr(&map->pgmap);
+}
+
+static unsigned long pagemap_pfn(struct ivshmem_pagemap *map, unsigned long i)
+{
+	return PHYS_PFN(map->pgmap.range.start) + i * pgmap_vmemmap_nr(&map->pgmap);
+}
+
+static struct page *pagemap_page(struct ivshmem_pagemap *map, unsigned long i)
+{
+	return pfn_to_page(pagemap_pfn(map, i));
 }
 
 /* Nothing maps the pages; is there somebody who has pinned one? */
@@ -224,6 +239,7 @@ static struct ivshmem_pagemap *pagemap_new(phys_addr_t phys, size_t size, int no
 	map->pgmap.range.start = phys;
 	map->pgmap.range.end = phys + size - 1;
 	map->pgmap.nr_range = 1;
+	ivshmem_pagemap_set_order(&map->pgmap, pagemap_order());
 	mem = memremap_pages(&map->pgmap, node);
 	if (IS_ERR(mem)) {
 		kfree(map);
@@ -231,7 +247,7 @@ static struct ivshmem_pagemap *pagemap_new(phys_addr_t phys, size_t size, int no
 	}
 	for (i = 0; i < pagemap_pages(map); i++) {
 		ivshmem_page_set_mapping(pagemap_page(map, i), pages_inode->i_mapping,
-					 PHYS_PFN(phys) + i);
+					 pagemap_pfn(map, i));
 		if (!(i % 1024))
 			cond_resched();
 	}

@@ -74,6 +74,12 @@ bool dev_pages(int fd, const char *what);
 /* Is the kernel of this release or a later one? */
 bool kernel_since(int major, int minor);
 
+/*
+ * Can mappings of a region with struct pages have huge entries, of 2 MiB? If not, @what is
+ * skipped: some kernels have no such pages, or no page maps of them.
+ */
+bool dev_huge_entries(const char *what);
+
 void *dev_map_at(int fd, off_t offset, size_t length);
 
 static inline void *dev_map(int fd, size_t length)
@@ -170,6 +176,12 @@ long file_kb(const char *path, const char *name);
 static inline long meminfo_kb(const char *name)
 {
 	return file_kb("/proc/meminfo", name);
+}
+
+/* Kilobytes of all regions with struct pages that are mapped by huge entries. */
+static inline long huge_entries_kb(void)
+{
+	return meminfo_kb(rig_over("memory") ? "ShmemPmdMapped" : "FilePmdMapped");
 }
 
 /* Kilobytes of this process's page tables. */

@@ -28,6 +28,7 @@
 #define SIZE (16UL << 20)
 #define LARGE (4UL << 20)
 #define HUGE (2UL << 20)
+#define WORD (HUGE + 3 * PAGE)	/* where a futex is */
 #define TURNS 20000
 #define PARAMETER "/sys/module/ivshmem/parameters/pages"
 #define SYSFS "/sys/class/ivshmem/ivshmem0/"
@@ -55,6 +56,18 @@ static int status_of(pid_t pid)
 	return status;
 }
 
+/* A mapping of all at an address that allows no huge entries. */
+static char *map_odd(void)
+{
+	char *room = mmap(NULL, SIZE + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = (char *)(((uintptr_t)room + HUGE - 1) / HUGE * HUGE) + PAGE;
+
+	if (room == MAP_FAILED ||
+	    mmap(p, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != p)
+		tap_bail("mmap: %s", strerror(errno));
+	return p;
+}
+
 /*
  * Between processes
  */
@@ -63,23 +76,32 @@ static int sleep_on_futex(char *own)
 {
 	const struct timespec patience = { .tv_sec = 20 };
 
-	return syscall(SYS_futex, own, FUTEX_WAIT, 0, &patience) != 0;
+	return syscall(SYS_futex, own + WORD, FUTEX_WAIT, 0, &patience) != 0;
 }
 
-static void test_futex(void)
+static void test_futex_by(char *own, const char *how)
 {
 	int64_t end = now_ns() + 20 * SECOND;
 	long woken = 0;
 	pid_t pid;
 
-	memset(map, 0, PAGE);
+	memset(own + WORD, 0, PAGE);
 	pid = other_process(sleep_on_futex);
 	while (woken != 1 && now_ns() < end) {
 		sleep_ms(1);
-		woken = syscall(SYS_futex, map, FUTEX_WAKE, 1);
+		woken = syscall(SYS_futex, own + WORD, FUTEX_WAKE, 1);
 	}
-	tap_eq(woken, 1, "futex: a process wakes another one");
+	tap_eq(woken, 1, "futex: a process wakes another one, %s", how);
 	tap_eq(status_of(pid), 0, "futex: which was asleep on the word");
+}
+
+static void test_futex(void)
+{
+	char *odd = map_odd();
+
+	test_futex_by(map, "in the midst of a huge page");
+	test_futex_by(odd, "by a mapping without huge entries");
+	munmap(odd, SIZE);
 }
 
 struct objects {
@@ -295,6 +317,12 @@ static long faults(void)
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
+static void touch_all(char *p)
+{
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		touch(p + at, true);
+}
+
 static void test_mlock(void)
 {
 	char *p = dev_map(fd, SIZE);
@@ -302,57 +330,64 @@ static void test_mlock(void)
 
 	tap_eq(result(mlock(p, SIZE)), 0, "mlock: lock the region");
 	before = faults();
-	for (size_t at = 0; at < SIZE; at += PAGE)
-		touch(p + at, true);
+	touch_all(p);
 	tap_ok(faults() - before < 4, "mlock: nothing faults then: %ld times", faults() - before);
 	tap_eq(result(munlock(p, SIZE)), 0, "mlock: unlock it");
 	munmap(p, SIZE);
 }
 
-/* Kilobytes of the mapping at @p that are in huge entries. */
-static long huge_kb(const char *p)
+/* However an entry is split or moved, each page stays what it is. */
+static void test_huge_parts(char *p)
 {
-	FILE *file = fopen("/proc/self/smaps", "r");
-	unsigned long start = 0, end;
-	char line[256];
-	long kb = 0;
+	char *room = map_odd(), *moved = room + HUGE;
 
-	while (file && fgets(line, sizeof(line), file)) {
-		unsigned long first;
-
-		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
-			start = first;
-		else if (start == (uintptr_t)p)
-			sscanf(line, "ShmemPmdMapped: %ld", &kb);
-	}
-	if (file)
-		fclose(file);
-	return kb;
-}
-
-static void test_huge(void)
-{
-	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
-	unsigned long huge = 0;
-	long before;
-	char *p;
-
-	if (!file || fscanf(file, "%lu", &huge) != 1 || huge > SIZE) {
-		tap_skip("huge entries", "there are no huge pages, or only larger ones");
-		return;
-	}
-	fclose(file);
-	p = dev_map(fd, SIZE);
-	tap_eq((uintptr_t)p % huge, 0, "huge: the kernel chooses an aligned address");
-	before = faults();
-	for (size_t at = 0; at < SIZE; at += PAGE)
-		touch(p + at, true);
-	tap_eq(faults() - before, SIZE / huge, "huge: each entry takes one fault");
-	tap_eq(huge_kb(p), SIZE >> 10, "huge: all of the region is in huge entries");
 	pattern_write(map, SIZE, 6);
 	tap_eq(mprotect(p + PAGE, PAGE, PROT_READ), 0, "huge: protect one page of an entry");
 	tap_ok(!memcmp(p, map, SIZE) && touch(p + PAGE, true) == SIGSEGV &&
 	       !touch(p + 2 * PAGE, true), "huge: the others stay as they are");
+	tap_eq(munmap(p + 2 * HUGE + PAGE, PAGE), 0, "huge: unmap one page of an entry");
+	tap_ok(touch(p + 2 * HUGE + PAGE, false) == SIGSEGV &&
+	       !memcmp(p + 2 * HUGE, map + 2 * HUGE, PAGE) &&
+	       !memcmp(p + 2 * HUGE + 2 * PAGE, map + 2 * HUGE + 2 * PAGE, SIZE / 2),
+	       "huge: the others stay as they are");
+	tap_ok(mremap(p + 6 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved) == moved,
+	       "huge: move an entry to an address that allows none");
+	tap_ok(!memcmp(moved, map + 6 * HUGE, HUGE) && touch(p + 6 * HUGE, false) == SIGSEGV,
+	       "huge: all of its pages are there, and nowhere else");
+	munmap(room, SIZE);
+}
+
+static void test_huge(void)
+{
+	long before, huge, tables;
+	char *p;
+
+	if (!dev_huge_entries("huge entries"))
+		return;
+	/* The kernel counts an entry of each page, and the other mapping has some, too. */
+	madvise(map, SIZE, MADV_DONTNEED);
+	p = dev_map(fd, SIZE);
+	tap_eq((uintptr_t)p % HUGE, 0, "huge: the kernel chooses an aligned address");
+	huge = huge_entries_kb();
+	tables = page_tables_kb();
+	before = faults();
+	touch_all(p);
+	tap_eq(faults() - before, SIZE / HUGE, "huge: each entry takes one fault");
+	tap_eq(huge_entries_kb() - huge, SIZE >> 10, "huge: all of the region is in huge entries");
+	tables = page_tables_kb() - tables;
+	tap_ok(tables < (long)(SIZE / HUGE * PAGE >> 10),
+	       "huge: they need no page tables of their own: %ld kB", tables);
+	test_huge_parts(p);
+	munmap(p, SIZE);
+	madvise(map, SIZE, MADV_DONTNEED);
+	tap_eq(huge_entries_kb(), huge, "huge: none is left over");
+	p = map_odd();
+	before = faults();
+	touch_all(p);
+	tap_eq(huge_entries_kb(), huge, "huge: an odd address has none");
+	if (!rig_over("memory"))
+		tap_eq(faults() - before, SIZE / HUGE + 1,
+		       "huge: there one fault fills a page table");
 	munmap(p, SIZE);
 }
 
@@ -550,8 +585,7 @@ int main(void)
 	test_vmsplice();
 	test_uring();
 	test_mlock();
-	if (rig_over("memory"))
-		test_huge();
+	test_huge();
 	test_views();
 	test_unbind();
 	if (!rig_over("memory"))

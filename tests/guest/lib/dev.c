@@ -124,6 +124,25 @@ bool kernel_since(int major, int minor)
 	return first > major || (first == major && second >= minor);
 }
 
+bool dev_huge_entries(const char *what)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	unsigned long huge = 0;
+
+	if (file && fscanf(file, "%lu", &huge) != 1)
+		huge = 0;
+	if (file)
+		fclose(file);
+	if (huge != 2 << 20) {
+		tap_skip(what, "there are no huge pages, or only larger ones");
+		return false;
+	}
+	if (rig_over("memory") || kernel_since(5, 17))
+		return true;
+	tap_skip(what, "this kernel has no page maps of huge pages");
+	return false;
+}
+
 int file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
