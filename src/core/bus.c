@@ -32,7 +32,7 @@ static int bus_match(struct device *dev, BUS_MATCH_CONST struct device_driver *d
 	if (node->driver_override)
 		match = !strcmp(node->driver_override, drv->name);
 	else
-		match = type && !strcmp(type, node->type);
+		match = type && !strcmp(type, node->part.type);
 	spin_unlock(&override_lock);
 	return match;
 }
@@ -40,7 +40,8 @@ static int bus_match(struct device *dev, BUS_MATCH_CONST struct device_driver *d
 /* For udev, which loads the module with this alias. */
 static int bus_uevent(BUS_UEVENT_CONST struct device *dev, struct kobj_uevent_env *env)
 {
-	return add_uevent_var(env, "MODALIAS=ivshmem:%s", to_ivshmem_node(dev)->type);
+	return add_uevent_var(env, "MODALIAS=ivshmem:%s",
+			      to_ivshmem_node(dev)->part.type);
 }
 
 static int driver_probe(struct device *dev)
@@ -113,13 +114,13 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_driver_unregister);
 
 static ssize_t type_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", to_ivshmem_node(dev)->type);
+	return sysfs_emit(buf, "%s\n", to_ivshmem_node(dev)->part.type);
 }
 static DEVICE_ATTR_RO(type);
 
 static ssize_t modalias_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "ivshmem:%s\n", to_ivshmem_node(dev)->type);
+	return sysfs_emit(buf, "ivshmem:%s\n", to_ivshmem_node(dev)->part.type);
 }
 static DEVICE_ATTR_RO(modalias);
 
@@ -162,7 +163,16 @@ static struct attribute *node_attrs[] = {
 	&dev_attr_driver_override.attr,
 	NULL
 };
-ATTRIBUTE_GROUPS(node);
+
+static const struct attribute_group node_group = {
+	.attrs = node_attrs,
+};
+
+static const struct attribute_group *node_groups[] = {
+	&node_group,
+	&ivshmem_partitions_group,
+	NULL
+};
 
 /*
  * The machine resumes from sleep; the transport has resumed already. Doorbells were
@@ -170,10 +180,10 @@ ATTRIBUTE_GROUPS(node);
  */
 static int __maybe_unused bus_resume(struct device *dev)
 {
-	struct ivshmem_device *idev = to_ivshmem_node(dev)->idev;
+	struct ivshmem_node *node = to_ivshmem_node(dev);
 
-	trace_ivshmem_resume(idev->number);
-	ivshmem_peers_signal_all(idev);
+	trace_ivshmem_resume(node->idev->number);
+	ivshmem_peers_signal(node);
 	return 0;
 }
 
@@ -186,7 +196,7 @@ static SIMPLE_DEV_PM_OPS(bus_pm_ops, NULL, bus_resume);
  */
 static void bus_shutdown(struct device *dev)
 {
-	ivshmem_device_quiesce(to_ivshmem_node(dev)->idev, IVSHMEM_UNREGISTERED);
+	ivshmem_device_shutdown(to_ivshmem_node(dev));
 }
 
 struct bus_type ivshmem_bus = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The driver of nodes that makes them character devices, /dev/ivshmemN
+ * The driver of nodes that makes them character devices, /dev/ivshmemN and /dev/ivshmemNpM
  *
  * Its files and mappings outlive it: when the node is unbound or unplugged, all
  * operations fail and all mappings are zapped, but the structure lives until the last
@@ -10,6 +10,8 @@
 #include <linux/slab.h>
 #include "core.h"
 #include "trace.h"
+
+#define MINORS	(IVSHMEM_DEVICES * IVSHMEM_NODES)
 
 static dev_t first_devt;
 
@@ -22,8 +24,19 @@ static void chardev_release(struct device *dev)
 	struct ivshmem_chardev *chardev = container_of(dev, struct ivshmem_chardev, dev);
 
 	kfree(chardev->vector_attrs);
+	kfree(chardev->vector_files);
 	put_device(&chardev->node->dev);
 	kfree(chardev);
+}
+
+/* The partitions of each device follow the devices. */
+static unsigned int node_minor(const struct ivshmem_node *node)
+{
+	unsigned int device = node->idev->number;
+
+	if (!ivshmem_node_is_partition(node))
+		return device;
+	return IVSHMEM_DEVICES + device * (IVSHMEM_NODES - 1) + node->number - 1;
 }
 
 static struct ivshmem_chardev *chardev_alloc(struct ivshmem_node *node)
@@ -43,7 +56,7 @@ static struct ivshmem_chardev *chardev_alloc(struct ivshmem_node *node)
 	chardev->dev.parent = node->dev.parent;
 	chardev->dev.release = chardev_release;
 	chardev->dev.devt = MKDEV(MAJOR(first_devt),
-				  MINOR(first_devt) + node->idev->number);
+				  MINOR(first_devt) + node_minor(node));
 	cdev_init(&chardev->cdev, &ivshmem_fops);
 	chardev->cdev.owner = node->idev->transport->owner;
 	return chardev;
@@ -62,7 +75,7 @@ static void chardev_quiesce(struct ivshmem_chardev *chardev)
 		return;
 	smp_mb(); /* pairs with those that listen first and look then */
 	wake_up_all(&idev->changed);
-	ivshmem_peers_signal_all(idev);
+	ivshmem_peers_signal(chardev->node);
 	synchronize_srcu(&idev->srcu);
 	ivshmem_zap(chardev->node);
 }
@@ -178,7 +191,7 @@ int __init ivshmem_chardev_init(void)
 {
 	int ret;
 
-	ret = alloc_chrdev_region(&first_devt, 0, IVSHMEM_MINORS, "ivshmem");
+	ret = alloc_chrdev_region(&first_devt, 0, MINORS, "ivshmem");
 	if (ret)
 		return ret;
 	ret = class_register(&chardev_class);
@@ -192,7 +205,7 @@ int __init ivshmem_chardev_init(void)
 err_class:
 	class_unregister(&chardev_class);
 err_chrdev:
-	unregister_chrdev_region(first_devt, IVSHMEM_MINORS);
+	unregister_chrdev_region(first_devt, MINORS);
 	return ret;
 }
 
@@ -200,5 +213,5 @@ void ivshmem_chardev_exit(void)
 {
 	ivshmem_driver_unregister(&chardev_driver);
 	class_unregister(&chardev_class);
-	unregister_chrdev_region(first_devt, IVSHMEM_MINORS);
+	unregister_chrdev_region(first_devt, MINORS);
 }

@@ -2,9 +2,9 @@
 /*
  * Interface between the core and the drivers of nodes
  *
- * A node is a range of a device's shared memory, with its vectors. It appears on the bus
- * "ivshmem", where one driver at a time is bound to it and owns it. The character device
- * /dev/ivshmemN is such a driver (chardev.c). Other modules are drivers as well: they get
+ * A node is a device with its shared memory and vectors, or a partition of it. It appears on
+ * the bus "ivshmem", where one driver at a time is bound to it and owns it. The character
+ * device /dev/ivshmemN is such a driver (chardev.c). Other modules are drivers as well: they get
  * a node by its type or by its attribute driver_override, as on the PCI bus:
  *
  *	echo ivshmem_sample > /sys/bus/ivshmem/devices/ivshmem0/driver_override
@@ -24,13 +24,13 @@
 
 struct ivshmem_node;
 
-/* Type of a node that is a whole device. */
+/* Type of a node that is a whole device, or a partition of no other type. */
 #define IVSHMEM_TYPE_RAW	"raw"
 
 /**
  * enum ivshmem_event - what is about to happen to a node, or has happened
- * @IVSHMEM_EVENT_UNREGISTER: the device is about to be unregistered. It can be accessed a
- *	last time, but may be unplugged already. remove() follows
+ * @IVSHMEM_EVENT_UNREGISTER: the device is about to be unregistered, or the partition ends.
+ *	It can be accessed a last time, but may be unplugged already. remove() follows
  * @IVSHMEM_EVENT_RESET_PREPARE: a reset is about to begin. Until it is done access
  *	fails
  * @IVSHMEM_EVENT_RESET_DONE: the reset is over. The memory may have changed, and

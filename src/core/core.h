@@ -4,7 +4,7 @@
  *
  *	transport	PCI, a window, memory: finds the device, see transport.h
  *	device		its memory, peers and lifetime: struct ivshmem_device
- *	node		a range of it on the bus: struct ivshmem_node
+ *	node		all of it, or a partition, on the bus: struct ivshmem_node
  *	driver		bound to a node and owns it, see client.h. One of them is the
  *			character device: struct ivshmem_chardev
  *
@@ -23,12 +23,17 @@
  *   vec->lock	Protects the listeners of a vector. Taken in the interrupt
  *		handler, so interrupts are off around it elsewhere, and it is
  *		held for a few wake-ups at most.
- *   RCU	A peer found in idev->peers stays until rcu_read_unlock().
+ *   idev->nodes_lock	Partitions come and go under it alone. Who enters or leaves the
+ *		state LIVE holds it, so that no node comes between the parts of that.
+ *   RCU	A peer found in idev->peers, or a vector in idev->counters, stays until
+ *		rcu_read_unlock().
  *
  * Lock order, outer first:
  *
  *   transport's lock	(probe, remove, reset; never in an operation)
- *    device_lock of the node	(callbacks of its driver)
+ *   file of sysfs that changes the partitions	(removed after idev->nodes_lock is dropped)
+ *    idev->nodes_lock
+ *    device_lock of a node	(callbacks of its driver)
  *     mmap_lock
  *       reservation lock of a dma-buf	(taken by the drivers that import it)
  *         idev->srcu
@@ -50,6 +55,12 @@
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
  * is called under that lock or a node's device_lock, which no reader of idev->srcu takes.
+ *
+ * Life of a node: the whole device's is from ivshmem_device_register() to _unregister(). A
+ * partition's ends earlier if its entry in the table changes. Its open files, mappings and
+ * dma-bufs then see the end of a device; they refer to the node's character device, that to
+ * the node, and that to struct ivshmem_device. At shutdown and resume the kernel calls the
+ * bus for each node, under its device_lock, and only that node is dealt with.
  *
  * Removal and reset wait for nothing that a user of the device controls. Tasks
  * inside leave after a bounded amount of work: they have allocated all memory
@@ -79,10 +90,14 @@
 #include <linux/xarray.h>
 #include "client.h"
 #include "compat.h"
+#include "label.h"
 #include "transport.h"
 
-/* Devices and their nodes are numbered from 0 to this, exclusive. */
-#define IVSHMEM_MINORS	1024
+/* Devices are numbered from 0 to this, exclusive. */
+#define IVSHMEM_DEVICES	1024
+
+/* Nodes of a device: node 0 is all of it, the others are partitions. */
+#define IVSHMEM_NODES	(1 + IVSHMEM_LABEL_MAX_ENTRIES)
 
 /* Limits of one user on one device, see user.c and docs/security.md. */
 #define IVSHMEM_USER_FILES	1024	/* open files and dma-bufs */
@@ -203,18 +218,26 @@ struct ivshmem_handler {
 /**
  * struct ivshmem_peer - a local peer: its vectors can be rung
  * @idev: the device (constant)
+ * @node: with peer_per_file the node that it belongs to, to compare with; else NULL
  * @id: in idev->peers (constant; not used by a device with one peer)
+ * @first_vector: of the device, which is 0 here (constant)
+ * @nr_vectors: number of @vectors (constant after registration)
+ * @twin: each of its vectors is signalled after one of idev->peer, which is counted
  * @any: signalled with each of the vectors, for listeners to several of them
  * @handlers: of a driver, by vector; NULL if it has none
  * @queue: deferred notifications, if the peer belongs to one file
  * @work: gives the vectors whose listeners have several queues to these
  * @shared: those vectors
  * @rcu: for freeing
- * @vectors: as many as the device has
+ * @vectors: as many as the node has
  */
 struct ivshmem_peer {
 	struct ivshmem_device *idev;
+	const struct ivshmem_node *node;
 	u32 id;
+	u16 first_vector;
+	u16 nr_vectors;
+	bool twin;
 	struct ivshmem_vector any;
 	struct ivshmem_handler __rcu *handlers;
 	struct ivshmem_queue queue;
@@ -228,14 +251,12 @@ struct ivshmem_peer {
  * struct ivshmem_counter - interrupts of a vector, of all peers together
  * @count: times it was signalled; only grows
  * @irq: the interrupt, or 0 (constant while the device is registered)
- * @attr: its file in sysfs (constant after registration)
- * @name: its number (constant)
+ * @twin: of a partition: the same vector of its peer, signalled next; or NULL
  */
 struct ivshmem_counter {
 	atomic64_t count;
 	unsigned int irq;
-	struct device_attribute attr;
-	char name[4];
+	struct ivshmem_vector __rcu *twin;
 };
 
 enum ivshmem_state {
@@ -276,8 +297,10 @@ struct ivshmem_section {
  *	@srcu, or with READ_ONCE() as a hint
  * @srcu: read side held while accessing the device, see above
  * @changed: tasks that wait for another @state
- * @node: the whole device on the bus; valid while registered, and in its callbacks
- * @peer: the peer that all files share, or NULL with peer_per_file
+ * @nodes_lock: protects @nodes; see above
+ * @nodes: the whole device, valid while registered, and in its callbacks; then its
+ *	partitions, or NULL
+ * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
  * @irq_users: open files and handlers of vectors
@@ -285,7 +308,7 @@ struct ivshmem_section {
  * @memory: the shared memory
  * @registers: the register page, if programs may map it
  * @can_ring: peers have doorbells, even if this machine got no interrupt
- * @nr_vectors: vectors of each peer of this machine (constant after registration)
+ * @nr_vectors: vectors of this machine (constant after registration)
  * @counters: one for each vector
  *
  * @name and all fields from @memory on are set before ivshmem_device_register() and
@@ -302,7 +325,8 @@ struct ivshmem_device {
 	int state;
 	struct srcu_struct srcu;
 	struct wait_queue_head changed;
-	struct ivshmem_node *node;
+	struct mutex nodes_lock;	/* nodes */
+	struct ivshmem_node *nodes[IVSHMEM_NODES];
 	struct ivshmem_peer *peer;
 	struct xarray peers;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
@@ -317,16 +341,17 @@ struct ivshmem_device {
 };
 
 /**
- * struct ivshmem_node - a range of a device on the bus
+ * struct ivshmem_node - a device, or a partition of it, on the bus
  * @dev: on the bus "ivshmem"; owns the memory of this structure
  * @idev: holds a reference (constant)
- * @type: what drivers match (constant)
+ * @number: index in idev->nodes (constant)
+ * @part: the partition's entry, or one of type "raw" for all of the device (constant)
+ * @nr_vectors: own vectors; fewer than the entry says if interrupts are missing (constant)
  * @driver_override: the only driver that may be bound, or NULL; under a lock of bus.c
- * @offset: where the range begins in the device's memory (constant)
- * @size: bytes in the range (constant)
  * @inode: holds the mappings of programs, so that one call zaps them all (constant)
  * @buffers_lock: protects @buffers
  * @buffers: exported dma-bufs that are not revoked
+ * @shared: the peer that all files share, or NULL with peer_per_file (constant)
  * @peer: that of the bound driver, after its first request for a vector, else NULL;
  *	under the device_lock
  * @error: why the driver could not be bound
@@ -334,13 +359,14 @@ struct ivshmem_device {
 struct ivshmem_node {
 	struct device dev;
 	struct ivshmem_device *idev;
-	const char *type;
+	unsigned int number;
+	struct ivshmem_label_entry part;
+	unsigned int nr_vectors;
 	char *driver_override;
-	size_t offset;
-	size_t size;
 	struct inode *inode;
 	struct mutex buffers_lock;	/* buffers */
 	struct list_head buffers;
+	struct ivshmem_peer *shared;
 	struct ivshmem_peer *peer;
 	int error;
 };
@@ -354,6 +380,7 @@ struct ivshmem_node {
  * @unbound: operations fail, though the device may still be there
  * @users_lock: protects @users
  * @users: struct ivshmem_user of all users with open files
+ * @vector_files: the files in the directory "interrupts" in sysfs
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
  * @groups: all attribute groups in sysfs
@@ -370,6 +397,7 @@ struct ivshmem_chardev {
 	struct mutex users_lock;	/* users */
 	struct list_head users;
 
+	struct ivshmem_vector_file *vector_files;
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
 	const struct attribute_group *groups[4];
@@ -382,6 +410,7 @@ struct ivshmem_chardev {
 /**
  * struct ivshmem_file - an open file
  * @chardev: holds a reference
+ * @node: its node
  * @idev: its device
  * @peer: receives its doorbells: the device's peer, or one of its own
  * @user: charged for it
@@ -398,6 +427,7 @@ struct ivshmem_chardev {
  */
 struct ivshmem_file {
 	struct ivshmem_chardev *chardev;
+	struct ivshmem_node *node;
 	struct ivshmem_device *idev;
 	struct ivshmem_peer *peer;
 	struct ivshmem_user *user;
@@ -422,8 +452,7 @@ struct ivshmem_device *ivshmem_device_get(struct ivshmem_device *idev);
 int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);
-int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
-u64 ivshmem_device_features(const struct ivshmem_device *idev);
+void ivshmem_device_shutdown(struct ivshmem_node *node);
 
 /* section.c */
 void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
@@ -461,10 +490,40 @@ static inline struct ivshmem_node *to_ivshmem_node(const struct device *dev)
 	return container_of(dev, struct ivshmem_node, dev);
 }
 
-/* node.c */
-int ivshmem_node_add(struct ivshmem_device *idev);
 void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event);
-void ivshmem_node_remove(struct ivshmem_device *idev);
+
+/* node.c */
+int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,
+		     const struct ivshmem_label_entry *part);
+void ivshmem_node_remove(struct ivshmem_node *node);
+int ivshmem_node_ring_check(const struct ivshmem_node *node, u32 peer, u32 vector);
+
+/* Is it a partition? Else it is all of the device. */
+static inline bool ivshmem_node_is_partition(const struct ivshmem_node *node)
+{
+	return node->number;
+}
+
+/* Bytes of the register page that programs may map through a node. */
+static inline size_t ivshmem_node_registers(const struct ivshmem_node *node)
+{
+	return ivshmem_node_is_partition(node) ? 0 : node->idev->registers.size;
+}
+
+/* How many vectors of a peer may be rung from here, if doorbells can be rung at all? */
+static inline unsigned int ivshmem_node_max_vectors(const struct ivshmem_node *node)
+{
+	return ivshmem_node_is_partition(node) ? node->part.vectors : U16_MAX + 1;
+}
+
+static inline bool ivshmem_node_can_ring(const struct ivshmem_node *node)
+{
+	return node->idev->can_ring && ivshmem_node_max_vectors(node);
+}
+
+/* partition.c */
+extern const struct attribute_group ivshmem_partitions_group;
+void ivshmem_partitions_remove(struct ivshmem_device *idev);
 
 /* handler.c */
 void ivshmem_handlers_free(struct ivshmem_node *node);
@@ -478,9 +537,13 @@ bool ivshmem_chardev_resetting(const struct ivshmem_chardev *chardev);
 bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev);
 
 /* peer.c */
-int ivshmem_peer_join(struct ivshmem_device *idev, struct ivshmem_peer **peer);
+struct ivshmem_peer *ivshmem_peer_alloc(struct ivshmem_device *idev, unsigned int first,
+					unsigned int nr, gfp_t gfp);
+void ivshmem_peer_free(struct ivshmem_peer *peer);
+int ivshmem_peer_join(struct ivshmem_node *node, struct ivshmem_peer **peer);
 void ivshmem_peer_leave(struct ivshmem_peer *peer);
-u32 ivshmem_peer_id(struct ivshmem_peer *peer);
+u32 ivshmem_peer_id(const struct ivshmem_node *node, const struct ivshmem_peer *peer);
+void ivshmem_peers_signal(struct ivshmem_node *node);
 void ivshmem_peers_signal_all(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
@@ -554,6 +617,8 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
+unsigned long ivshmem_mmap_place(struct file *filp, unsigned long addr, unsigned long len,
+				 unsigned long pgoff, unsigned long flags);
 void ivshmem_zap(struct ivshmem_node *node);
 int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma);
 int ivshmem_mmap_file(struct ivshmem_chardev *chardev, struct file *filp,

@@ -2,7 +2,7 @@
 /*
  * Life of a device, the same for all transports
  *
- *   alloc -> map -> set_vectors -> register   a node appears on the bus
+ *   alloc -> map -> set_vectors -> register   its nodes appear on the bus
  *   reset_prepare -> reset_done               around a reset
  *   unregister -> (free interrupts) -> unmap -> put
  *
@@ -58,6 +58,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	idev->number = -1;
 	init_waitqueue_head(&idev->changed);
 	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
+	mutex_init(&idev->nodes_lock);
 	mutex_init(&idev->irq_lock);
 
 	ret = init_srcu_struct(&idev->srcu);
@@ -119,7 +120,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_transport);
  */
 const char *ivshmem_device_name(const struct ivshmem_device *idev)
 {
-	return dev_name(&idev->node->dev);
+	return dev_name(&idev->nodes[0]->dev);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_name);
 
@@ -163,32 +164,21 @@ void ivshmem_device_set_registers(struct ivshmem_device *idev, phys_addr_t phys)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_registers);
 
-/* IVSHMEM_FEATURE_* that do not depend on an open file. */
-u64 ivshmem_device_features(const struct ivshmem_device *idev)
-{
-	u64 features = idev->transport->features;
-
-	if (idev->can_ring)
-		features |= IVSHMEM_FEATURE_DOORBELL;
-	if (idev->nr_vectors)
-		features |= IVSHMEM_FEATURE_INTERRUPTS;
-	if (ivshmem_section_has_pages(&idev->memory))
-		features |= IVSHMEM_FEATURE_PAGES;
-	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && ivshmem_section_has_pages(&idev->memory))
-		features |= IVSHMEM_FEATURE_DMABUF;
-	return features;
-}
-
 /**
  * ivshmem_device_quiesce() - leave the state LIVE
  * @idev: the device
  * @state: IVSHMEM_RESETTING, or IVSHMEM_UNREGISTERED for good
+ *
+ * The caller holds idev->nodes_lock.
  *
  * On return no task accesses the device, all mappings are zapped, and the interrupts are
  * disabled for good or, in a reset, left alone.
  */
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state)
 {
+	unsigned int i;
+
+	lockdep_assert_held(&idev->nodes_lock);
 	WRITE_ONCE(idev->state, state);
 	/* A peer that joins too late for the signal sees the state: xa_alloc(), SRCU. */
 	smp_mb();
@@ -198,29 +188,36 @@ void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state stat
 	}
 	synchronize_srcu(&idev->srcu);
 	ivshmem_irqs_update(idev);
-	ivshmem_zap(idev->node);
+	for (i = 0; i < IVSHMEM_NODES; i++)
+		if (idev->nodes[i])
+			ivshmem_zap(idev->nodes[i]);
 }
 
 /**
- * ivshmem_device_ring() - ring a peer
- * @idev: with doorbells; the caller is between ivshmem_access_try() and
- *	ivshmem_access_end()
- * @peer: the peer, at most IVSHMEM_MAX_PEER
- * @vector: its vector, at most U16_MAX
+ * ivshmem_device_shutdown() - leave the state LIVE for good, as far as one node goes
+ * @node: registered; the caller holds its device_lock. The other nodes' turn comes, too
  *
- * Return: 0 or an error of the transport
+ * On return no task accesses the device, the mappings of this node are zapped, and the
+ * interrupts are disabled.
  */
-int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+void ivshmem_device_shutdown(struct ivshmem_node *node)
 {
-	trace_ivshmem_ring(idev->number, peer, vector);
-	return idev->transport->ring(idev, peer, vector);
+	struct ivshmem_device *idev = node->idev;
+
+	WRITE_ONCE(idev->state, IVSHMEM_UNREGISTERED);
+	smp_mb(); /* as above */
+	wake_up_all(&idev->changed);
+	ivshmem_peers_signal(node);
+	synchronize_srcu(&idev->srcu);
+	ivshmem_irqs_update(idev);
+	ivshmem_zap(node);
 }
 
 /* Report the new device to the log and to tracing. */
 static void report(struct ivshmem_device *idev)
 {
 	const struct ivshmem_section *memory = &idev->memory;
-	struct device *dev = &idev->node->dev;
+	struct device *dev = &idev->nodes[0]->dev;
 
 	trace_ivshmem_probe(idev);
 	if (memory->pages)
@@ -236,7 +233,7 @@ static void report(struct ivshmem_device *idev)
 }
 
 /**
- * ivshmem_device_register() - create the node of a device
+ * ivshmem_device_register() - create the nodes of a device
  * @idev: mapped, with its vectors set
  *
  * Return: 0 or a negative errno. On failure the device counts as unregistered, so
@@ -244,21 +241,36 @@ static void report(struct ivshmem_device *idev)
  */
 int ivshmem_device_register(struct ivshmem_device *idev)
 {
-	int ret = ida_alloc_max(&numbers, IVSHMEM_MINORS - 1, GFP_KERNEL);
+	const struct ivshmem_label_entry whole = {
+		.type = IVSHMEM_TYPE_RAW,
+		.size = idev->memory.size,
+	};
+	int ret = ida_alloc_max(&numbers, IVSHMEM_DEVICES - 1, GFP_KERNEL);
 
 	if (ret < 0)
 		return ret;
 	idev->number = ret;
 	trace_ivshmem_register(idev->number);
-	ret = ivshmem_node_add(idev);
-	if (ret) {
+	mutex_lock(&idev->nodes_lock);
+	ret = ivshmem_node_add(idev, 0, &whole);
+	if (ret)
 		ida_free(&numbers, idev->number);
-		return ret;
-	}
-	report(idev);
-	return 0;
+	else
+		report(idev);
+	mutex_unlock(&idev->nodes_lock);
+	return ret;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
+
+/* Notify the drivers of all nodes. */
+static void notify(struct ivshmem_device *idev, enum ivshmem_event event)
+{
+	unsigned int i;
+
+	for (i = 0; i < IVSHMEM_NODES; i++)
+		if (idev->nodes[i])
+			ivshmem_node_notify(idev->nodes[i], event);
+}
 
 /**
  * ivshmem_device_reset_prepare() - block all access before a reset
@@ -270,8 +282,10 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 {
 	if (idev->state == IVSHMEM_UNREGISTERED)	/* at shutdown */
 		return;
-	ivshmem_node_notify(idev->node, IVSHMEM_EVENT_RESET_PREPARE);
+	mutex_lock(&idev->nodes_lock);
+	notify(idev, IVSHMEM_EVENT_RESET_PREPARE);
 	ivshmem_device_quiesce(idev, IVSHMEM_RESETTING);
+	mutex_unlock(&idev->nodes_lock);
 	trace_ivshmem_reset_prepare(idev->number);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_reset_prepare);
@@ -287,17 +301,19 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 {
 	if (idev->state == IVSHMEM_UNREGISTERED)
 		return;
+	mutex_lock(&idev->nodes_lock);
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
 	trace_ivshmem_reset_done(idev->number);
 	ivshmem_irqs_update(idev);
 	wake_up_all(&idev->changed);
-	ivshmem_node_notify(idev->node, IVSHMEM_EVENT_RESET_DONE);
+	notify(idev, IVSHMEM_EVENT_RESET_DONE);
 	ivshmem_peers_signal_all(idev);
+	mutex_unlock(&idev->nodes_lock);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_reset_done);
 
 /**
- * ivshmem_device_unregister() - remove the node and end all access to the device
+ * ivshmem_device_unregister() - remove the nodes and end all access to the device
  * @idev: registered; the caller holds the transport's lock
  *
  * On return no operation accesses the region or the registers, nor will any later.
@@ -306,10 +322,14 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_reset_done);
 void ivshmem_device_unregister(struct ivshmem_device *idev)
 {
 	trace_ivshmem_remove(idev->number);
-	ivshmem_node_notify(idev->node, IVSHMEM_EVENT_UNREGISTER);
+	mutex_lock(&idev->nodes_lock);
+	notify(idev, IVSHMEM_EVENT_UNREGISTER);
 	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
 	trace_ivshmem_unregister(idev->number);
-	ivshmem_node_remove(idev);
+	ivshmem_partitions_remove(idev);
+	mutex_unlock(&idev->nodes_lock);
+	/* Who changes the partitions through a file of this node takes the lock. */
+	ivshmem_node_remove(idev->nodes[0]);
 	ida_free(&numbers, idev->number);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unregister);

@@ -30,7 +30,7 @@ MODULE_INFO(import_ns, "DMA_BUF");
  * @chardev: holds references to it and to the transport's module (constant)
  * @user: charged for it, as for an open file (constant)
  * @dmabuf: its file, which owns this structure (constant)
- * @first: the region's page that it begins with (constant)
+ * @first: the node's page that it begins with (constant)
  * @nr: number of pages (constant)
  * @revoked: nothing may be mapped; written under the reservation lock of @dmabuf
  * @imports: struct import; under the same lock
@@ -93,15 +93,16 @@ static void put_next(struct page *page, struct page **last)
 /* Get the pages, with references, unless the buffer is revoked or about to be. */
 static int get_pages(struct ivshmem_buffer *buffer, struct page **pages)
 {
-	struct ivshmem_device *idev = buffer->chardev->idev;
+	const struct ivshmem_node *node = buffer->chardev->node;
+	unsigned long i, first = (node->part.offset >> PAGE_SHIFT) + buffer->first;
+	struct ivshmem_device *idev = node->idev;
 	struct page *last = NULL;
-	unsigned long i;
 	int idx;
 
 	if (buffer->revoked || ivshmem_chardev_try(buffer->chardev, &idx))
 		return -ENODEV;
 	for (i = 0; i < buffer->nr; i++) {
-		pages[i] = ivshmem_section_page(&idev->memory, buffer->first + i);
+		pages[i] = ivshmem_section_page(&idev->memory, first + i);
 		get_next(pages[i], &last);
 		if (!(i % 1024))
 			cond_resched();

@@ -333,7 +333,8 @@ void ivshmem_vector_signal(struct ivshmem_vector *vec)
 	struct ivshmem_peer *peer = vector_peer(vec);
 
 	atomic64_inc(&vec->count);
-	atomic64_inc(&peer->idev->counters[vec->number].count);
+	if (!peer->twin)
+		atomic64_inc(&peer->idev->counters[peer->first_vector + vec->number].count);
 	smp_mb__after_atomic(); /* count first, look then: pairs with ivshmem_listen() */
 	if (rcu_access_pointer(peer->handlers))
 		call_handler(peer, vec);
@@ -357,7 +358,7 @@ void ivshmem_any_signal(struct ivshmem_peer *peer)
 /**
  * ivshmem_interrupt() - interrupt handler of a vector
  * @irq: not used
- * @vector: struct ivshmem_vector
+ * @vector: struct ivshmem_vector, of idev->peer
  *
  * A vector of MSI-X is not shared and works like an edge: there is nothing to
  * acknowledge. The status register stays 0, so it must not be consulted.
@@ -366,10 +367,16 @@ void ivshmem_any_signal(struct ivshmem_peer *peer)
  */
 irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
-	struct ivshmem_vector *vec = vector;
+	struct ivshmem_vector *vec = vector, *twin;
+	struct ivshmem_device *idev = vector_peer(vec)->idev;
 
-	trace_ivshmem_interrupt(vector_peer(vec)->idev->number, vec->number);
+	trace_ivshmem_interrupt(idev->number, vec->number);
 	ivshmem_vector_signal(vec);
+	rcu_read_lock();
+	twin = rcu_dereference(idev->counters[vec->number].twin);
+	if (twin)
+		ivshmem_vector_signal(twin);
+	rcu_read_unlock();
 	return IRQ_HANDLED;
 }
 
@@ -403,7 +410,7 @@ static void vector_init(struct ivshmem_vector *vec, unsigned int number)
 
 /**
  * ivshmem_events_begin() - prepare the vectors of a peer
- * @peer: zeroed, but for its idev
+ * @peer: zeroed, but for its idev and vectors
  */
 void ivshmem_events_begin(struct ivshmem_peer *peer)
 {
@@ -412,7 +419,7 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
 	ivshmem_queue_begin(&peer->queue, peer);
 	INIT_WORK(&peer->work, peer_work_fn);
 	vector_init(&peer->any, IVSHMEM_ANY_VECTOR);
-	for (i = 0; i < peer->idev->nr_vectors; i++)
+	for (i = 0; i < peer->nr_vectors; i++)
 		vector_init(&peer->vectors[i], i);
 }
 
@@ -451,7 +458,7 @@ bool ivshmem_events_pending(struct ivshmem_file *file)
 {
 	unsigned int i;
 
-	for (i = 0; i < file->idev->nr_vectors; i++)
+	for (i = 0; i < file->node->nr_vectors; i++)
 		if (ivshmem_unseen(file, i))
 			return true;
 	return false;

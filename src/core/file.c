@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An open /dev/ivshmemN: open, release, read, write, splice, llseek, poll, fasync
+ * An open character device: open, release, read, write, splice, llseek, poll, fasync
  *
  * Reading and writing see the shared memory, so dd, xxd and cmp work. They never
  * wait for a doorbell. Doorbells are seen by poll (POLLIN: one rang that was not
@@ -83,14 +83,15 @@ static const struct ivshmem_listener_ops file_listener_ops = {
 
 static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t mode)
 {
-	struct ivshmem_device *idev = chardev->idev;
-	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, idev->nr_vectors),
+	struct ivshmem_node *node = chardev->node;
+	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, node->nr_vectors),
 					     GFP_KERNEL_ACCOUNT);
 
 	if (!file)
 		return NULL;
 	file->chardev = chardev;
-	file->idev = idev;
+	file->node = node;
+	file->idev = node->idev;
 	file->mode = mode;
 	file->listener.ops = &file_listener_ops;
 	refcount_set(&file->listener.refs, 1);
@@ -116,10 +117,10 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		ret = PTR_ERR(file->user);
 		goto err_free;
 	}
-	ret = ivshmem_peer_join(idev, &file->peer);
+	ret = ivshmem_peer_join(file->node, &file->peer);
 	if (ret)
 		goto err_user;
-	file->queue = idev->peer ? &file->user->queue : &file->peer->queue;
+	file->queue = file->node->shared ? &file->user->queue : &file->peer->queue;
 	file->listener.queue = file->queue;
 	ivshmem_irqs_get(idev);
 	filp->private_data = file;
@@ -127,7 +128,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	if (ret)
 		goto err_irqs;
 	get_device(&chardev->dev);
-	for (i = 0; i < idev->nr_vectors; i++)
+	for (i = 0; i < file->node->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->f_mode |= FMODE_NOWAIT;
@@ -168,7 +169,7 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 static loff_t ivshmem_llseek(struct file *filp, loff_t offset, int whence)
 {
 	struct ivshmem_file *file = filp->private_data;
-	size_t size = file->idev->memory.size;
+	size_t size = file->node->part.size;
 
 	if (is_unregistered(file))
 		return -ENODEV;
@@ -201,7 +202,7 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 					     ivshmem_access_file(iocb->ki_filp, &idx);
 	if (ret)
 		return ret;
-	ivshmem_region_copy(idev, iocb->ki_pos, buffer, n, write);
+	ivshmem_region_copy(idev, file->node->part.offset + iocb->ki_pos, buffer, n, write);
 	ivshmem_access_end(idev, idx);
 	return 0;
 }
@@ -213,8 +214,7 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write)
 {
 	struct ivshmem_file *file = iocb->ki_filp->private_data;
-	struct ivshmem_device *idev = file->idev;
-	size_t left = min_t(u64, iov_iter_count(iter), idev->memory.size - iocb->ki_pos);
+	size_t left = min_t(u64, iov_iter_count(iter), file->node->part.size - iocb->ki_pos);
 	size_t done = 0, step = min_t(size_t, left, BUFFER_SIZE);
 	void *buffer = kvmalloc(step, GFP_KERNEL);
 	int ret = 0;
@@ -252,7 +252,7 @@ static ssize_t ivshmem_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (is_unregistered(file))
 		return -ENODEV;
-	if (iocb->ki_pos >= file->idev->memory.size || !iov_iter_count(to))
+	if (iocb->ki_pos >= file->node->part.size || !iov_iter_count(to))
 		return 0;
 	return copy_region(iocb, to, false);
 }
@@ -266,7 +266,7 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!iov_iter_count(from))
 		return 0;
 	/* To append is to write at the end, which has no room, as on a block device. */
-	if (iocb->ki_pos >= file->idev->memory.size || iocb->ki_flags & IOCB_APPEND)
+	if (iocb->ki_pos >= file->node->part.size || iocb->ki_flags & IOCB_APPEND)
 		return -ENOSPC;
 	return copy_region(iocb, from, true);
 }
@@ -292,7 +292,7 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
 	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
-	if (!file->idev->nr_vectors || ivshmem_events_pending(file))
+	if (!file->node->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (file->mode & FMODE_WRITE)
 		mask |= EPOLLOUT | EPOLLWRNORM;
@@ -344,7 +344,7 @@ const struct file_operations ivshmem_fops = {
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
 	.mmap = ivshmem_mmap,
-	.get_unmapped_area = ivshmem_get_unmapped_area,
+	.get_unmapped_area = ivshmem_mmap_place,
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

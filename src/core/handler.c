@@ -19,10 +19,10 @@ static int get_peer(struct ivshmem_node *node)
 
 	if (node->peer)
 		return 0;
-	handlers = kvcalloc(node->idev->nr_vectors, sizeof(*handlers), GFP_KERNEL);
+	handlers = kvcalloc(node->nr_vectors, sizeof(*handlers), GFP_KERNEL);
 	if (!handlers)
 		return -ENOMEM;
-	ret = ivshmem_peer_join(node->idev, &peer);
+	ret = ivshmem_peer_join(node, &peer);
 	if (ret) {
 		kvfree(handlers);
 		return ret;
@@ -37,7 +37,7 @@ static struct ivshmem_handler *node_handler(struct ivshmem_node *node, unsigned 
 {
 	struct ivshmem_handler *handlers = rcu_dereference_protected(node->peer->handlers, 1);
 
-	return &handlers[array_index_nospec(vector, node->idev->nr_vectors)];
+	return &handlers[array_index_nospec(vector, node->nr_vectors)];
 }
 
 /**
@@ -62,7 +62,7 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	int ret;
 
 	device_lock_assert(&node->dev);
-	if (vector >= node->idev->nr_vectors)
+	if (vector >= node->nr_vectors)
 		return -EINVAL;
 	ret = get_peer(node);
 	if (ret)

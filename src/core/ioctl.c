@@ -36,12 +36,12 @@ static int copy_out(void __user *arg, const void *from, size_t size, size_t usiz
 
 static bool may_map_registers(const struct ivshmem_file *file)
 {
-	return file->idev->registers.size && file->mode & FMODE_WRITE;
+	return ivshmem_node_registers(file->node) && file->mode & FMODE_WRITE;
 }
 
 static u64 file_features(const struct ivshmem_file *file)
 {
-	u64 features = ivshmem_device_features(file->idev);
+	u64 features = ivshmem_node_features(file->node);
 
 	if (may_map_registers(file))
 		features |= IVSHMEM_FEATURE_REGISTERS;
@@ -60,15 +60,16 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 		return ret;
 	info = (struct ivshmem_info) {
 		.features = file_features(file),
-		.vectors = file->idev->nr_vectors,
+		.vectors = file->node->nr_vectors,
 		.regions = IVSHMEM_REGION_REGISTERS + 1,
 		.max_peer = IVSHMEM_MAX_PEER,
-		.max_vector = U16_MAX,
+		/* Without vectors RING accepts none, which features tell. */
+		.max_vector = max(ivshmem_node_max_vectors(file->node), 1U) - 1,
 	};
 	ret = ivshmem_access_file(filp, &idx);
 	if (ret)
 		return ret;
-	info.id = ivshmem_peer_id(file->peer);
+	info.id = ivshmem_peer_id(file->node, file->peer);
 	ivshmem_access_end(file->idev, idx);
 	return copy_out(arg, &info, sizeof(info), size);
 }
@@ -76,7 +77,6 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 {
 	struct ivshmem_file *file = filp->private_data;
-	const struct ivshmem_section *section;
 	struct ivshmem_region region;
 	int ret;
 
@@ -95,19 +95,19 @@ static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 		/* A file that is open for writing only cannot be mapped. */
 		if (region.flags && file->mode & FMODE_WRITE)
 			region.flags |= IVSHMEM_REGION_WRITE;
-		section = &file->idev->memory;
+		region.size = file->node->part.size;
+		region.cache = file->idev->memory.cache;
 		break;
 	case IVSHMEM_REGION_REGISTERS:
 		if (may_map_registers(file) && file->mode & FMODE_READ)
 			region.flags = IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE;
 		region.offset = IVSHMEM_REGISTERS_OFFSET;
-		section = &file->idev->registers;
+		region.size = ivshmem_node_registers(file->node);
+		region.cache = file->idev->registers.cache;
 		break;
 	default:
 		return -EINVAL;
 	}
-	region.size = section->size;
-	region.cache = section->cache;
 	return copy_out(arg, &region, sizeof(region), size);
 }
 
@@ -123,9 +123,7 @@ int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector)
 {
 	if (!(file->mode & FMODE_WRITE))
 		return -EACCES;
-	if (peer > IVSHMEM_MAX_PEER || vector > U16_MAX)
-		return -EINVAL;
-	return file->idev->can_ring ? 0 : -EOPNOTSUPP;
+	return ivshmem_node_ring_check(file->node, peer, vector);
 }
 
 /**
@@ -144,7 +142,7 @@ int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
 
 	if (ret)
 		return ret;
-	ret = ivshmem_device_ring(idev, peer, vector);
+	ret = ivshmem_node_ring(file->node, peer, vector);
 	ivshmem_access_end(idev, idx);
 	return ret;
 }
@@ -186,11 +184,11 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 		      offsetofend(struct ivshmem_eventfd, fd));
 	if (ret)
 		return ret;
-	if (!file->idev->nr_vectors)
+	if (!file->node->nr_vectors)
 		return -EOPNOTSUPP;
-	if (e.flags || e.reserved || e.vector >= file->idev->nr_vectors)
+	if (e.flags || e.reserved || e.vector >= file->node->nr_vectors)
 		return -EINVAL;
-	e.vector = array_index_nospec(e.vector, file->idev->nr_vectors);
+	e.vector = array_index_nospec(e.vector, file->node->nr_vectors);
 	return ivshmem_eventfd_bind(file, e.vector, e.fd);
 }
 
@@ -204,12 +202,12 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d)
 {
 	struct ivshmem_file *file = filp->private_data;
-	u64 size = file->idev->memory.size;
+	u64 size = file->node->part.size;
 
 	/* Hardware that imports it may write to it. */
 	if (~file->mode & (FMODE_READ | FMODE_WRITE))
 		return -EACCES;
-	if (!(ivshmem_device_features(file->idev) & IVSHMEM_FEATURE_DMABUF))
+	if (!(ivshmem_node_features(file->node) & IVSHMEM_FEATURE_DMABUF))
 		return -EOPNOTSUPP;
 	if (d->flags & ~IVSHMEM_DMABUF_CLOEXEC || d->reserved || !d->size ||
 	    !PAGE_ALIGNED(d->offset) || !PAGE_ALIGNED(d->size) ||

@@ -48,7 +48,7 @@ static long kvmfr_create(struct file *filp, const struct kvmfr_create __user *ar
 long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg)
 {
 	const struct ivshmem_file *file = filp->private_data;
-	size_t size = file->idev->memory.size;
+	size_t size = file->node->part.size;
 
 	if (!ivshmem_kvmfr_ioctls)
 		return -ENOTTY;

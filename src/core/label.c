@@ -293,23 +293,36 @@ static void load_entry(const __u8 *at, struct ivshmem_label_entry *entry)
 	entry->vectors = load16(at + IVSHMEM_ENTRY_AT_VECTORS);
 }
 
+/**
+ * ivshmem_label_check_entry() - check a partition
+ * @label: its sizes, and the entries before, are valid
+ * @i: an entry that is not free
+ *
+ * Return: IVSHMEM_LABEL_VALID, which is 0, or why it is refused
+ */
+enum ivshmem_label_reason ivshmem_label_check_entry(const struct ivshmem_label *label,
+						    unsigned int i)
+{
+	const struct ivshmem_label_entry *entry = &label->entries[i];
+	enum ivshmem_label_reason reason = check_entry(label, entry);
+	unsigned int before;
+
+	for (before = 0; !reason && before < i; before++)
+		if (!ivshmem_label_free(&label->entries[before]))
+			reason = compare_entries(entry, &label->entries[before]);
+	return reason;
+}
+
 /* Parse entry @i; those before it are valid. */
 static enum ivshmem_label_reason parse_entry(const __u8 *copy, struct ivshmem_label *label,
 					     unsigned int i)
 {
 	const __u8 *at = copy + label->header_size + i * label->entry_size;
-	struct ivshmem_label_entry *entry = &label->entries[i];
-	enum ivshmem_label_reason reason;
-	unsigned int before;
 
 	if (is_zero(at, IVSHMEM_LABEL_ENTRY_SIZE))
 		return IVSHMEM_LABEL_VALID;
-	load_entry(at, entry);
-	reason = check_entry(label, entry);
-	for (before = 0; !reason && before < i; before++)
-		if (!ivshmem_label_free(&label->entries[before]))
-			reason = compare_entries(entry, &label->entries[before]);
-	return reason;
+	load_entry(at, &label->entries[i]);
+	return ivshmem_label_check_entry(label, i);
 }
 
 /**

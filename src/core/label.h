@@ -160,6 +160,8 @@ static inline bool ivshmem_label_usable(const struct ivshmem_label_entry *entry)
 
 enum ivshmem_label_reason ivshmem_label_parse(const void *copy, size_t length, __u64 memory_size,
 					      struct ivshmem_label *label);
+enum ivshmem_label_reason ivshmem_label_check_entry(const struct ivshmem_label *label,
+						    unsigned int i);
 const char *ivshmem_label_reason_name(enum ivshmem_label_reason reason);
 const char *ivshmem_label_reason_text(enum ivshmem_label_reason reason);
 __u32 ivshmem_label_crc(const void *copy, size_t fixed_size);

@@ -20,6 +20,10 @@
  * that the kernel counts as those of a file, and one fault enters as many as without. The
  * two ways never mix in one mapping: what mmap has chosen stays.
  *
+ * The vm_pgoff of a mapping counts from the start of the device's memory, also if it is that
+ * of a partition: the kernel enters a huge page only where its pages and those of the
+ * mapping lie alike, and never beyond the mapping, so never beyond the partition.
+ *
  * Mappings are shared and never executable. A private mapping would get a copy
  * of a page at the first write and silently stop being shared memory, so it is
  * refused.
@@ -47,13 +51,20 @@ static struct ivshmem_device *vma_device(struct vm_area_struct *vma)
 	return vma_chardev(vma)->idev;
 }
 
-/* The number of the region's page at @addr in a mapping. */
+static unsigned long first_page(const struct ivshmem_node *node)
+{
+	return node->part.offset >> PAGE_SHIFT;
+}
+
+/* The number of the device's page at @addr in a mapping. */
 static unsigned long region_page(struct vm_area_struct *vma, unsigned long addr)
 {
+	const struct ivshmem_node *node = vma_chardev(vma)->node;
 	unsigned long page = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 
 	/* The kernel has compared the address of a fault with the mapping's end. */
-	return array_index_nospec(page, vma_device(vma)->memory.size >> PAGE_SHIFT);
+	return first_page(node) + array_index_nospec(page - first_page(node),
+						     node->part.size >> PAGE_SHIFT);
 }
 
 static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
@@ -319,16 +330,17 @@ static const struct vm_operations_struct pages_vm_ops = {
  * All tasks have left the device, and no other fault comes in. Wait until the kernel has
  * entered those pages that faults gave to it. Nobody holds the lock of a page for long.
  */
-static void wait_for_entries(const struct ivshmem_section *memory)
+static void wait_for_entries(const struct ivshmem_node *node)
 {
-	unsigned long i, nr = memory->size >> PAGE_SHIFT;
+	const struct ivshmem_section *memory = &node->idev->memory;
+	unsigned long i, nr = node->part.size >> PAGE_SHIFT;
 	struct page *page;
 
 	if (!memory->pages && !has_huge_pages(memory))
 		return;
 	/* Huge pages have one lock, and stay in one piece as long as the device has them. */
 	for (i = 0; i < nr; i += compound_nr(page)) {
-		page = compound_head(ivshmem_section_page(memory, i));
+		page = compound_head(ivshmem_section_page(memory, first_page(node) + i));
 		lock_page(page);
 		unlock_page(page);
 		cond_resched();
@@ -345,7 +357,7 @@ static void wait_for_entries(const struct ivshmem_section *memory)
 void ivshmem_zap(struct ivshmem_node *node)
 {
 	ivshmem_buffers_revoke(node);
-	wait_for_entries(&node->idev->memory);
+	wait_for_entries(node);
 	unmap_mapping_range(node->inode->i_mapping, 0, 0, 1);
 }
 
@@ -371,7 +383,7 @@ static const struct vm_operations_struct registers_vm_ops = {
 
 static int map_registers(struct ivshmem_file *file, struct vm_area_struct *vma)
 {
-	if (!file->idev->registers.size || !(file->mode & FMODE_WRITE))
+	if (!ivshmem_node_registers(file->node) || !(file->mode & FMODE_WRITE))
 		return -EACCES;
 	if (vma_pages(vma) != 1)
 		return -EINVAL;
@@ -390,13 +402,15 @@ static bool fits_huge(const struct vm_area_struct *vma)
 	       first < vma->vm_end && vma->vm_end - first >= PMD_SIZE;
 }
 
-static int map_region(struct ivshmem_device *idev, struct vm_area_struct *vma)
+static int map_region(struct ivshmem_node *node, struct vm_area_struct *vma)
 {
-	unsigned long pages = idev->memory.size >> PAGE_SHIFT;
+	unsigned long pages = node->part.size >> PAGE_SHIFT;
+	struct ivshmem_device *idev = node->idev;
 	pgprot_t prot = vma->vm_page_prot;
 
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
+	vma->vm_pgoff += first_page(node);
 	if (idev->memory.pages || (has_huge_pages(&idev->memory) && fits_huge(vma))) {
 		vma->vm_ops = &pages_vm_ops;
 		return 0;
@@ -434,7 +448,7 @@ static int map_vma(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
 	if (file && vma->vm_pgoff == IVSHMEM_REGISTERS_OFFSET >> PAGE_SHIFT)
 		ret = map_registers(file, vma);
 	else
-		ret = map_region(chardev->idev, vma);
+		ret = map_region(chardev->node, vma);
 	if (ret)
 		return ret;
 	vm_flags_clear(vma, VM_MAYEXEC);
@@ -448,6 +462,15 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma)
 	struct ivshmem_file *file = filp->private_data;
 
 	return map_vma(file->chardev, file, vma);
+}
+
+/* Where to map: huge pages want the address and the device's page to lie alike. */
+unsigned long ivshmem_mmap_place(struct file *filp, unsigned long addr, unsigned long len,
+				 unsigned long pgoff, unsigned long flags)
+{
+	struct ivshmem_file *file = filp->private_data;
+
+	return ivshmem_get_unmapped_area(filp, addr, len, pgoff + first_page(file->node), flags);
 }
 
 static int mapping_release(struct inode *inode, struct file *filp)
@@ -464,7 +487,7 @@ static int mapping_release(struct inode *inode, struct file *filp)
  * ivshmem_mmap_file() - map the region, and have the mapping refer to another file
  * @chardev: the character device
  * @filp: nothing but mappings refers to it. It has a reference to @chardev, and is put
- * @vma: the mapping; its vm_pgoff counts from the region's start
+ * @vma: the mapping; its vm_pgoff counts from the node's start
  *
  * So the mapping is zapped with those of the node.
  *

@@ -1,24 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nodes: ranges of a device on the bus, and what their drivers may do with them
+ * Nodes on the bus, and what their drivers may do with them
  *
- * Today each device has one node, which is all of it.
+ * Node 0 of a device is all of it. The others are its partitions (partition.c). Offsets and
+ * vectors count from the node's own first.
  */
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include "core.h"
+#include "trace.h"
 
 static void node_release(struct device *dev)
 {
 	struct ivshmem_node *node = to_ivshmem_node(dev);
 
+	if (ivshmem_node_is_partition(node))
+		ivshmem_peer_free(node->shared);
 	iput(node->inode);
 	ivshmem_device_put(node->idev);
 	kfree(node->driver_override);
 	kfree(node);
 }
 
-static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
+/* Interrupts signal the vectors of a partition's peer after those of the device's. */
+static void node_link_vectors(struct ivshmem_node *node, bool link)
+{
+	struct ivshmem_counter *counters = node->idev->counters + node->part.first_vector;
+	unsigned int i;
+
+	if (!node->shared || !node->shared->twin)
+		return;
+	for (i = 0; i < node->nr_vectors; i++)
+		rcu_assign_pointer(counters[i].twin,
+				   link ? &node->shared->vectors[i] : NULL);
+	if (!link)
+		synchronize_rcu();
+}
+
+/* All files of a node are one peer, unless each is its own. */
+static int node_share_peer(struct ivshmem_node *node)
+{
+	struct ivshmem_device *idev = node->idev;
+
+	node->shared = idev->peer;
+	if (!idev->peer || !ivshmem_node_is_partition(node))
+		return 0;
+	node->shared = ivshmem_peer_alloc(idev, node->part.first_vector, node->nr_vectors,
+					  GFP_KERNEL);
+	if (!node->shared)
+		return -ENOMEM;
+	node->shared->twin = true;
+	node_link_vectors(node, true);
+	return 0;
+}
+
+/* A device may have fewer vectors than an entry names. */
+static unsigned int own_vectors(const struct ivshmem_node *node)
+{
+	unsigned int first = node->part.first_vector, all = node->idev->nr_vectors;
+
+	return first < all ? min(ivshmem_node_max_vectors(node), all - first) : 0;
+}
+
+static struct ivshmem_node *node_alloc(struct ivshmem_device *idev, unsigned int number,
+				       const struct ivshmem_label_entry *part)
 {
 	struct ivshmem_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
 
@@ -32,13 +77,15 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev)
 		return ERR_CAST(error);
 	}
 	node->idev = ivshmem_device_get(idev);
-	node->type = IVSHMEM_TYPE_RAW;
-	node->size = idev->memory.size;
+	node->number = number;
+	node->part = *part;
+	node->nr_vectors = own_vectors(node);
 	/*
-	 * Without it the kernel enters no huge page, as that would be beyond the end: pages
-	 * of memory at an address are numbered by that.
+	 * Mappings count from the start of the device's memory, see ivshmem_mmap(), and pages
+	 * of memory at an address are numbered by that. Beyond this the kernel enters no huge
+	 * page.
 	 */
-	i_size_write(node->inode, idev->memory.phys + idev->memory.size);
+	i_size_write(node->inode, idev->memory.phys + part->offset + part->size);
 	mutex_init(&node->buffers_lock);
 	INIT_LIST_HEAD(&node->buffers);
 	device_initialize(&node->dev);
@@ -67,47 +114,71 @@ static int node_bind(struct ivshmem_node *node)
 	return ret ?: node->error ?: -ENODEV;
 }
 
-/**
- * ivshmem_node_add() - put the node of a device on the bus
- * @idev: with a number
- *
- * Return: 0 or a negative errno, also if the driver of the node fails. Then the device
- * counts as unregistered
- */
-int ivshmem_node_add(struct ivshmem_device *idev)
+static int node_set_name(struct ivshmem_node *node)
 {
-	struct ivshmem_node *node = node_alloc(idev);
+	if (ivshmem_node_is_partition(node))
+		return dev_set_name(&node->dev, "ivshmem%dp%u", node->idev->number,
+				    node->number);
+	return dev_set_name(&node->dev, "ivshmem%d", node->idev->number);
+}
+
+static int node_register(struct ivshmem_node *node)
+{
+	int ret = node_share_peer(node);
+
+	if (!ret)
+		ret = node_set_name(node);
+	if (!ret)
+		ret = device_add(&node->dev);
+	if (ret)
+		return ret;
+	/* A partition may wait for the module that drives its type. */
+	if (ivshmem_node_is_partition(node))
+		return 0;
+	ret = node_bind(node);
+	if (ret)
+		device_del(&node->dev);
+	return ret;
+}
+
+/**
+ * ivshmem_node_add() - put a node of a device on the bus
+ * @idev: with a number; the caller holds its nodes_lock
+ * @number: index in idev->nodes
+ * @part: its range
+ *
+ * Return: 0 or a negative errno. If the node is all of the device, it fails as well if its
+ * driver does, and then the device counts as unregistered
+ */
+int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,
+		     const struct ivshmem_label_entry *part)
+{
+	struct ivshmem_node *node = node_alloc(idev, number, part);
 	int ret;
 
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	idev->node = node;
-	ret = dev_set_name(&node->dev, "ivshmem%d", idev->number);
-	if (ret)
-		goto err_put;
-	ret = device_add(&node->dev);
-	if (ret)
-		goto err_put;
-	ret = node_bind(node);
+	idev->nodes[number] = node;
+	ret = node_register(node);
 	if (!ret)
 		return 0;
-	device_del(&node->dev);
-
-err_put:
-	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	if (!ivshmem_node_is_partition(node))
+		ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	node_link_vectors(node, false);
+	idev->nodes[number] = NULL;
 	put_device(&node->dev);
 	return ret;
 }
 
 /**
- * ivshmem_node_remove() - take the node of a device from the bus
- * @idev: unregistered
+ * ivshmem_node_remove() - take a node from the bus
+ * @node: on the bus, and no longer in the way of others: it is in idev->nodes no more, or
+ *	the device is unregistered
  */
-void ivshmem_node_remove(struct ivshmem_device *idev)
+void ivshmem_node_remove(struct ivshmem_node *node)
 {
-	struct ivshmem_node *node = idev->node;
-
 	device_del(&node->dev);
+	node_link_vectors(node, false);
 	put_device(&node->dev);
 }
 
@@ -131,7 +202,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_dev);
  */
 size_t ivshmem_node_size(const struct ivshmem_node *node)
 {
-	return node->size;
+	return node->part.size;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_size);
 
@@ -147,7 +218,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_size);
  */
 void *ivshmem_node_memory(const struct ivshmem_node *node)
 {
-	return node->idev->memory.mem + node->offset;
+	return node->idev->memory.mem + node->part.offset;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_memory);
 
@@ -159,7 +230,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_memory);
  */
 unsigned int ivshmem_node_vectors(const struct ivshmem_node *node)
 {
-	return node->idev->nr_vectors;
+	return node->nr_vectors;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_vectors);
 
@@ -171,7 +242,18 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_vectors);
  */
 u64 ivshmem_node_features(const struct ivshmem_node *node)
 {
-	return ivshmem_device_features(node->idev);
+	const struct ivshmem_section *memory = &node->idev->memory;
+	u64 features = node->idev->transport->features;
+
+	if (ivshmem_node_can_ring(node))
+		features |= IVSHMEM_FEATURE_DOORBELL;
+	if (node->nr_vectors)
+		features |= IVSHMEM_FEATURE_INTERRUPTS;
+	if (ivshmem_section_has_pages(memory))
+		features |= IVSHMEM_FEATURE_PAGES;
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && ivshmem_section_has_pages(memory))
+		features |= IVSHMEM_FEATURE_DMABUF;
+	return features;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_features);
 
@@ -211,17 +293,34 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_end);
  */
 u32 ivshmem_node_id(struct ivshmem_node *node)
 {
-	struct ivshmem_peer *peer = node->peer ?: node->idev->peer;
+	struct ivshmem_peer *peer = node->peer ?: node->shared;
 
-	return peer ? ivshmem_peer_id(peer) : IVSHMEM_ID_UNKNOWN;
+	return peer ? ivshmem_peer_id(node, peer) : IVSHMEM_ID_UNKNOWN;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_id);
+
+/**
+ * ivshmem_node_ring_check() - check whom ivshmem_node_ring() would ring
+ * @node: the node
+ * @peer: the peer
+ * @vector: its vector, counted from the node's first
+ *
+ * Return: 0; -EINVAL if a number is out of range; -EOPNOTSUPP without doorbells
+ */
+int ivshmem_node_ring_check(const struct ivshmem_node *node, u32 peer, u32 vector)
+{
+	if (peer > IVSHMEM_MAX_PEER || vector > U16_MAX)
+		return -EINVAL;
+	if (!ivshmem_node_can_ring(node))
+		return -EOPNOTSUPP;
+	return vector < ivshmem_node_max_vectors(node) ? 0 : -EINVAL;
+}
 
 /**
  * ivshmem_node_ring() - ring a peer
  * @node: bound to the caller, between ivshmem_node_begin() and ivshmem_node_end()
  * @peer: the peer; it need not exist
- * @vector: its vector; it need not exist
+ * @vector: its vector; it need not exist. That of a partition must be one of the partition's
  *
  * What was written to the memory before is visible to the peer when it is interrupted.
  *
@@ -231,11 +330,12 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_id);
 int ivshmem_node_ring(struct ivshmem_node *node, u32 peer, u32 vector)
 {
 	struct ivshmem_device *idev = node->idev;
+	int ret = ivshmem_node_ring_check(node, peer, vector);
 
-	if (!idev->can_ring)
-		return -EOPNOTSUPP;
-	if (peer > IVSHMEM_MAX_PEER || vector > U16_MAX)
-		return -EINVAL;
-	return ivshmem_device_ring(idev, peer, vector);
+	if (ret)
+		return ret;
+	vector += node->part.first_vector;
+	trace_ivshmem_ring(idev->number, peer, vector);
+	return idev->transport->ring(idev, peer, vector);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_ring);

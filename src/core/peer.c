@@ -14,20 +14,43 @@
 #include "compat.h"
 #include "core.h"
 
-static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
+/**
+ * ivshmem_peer_alloc() - allocate a peer
+ * @idev: the device
+ * @first: its first vector
+ * @nr: number of its vectors; the device has all of them
+ * @gfp: how to allocate it
+ *
+ * Return: the peer or NULL
+ */
+struct ivshmem_peer *ivshmem_peer_alloc(struct ivshmem_device *idev, unsigned int first,
+					unsigned int nr, gfp_t gfp)
 {
 	struct ivshmem_peer *peer;
 
-	peer = kvzalloc(struct_size(peer, vectors, idev->nr_vectors), gfp);
+	peer = kvzalloc(struct_size(peer, vectors, nr), gfp);
 	if (!peer)
 		return NULL;
 	peer->idev = idev;
+	peer->first_vector = first;
+	peer->nr_vectors = nr;
 	ivshmem_events_begin(peer);
 	return peer;
 }
 
 /**
- * ivshmem_device_set_vectors() - set the number of vectors of each local peer
+ * ivshmem_peer_free() - free a peer
+ * @peer: without listeners, and nobody rings it; or NULL
+ */
+void ivshmem_peer_free(struct ivshmem_peer *peer)
+{
+	if (peer)
+		ivshmem_events_end(peer);
+	kvfree(peer);
+}
+
+/**
+ * ivshmem_device_set_vectors() - set the number of vectors of this machine
  * @idev: not registered yet
  * @nr: 0 to IVSHMEM_MAX_VECTORS
  *
@@ -35,30 +58,26 @@ static struct ivshmem_peer *peer_alloc(struct ivshmem_device *idev, gfp_t gfp)
  */
 int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
 {
-	unsigned int i;
-
 	idev->counters = kvcalloc(nr, sizeof(*idev->counters), GFP_KERNEL);
 	if (!idev->counters)
 		return -ENOMEM;
-	for (i = 0; i < nr; i++)
-		snprintf(idev->counters[i].name, sizeof(idev->counters[i].name),
-			 "%u", (u8)i);
 	idev->nr_vectors = nr;
 	if (idev->transport->peer_per_file)
 		return 0;
-	idev->peer = peer_alloc(idev, GFP_KERNEL);
+	idev->peer = ivshmem_peer_alloc(idev, 0, nr, GFP_KERNEL);
 	return idev->peer ? 0 : -ENOMEM;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 
 /**
  * ivshmem_device_limit_vectors() - use fewer vectors, as there are not enough interrupts
- * @idev: not registered yet
+ * @idev: not registered yet, without @peer_per_file
  * @nr: at most what ivshmem_device_set_vectors() was given
  */
 void ivshmem_device_limit_vectors(struct ivshmem_device *idev, unsigned int nr)
 {
 	idev->nr_vectors = nr;
+	idev->peer->nr_vectors = nr;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_limit_vectors);
 
@@ -66,30 +85,31 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_limit_vectors);
 void ivshmem_peers_free(struct ivshmem_device *idev)
 {
 	xa_destroy(&idev->peers);
-	if (idev->peer)
-		ivshmem_events_end(idev->peer);
-	kvfree(idev->peer);
+	ivshmem_peer_free(idev->peer);
 	kvfree(idev->counters);
 }
 
 /**
  * ivshmem_peer_join() - get a peer for an open file, or for the driver of a node
- * @idev: the device
- * @result: out: the peer; that of the device if there is only one
+ * @node: the node
+ * @result: out: the peer; that of the node if all its files share one
  *
  * Return: 0; -ENOMEM; -EBUSY if all ids are taken
  */
-int ivshmem_peer_join(struct ivshmem_device *idev, struct ivshmem_peer **result)
+int ivshmem_peer_join(struct ivshmem_node *node, struct ivshmem_peer **result)
 {
-	struct ivshmem_peer *peer = idev->peer;
+	struct ivshmem_device *idev = node->idev;
+	struct ivshmem_peer *peer = node->shared;
 	int ret;
 
 	*result = peer;
 	if (peer)
 		return 0;
-	peer = peer_alloc(idev, GFP_KERNEL_ACCOUNT);
+	peer = ivshmem_peer_alloc(idev, node->part.first_vector, node->nr_vectors,
+				  GFP_KERNEL_ACCOUNT);
 	if (!peer)
 		return -ENOMEM;
+	peer->node = node;
 	ret = xa_alloc(&idev->peers, &peer->id, peer,
 		       XA_LIMIT(0, IVSHMEM_MAX_PEER - IVSHMEM_RESERVED_IDS),
 		       GFP_KERNEL_ACCOUNT);
@@ -109,7 +129,7 @@ int ivshmem_peer_join(struct ivshmem_device *idev, struct ivshmem_peer **result)
  */
 void ivshmem_peer_leave(struct ivshmem_peer *peer)
 {
-	if (peer == peer->idev->peer)
+	if (!peer->node)
 		return;
 	xa_erase(&peer->idev->peers, peer->id);
 	ivshmem_events_end(peer);
@@ -117,22 +137,22 @@ void ivshmem_peer_leave(struct ivshmem_peer *peer)
 	kvfree_rcu(peer, rcu);
 }
 
-/* The id that others ring; called inside the device. */
-u32 ivshmem_peer_id(struct ivshmem_peer *peer)
+/* The id that others ring; called inside the device. @peer is one of the node's. */
+u32 ivshmem_peer_id(const struct ivshmem_node *node, const struct ivshmem_peer *peer)
 {
-	const struct ivshmem_transport *transport = peer->idev->transport;
+	const struct ivshmem_transport *transport = node->idev->transport;
 
 	/* ivshmem-plain has the register too, but gets no id from a server. */
-	if (!peer->idev->can_ring)
+	if (!ivshmem_node_can_ring(node))
 		return IVSHMEM_ID_UNKNOWN;
-	return transport->peer_per_file ? peer->id : transport->id(peer->idev);
+	return transport->peer_per_file ? peer->id : transport->id(node->idev);
 }
 
 /**
  * ivshmem_peer_ring() - ring a peer of the same device
  * @idev: with peer_per_file; called inside the device
  * @id: the peer; it need not exist
- * @vector: its vector; it need not exist
+ * @vector: vector of the device; the peer need not have it
  */
 void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 {
@@ -140,8 +160,8 @@ void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 
 	rcu_read_lock();
 	peer = xa_load(&idev->peers, id);
-	if (peer && vector < idev->nr_vectors) {
-		vector = array_index_nospec(vector, idev->nr_vectors);
+	if (peer && vector - peer->first_vector < peer->nr_vectors) {
+		vector = array_index_nospec(vector - peer->first_vector, peer->nr_vectors);
 		/* Order earlier writes to the region before the doorbell. */
 		smp_mb__before_atomic();
 		ivshmem_vector_signal(&peer->vectors[vector]);
@@ -154,30 +174,53 @@ static void peer_signal_all(struct ivshmem_peer *peer)
 {
 	unsigned int i;
 
-	for (i = 0; i < peer->idev->nr_vectors; i++)
+	for (i = 0; i < peer->nr_vectors; i++)
 		ivshmem_vector_signal(&peer->vectors[i]);
 	/* A device without vectors may have pollers, too. */
 	ivshmem_any_signal(peer);
 }
 
-/**
- * ivshmem_peers_signal_all() - notify all listeners of all vectors
- * @idev: whose state has changed, or whose doorbells may have been lost
- */
-void ivshmem_peers_signal_all(struct ivshmem_device *idev)
+/* Signal the peers that are open files: those of a node, or all (NULL). */
+static void signal_files(struct ivshmem_device *idev, const struct ivshmem_node *node)
 {
 	struct ivshmem_peer *peer;
 	unsigned long id;
 
-	if (idev->peer)
-		peer_signal_all(idev->peer);
 	rcu_read_lock();
 	xa_for_each(&idev->peers, id, peer) {
-		peer_signal_all(peer);
+		if (!node || peer->node == node)
+			peer_signal_all(peer);
 		/* There may be thousands. */
 		rcu_read_unlock();
 		cond_resched();
 		rcu_read_lock();
 	}
 	rcu_read_unlock();
+}
+
+/**
+ * ivshmem_peers_signal() - notify all listeners of all vectors of a node
+ * @node: that ends, or whose doorbells may have been lost
+ */
+void ivshmem_peers_signal(struct ivshmem_node *node)
+{
+	if (node->shared)
+		peer_signal_all(node->shared);
+	else
+		signal_files(node->idev, node);
+}
+
+/**
+ * ivshmem_peers_signal_all() - notify all listeners of all vectors of a device
+ * @idev: whose state has changed, or whose doorbells may have been lost; the caller holds
+ *	its nodes_lock
+ */
+void ivshmem_peers_signal_all(struct ivshmem_device *idev)
+{
+	unsigned int i;
+
+	for (i = 0; i < IVSHMEM_NODES; i++)
+		if (idev->nodes[i] && idev->nodes[i]->shared)
+			peer_signal_all(idev->nodes[i]->shared);
+	signal_files(idev, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attributes in /sys/class/ivshmem/ivshmemN; documented in
+ * Attributes in /sys/class/ivshmem/ivshmemN and ivshmemNpM; documented in
  * docs/ABI/sysfs-class-ivshmem
  *
  * Unregistering a device removes the files and waits for their readers, so only an
@@ -20,28 +20,33 @@ static struct ivshmem_device *to_idev(struct device *dev)
 	return to_chardev(dev)->idev;
 }
 
+static struct ivshmem_node *dev_node(struct device *dev)
+{
+	return to_chardev(dev)->node;
+}
+
 static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "%zu\n", to_idev(dev)->memory.size);
+	return sysfs_emit(buf, "%llu\n", dev_node(dev)->part.size);
 }
 static DEVICE_ATTR_RO(size);
 
 static ssize_t id_show(struct device *dev, struct device_attribute *attr,
 		       char *buf)
 {
-	struct ivshmem_device *idev = to_idev(dev);
+	struct ivshmem_node *node = dev_node(dev);
 	int idx, ret;
 	u32 id;
 
 	/* Then each open file has its own id. */
-	if (!idev->peer)
+	if (!node->shared)
 		return sysfs_emit(buf, "unknown\n");
 	ret = ivshmem_chardev_begin(to_chardev(dev), &idx);
 	if (ret)
 		return ret;
-	id = ivshmem_peer_id(idev->peer);
-	ivshmem_access_end(idev, idx);
+	id = ivshmem_peer_id(node, node->shared);
+	ivshmem_access_end(node->idev, idx);
 	if (id == IVSHMEM_ID_UNKNOWN)
 		return sysfs_emit(buf, "unknown\n");
 	return sysfs_emit(buf, "%u\n", id);
@@ -51,7 +56,7 @@ static DEVICE_ATTR_RO(id);
 static ssize_t vectors_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
-	return sysfs_emit(buf, "%u\n", to_idev(dev)->nr_vectors);
+	return sysfs_emit(buf, "%u\n", dev_node(dev)->nr_vectors);
 }
 static DEVICE_ATTR_RO(vectors);
 
@@ -70,18 +75,46 @@ static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pages);
 
+static const char *node_name(const struct ivshmem_node *node)
+{
+	return ivshmem_node_is_partition(node) ? node->part.name : node->idev->name;
+}
+
 static ssize_t name_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "%s\n", to_idev(dev)->name);
+	return sysfs_emit(buf, "%s\n", node_name(dev_node(dev)));
 }
 static DEVICE_ATTR_RO(name);
 
-/* PCI devices have no name. */
+static ssize_t partition_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", dev_node(dev)->number);
+}
+static DEVICE_ATTR_RO(partition);
+
+static ssize_t offset_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", dev_node(dev)->part.offset);
+}
+static DEVICE_ATTR_RO(offset);
+
+static ssize_t first_vector_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", dev_node(dev)->part.first_vector);
+}
+static DEVICE_ATTR_RO(first_vector);
+
+/* PCI devices have no name, and only partitions are a part of something. */
 static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
 {
-	if (attr == &dev_attr_name.attr && !to_idev(kobj_to_dev(kobj))->name)
-		return 0;
+	const struct ivshmem_node *node = dev_node(kobj_to_dev(kobj));
+
+	if (attr == &dev_attr_name.attr)
+		return node_name(node) ? attr->mode : 0;
+	if (attr == &dev_attr_partition.attr || attr == &dev_attr_offset.attr ||
+	    attr == &dev_attr_first_vector.attr)
+		return ivshmem_node_is_partition(node) ? attr->mode : 0;
 	return attr->mode;
 }
 
@@ -92,6 +125,9 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_vectors.attr,
 	&dev_attr_cache.attr,
 	&dev_attr_pages.attr,
+	&dev_attr_partition.attr,
+	&dev_attr_offset.attr,
+	&dev_attr_first_vector.attr,
 	NULL
 };
 
@@ -100,13 +136,25 @@ static const struct attribute_group device_group = {
 	.is_visible = device_attr_mode,
 };
 
+/**
+ * struct ivshmem_vector_file - a file in the directory "interrupts"
+ * @attr: the attribute
+ * @counter: what it shows
+ * @name: number of the vector, counted from the node's first
+ */
+struct ivshmem_vector_file {
+	struct device_attribute attr;
+	struct ivshmem_counter *counter;
+	char name[4];
+};
+
 static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr,
 			       char *buf)
 {
-	struct ivshmem_counter *counter = container_of(attr, struct ivshmem_counter,
-						       attr);
+	struct ivshmem_vector_file *file = container_of(attr, struct ivshmem_vector_file,
+							attr);
 
-	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&counter->count));
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&file->counter->count));
 }
 
 static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n, bool write)
@@ -117,7 +165,7 @@ static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n
 	ret = ivshmem_chardev_begin(chardev, &idx);
 	if (ret)
 		return ret;
-	ivshmem_region_copy(chardev->idev, pos, buf, n, write);
+	ivshmem_region_copy(chardev->idev, chardev->node->part.offset + pos, buf, n, write);
 	ivshmem_access_end(chardev->idev, idx);
 	return n;
 }
@@ -152,7 +200,7 @@ static void region_prepare(struct ivshmem_chardev *chardev)
 	sysfs_bin_attr_init(attr);
 	attr->attr.name = "region";
 	attr->attr.mode = 0600;
-	attr->size = chardev->node->size;
+	attr->size = chardev->node->part.size;
 	attr->read = region_read;
 	attr->write = region_write;
 	attr->mmap = region_mmap;
@@ -161,33 +209,23 @@ static void region_prepare(struct ivshmem_chardev *chardev)
 	chardev->region_group.bin_attrs = chardev->region_attrs;
 }
 
-/**
- * ivshmem_sysfs_prepare() - set the sysfs attributes of a device
- * @chardev: not registered yet
- *
- * Return: 0 or -ENOMEM
- */
-int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
+/* A file with the number of interrupts for each vector. */
+static int vectors_prepare(struct ivshmem_chardev *chardev)
 {
-	struct ivshmem_device *idev = chardev->idev;
-	unsigned int i;
+	unsigned int i, nr = chardev->node->nr_vectors;
+	struct ivshmem_vector_file *files = kcalloc(nr, sizeof(*files), GFP_KERNEL);
 
-	region_prepare(chardev);
-	chardev->groups[0] = &device_group;
-	chardev->groups[1] = &chardev->region_group;
-	chardev->dev.groups = chardev->groups;
-	if (!idev->nr_vectors)
-		return 0;
-
-	chardev->vector_attrs = kcalloc(idev->nr_vectors + 1,
-					sizeof(*chardev->vector_attrs), GFP_KERNEL);
-	if (!chardev->vector_attrs)
+	chardev->vector_files = files;
+	chardev->vector_attrs = kcalloc(nr + 1, sizeof(*chardev->vector_attrs), GFP_KERNEL);
+	if (!files || !chardev->vector_attrs)
 		return -ENOMEM;
-	for (i = 0; i < idev->nr_vectors; i++) {
-		struct device_attribute *attr = &idev->counters[i].attr;
+	for (i = 0; i < nr; i++) {
+		struct device_attribute *attr = &files[i].attr;
 
+		snprintf(files[i].name, sizeof(files[i].name), "%u", (u8)i);
+		files[i].counter = &chardev->idev->counters[chardev->node->part.first_vector + i];
 		sysfs_attr_init(&attr->attr);
-		attr->attr.name = idev->counters[i].name;
+		attr->attr.name = files[i].name;
 		attr->attr.mode = 0444;
 		attr->show = interrupts_show;
 		chardev->vector_attrs[i] = &attr->attr;
@@ -196,4 +234,19 @@ int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
 	chardev->vector_group.attrs = chardev->vector_attrs;
 	chardev->groups[2] = &chardev->vector_group;
 	return 0;
+}
+
+/**
+ * ivshmem_sysfs_prepare() - set the sysfs attributes of a node
+ * @chardev: not registered yet
+ *
+ * Return: 0 or -ENOMEM
+ */
+int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
+{
+	region_prepare(chardev);
+	chardev->groups[0] = &device_group;
+	chardev->groups[1] = &chardev->region_group;
+	chardev->dev.groups = chardev->groups;
+	return chardev->node->nr_vectors ? vectors_prepare(chardev) : 0;
 }

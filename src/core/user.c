@@ -56,7 +56,7 @@ struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev)
 	if (!new)
 		return ERR_PTR(-ENOMEM);
 	new->uid = counted_uid();
-	ivshmem_queue_begin(&new->queue, chardev->idev->peer);
+	ivshmem_queue_begin(&new->queue, chardev->node->shared);
 	mutex_lock(&chardev->users_lock);
 	user = lookup_user(chardev, new->uid);
 	if (!user) {

@@ -79,7 +79,7 @@ static int check_vectors(const struct ivshmem_file *file, const struct ivshmem_w
 	if (w->flags & IVSHMEM_WAIT_SET)
 		return !w->vector && w->set && w->nbits && w->nbits <= NBITS_MAX ?
 		       0 : -EINVAL;
-	return w->vector < file->idev->nr_vectors &&
+	return w->vector < file->node->nr_vectors &&
 	       !(w->nbits | w->set | w->signalled_set | w->counts) ? 0 : -EINVAL;
 }
 
@@ -87,7 +87,7 @@ static int check_word(const struct ivshmem_file *file, const struct ivshmem_wait
 {
 	if (!(w->flags & IVSHMEM_WAIT_WORD))
 		return w->offset || w->expected ? -EINVAL : 0;
-	if (w->offset % sizeof(u32) || w->offset >= file->idev->memory.size)
+	if (w->offset % sizeof(u32) || w->offset >= file->node->part.size)
 		return -EINVAL;
 	return file->mode & FMODE_READ ? 0 : -EACCES;
 }
@@ -114,7 +114,7 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 			 IVSHMEM_WAIT_RING) ||
 	    w->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
-	if (!file->idev->nr_vectors)
+	if (!file->node->nr_vectors)
 		return -EOPNOTSUPP;
 	ret = check_vectors(file, w);
 	if (!ret)
@@ -128,7 +128,7 @@ static bool set_signalled(const struct ivshmem_waiter *wr)
 {
 	unsigned int v;
 
-	for (v = 0; v < wr->file->idev->nr_vectors; v++)
+	for (v = 0; v < wr->file->node->nr_vectors; v++)
 		if (wr->set->wanted[v / 64] & BIT_ULL(v % 64) &&
 		    ivshmem_unseen(wr->file, v))
 			return true;
@@ -143,7 +143,7 @@ static bool any_signalled(const struct ivshmem_waiter *wr)
 /* Does the word differ from the expected value? Called inside the device. */
 static bool word_changed(const struct ivshmem_waiter *wr)
 {
-	const u32 *word = wr->file->idev->memory.mem + wr->w->offset;
+	const u32 *word = ivshmem_node_memory(wr->file->node) + wr->w->offset;
 
 	return wr->w->flags & IVSHMEM_WAIT_WORD &&
 	       READ_ONCE(*word) != wr->w->expected;
@@ -288,7 +288,7 @@ static int put_words(u64 address, const u64 *from, size_t n, size_t wanted)
 
 static int collect_set(struct ivshmem_waiter *wr)
 {
-	unsigned int v, nr = wr->file->idev->nr_vectors;
+	unsigned int v, nr = wr->file->node->nr_vectors;
 	const struct ivshmem_wait *w = wr->w;
 	u64 __user *counts = u64_to_user_ptr(w->counts);
 	struct wait_set *set = wr->set;
@@ -316,7 +316,7 @@ static void mark_set_seen(struct ivshmem_waiter *wr)
 {
 	unsigned int v;
 
-	for (v = 0; v < wr->file->idev->nr_vectors; v++)
+	for (v = 0; v < wr->file->node->nr_vectors; v++)
 		if (wr->set->signalled[v / 64] & BIT_ULL(v % 64))
 			mark_seen(wr->file, v, wr->set->reported[v]);
 }
@@ -461,7 +461,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw)
 {
 	struct ivshmem_file *file = filp->private_data;
-	unsigned int nr = file->idev->nr_vectors;
+	unsigned int nr = file->node->nr_vectors;
 	struct ivshmem_waiter wr = {
 		.listener = { .ops = &waiter_ops, .queue = file->queue },
 		.task = current,
@@ -480,7 +480,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		w->vector = array_index_nospec(w->vector, nr);
 		wr.vec = &file->peer->vectors[w->vector];
 	}
-	w->offset = array_index_nospec((size_t)w->offset, file->idev->memory.size);
+	w->offset = array_index_nospec((size_t)w->offset, file->node->part.size);
 	w->count = 0;
 	w->signalled_vector = 0;
 	w->result = 0;

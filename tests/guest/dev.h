@@ -167,6 +167,12 @@ int dev_number_of(const char *pci);
 /* The PCI device of a node, valid until the next call; "" if there is none. */
 const char *dev_pci(int number);
 
+/* The value of a file of a node in /sys/class/ivshmem, valid until the next call. */
+const char *dev_attribute(const char *node, const char *name);
+
+/* It must have this value. */
+void dev_attribute_is(const char *node, const char *name, const char *expected);
+
 /* Write to a file of sysfs or proc; 0 or a negative errno. */
 int file_write(const char *path, const char *text);
 
@@ -189,6 +195,9 @@ static inline long page_tables_kb(void)
 {
 	return file_kb("/proc/self/status", "VmPTE");
 }
+
+/* Kilobytes of the mapping that begins at @p that are in huge entries. */
+long map_huge_kb(const char *p);
 
 /* Count the lines of a file that contain a word, and note them. */
 int file_mentions(const char *path, const char *word);

@@ -5,6 +5,10 @@
  * What programs see of /dev/ivshmemN. Every structure has the same layout on
  * 32 and 64 bit.
  *
+ * A partition, /dev/ivshmemNpM, is a device with some of the bytes and vectors of
+ * another: its offsets and vectors count from its own first, here and for peers
+ * that are rung. It has no register page, and no doorbells if it has no vectors.
+ *
  * Every structure can grow at its end. The ioctl's number contains the size
  * that the program knows, so programs and drivers of any age work together:
  *
@@ -82,7 +86,8 @@
  * @vectors: out: number of own interrupt vectors
  * @regions: out: number of indexes that IVSHMEM_IOC_REGION accepts
  * @max_peer: out: highest peer that RING accepts
- * @max_vector: out: highest vector that RING accepts. A peer may have fewer
+ * @max_vector: out: highest vector that RING accepts. A peer may have fewer. 0 if a
+ *	partition has none, and RING does not work
  * @reserved: out: zero
  *
  * A structure may end after @vectors (16 bytes).
@@ -122,7 +127,7 @@ struct ivshmem_info {
  *	size. mmap() takes such offsets, and read(), write() and WAIT do in the
  *	shared memory
  * @size: out: bytes, a multiple of the page size; 0 if the device has no such
- *	region
+ *	region, or if it is the register page of a partition
  * @page_sizes: out: sizes of the pages that mappings are made of, as a bit mask:
  *	4096 | 2097152 means both
  * @cache: out: IVSHMEM_CACHE_*
@@ -176,7 +181,7 @@ struct ivshmem_region {
  *
  * EACCES      the file is not open for writing
  * EINVAL      peer or vector out of range, unknown flag, reserved not 0
- * EOPNOTSUPP  the device has no doorbell (ivshmem-plain)
+ * EOPNOTSUPP  the device has no doorbell (ivshmem-plain), or the partition no vector
  */
 struct ivshmem_ring {
 	__u32 peer;

@@ -106,6 +106,31 @@ const char *dev_pci(int number)
 	return basename(link);
 }
 
+const char *dev_attribute(const char *node, const char *name)
+{
+	static char text[128];
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/%s", node, name);
+	file = fopen(path, "re");
+	if (!file || !fgets(text, sizeof(text), file))
+		snprintf(text, sizeof(text), "(%s)", strerror(errno));
+	if (file)
+		fclose(file);
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+void dev_attribute_is(const char *node, const char *name, const char *expected)
+{
+	const char *value = dev_attribute(node, name);
+
+	if (strcmp(value, expected))
+		tap_note("it is \"%s\"", value);
+	tap_ok(!strcmp(value, expected), "%s of %s is \"%s\"", name, node, expected);
+}
+
 bool dev_pages(int fd, const char *what)
 {
 	if (dev_has_pages(fd) || !rig_try("expect-log no struct pages .*CONFIG_ZONE_DEVICE"))
@@ -164,6 +189,28 @@ long file_kb(const char *path, const char *name)
 	while (file && kb < 0 && fgets(line, sizeof(line), file))
 		if (!strncmp(line, name, length) && line[length] == ':')
 			kb = strtol(line + length + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return kb;
+}
+
+long map_huge_kb(const char *p)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start = 0, end;
+	char line[256];
+	long kb = 0, part;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		unsigned long first;
+
+		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+			start = first;
+		else if (start == (uintptr_t)p &&
+			 (sscanf(line, "ShmemPmdMapped: %ld", &part) == 1 ||
+			  sscanf(line, "FilePmdMapped: %ld", &part) == 1))
+			kb += part;
+	}
 	if (file)
 		fclose(file);
 	return kb;
