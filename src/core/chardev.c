@@ -116,11 +116,21 @@ static void chardev_remove(struct ivshmem_node *node)
 	put_device(&chardev->dev);
 }
 
+/* Rights and links of the node depend on the label. */
+static void chardev_notify(struct ivshmem_node *node, enum ivshmem_event event)
+{
+	struct ivshmem_chardev *chardev = dev_get_drvdata(&node->dev);
+
+	if (event == IVSHMEM_EVENT_LABEL)
+		kobject_uevent(&chardev->dev.kobj, KOBJ_CHANGE);
+}
+
 static struct ivshmem_driver chardev_driver = {
 	.driver.name = "ivshmem_chardev",
 	.type = IVSHMEM_TYPE_RAW,
 	.probe = chardev_probe,
 	.remove = chardev_remove,
+	.notify = chardev_notify,
 };
 
 /**

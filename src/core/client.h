@@ -35,11 +35,14 @@ struct ivshmem_node;
  *	fails
  * @IVSHMEM_EVENT_RESET_DONE: the reset is over. The memory may have changed, and
  *	doorbells may be lost
+ * @IVSHMEM_EVENT_LABEL: the label of the device was read again; only for the node that is
+ *	all of it
  */
 enum ivshmem_event {
 	IVSHMEM_EVENT_UNREGISTER,
 	IVSHMEM_EVENT_RESET_PREPARE,
 	IVSHMEM_EVENT_RESET_DONE,
+	IVSHMEM_EVENT_LABEL,
 };
 
 /**

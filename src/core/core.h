@@ -300,6 +300,9 @@ struct ivshmem_section {
  * @nodes_lock: protects @nodes; see above
  * @nodes: the whole device, valid while registered, and in its callbacks; then its
  *	partitions, or NULL
+ * @label_uuid: of its label; with the next two under @nodes_lock and a lock of rescan.c
+ * @label_generation: of its label, or 0 without one
+ * @label_refused: the label was refused when it was read last
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
@@ -327,6 +330,9 @@ struct ivshmem_device {
 	struct wait_queue_head changed;
 	struct mutex nodes_lock;	/* nodes */
 	struct ivshmem_node *nodes[IVSHMEM_NODES];
+	u8 label_uuid[16];
+	u64 label_generation;
+	bool label_refused;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
@@ -523,7 +529,19 @@ static inline bool ivshmem_node_can_ring(const struct ivshmem_node *node)
 
 /* partition.c */
 extern const struct attribute_group ivshmem_partitions_group;
+int ivshmem_partitions_apply(struct ivshmem_device *idev, const struct ivshmem_label *table,
+			     bool all);
+int ivshmem_partitions_lock(struct ivshmem_device *idev);
 void ivshmem_partitions_remove(struct ivshmem_device *idev);
+
+/* rescan.c */
+struct ivshmem_scan;
+extern struct device_attribute dev_attr_rescan;
+struct ivshmem_scan *ivshmem_scan_begin(struct ivshmem_device *idev);
+void ivshmem_scan_identify(struct ivshmem_device *idev, struct ivshmem_scan *scan);
+int ivshmem_scan_end(struct ivshmem_device *idev, struct ivshmem_scan *scan);
+u64 ivshmem_label_generation(const struct ivshmem_device *idev);
+ssize_t ivshmem_label_show(const struct ivshmem_device *idev, char *buf);
 
 /* handler.c */
 void ivshmem_handlers_free(struct ivshmem_node *node);

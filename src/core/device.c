@@ -232,6 +232,30 @@ static void report(struct ivshmem_device *idev)
 		dev_info(dev, "no struct pages for this region: %s\n", memory->why_not);
 }
 
+static int add_nodes(struct ivshmem_device *idev)
+{
+	const struct ivshmem_label_entry whole = {
+		.type = IVSHMEM_TYPE_RAW,
+		.size = idev->memory.size,
+	};
+	struct ivshmem_scan *scan = ivshmem_scan_begin(idev);
+	int ret;
+
+	if (IS_ERR(scan))
+		return PTR_ERR(scan);
+	/* First: who may open the device depends on it. */
+	ivshmem_scan_identify(idev, scan);
+	ret = ivshmem_node_add(idev, 0, &whole);
+	if (ret) {
+		kvfree(scan);
+		return ret;
+	}
+	report(idev);
+	/* A partition that is missing is in the log; the device is still good for something. */
+	ivshmem_scan_end(idev, scan);
+	return 0;
+}
+
 /**
  * ivshmem_device_register() - create the nodes of a device
  * @idev: mapped, with its vectors set
@@ -241,10 +265,6 @@ static void report(struct ivshmem_device *idev)
  */
 int ivshmem_device_register(struct ivshmem_device *idev)
 {
-	const struct ivshmem_label_entry whole = {
-		.type = IVSHMEM_TYPE_RAW,
-		.size = idev->memory.size,
-	};
 	int ret = ida_alloc_max(&numbers, IVSHMEM_DEVICES - 1, GFP_KERNEL);
 
 	if (ret < 0)
@@ -252,12 +272,10 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 	idev->number = ret;
 	trace_ivshmem_register(idev->number);
 	mutex_lock(&idev->nodes_lock);
-	ret = ivshmem_node_add(idev, 0, &whole);
+	ret = add_nodes(idev);
+	mutex_unlock(&idev->nodes_lock);
 	if (ret)
 		ida_free(&numbers, idev->number);
-	else
-		report(idev);
-	mutex_unlock(&idev->nodes_lock);
 	return ret;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);

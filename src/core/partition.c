@@ -2,7 +2,8 @@
 /*
  * Partitions: parts of a device's memory and vectors, each a node of its own
  *
- * The administrator gives a device a table; documented in docs/ABI/sysfs-bus-ivshmem
+ * A device has a table of them: its label's (rescan.c), or without one what the administrator
+ * says; documented in docs/ABI/sysfs-bus-ivshmem
  *
  *	echo video:0:8M:0:2,audio:8M:1M > /sys/bus/ivshmem/devices/ivshmem0/partitions
  *
@@ -37,8 +38,18 @@ void ivshmem_partitions_remove(struct ivshmem_device *idev)
 			part_remove(idev, i);
 }
 
-/* All that go are gone before the first one comes, which may have their bytes. */
-static int table_apply(struct ivshmem_device *idev, const struct ivshmem_label *table)
+/**
+ * ivshmem_partitions_apply() - give a device a table of partitions
+ * @idev: the device; the caller holds its nodes_lock
+ * @table: the entries are valid
+ * @all: partitions that are the same in it end, too
+ *
+ * All that go are gone before the first one comes, which may have their bytes.
+ *
+ * Return: 0 or an error of ivshmem_node_add()
+ */
+int ivshmem_partitions_apply(struct ivshmem_device *idev, const struct ivshmem_label *table,
+			     bool all)
 {
 	const struct ivshmem_label_entry *entry;
 	struct ivshmem_node *node;
@@ -47,7 +58,8 @@ static int table_apply(struct ivshmem_device *idev, const struct ivshmem_label *
 
 	for (i = 1; i < IVSHMEM_NODES; i++) {
 		node = idev->nodes[i];
-		if (!node || !memcmp(&node->part, &table->entries[i - 1], sizeof(*entry)))
+		entry = &table->entries[i - 1];
+		if (!node || (!all && !memcmp(&node->part, entry, sizeof(*entry))))
 			continue;
 		ivshmem_node_notify(node, IVSHMEM_EVENT_UNREGISTER);
 		part_remove(idev, i);
@@ -122,8 +134,13 @@ static int parse_table(struct ivshmem_node *node, char *list, struct ivshmem_lab
 	return 0;
 }
 
-/* Get the lock of the nodes while no reset is going on. */
-static int lock_nodes(struct ivshmem_device *idev)
+/**
+ * ivshmem_partitions_lock() - get the lock of a device's nodes while no reset is going on
+ * @idev: the device
+ *
+ * Return: 0, and the caller unlocks idev->nodes_lock; -ENODEV; -EINTR if killed
+ */
+int ivshmem_partitions_lock(struct ivshmem_device *idev)
 {
 	int state;
 
@@ -152,9 +169,10 @@ static ssize_t partitions_store(struct device *dev, struct device_attribute *att
 	if (table && list)
 		ret = parse_table(node, strim(list), table);
 	if (!ret)
-		ret = lock_nodes(node->idev);
+		ret = ivshmem_partitions_lock(node->idev);
 	if (!ret) {
-		ret = table_apply(node->idev, table);
+		ret = node->idev->label_generation ?
+			-EBUSY : ivshmem_partitions_apply(node->idev, table, false);
 		mutex_unlock(&node->idev->nodes_lock);
 	}
 	kfree(list);
@@ -165,6 +183,7 @@ static DEVICE_ATTR_WO(partitions);
 
 static struct attribute *partitions_attrs[] = {
 	&dev_attr_partitions.attr,
+	&dev_attr_rescan.attr,
 	NULL
 };
 

@@ -99,6 +99,21 @@ static ssize_t offset_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(offset);
 
+static ssize_t label_uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return ivshmem_label_show(to_idev(dev), buf);
+}
+static DEVICE_ATTR_RO(label_uuid);
+
+static ssize_t label_generation_show(struct device *dev, struct device_attribute *attr,
+				     char *buf)
+{
+	u64 generation = ivshmem_label_generation(to_idev(dev));
+
+	return generation ? sysfs_emit(buf, "%llu\n", generation) : sysfs_emit(buf, "\n");
+}
+static DEVICE_ATTR_RO(label_generation);
+
 static ssize_t first_vector_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%u\n", dev_node(dev)->part.first_vector);
@@ -125,6 +140,8 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_vectors.attr,
 	&dev_attr_cache.attr,
 	&dev_attr_pages.attr,
+	&dev_attr_label_uuid.attr,
+	&dev_attr_label_generation.attr,
 	&dev_attr_partition.attr,
 	&dev_attr_offset.attr,
 	&dev_attr_first_vector.attr,

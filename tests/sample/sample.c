@@ -169,6 +169,8 @@ static void sample_notify(struct ivshmem_node *node, enum ivshmem_event event)
 		sample->resets++;
 		sample_start(sample);
 		break;
+	case IVSHMEM_EVENT_LABEL:
+		break;
 	}
 }
 
@@ -198,6 +200,7 @@ ATTRIBUTE_GROUPS(sample);
 static struct ivshmem_driver sample_driver = {
 	.driver.name = "ivshmem_sample",
 	.driver.dev_groups = sample_groups,
+	.type = "sample",
 	.probe = sample_probe,
 	.remove = sample_remove,
 	.notify = sample_notify,
@@ -218,4 +221,5 @@ module_exit(sample_exit);
 MODULE_DESCRIPTION("Sample driver of ivshmem nodes, for tests");
 MODULE_AUTHOR("The ivshmem authors");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS("ivshmem:sample");
 MODULE_IMPORT_IVSHMEM();
