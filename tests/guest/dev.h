@@ -185,10 +185,7 @@ static inline long meminfo_kb(const char *name)
 }
 
 /* Kilobytes of all regions with struct pages that are mapped by huge entries. */
-static inline long huge_entries_kb(void)
-{
-	return meminfo_kb(rig_over("memory") ? "ShmemPmdMapped" : "FilePmdMapped");
-}
+long huge_entries_kb(void);
 
 /* Kilobytes of this process's page tables. */
 static inline long page_tables_kb(void)

@@ -216,6 +216,13 @@ long map_huge_kb(const char *p)
 	return kb;
 }
 
+long huge_entries_kb(void)
+{
+	/* 5.10 counts entries, and first by processor. */
+	file_write("/proc/sys/vm/stat_refresh", "1");
+	return meminfo_kb(rig_over("memory") ? "ShmemPmdMapped" : "FilePmdMapped");
+}
+
 int file_mentions(const char *path, const char *word)
 {
 	FILE *file = fopen(path, "re");
