@@ -230,7 +230,7 @@ class Machine:
         return self.write("proc/net/unix", head + "".join(self.listening))
 
     def listen(self, *paths: str, answer: bytes) -> "Machine":
-        """A program that says this to whoever comes, and hangs up."""
+        """A program that says this to each client, and hangs up."""
         for path in paths:
             listener = self.bind_to(path)
             listener.listen(8)
