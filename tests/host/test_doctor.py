@@ -619,6 +619,33 @@ ACCESS = [
         },
     ),
     Row(
+        "another mode, and no label",
+        lambda m: m.write("sys/class/ivshmem/ivshmem0/label_uuid", "\n").chmod(
+            "dev/ivshmem0", 0o600
+        ),
+        {
+            "node-rights": f"/dev/ivshmem0 has group {os.getgid()} and mode 0600, not group "
+            f"ivshmem ({os.getgid()}) and 0660 as the udev rule sets: sudo udevadm control "
+            f"--reload; {TRIGGER}"
+        },
+    ),
+    Row(
+        "a label, so the device is root's",
+        lambda m: m.write("sys/class/ivshmem/ivshmem0/label_uuid", "6f1a3b5c\n").chmod(
+            "dev/ivshmem0", 0o600
+        ),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "a partition of another mode",
+        lambda m: m.node("ivshmem0p1")
+        .write("sys/class/ivshmem/ivshmem0p1/partition", "1\n")
+        .chmod("dev/ivshmem0p1", 0o640),
+        {},
+        ["/dev/ivshmem0", "/dev/ivshmem0p1"],
+    ),
+    Row(
         "no node",
         lambda m: m.remove("dev/ivshmem0"),
         {"node-missing": f"/dev/ivshmem0 is missing, but the driver has the device: {NODE}"},

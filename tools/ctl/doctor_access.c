@@ -65,6 +65,19 @@ void complain_membership(const char *path)
 			path);
 }
 
+/*
+ * Does the administrator say who may use it? By the udev rule that is so for partitions, and
+ * the whole of a device with a label is root's alone.
+ */
+static bool has_own_rights(const char *name)
+{
+	char uuid[64];
+
+	return is_there(below("/sys/class/ivshmem/%s/partition", name)) ||
+	       (find_line(below("/sys/class/ivshmem/%s/label_uuid", name), "", uuid,
+			  sizeof(uuid)) && uuid[strspn(uuid, "\n")]);
+}
+
 static bool examine_node(const char *name, gid_t group)
 {
 	char text[NODE_TEXT], path[PATH_MAX];
@@ -81,6 +94,8 @@ static bool examine_node(const char *name, gid_t group)
 			text);
 		return false;
 	}
+	if (has_own_rights(name))
+		return !access(below("%s", path), R_OK | W_OK);
 	if (st.st_gid != group || (st.st_mode & 0060) != 0060) {
 		problem("node-rights",
 			"%s has group %u and mode %04o, not group " GROUP " (%u) and 0660 as the udev rule sets: sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=ivshmem",
