@@ -459,6 +459,7 @@ int ivshmem_access_try(struct ivshmem_device *idev, int *idx);
 void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);
 void ivshmem_device_shutdown(struct ivshmem_node *node);
+int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
 
 /* section.c */
 void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,

@@ -213,6 +213,21 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 	ivshmem_zap(node);
 }
 
+/**
+ * ivshmem_device_ring() - ring a peer
+ * @idev: with doorbells; the caller is between ivshmem_access_try() and
+ *	ivshmem_access_end()
+ * @peer: the peer, at most IVSHMEM_MAX_PEER
+ * @vector: its vector, at most U16_MAX
+ *
+ * Return: 0 or an error of the transport
+ */
+int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+{
+	trace_ivshmem_ring(idev->number, peer, vector);
+	return idev->transport->ring(idev, peer, vector);
+}
+
 /* Report the new device to the log and to tracing. */
 static void report(struct ivshmem_device *idev)
 {

@@ -8,7 +8,6 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include "core.h"
-#include "trace.h"
 
 static void node_release(struct device *dev)
 {
@@ -329,13 +328,9 @@ int ivshmem_node_ring_check(const struct ivshmem_node *node, u32 peer, u32 vecto
  */
 int ivshmem_node_ring(struct ivshmem_node *node, u32 peer, u32 vector)
 {
-	struct ivshmem_device *idev = node->idev;
 	int ret = ivshmem_node_ring_check(node, peer, vector);
 
-	if (ret)
-		return ret;
-	vector += node->part.first_vector;
-	trace_ivshmem_ring(idev->number, peer, vector);
-	return idev->transport->ring(idev, peer, vector);
+	return ret ? ret : ivshmem_device_ring(node->idev, peer,
+					       node->part.first_vector + vector);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_ring);
