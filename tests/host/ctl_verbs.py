@@ -159,7 +159,30 @@ def test_list(directory: pathlib.Path) -> None:
         ],
         "list --json",
     )
+    test_partitions(classes, prefix)
     test_labels(classes, prefix)
+
+
+def test_partitions(classes: pathlib.Path, prefix: tuple[str, ...]) -> None:
+    """They are shown with their device, and are none to choose from."""
+    name = "ivshmem9p1"
+    fake_device(classes, name, [1], size=1 << 20, id=2, cache="wb", partition=1, offset=8192)
+    (classes / "ivshmem" / name / "name").write_text("frames\n")
+    lines = run("list", prefix=prefix).out.decode().splitlines()
+    check(
+        lines[2].split() == [name, "1", "MiB", "2", "1", "wb", "1", "ivshmem9:", "frames"],
+        "list shows a partition, after its device",
+        "\n".join(lines),
+    )
+    found = json.loads(run("list", "--json", prefix=prefix).out)
+    check(
+        [found[1][key] for key in ("parent", "offset", "label")] == ["ivshmem9", 8192, "frames"],
+        "list --json shows a partition",
+        str(found[1]),
+    )
+    check(all("parent" not in found[i] for i in (0, 2)), "and devices have no such members")
+    program = run("info", prefix=prefix)
+    check_exit(program, USAGE, "partitions are no choice", "(ivshmem9, ivshmem10)")
 
 
 def test_labels(classes: pathlib.Path, prefix: tuple[str, ...]) -> None:

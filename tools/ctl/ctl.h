@@ -8,6 +8,7 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -128,6 +129,9 @@ struct device {
 /* Select and open the device. Complains on failure. */
 enum exit_code device_open(struct device *device, unsigned int flags);
 void device_close(struct device *device);
+
+/* The device that a partition is in; false: this is no partition. */
+bool device_parent(const struct device *device, char parent[NAME_MAX + 1]);
 
 /* Complain that @action failed with @error, a negative errno. */
 enum exit_code device_complain(const struct device *device, int error,

@@ -13,9 +13,17 @@ enum exit_code labelled_open(struct labelled *region, unsigned int flags)
 {
 	struct device *device = &region->device;
 	enum exit_code code = device_open(device, flags);
+	char parent[NAME_MAX + 1];
 
 	if (code)
 		return code;
+	if (device_parent(device, parent)) {
+		code = complain(EXIT_USAGE,
+				"%s is a partition, and the label is that of its device: use --device /dev/%s",
+				device->name, parent);
+		device_close(device);
+		return code;
+	}
 	region->length = IVSHMEM_LABEL_MAX_SIZE;
 	if (region->length > device->properties.size)
 		region->length = (size_t)device->properties.size;

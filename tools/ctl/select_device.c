@@ -34,7 +34,22 @@ static void join_names(char *text, size_t size, char **names, int count)
 					 i ? ", " : "", names[i]);
 }
 
-/* Select the only device. Its name is static. */
+/* Drop partitions from a list. Gives the number of the others. */
+static int keep_whole(char **names, int count)
+{
+	char parent[NAME_MAX + 1];
+	int whole = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (sysfs_parent(names[i], parent))
+			free(names[i]);
+		else
+			names[whole++] = names[i];
+	}
+	return whole;
+}
+
+/* Select the only device; partitions are parts of it. Its name is static. */
 static enum exit_code choose_only(const char **chosen)
 {
 	static char only[NAME_MAX + 1];
@@ -46,6 +61,7 @@ static enum exit_code choose_only(const char **chosen)
 	if (count < 0)
 		return complain(EXIT_FAILED, "cannot read " SYSFS_CLASS ": %s",
 				strerror(-count));
+	count = keep_whole(names, count);
 	join_names(text, sizeof(text), names, count);
 	if (count == 0) {
 		code = complain_none("ivshmem device");
@@ -97,12 +113,16 @@ static enum exit_code complain_missing(const char *name)
 
 static enum exit_code complain_denied(const char *name)
 {
-	char node[NAME_MAX + 1];
+	char node[NAME_MAX + 1], parent[NAME_MAX + 1];
 
 	if (strchr(name, '/') && sysfs_name_of_node(name, node))
 		return complain(EXIT_DENIED,
 				"no permission to use %s: see 'ls -l %s'",
 				name, name);
+	if (!sysfs_name(name, node) && !sysfs_parent(node, parent) && sysfs_is_labelled(node))
+		return complain(EXIT_DENIED,
+				"no permission to use %s: it has a label, so all of it is for root; use a partition, see 'ivshmemctl list'",
+				name);
 	return complain(EXIT_DENIED,
 			"no permission to use %s: it belongs to group ivshmem; "
 			"run sudo usermod -aG ivshmem $USER, then log in again",
@@ -207,10 +227,29 @@ enum exit_code device_complain(const struct device *device, int error,
 	}
 }
 
+bool device_parent(const struct device *device, char parent[NAME_MAX + 1])
+{
+	char name[NAME_MAX + 1];
+
+	return device->properties.transport == IVSHMEM_TRANSPORT_DEVICE &&
+	       !sysfs_name(device->name, name) && sysfs_parent(name, parent);
+}
+
+static enum exit_code complain_no_vectors(const struct device *device)
+{
+	return complain(EXIT_FAILED,
+			"%s has no vectors: a partition gets some by 'ivshmemctl partition add --vectors N', if its device has them",
+			device->name);
+}
+
 enum exit_code device_need_ringing(const struct device *device)
 {
+	char parent[NAME_MAX + 1];
+
 	if (device->properties.can_ring)
 		return EXIT_OK;
+	if (device_parent(device, parent))
+		return complain_no_vectors(device);
 	if (device->properties.transport == IVSHMEM_TRANSPORT_FILE)
 		return complain(EXIT_FAILED,
 				"%s is a file, without doorbells: to have them, start ivshmem-server and give guests ivshmem-doorbell",
@@ -222,8 +261,12 @@ enum exit_code device_need_ringing(const struct device *device)
 
 enum exit_code device_need_vectors(const struct device *device)
 {
+	char parent[NAME_MAX + 1];
+
 	if (device->properties.vectors)
 		return EXIT_OK;
+	if (device_parent(device, parent))
+		return complain_no_vectors(device);
 	if (!device->properties.can_ring)
 		return device_need_ringing(device);
 	return complain(EXIT_FAILED,

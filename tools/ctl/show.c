@@ -59,9 +59,18 @@ static const char *text_id(uint32_t id, char text[16])
 	return text;
 }
 
+/* What partitions have besides. */
+static void add_partition(json_t *object, const struct sysfs_device *device)
+{
+	if (!*device->parent)
+		return;
+	json_object_set_new(object, "parent", json_bytes(device->parent));
+	json_object_set_new(object, "offset", json_integer((json_int_t)device->offset));
+}
+
 static json_t *list_entry(const struct sysfs_device *device)
 {
-	return json_pack("{s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:I, s:s}",
+	json_t *entry = json_pack("{s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:I, s:s}",
 			 "name", json_bytes(device->name),
 			 "size", (json_int_t)device->size,
 			 "id", json_id(device->id),
@@ -70,16 +79,20 @@ static json_t *list_entry(const struct sysfs_device *device)
 			 "pci", json_text(device->pci), "label", json_text(device->label),
 			 "interrupts", (json_int_t)sysfs_total(device),
 			 "transport", transport_name(IVSHMEM_TRANSPORT_DEVICE));
+
+	add_partition(entry, device);
+	return entry;
 }
 
 static void list_line(const struct sysfs_device *device)
 {
 	char size[SIZE_TEXT], id[16];
 
-	printf("%-12s %10s %8s %8u %6s %11" PRIu64 "  %s\n", device->name,
+	printf("%-12s %10s %8s %8u %6s %11" PRIu64 "  %s%s%s\n", device->name,
 	       format_size(size, (double)device->size),
 	       text_id(device->id, id), device->vectors, device->cache,
-	       sysfs_total(device), *device->pci ? device->pci : device->label);
+	       sysfs_total(device), device->parent, *device->parent ? ": " : "",
+	       *device->pci && !*device->parent ? device->pci : device->label);
 }
 
 static const struct argp list_argp = {
@@ -173,6 +186,7 @@ static json_t *info_json(const struct device *device,
 		json_object_set_new(info, "pci", json_text(entry->pci));
 		json_object_set_new(info, "label", json_text(entry->label));
 		json_object_set_new(info, "interrupts", counts);
+		add_partition(info, entry);
 	}
 	if (info && npeers >= 0) {
 		json_t *ids = json_array();
@@ -194,6 +208,9 @@ static void info_text(const struct device *device,
 	printf("device        %s\n", device->name);
 	if (entry && strcmp(entry->name, device->name))
 		printf("name          %s\n", entry->name);
+	if (entry && *entry->parent)
+		printf("partition     %s, at %#" PRIx64 " of %s\n", entry->label, entry->offset,
+		       entry->parent);
 	printf("transport     %s\n", transport_name(p->transport));
 	printf("size          %" PRIu64 " (%s)\n", p->size,
 	       format_size(size, (double)p->size));
@@ -207,7 +224,7 @@ static void info_text(const struct device *device,
 	       p->mapped_registers ? "by mapped register" : "by system call");
 	if (entry && *entry->pci)
 		printf("pci           %s\n", entry->pci);
-	if (entry && *entry->label)
+	if (entry && *entry->label && !*entry->parent)
 		printf("label         %s\n", entry->label);
 	for (uint32_t v = 0; entry && v < entry->vectors; v++)
 		printf("interrupts %-3u%" PRIu64 "\n", v, entry->interrupts[v]);

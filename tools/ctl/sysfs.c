@@ -59,6 +59,42 @@ static void read_pci_address(const char *name, char *pci, size_t size)
 		strcpy(pci, address);
 }
 
+/* The kernel names partitions: ivshmem0p1. */
+bool sysfs_parent(const char *name, char parent[NAME_MAX + 1])
+{
+	unsigned long long number;
+	char *end;
+
+	snprintf(parent, NAME_MAX + 1, "%s", name);
+	end = strrchr(parent, 'p');
+	if (!end || read_number(name, "partition", &number)) {
+		parent[0] = '\0';
+		return false;
+	}
+	*end = '\0';
+	return true;
+}
+
+bool sysfs_is_labelled(const char *name)
+{
+	char uuid[64];
+
+	return !read_text(name, "label_uuid", uuid, sizeof(uuid)) && *uuid;
+}
+
+static int read_partition(const char *name, struct sysfs_device *device)
+{
+	unsigned long long offset;
+	int error;
+
+	if (!sysfs_parent(name, device->parent))
+		return 0;
+	error = read_number(name, "offset", &offset);
+	if (!error)
+		device->offset = offset;
+	return error;
+}
+
 int sysfs_read(const char *name, struct sysfs_device *device)
 {
 	char attribute[32], id[16];
@@ -94,7 +130,7 @@ int sysfs_read(const char *name, struct sysfs_device *device)
 	read_pci_address(name, device->pci, sizeof(device->pci));
 	if (read_text(name, "name", device->label, sizeof(device->label)))
 		device->label[0] = '\0';
-	return 0;
+	return read_partition(name, device);
 }
 
 int sysfs_name_of_node(const char *path, char name[NAME_MAX + 1])

@@ -16,6 +16,8 @@ struct sysfs_device {
 	char name[NAME_MAX + 1];
 	char pci[16];		/* 0000:00:05.0; empty if not a PCI device */
 	char label[256];	/* attribute "name"; empty if none */
+	char parent[NAME_MAX + 1];	/* the device of a partition; else empty */
+	uint64_t offset;	/* of a partition, in its device */
 	uint64_t size;
 	uint32_t id;		/* IVSHMEM_ID_UNKNOWN */
 	uint32_t vectors;	/* at most IVSHMEM_MAX_VECTORS */
@@ -31,6 +33,12 @@ int sysfs_names(char ***names);
 
 /* Returns 0 or a negative errno; -ENOENT: the device is gone. */
 int sysfs_read(const char *name, struct sysfs_device *device);
+
+/* The device that a partition is in; false: this is no partition. */
+bool sysfs_parent(const char *name, char parent[NAME_MAX + 1]);
+
+/* Has the driver seen a label on the device, good or bad? */
+bool sysfs_is_labelled(const char *name);
 
 /* Find the name of a device that a user names, or whose node. */
 int sysfs_name(const char *device, char name[NAME_MAX + 1]);
