@@ -44,15 +44,14 @@ void labelled_close(struct labelled *region)
 	device_close(&region->device);
 }
 
-/* "partition 3: another one has its name (same-name)" */
-static const char *format_reason(char text[128], const struct ivshmem_label *label,
-				 enum ivshmem_label_reason reason)
+const char *format_reason(char text[REASON_TEXT], const struct ivshmem_label *label,
+			  enum ivshmem_label_reason reason)
 {
 	char partition[32] = "";
 
 	if (label->refused)
 		snprintf(partition, sizeof(partition), "partition %u: ", label->refused);
-	snprintf(text, 128, "%s%s (%s)", partition, ivshmem_label_reason_text(reason),
+	snprintf(text, REASON_TEXT, "%s%s (%s)", partition, ivshmem_label_reason_text(reason),
 		 ivshmem_label_reason_name(reason));
 	return text;
 }
@@ -60,7 +59,7 @@ static const char *format_reason(char text[128], const struct ivshmem_label *lab
 static enum exit_code complain_reason(const struct labelled *region)
 {
 	const char *name = region->device.name;
-	char text[128];
+	char text[REASON_TEXT];
 
 	if (region->reason == IVSHMEM_LABEL_NONE)
 		return complain(EXIT_FAILED,
@@ -85,7 +84,7 @@ enum exit_code labelled_store(struct labelled *region)
 {
 	uint8_t old[IVSHMEM_LABEL_MAX_SIZE];
 	enum ivshmem_label_reason reason;
-	char text[128];
+	char text[REASON_TEXT];
 	size_t size;
 
 	memcpy(old, region->copy, sizeof(old));

@@ -24,6 +24,11 @@ void labelled_close(struct labelled *region);
 /* The same for a verb that needs a good label. */
 enum exit_code labelled_open_good(struct labelled *region, unsigned int flags);
 
+/* "partition 3: another one has its name (same-name)": why the label is not good. */
+#define REASON_TEXT	128
+const char *format_reason(char text[REASON_TEXT], const struct ivshmem_label *label,
+			  enum ivshmem_label_reason reason);
+
 /*
  * Store the label, which @region->label has become. Complains if it would not be good, or if
  * somebody else has changed it since it was read.

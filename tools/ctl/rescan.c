@@ -8,10 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "labelled.h"
 #include "sysfs.h"
 
 #define SYSFS_BUS	"/sys/bus/ivshmem/devices"
+
+static struct labelled region;
+
+/* The driver tells no more than that. What it has not liked may have changed meanwhile. */
+static enum exit_code complain_refused(const char *name)
+{
+	char text[REASON_TEXT];
+
+	if (!region.reason || region.reason == IVSHMEM_LABEL_NONE)
+		return complain(EXIT_CORRUPTED,
+				"the driver refuses the label of %s, which has changed meanwhile or is too new for it: try again, then see 'dmesg'",
+				name);
+	return complain(EXIT_CORRUPTED,
+			"the driver refuses the label of %s, and nothing changes: %s; 'ivshmemctl wipe --force' removes it, 'ivshmemctl format --force' makes a new one, then repeat this",
+			name, format_reason(text, &region.label, region.reason));
+}
 
 static enum exit_code rescan(const char *name)
 {
@@ -31,8 +47,10 @@ static enum exit_code rescan(const char *name)
 		return complain_not_root();
 	if (errno == ENOENT)
 		return complain(EXIT_FAILED,
-				"no file %s: name the whole device, if %s is a partition; else load the driver that belongs to this ivshmemctl, as that one does not know labels",
-				path, name);
+				"no file %s: load the driver that belongs to this ivshmemctl, as that one does not know labels",
+				path);
+	if (errno == EBADMSG)
+		return complain_refused(name);
 	return complain(EXIT_FAILED, "cannot rescan %s: %s; see 'dmesg'", name, strerror(errno));
 }
 
@@ -44,22 +62,22 @@ static const struct argp rescan_argp = {
 int verb_rescan(int argc, char **argv)
 {
 	char name[NAME_MAX + 1];
-	struct device device;
+	struct device *device = &region.device;
 	enum exit_code code;
 
 	argp_parse(&rescan_argp, argc, argv, 0, NULL, NULL);
-	code = device_open(&device, IVSHMEM_READ_ONLY);
+	code = labelled_open(&region, IVSHMEM_READ_ONLY);
 	if (code)
 		return code;
-	if (device.properties.transport != IVSHMEM_TRANSPORT_DEVICE)
+	if (device->properties.transport != IVSHMEM_TRANSPORT_DEVICE)
 		code = complain(EXIT_USAGE,
 				"%s is no device of a driver: run 'ivshmemctl rescan' in the guests that have it",
-				device.name);
-	else if (sysfs_name(device.name, name))
+				device->name);
+	else if (sysfs_name(device->name, name))
 		code = complain(EXIT_NO_DEVICE, "%s is gone: unplugged, or unbound from its driver",
-				device.name);
+				device->name);
 	else
 		code = rescan(name);
-	device_close(&device);
+	labelled_close(&region);
 	return code;
 }
