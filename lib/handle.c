@@ -92,18 +92,31 @@ void ivshmem_cancel_restore(int state)
 	pthread_setcancelstate(state, NULL);
 }
 
-static int open_path(struct ivshmem **handle, const char *path, bool read_only)
+const char *ivshmem_find_path(const char *path, char device[64])
 {
+	struct stat st;
+
+	if (!path[0] || strchr(path, '/'))
+		return path;
+	if (snprintf(device, 64, "/dev/%s", path) >= 64 || stat(device, &st) < 0)
+		return path;
+	return device;
+}
+
+int ivshmem_check_flags(unsigned int flags)
+{
+	if (flags & ~IVSHMEM_READ_ONLY)
+		return ivshmem_fail(-EINVAL, "unknown flags %#x", flags & ~IVSHMEM_READ_ONLY);
+	return 0;
+}
+
+int ivshmem_open_path(struct ivshmem **handle, const char *path, unsigned int flags)
+{
+	bool read_only = flags & IVSHMEM_READ_ONLY;
 	char device[64];
 	struct stat st;
-	int length;
 
-	/* Something without a slash is a device if there is one of that name. */
-	if (path[0] && !strchr(path, '/')) {
-		length = snprintf(device, sizeof(device), "/dev/%s", path);
-		if (length < (int)sizeof(device) && stat(device, &st) == 0)
-			path = device;
-	}
+	path = ivshmem_find_path(path, device);
 	if (stat(path, &st) < 0)
 		return ivshmem_fail(-errno, "%s", strerror(errno));
 	if (S_ISSOCK(st.st_mode))
@@ -117,13 +130,13 @@ static int open_path(struct ivshmem **handle, const char *path, bool read_only)
 
 int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags)
 {
-	int error, cancel;
+	int cancel, error = ivshmem_check_flags(flags);
 
 	*handle = NULL;
-	if (flags & ~IVSHMEM_READ_ONLY)
-		return ivshmem_fail(-EINVAL, "unknown flags %#x", flags & ~IVSHMEM_READ_ONLY);
+	if (error)
+		return error;
 	cancel = ivshmem_cancel_off();
-	error = open_path(handle, path, flags & IVSHMEM_READ_ONLY);
+	error = ivshmem_open_path(handle, path, flags);
 	if (error)
 		ivshmem_log(IVSHMEM_LOG_ERROR, "%s: cannot open: %s", path, ivshmem_error(error));
 	ivshmem_cancel_restore(cancel);

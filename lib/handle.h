@@ -107,6 +107,13 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 			    bool read_only);
 int ivshmem_file_open(struct ivshmem **handle, const char *path, bool read_only);
 
+/* What ivshmem_open() does: look at the flags, then open, without a message if that fails. */
+int ivshmem_check_flags(unsigned int flags);
+int ivshmem_open_path(struct ivshmem **handle, const char *path, unsigned int flags);
+
+/* Something without a slash is a device if there is one of that name: @device, or @path. */
+const char *ivshmem_find_path(const char *path, char device[64]);
+
 /* All of the region, mapped when it is first asked for; or NULL. */
 void *ivshmem_whole(struct ivshmem *handle);
 

@@ -4,12 +4,20 @@
  * the convenience of programs; what protects partitions from each other are rights.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "handle.h"
 #include "label_region.h"
 #include "partition.h"
+
+#define SYSFS_CLASS	"/sys/class/ivshmem"
 
 static void shift_set(uint64_t set[4], int by)
 {
@@ -109,21 +117,90 @@ static int find(struct ivshmem *handle, const char *name)
 	return error;
 }
 
+static int find_in_label(struct ivshmem **handle, const char *name)
+{
+	int error = find(*handle, name);
+
+	if (error) {
+		ivshmem_close(*handle);
+		*handle = NULL;
+	}
+	return error;
+}
+
+/* The name that the driver has for a device: "ivshmem0". */
+static bool find_device(const char *path, char device[64])
+{
+	char link[64], target[256], *name;
+	struct stat st;
+	ssize_t length;
+
+	path = ivshmem_find_path(path, link);
+	if (stat(path, &st) < 0 || !S_ISCHR(st.st_mode))
+		return false;
+	snprintf(link, sizeof(link), "/sys/dev/char/%u:%u", major(st.st_rdev),
+		 minor(st.st_rdev));
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	name = strrchr(target, '/');
+	return name && snprintf(device, 64, "%s", name + 1) < 64;
+}
+
+static bool has_name(const char *device, int number, const char *name)
+{
+	char path[128], text[33] = "";
+	ssize_t length = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), SYSFS_CLASS "/%sp%d/name", device, number);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[strcspn(text, "\n")] = '\0';
+	return length > 0 && !strcmp(text, name);
+}
+
+/*
+ * A user who must not open the device, where the label is, can have the right to a partition
+ * of it: that has a node of its own. Otherwise, it stays at @error.
+ */
+static int open_node(struct ivshmem **handle, const char *path, const char *name,
+		     unsigned int flags, int error)
+{
+	char device[64], node[96];
+
+	if (!find_device(path, device))
+		return error;
+	for (int i = 1; i <= IVSHMEM_LABEL_MAX_ENTRIES; i++) {
+		if (!has_name(device, i, name))
+			continue;
+		snprintf(node, sizeof(node), "/dev/%sp%d", device, i);
+		return ivshmem_open_path(handle, node, flags);
+	}
+	return error;
+}
+
 int ivshmem_open_partition(struct ivshmem **handle, const char *path, const char *name,
 			   unsigned int flags)
 {
-	int error = ivshmem_open(handle, path, flags);
-	int cancel = ivshmem_cancel_off();
+	int cancel, error = ivshmem_check_flags(flags);
 
-	if (!error) {
-		error = find(*handle, name);
-		if (error) {
-			ivshmem_log(IVSHMEM_LOG_ERROR, "%s: cannot open partition %s: %s", path,
-				    name, ivshmem_error(error));
-			ivshmem_close(*handle);
-			*handle = NULL;
-		}
-	}
+	*handle = NULL;
+	if (error)
+		return error;
+	cancel = ivshmem_cancel_off();
+	error = ivshmem_open_path(handle, path, flags);
+	if (!error)
+		error = find_in_label(handle, name);
+	else if (error == -EACCES || error == -EPERM)
+		error = open_node(handle, path, name, flags, error);
+	if (error)
+		ivshmem_log(IVSHMEM_LOG_ERROR, "%s: cannot open partition %s: %s", path, name,
+			    ivshmem_error(error));
 	ivshmem_cancel_restore(cancel);
 	return error;
 }

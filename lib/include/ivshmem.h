@@ -179,11 +179,13 @@ int ivshmem_open(struct ivshmem **handle, const char *path, unsigned int flags);
  * For calls with this handle, and objects in it, the region is the partition: offsets begin
  * where it begins, and vectors with its first one. Peers that use it have to open it so as well,
  * or its own device node in a guest. It stays what it was, should the label change. This is
- * for convenience: who may open the region can open any part of it.
+ * for convenience: who may open the region can open any part of it. In a guest, who may not
+ * gets the partition's own node, which ends with the partition, if the driver has made it.
  *
  * As ivshmem_open(), and -ENODATA: the region has no label; -EBADMSG: the label is bad;
  * -ENOENT: no partition has this name; -EOPNOTSUPP: the partition has unknown flags, or is not
- * whole pages of this machine.
+ * whole pages of this machine; -EACCES: the caller may open neither the region nor, in a guest,
+ * a node of this partition.
  */
 int ivshmem_open_partition(struct ivshmem **handle, const char *path, const char *name,
 			   unsigned int flags);

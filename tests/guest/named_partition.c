@@ -8,14 +8,18 @@
 #include <ivshmem_channel.h>
 #include <string.h>
 
-#include "../../lib/label_build.h"
-#include "rig.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "labels.h"
 #include "tap.h"
 
 #define SIZE	(16 << 20)
 #define PLACE	0x200000
 #define PART	0x100000
 #define LIMIT	INT64_C(60000000000)
+#define USER	1234
 
 static const struct ivshmem_label label = {
 	.generation = 1, .region_size = SIZE, .data_offset = 0x10000,
@@ -94,6 +98,55 @@ static void test_channel(struct ivshmem *part)
 	tap_ok(!memcmp(memory, "IVSHMLBL", 8), "the label is not touched");
 }
 
+/* What an ordinary user gets who opens a partition; 0 if that is the one of the label. */
+static int open_as_user(const char *path, const char *name)
+{
+	struct ivshmem_properties properties;
+	struct ivshmem *handle;
+	void *bytes;
+	int error;
+
+	if (setgid(USER) || setuid(USER))
+		return 100;
+	error = ivshmem_open_partition(&handle, path, name, 0);
+	if (error)
+		return -error;
+	if (ivshmem_map(handle, 0, 0, &bytes) || ivshmem_get_properties(handle, &properties))
+		return 101;
+	memcpy(bytes, "by a user", 9);
+	return properties.size == PART ? 0 : 102;
+}
+
+static int run_as_user(const char *path, const char *name)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(open_as_user(path, name));
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
+}
+
+/* As udev leaves it: the device, with the label, is for root, the partition for others. */
+static void test_user(void)
+{
+	tap_about("user");
+	if (!tap_ok(!file_write(LABEL_RESCAN, "1"), "the driver makes the partition"))
+		return;
+	if (chmod(RIG_DEVICE, 0600) || chmod(RIG_DEVICE "p1", 0600))
+		tap_bail("chmod: %s", strerror(errno));
+	tap_eq(run_as_user("ivshmem0", "part"), EACCES, "without the right to it, there is none");
+	if (chmod(RIG_DEVICE "p1", 0666))
+		tap_bail("chmod: %s", strerror(errno));
+	tap_eq(run_as_user("ivshmem0", "part"), 0, "with it the partition's own node is opened");
+	tap_ok(!memcmp(memory + PLACE, "by a user", 9), "which is in its place");
+	tap_eq(run_as_user(RIG_DEVICE, "part"), 0, "also by the path of the device");
+	tap_eq(run_as_user(RIG_DEVICE, "other"), EACCES, "another name has no node");
+	memset(memory, 0, IVSHMEM_LABEL_MAX_SIZE);
+	tap_ok(!file_write(LABEL_RESCAN, "1"), "the label goes");
+}
+
 int main(void)
 {
 	struct ivshmem *all = must_open(NULL), *part;
@@ -108,6 +161,7 @@ int main(void)
 	test_doorbell(part, all);
 	test_channel(part);
 	ivshmem_close(part);
+	test_user();
 	ivshmem_close(all);
 	return tap_done();
 }
