@@ -15,14 +15,6 @@ both() {
 	rig_ask barrier "$1"
 }
 
-# status EXPECTED COMMAND...: the command must exit with this status
-status() {
-	expected=$1
-	shift
-	"$@" >/tmp/out 2>&1
-	tap_eq "exit code $expected: $*" $? "$expected"
-}
-
 tap_eq "list shows both devices" "$(ivshmemctl list | grep -c '^ivshmem[01] ')" 2
 tap_ok "info shows this guest's id" sh -c "ivshmemctl info --json | grep -q '\"id\": $me'"
 tap_ok "info shows the PCI address" sh -c "ivshmemctl info | grep -q 0000:00:10.0"

@@ -85,6 +85,23 @@ conforms() {
 		"$(printf '%s' "$2" | tr -d '\n')"
 }
 
+# status EXPECTED COMMAND...: the command must exit with this status
+status() {
+	tap_expected=$1
+	shift
+	"$@" >/tmp/out 2>&1
+	tap_eq "exit code $tap_expected: $*" $? "$tap_expected"
+}
+
+# says EXPECTED WORDS COMMAND...: it must say WORDS as well
+says() {
+	tap_status=$1
+	tap_words=$2
+	shift 2
+	status "$tap_status" "$@"
+	tap_ok "it says: $tap_words" grep -q "$tap_words" /tmp/out
+}
+
 # rig_ask VERB ARGUMENTS: print the host's result; fails if the host refuses. It writes to
 # the serial port and not to standard output, so that $(rig_ask ...) works.
 rig_ask() {
