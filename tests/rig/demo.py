@@ -165,11 +165,27 @@ class Demo:
             "p99 {p99:.0f} µs".format(**result["round_trip_us"])
         )
 
+    def partitions(self) -> None:
+        heading("Two partitions, and a message through one of them")
+        text = "This is for those who use the log."
+        # The file was in the region until now.
+        self.show(0, "ivshmemctl format --force")
+        self.show(0, "ivshmemctl partition add frames 32M --vectors 2")
+        self.show(0, "ivshmemctl partition add log 1M --vectors 1")
+        self.both(*(lambda i=i: self.show(i, "ivshmemctl rescan") for i in (0, 1)))
+        self.show(1, "ivshmemctl list")
+        self.show(0, f"ivshmemctl write --device /dev/ivshmem0p2 0 '{text}'")
+        heard = self.show(1, f"ivshmemctl read --raw --device /dev/ivshmem0p2 0 {len(text)}")
+        if text not in heard:
+            raise DemoError(f"guest 1 read {heard!r}")
+        self.summary.append("partitions           two, and a message crossed in one")
+
     def run(self) -> None:
         self.devices()
         self.messages()
         self.file()
         self.doorbells()
+        self.partitions()
 
 
 def start() -> tuple[boot.Setup, boot.Boot]:
