@@ -187,8 +187,8 @@ class Archive:
         self.names()
         with cache.locked(self.root):
             _, output = self._run("apt-cache", "show", "--no-all-versions", package)
-        found = re.search(r"^Depends: (.*)", output, re.M)
-        return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)", found.group(1)) if found else []
+        found = re.findall(r"^(?:Pre-)?Depends: (.*)", output, re.M)
+        return re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]+)", ", ".join(found))
 
     def with_libraries(self, packages: typing.Iterable[str]) -> list[str]:
         """The packages, NAME or NAME/SUITE, and all libraries they depend on."""

@@ -2,6 +2,7 @@
 """Programs of Debian that guests run: this machine's own, or, for a guest of
 another architecture, unpacked into the cache directory."""
 
+import hashlib
 import pathlib
 import re
 import subprocess
@@ -13,7 +14,15 @@ import cache
 
 # The program that init is, what tests name in "programs=", and the libraries
 # that ours are linked with statically.
-PACKAGES = ["busybox-static", "dash", "kmod", "udev", "libjansson-dev", "libxxhash-dev"]
+PACKAGES = [
+    "busybox-static",
+    "dash",
+    "e2fsprogs",
+    "kmod",
+    "udev",
+    "libjansson-dev",
+    "libxxhash-dev",
+]
 
 
 # What a program reads when it starts, beside its libraries.
@@ -41,7 +50,8 @@ def root(arch: str) -> pathlib.Path:
         source = archive.Archive(release, arch)
         source.unpack(source.with_libraries(PACKAGES), work)
 
-    return cache.made(cache.directory() / f"guest-programs-{release}-{arch}", fetch)
+    contents = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    return cache.made(cache.directory() / f"guest-programs-{release}-{arch}-{contents}", fetch)
 
 
 def busybox(arch: str) -> pathlib.Path:
