@@ -134,19 +134,24 @@ def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     return sorted(path for place in [directory, *helpers] for path in place.glob("*.ko"))
 
 
-def broken_module(
-    kernel: kernels.Kernel, name: str, changes: dict[tuple[str, str], str]
-) -> list[pathlib.Path]:
-    """Build the driver with pieces of its text replaced: {(file, old): new}. Return
-    its modules."""
-    directory = BUILD / "broken" / kernel.release
-    link_sources(directory)
+def broken_texts(name: str, changes: dict[tuple[str, str], str]) -> dict[str, str]:
+    """Replace pieces of the driver's text: {(file, old): new}. Return the files' texts."""
     texts: dict[str, str] = {}
     for (file, old), new in changes.items():
         text = texts.get(file) or (SOURCE / file).read_text()
         if text.count(old) != 1:
             raise BuildError(f"{name}: {file} does not have once:\n{old}")
         texts[file] = text.replace(old, new)
+    return texts
+
+
+def broken_module(
+    kernel: kernels.Kernel, name: str, changes: dict[tuple[str, str], str]
+) -> list[pathlib.Path]:
+    """Build the driver with pieces of its text replaced. Return its modules."""
+    directory = BUILD / "broken" / kernel.release
+    link_sources(directory)
+    texts = broken_texts(name, changes)
     for file, text in texts.items():
         (directory / file).unlink()
         (directory / file).write_text(text)

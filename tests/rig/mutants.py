@@ -72,18 +72,21 @@ ALL = (
         {
             (
                 "core/file.c",
-                "	file_put(&file->listener);\n	put_device(&idev->dev);",
-            ): "	put_device(&idev->dev);",
+                "	file_put(&file->listener);\n	put_device(&chardev->dev);",
+            ): "	put_device(&chardev->dev);",
         },
         r"unreferenced object",
     ),
     Mutant(
         "UBSAN",
-        "a loop over an array takes one step too many",
+        "an array is filled as far as the program says",
         "kasan",
         "wait",
         {
-            ("core/wait.c", "i < ARRAY_SIZE(w->set)"): "i <= ARRAY_SIZE(w->set)",
+            (
+                "core/wait.c",
+                "		if (word)\n			set->wanted[i] = word;",
+            ): "		set->wanted[i] = word;",
         },
         r"UBSAN: array-index-out-of-bounds",
     ),
@@ -95,8 +98,8 @@ ALL = (
         {
             (
                 "core/peer.c",
-                "	kvfree_rcu(file->peer, rcu);",
-            ): "	kvfree_rcu(file->peer, rcu);\n	kvfree_rcu(file->peer, rcu);",
+                "	kvfree_rcu(peer, rcu);",
+            ): "	kvfree_rcu(peer, rcu);\n	kvfree_rcu(peer, rcu);",
         },
         r"Double-freed call|ODEBUG",
     ),
