@@ -229,6 +229,7 @@ class Archive:
     def unpack(self, packages: typing.Iterable[str], root: pathlib.Path) -> None:
         """Download packages, NAME or NAME/SUITE, and unpack them below a root."""
         self.names()
+        root.mkdir(parents=True, exist_ok=True)  # dpkg makes the last part alone
         store = self.root / "download"
         command = ["apt-get", "download", *packages]
         with cache.locked(self.root):
