@@ -543,6 +543,8 @@ def pair(setup: boot.Setup, found: figures.Figures) -> None:
         doorbells(guests, found, nets)
         spinning(guests, found)
         streams(guests, found, nets)
+        # Half a GiB allows 4,000 threads.
+        guests.shell(1, f"echo {2 * max(WAITERS)} > /proc/sys/kernel/threads-max")
         waiters(guests, found, "two guests")
 
 
