@@ -5,7 +5,7 @@
 
 test-sources := $(sort $(wildcard tests/host/*.c))
 common-sources := $(sort $(wildcard tests/host/common/*.c)) \
-	$(addprefix tests/guest/lib/,hostile.c loop.c pattern.c)
+	$(addprefix tests/guest/lib/,hostile.c loop.c pattern.c) tests/mutations/mutation.c
 race-tests := $(filter %_race.c,$(test-sources))
 
 # $(call host-tests,VARIANT,FLAGS)

@@ -21,7 +21,11 @@ FLAGS = [
     f"-I{TOP}/lib/include",
     "-pthread",
 ]
-SOURCES = [TOP / "src" / "core" / "label.c", *sorted(TOP.glob("lib/*.c"))]
+SOURCES = [
+    TOP / "src" / "core" / "label.c",
+    TOP / "tests" / "mutations" / "mutation.c",
+    *sorted(TOP.glob("lib/*.c")),
+]
 SECONDS = 15
 PROBE = """
 int LLVMFuzzerTestOneInput(const char *d, long n);

@@ -20,8 +20,8 @@ import toolchain
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 SOURCE = TOP / "src"
-# Modules for tests: a driver of nodes, an importer of dma-bufs.
-HELPERS = [TOP / "tests/sample", TOP / "tests/importer"]
+# Modules for tests: a driver of nodes, an importer of dma-bufs, a fuzzer of labels.
+HELPERS = [TOP / "tests" / name for name in ("sample", "importer", "mutations")]
 STACK_LIMIT = 512  # bytes a function of the driver may use
 
 # What clang lacks of the configuration that gcc left in the headers.
