@@ -34,12 +34,14 @@
  *   file of sysfs that changes the partitions	(removed after idev->nodes_lock is dropped)
  *    idev->nodes_lock
  *    device_lock of a node	(callbacks of its driver)
+ *     idev->slots_lock	(waits for the beat of slot.c, and for idev->srcu)
  *     mmap_lock
  *       reservation lock of a dma-buf	(taken by the drivers that import it)
  *         idev->srcu
  *       idev->srcu
  *         node->buffers_lock	(to export)
  *         lock of a page	(outlives idev->srcu in a page fault)
+ *         slots->lock
  *         idev->peers' own lock
  *         RCU
  *     node->buffers_lock
@@ -108,6 +110,7 @@
 #define IVSHMEM_RESERVED_IDS	16
 
 struct ivshmem_listener;
+struct ivshmem_slots;
 
 /* The number of struct ivshmem_peer.any. */
 #define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
@@ -303,6 +306,9 @@ struct ivshmem_section {
  * @label_uuid: of its label; with the next two under @nodes_lock and a lock of rescan.c
  * @label_generation: of its label, or 0 without one
  * @label_refused: the label was refused when it was read last
+ * @slots_lock: protects @slots against changes; readers are inside @srcu
+ * @slots: the peer area of its label, or NULL
+ * @peers_generation: one more with each change of who is present; never 0
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
@@ -333,6 +339,9 @@ struct ivshmem_device {
 	u8 label_uuid[16];
 	u64 label_generation;
 	bool label_refused;
+	struct mutex slots_lock;	/* slots */
+	struct ivshmem_slots __rcu *slots;
+	atomic64_t peers_generation;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
@@ -543,6 +552,18 @@ void ivshmem_scan_identify(struct ivshmem_device *idev, struct ivshmem_scan *sca
 int ivshmem_scan_end(struct ivshmem_device *idev, struct ivshmem_scan *scan);
 u64 ivshmem_label_generation(const struct ivshmem_device *idev);
 ssize_t ivshmem_label_show(const struct ivshmem_device *idev, char *buf);
+
+/* slot.c, see slot.h */
+int ivshmem_slots_init(void);
+void ivshmem_slots_exit(void);
+const char *ivshmem_slots_apply(struct ivshmem_device *idev, const struct ivshmem_label *label,
+				const u8 *copy);
+void ivshmem_slots_begin(struct ivshmem_device *idev);
+void ivshmem_slots_leave(struct ivshmem_device *idev);
+void ivshmem_slots_free(struct ivshmem_device *idev);
+
+/* presence.c */
+int ivshmem_slot_of(struct ivshmem_device *idev, u32 id);
 
 /* handler.c */
 void ivshmem_handlers_free(struct ivshmem_node *node);

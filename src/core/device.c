@@ -59,6 +59,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	init_waitqueue_head(&idev->changed);
 	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
 	mutex_init(&idev->nodes_lock);
+	mutex_init(&idev->slots_lock);
+	atomic64_set(&idev->peers_generation, 1);
 	mutex_init(&idev->irq_lock);
 
 	ret = init_srcu_struct(&idev->srcu);
@@ -204,6 +206,7 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 {
 	struct ivshmem_device *idev = node->idev;
 
+	ivshmem_slots_leave(idev);
 	WRITE_ONCE(idev->state, IVSHMEM_UNREGISTERED);
 	smp_mb(); /* as above */
 	wake_up_all(&idev->changed);
@@ -258,10 +261,11 @@ static int add_nodes(struct ivshmem_device *idev)
 
 	if (IS_ERR(scan))
 		return PTR_ERR(scan);
-	/* First: who may open the device depends on it. */
+	/* First: who may open the device depends on it, and what doorbells it has. */
 	ivshmem_scan_identify(idev, scan);
 	ret = ivshmem_node_add(idev, 0, &whole);
 	if (ret) {
+		ivshmem_slots_free(idev);
 		kvfree(scan);
 		return ret;
 	}
@@ -357,7 +361,9 @@ void ivshmem_device_unregister(struct ivshmem_device *idev)
 	trace_ivshmem_remove(idev->number);
 	mutex_lock(&idev->nodes_lock);
 	notify(idev, IVSHMEM_EVENT_UNREGISTER);
+	ivshmem_slots_leave(idev);
 	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	ivshmem_slots_free(idev);
 	trace_ivshmem_unregister(idev->number);
 	ivshmem_partitions_remove(idev);
 	mutex_unlock(&idev->nodes_lock);

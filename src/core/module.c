@@ -94,10 +94,13 @@ static int __init ivshmem_init(void)
 	ret = ivshmem_event_init();
 	if (ret)
 		return ret;
+	ret = ivshmem_slots_init();
+	if (ret)
+		goto err_event;
 	ivshmem_mnt = kern_mount(&ivshmem_fs);
 	if (IS_ERR(ivshmem_mnt)) {
 		ret = PTR_ERR(ivshmem_mnt);
-		goto err_event;
+		goto err_slots;
 	}
 	ret = ivshmem_pages_init();
 	if (ret)
@@ -121,6 +124,8 @@ err_pages:
 	ivshmem_pages_exit();
 err_mount:
 	kern_unmount(ivshmem_mnt);
+err_slots:
+	ivshmem_slots_exit();
 err_event:
 	ivshmem_event_exit();
 	return ret;
@@ -134,6 +139,7 @@ static void __exit ivshmem_exit(void)
 	ivshmem_bus_exit();
 	ivshmem_pages_exit();
 	kern_unmount(ivshmem_mnt);
+	ivshmem_slots_exit();
 	ivshmem_event_exit();
 }
 module_exit(ivshmem_exit);

@@ -3,8 +3,8 @@
  * Reads the label of a device, and makes the partitions that it names
  *
  * That happens when the device is registered, and when the administrator asks for it. In
- * between the driver does not look at the label, so whatever peers write there changes nothing.
- * It copies the fixed part once and parses the copy (label.c).
+ * between whatever peers write there changes nothing, but that slot.c stops to write where the
+ * label is another one. The fixed part is copied once, and the copy parsed (label.c).
  */
 #include <linux/delay.h>
 #include <linux/device.h>
@@ -24,6 +24,7 @@ static DEFINE_SPINLOCK(label_lock);
  * @reason: why it is refused, or IVSHMEM_LABEL_VALID
  * @other: the device had another label, or none
  * @ends: it had one, and has none now
+ * @no_peers: why the device does not use the peer area of the label, or NULL
  * @label: what it says
  * @copy: of the fixed part
  */
@@ -31,6 +32,7 @@ struct ivshmem_scan {
 	enum ivshmem_label_reason reason;
 	bool other;
 	bool ends;
+	const char *no_peers;
 	struct ivshmem_label label;
 	u8 copy[IVSHMEM_LABEL_MAX_SIZE];
 };
@@ -114,8 +116,9 @@ static void log_bad(struct device *dev, const struct ivshmem_scan *scan)
 }
 
 /**
- * ivshmem_scan_identify() - let files of sysfs tell which label a device has
- * @idev: the device; the caller holds its nodes_lock
+ * ivshmem_scan_identify() - let files of sysfs tell which label a device has, and use its
+ *	slots for peers
+ * @idev: the device, LIVE; the caller holds its nodes_lock
  * @scan: of ivshmem_scan_begin()
  *
  * A label that is refused changes nothing for a device that had a good one.
@@ -136,6 +139,8 @@ void ivshmem_scan_identify(struct ivshmem_device *idev, struct ivshmem_scan *sca
 		idev->label_generation = 0;
 	}
 	spin_unlock(&label_lock);
+	if (!is_bad(scan))
+		scan->no_peers = ivshmem_slots_apply(idev, label, scan->copy);
 }
 
 /**
@@ -164,6 +169,9 @@ int ivshmem_scan_end(struct ivshmem_device *idev, struct ivshmem_scan *scan)
 		dev_info_ratelimited(dev, "the label is gone\n");
 		ret = ivshmem_partitions_apply(idev, &scan->label, true);
 	}
+	if (scan->no_peers)
+		dev_info_ratelimited(dev, "peers are not announced: %s\n", scan->no_peers);
+	ivshmem_slots_begin(idev);
 	kvfree(scan);
 	return ret;
 }

@@ -31,8 +31,8 @@
  * Page faults still wait for the end of a reset.
  *
  * A user may have 1024 files of a device open, dma-bufs included, 16 of them with
- * O_ASYNC, and 256 tasks asleep in WAIT. Beyond that open(), DMABUF, fcntl() and WAIT
- * fail with EUSERS, unless the caller has CAP_SYS_RESOURCE.
+ * O_ASYNC, and 256 tasks asleep in WAIT or PEERS. Beyond that open(), DMABUF, fcntl(), WAIT
+ * and PEERS fail with EUSERS, unless the caller has CAP_SYS_RESOURCE.
  *
  * Errors that every ioctl here may give:
  *   E2BIG       unknown bytes at the end of the structure are not zero
@@ -77,6 +77,10 @@
 #define IVSHMEM_FEATURE_PAGES		0x10
 /* DMABUF works: the region has pages that other hardware can be given. */
 #define IVSHMEM_FEATURE_DMABUF		0x20
+/* Doorbells are found by looking at the shared memory, too: see the parameter poll_us. */
+#define IVSHMEM_FEATURE_POLLED		0x40
+/* PEERS works: the region has a label with a peer area. It can come with a new label. */
+#define IVSHMEM_FEATURE_PEERS		0x80
 
 /**
  * struct ivshmem_info - what a device is (IVSHMEM_IOC_INFO)
@@ -354,6 +358,88 @@ struct ivshmem_dmabuf {
 	__u32 reserved;
 };
 
+/* struct ivshmem_peer_info.kind: what a peer says it is, or another number */
+#define IVSHMEM_PEER_GUEST	1
+#define IVSHMEM_PEER_HOST	2	/* a program on the host */
+#define IVSHMEM_PEER_SERVER	3
+
+/* struct ivshmem_peer_info.flags */
+#define IVSHMEM_PEER_SELF	0x1	/* this machine */
+
+/**
+ * struct ivshmem_peer_info - a peer that is present (IVSHMEM_IOC_PEERS)
+ * @owner: random number of this presence: another one if the peer goes and comes again
+ * @generation: of the slot: one more with each owner
+ * @id: the peer's number for RING: its doorbell id, or 0xff00 + @slot if it has none
+ * @slot: its section in the peer area
+ * @kind: IVSHMEM_PEER_*
+ * @flags: IVSHMEM_PEER_SELF
+ * @silent_ms: milliseconds since its heartbeat was seen to move
+ * @reserved: zero
+ * @name: what it calls itself, padded with 0: any bytes, and all 32 may be used
+ *
+ * But for @slot and @flags this is what the peer says, or a stranger who writes to the
+ * memory. It is good to find a peer, and no proof of who that is.
+ */
+struct ivshmem_peer_info {
+	__u64 owner;
+	__u64 generation;
+	__u32 id;
+	__u16 slot;
+	__u8 kind;
+	__u8 flags;
+	__u32 silent_ms;
+	__u32 reserved;
+	char name[32];
+};
+
+/* struct ivshmem_peers.flags */
+/* Sleep while the generation is @generation. */
+#define IVSHMEM_PEERS_WAIT	0x1
+
+/**
+ * struct ivshmem_peers - who is there (IVSHMEM_IOC_PEERS)
+ * @generation: with IVSHMEM_PEERS_WAIT the generation that the caller knows, else
+ *	ignored; out: that of the result, never 0
+ * @peers: address of @room elements that begin with struct ivshmem_peer_info; 0 if
+ *	@room is 0
+ * @room: how many elements there are at @peers
+ * @nr: out: how many peers are present, this machine included. As many of them as there is
+ *	room for are at @peers, in the order of their slots
+ * @flags: IVSHMEM_PEERS_*
+ * @info_size: bytes from one element to the next, a multiple of 8, 64 to 4096; 0 if @room is
+ *	0. What the driver does not know of an element becomes 0
+ * @timeout_ns: with IVSHMEM_PEERS_WAIT nanoseconds; 0 looks without sleeping, negative
+ *	waits for ever; else must be 0
+ *
+ * A structure may end after @info_size (32 bytes).
+ *
+ * The driver looks ten times a second. The generation is one more each time that a peer
+ * comes, goes, or says something else about itself. A peer whose heartbeat stands still for
+ * 800 ms counts as gone, and comes back when it moves. All open files of a device, and of
+ * its partitions, see the same.
+ *
+ * Once PEERS has succeeded on an open file, poll() reports POLLPRI while the generation is
+ * another than that of the last result, and with O_ASYNC each change sends SIGIO.
+ *
+ * EAGAIN      O_NONBLOCK is set, and the generation is still @generation
+ * EINTR       a signal came. The call restarts, as SA_RESTART says, if it has no timeout
+ * EINVAL      a field is not as written above, or a flag is unknown
+ * ENOMEM      no memory
+ * EOPNOTSUPP  without IVSHMEM_FEATURE_PEERS
+ * ETIMEDOUT   the generation did not change in time (also for a timeout of 0)
+ * EUSERS      the user has too many tasks asleep in WAIT and PEERS on this device
+ */
+struct ivshmem_peers {
+	__u64 generation;
+	__u64 peers;
+	__u32 room;
+	__u32 nr;
+	__u32 flags;
+	__u32 info_size;
+	__s64 timeout_ns;
+};
+
 /*
  * Documentation/userspace-api/ioctl/ioctl-number.rst of Linux 6.12 lists no
  * other user of this number.
@@ -366,5 +452,6 @@ struct ivshmem_dmabuf {
 #define IVSHMEM_IOC_WAIT	_IOWR(IVSHMEM_IOC_MAGIC, 0x03, struct ivshmem_wait)
 #define IVSHMEM_IOC_EVENTFD	_IOW(IVSHMEM_IOC_MAGIC, 0x04, struct ivshmem_eventfd)
 #define IVSHMEM_IOC_DMABUF	_IOW(IVSHMEM_IOC_MAGIC, 0x05, struct ivshmem_dmabuf)
+#define IVSHMEM_IOC_PEERS	_IOWR(IVSHMEM_IOC_MAGIC, 0x06, struct ivshmem_peers)
 
 #endif /* _UAPI_LINUX_IVSHMEM_H */

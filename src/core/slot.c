@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The slot of this machine in the peer area of a label: takes it, keeps it, gives it back
+ *
+ * A work item, the beat, does all of it ten times a second. It looks first whether the label
+ * in the memory is still the one that was checked: whoever formats the region has other plans
+ * for these bytes, so nothing is written until the label is the same again or a rescan comes.
+ *
+ * The beat does not run while the machine sleeps, and does nothing during a reset. A slot
+ * that others took meanwhile is noticed, and another one taken.
+ */
+#include <linux/jiffies.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/utsname.h>
+#include "slot.h"
+#include "trace.h"
+
+static_assert(offsetof(struct ivshmem_peer_section, counters) == IVSHMEM_LABEL_RUNG_OFFSET);
+
+/* Fields of a header that say what is where for peers. */
+static const struct {
+	u8 at;
+	u8 length;
+} identity[] = {
+	{ 0, sizeof(IVSHMEM_LABEL_MAGIC) - 1 },
+	{ IVSHMEM_LABEL_AT_VERSION, sizeof(u16) },
+	{ IVSHMEM_LABEL_AT_INCOMPATIBLE, sizeof(u64) },
+	{ IVSHMEM_LABEL_AT_UUID, 16 },
+	{ IVSHMEM_LABEL_AT_PEERS_OFFSET, IVSHMEM_SLOTS_HEADER - IVSHMEM_LABEL_AT_PEERS_OFFSET },
+};
+
+static struct workqueue_struct *beat_wq;
+
+int __init ivshmem_slots_init(void)
+{
+	/* A late heartbeat costs the slot. Asleep, a machine has no devices to access. */
+	beat_wq = alloc_workqueue("ivshmem_beat", WQ_UNBOUND | WQ_HIGHPRI | WQ_FREEZABLE, 0);
+	return beat_wq ? 0 : -ENOMEM;
+}
+
+void ivshmem_slots_exit(void)
+{
+	destroy_workqueue(beat_wq);
+}
+
+static bool same_header(const u8 *header, const u8 *other)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(identity); i++)
+		if (memcmp(header + identity[i].at, other + identity[i].at, identity[i].length))
+			return false;
+	return true;
+}
+
+static u64 read_owner(const struct ivshmem_slots *slots, unsigned int slot)
+{
+	return le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->owner));
+}
+
+/* Replace the owner of a slot, unless it is another one by now. */
+static bool swap_owner(const struct ivshmem_slots *slots, unsigned int slot, u64 from, u64 to)
+{
+	u64 *owner = (u64 __force *)&ivshmem_slot_section(slots, slot)->owner;
+	u64 old = (u64 __force)cpu_to_le64(from);
+
+	return cmpxchg64(owner, old, (u64 __force)cpu_to_le64(to)) == old;
+}
+
+/* By what others ring this machine's interrupts, if it has any. */
+static u32 own_doorbell(struct ivshmem_device *idev)
+{
+	return idev->can_ring && idev->nr_vectors ? idev->transport->id(idev) :
+						    IVSHMEM_PEER_NO_ID;
+}
+
+static void write_id(const struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
+{
+	__le32 id = cpu_to_le32(own_doorbell(slots->idev));
+
+	if (READ_ONCE(own->id) != id)
+		WRITE_ONCE(own->id, id);
+}
+
+/* The host name may change. Others read it a second time if they catch half of it. */
+static void write_name(struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
+{
+	char name[sizeof(own->name)] = "";
+	const char *from = init_utsname()->nodename;
+
+	memcpy(name, from, strnlen(from, sizeof(name)));
+	if (!memcmp(name, slots->name, sizeof(name)))
+		return;
+	memcpy(slots->name, name, sizeof(name));
+	memcpy(own->name, name, sizeof(name));
+}
+
+static void write_heartbeat(struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
+{
+	WRITE_ONCE(own->heartbeat, cpu_to_le64(++slots->heartbeat));
+}
+
+/* Say who has the slot; that it has somebody comes last. */
+static void move_in(struct ivshmem_slots *slots, unsigned int slot)
+{
+	struct ivshmem_peer_section *own = ivshmem_slot_section(slots, slot);
+
+	WRITE_ONCE(own->state, 0);
+	WRITE_ONCE(own->generation,
+		   cpu_to_le64(le64_to_cpu(READ_ONCE(own->generation)) + 1));
+	write_heartbeat(slots, own);
+	write_id(slots, own);
+	WRITE_ONCE(own->kind, cpu_to_le16(IVSHMEM_PEER_GUEST));
+	memset(slots->name, 0, sizeof(slots->name));
+	memset(own->name, 0, sizeof(own->name));
+	write_name(slots, own);
+	smp_store_release(&own->state, cpu_to_le16(IVSHMEM_PEER_PRESENT));
+}
+
+/* May a slot be taken from this owner? */
+static bool has_left(const struct ivshmem_slots *slots, unsigned int slot, u64 owner)
+{
+	const struct ivshmem_presence *seen = &slots->presence[slot];
+	u64 heartbeat = le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->heartbeat));
+
+	/* This machine's own, from before the label was another one. */
+	if (owner == slots->nonce)
+		return true;
+	return owner == seen->owner && heartbeat == seen->heartbeat &&
+	       seen->silent_ms >= IVSHMEM_STILL_MS;
+}
+
+/* Take the lowest slot that is free, or else one whose owner has left without a word. */
+static int take(const struct ivshmem_slots *slots, u64 nonce)
+{
+	unsigned int slot;
+	u64 owner;
+
+	for (slot = 0; slot < slots->nr; slot++)
+		if (!read_owner(slots, slot) && swap_owner(slots, slot, 0, nonce))
+			return slot;
+	for (slot = 0; slot < slots->nr; slot++) {
+		owner = read_owner(slots, slot);
+		if (owner && has_left(slots, slot, owner) &&
+		    swap_owner(slots, slot, owner, nonce))
+			return slot;
+	}
+	return -1;
+}
+
+static void claim(struct ivshmem_slots *slots)
+{
+	struct device *dev = &slots->idev->nodes[0]->dev;
+	u64 nonce;
+	int slot;
+
+	do {
+		get_random_bytes(&nonce, sizeof(nonce));
+	} while (!nonce);
+	slot = take(slots, nonce);
+	if (slot < 0) {
+		if (!slots->full)
+			dev_warn_ratelimited(dev, "all %u slots for peers are taken: others do not see this machine\n",
+					     slots->nr);
+		slots->full = true;
+		return;
+	}
+	slots->full = false;
+	slots->nonce = nonce;
+	move_in(slots, slot);
+	WRITE_ONCE(slots->own, slot);
+	dev_info_ratelimited(dev, "slot %d of %u for peers\n", slot, slots->nr);
+}
+
+/* Is the own slot still this machine's? */
+static bool keeps(struct ivshmem_slots *slots)
+{
+	if (slots->own < 0)
+		return false;
+	if (read_owner(slots, slots->own) == slots->nonce)
+		return true;
+	dev_info_ratelimited(&slots->idev->nodes[0]->dev,
+			     "slot %d was taken by another peer\n", slots->own);
+	WRITE_ONCE(slots->own, -1);
+	return false;
+}
+
+static bool label_is_foreign(struct ivshmem_slots *slots)
+{
+	bool foreign = !same_header(slots->idev->memory.mem, slots->header);
+
+	if (foreign && !slots->foreign) {
+		dev_info_ratelimited(&slots->idev->nodes[0]->dev,
+				     "the label has changed: peers are out of sight until a rescan\n");
+		WRITE_ONCE(slots->own, -1);
+		ivshmem_presence_forget(slots);
+	}
+	slots->foreign = foreign;
+	return foreign;
+}
+
+/* Called inside the device. */
+static void beat(struct ivshmem_slots *slots)
+{
+	struct ivshmem_peer_section *own;
+
+	if (label_is_foreign(slots))
+		return;
+	if (keeps(slots)) {
+		own = ivshmem_slot_section(slots, slots->own);
+		write_id(slots, own);
+		write_name(slots, own);
+		write_heartbeat(slots, own);
+	} else {
+		claim(slots);
+	}
+	ivshmem_presence_look(slots);
+}
+
+static void beat_fn(struct work_struct *work)
+{
+	struct ivshmem_slots *slots = container_of(to_delayed_work(work), struct ivshmem_slots,
+						   beat);
+	int idx, ret = ivshmem_access_try(slots->idev, &idx);
+
+	if (!ret) {
+		beat(slots);
+		ivshmem_access_end(slots->idev, idx);
+	}
+	if (ret != -ENODEV)
+		queue_delayed_work(beat_wq, &slots->beat, msecs_to_jiffies(IVSHMEM_BEAT_MS));
+}
+
+/* End the beat, and give back the slot. */
+static void leave(struct ivshmem_slots *slots)
+{
+	int idx, slot;
+
+	cancel_delayed_work_sync(&slots->beat);
+	slot = slots->own;
+	WRITE_ONCE(slots->own, -1);
+	if (slot < 0 || ivshmem_access_try(slots->idev, &idx))
+		return;
+	if (same_header(slots->idev->memory.mem, slots->header) &&
+	    read_owner(slots, slot) == slots->nonce) {
+		WRITE_ONCE(ivshmem_slot_section(slots, slot)->state, 0);
+		swap_owner(slots, slot, slots->nonce, 0);
+	}
+	ivshmem_access_end(slots->idev, idx);
+}
+
+static struct ivshmem_slots *current_slots(struct ivshmem_device *idev)
+{
+	return rcu_dereference_protected(idev->slots, lockdep_is_held(&idev->slots_lock));
+}
+
+/* End the device's slots. Who still uses them is waited for. */
+static void end(struct ivshmem_device *idev)
+{
+	struct ivshmem_slots *slots = current_slots(idev);
+
+	if (!slots)
+		return;
+	leave(slots);
+	rcu_assign_pointer(idev->slots, NULL);
+	synchronize_srcu(&idev->srcu);
+	kvfree(slots);
+}
+
+static struct ivshmem_slots *slots_alloc(struct ivshmem_device *idev,
+					 const struct ivshmem_label *label, const u8 *copy)
+{
+	struct ivshmem_slots *slots;
+
+	slots = kvzalloc(struct_size(slots, presence, label->peers), GFP_KERNEL);
+	if (!slots)
+		return NULL;
+	slots->idev = idev;
+	slots->offset = label->peers_offset;
+	slots->size = label->peer_size;
+	slots->nr = label->peers;
+	slots->bell_vectors = label->bell_vectors;
+	memcpy(slots->header, copy, sizeof(slots->header));
+	slots->own = -1;
+	slots->looked = jiffies;
+	INIT_DELAYED_WORK(&slots->beat, beat_fn);
+	spin_lock_init(&slots->lock);
+	return slots;
+}
+
+/* Why a device with a peer area does not use it, or NULL. */
+static const char *obstacle(const struct ivshmem_device *idev)
+{
+	if (idev->transport->peer_per_file)
+		return "each open file is a peer";
+	if (idev->memory.cache != IVSHMEM_CACHE_WB)
+		return "the memory is not mapped write-back";
+	return NULL;
+}
+
+/* Give the device the slots of a label that has some. */
+static const char *replace(struct ivshmem_device *idev, const struct ivshmem_label *label,
+			   const u8 *copy)
+{
+	struct ivshmem_slots *slots = current_slots(idev);
+	const char *why_not = obstacle(idev);
+
+	if (slots && same_header(slots->header, copy))
+		return NULL;
+	end(idev);
+	if (why_not)
+		return why_not;
+	slots = slots_alloc(idev, label, copy);
+	if (!slots)
+		return "there is no memory";
+	rcu_assign_pointer(idev->slots, slots);
+	return NULL;
+}
+
+/**
+ * ivshmem_slots_apply() - give a device the slots of its label
+ * @idev: the device, LIVE; the caller holds its nodes_lock
+ * @label: its label; one without a peer area ends the slots
+ * @copy: the fixed part that @label was read from
+ *
+ * Slots that are the same in it go on. Others need ivshmem_slots_begin().
+ *
+ * Return: NULL, or why the device does not use the peer area
+ */
+const char *ivshmem_slots_apply(struct ivshmem_device *idev, const struct ivshmem_label *label,
+				const u8 *copy)
+{
+	const char *why_not = NULL;
+
+	mutex_lock(&idev->slots_lock);
+	if (label->peers)
+		why_not = replace(idev, label, copy);
+	else
+		end(idev);
+	mutex_unlock(&idev->slots_lock);
+	return why_not;
+}
+
+/**
+ * ivshmem_slots_begin() - take a slot
+ * @idev: with its node 0; the caller holds its nodes_lock
+ *
+ * Nothing happens if the device has no slots, or has a slot.
+ */
+void ivshmem_slots_begin(struct ivshmem_device *idev)
+{
+	struct ivshmem_slots *slots;
+
+	mutex_lock(&idev->slots_lock);
+	slots = current_slots(idev);
+	if (slots)
+		queue_delayed_work(beat_wq, &slots->beat, 0);
+	mutex_unlock(&idev->slots_lock);
+}
+
+/**
+ * ivshmem_slots_leave() - give back the slot
+ * @idev: still LIVE, so that peers see it
+ */
+void ivshmem_slots_leave(struct ivshmem_device *idev)
+{
+	struct ivshmem_slots *slots;
+
+	mutex_lock(&idev->slots_lock);
+	slots = current_slots(idev);
+	if (slots)
+		leave(slots);
+	mutex_unlock(&idev->slots_lock);
+}
+
+/**
+ * ivshmem_slots_free() - free the slots
+ * @idev: unregistered; nobody is inside
+ */
+void ivshmem_slots_free(struct ivshmem_device *idev)
+{
+	mutex_lock(&idev->slots_lock);
+	end(idev);
+	mutex_unlock(&idev->slots_lock);
+}
