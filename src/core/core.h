@@ -104,7 +104,7 @@
 /* Limits of one user on one device, see user.c and docs/security.md. */
 #define IVSHMEM_USER_FILES	1024	/* open files and dma-bufs */
 #define IVSHMEM_USER_SIGIO	16	/* open files with O_ASYNC */
-#define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT */
+#define IVSHMEM_USER_WAITERS	256	/* tasks asleep in WAIT or PEERS */
 
 /* Where each open file has an id: ids that only CAP_SYS_RESOURCE may take. */
 #define IVSHMEM_RESERVED_IDS	16
@@ -112,8 +112,10 @@
 struct ivshmem_listener;
 struct ivshmem_slots;
 
-/* The number of struct ivshmem_peer.any. */
+/* The numbers of struct ivshmem_peer.any and .news. */
 #define IVSHMEM_ANY_VECTOR	IVSHMEM_MAX_VECTORS
+#define IVSHMEM_NEWS_VECTOR	(IVSHMEM_MAX_VECTORS + 1)
+#define IVSHMEM_VECTOR_NUMBERS	(IVSHMEM_MAX_VECTORS + 2)
 
 /**
  * struct ivshmem_queue - deferred notifications of one user at one peer
@@ -127,7 +129,7 @@ struct ivshmem_slots;
 struct ivshmem_queue {
 	struct ivshmem_peer *peer;
 	struct work_struct work;
-	DECLARE_BITMAP(vectors, IVSHMEM_ANY_VECTOR + 1);
+	DECLARE_BITMAP(vectors, IVSHMEM_VECTOR_NUMBERS);
 };
 
 /**
@@ -136,7 +138,7 @@ struct ivshmem_queue {
  * @uid: the user (constant)
  * @files: open files and dma-bufs; under chardev->users_lock
  * @sigio: those of them with O_ASYNC
- * @waiters: tasks asleep in WAIT
+ * @waiters: tasks asleep in WAIT or PEERS
  * @queue: its queue at the peer that all files share
  */
 struct ivshmem_user {
@@ -227,6 +229,7 @@ struct ivshmem_handler {
  * @nr_vectors: number of @vectors (constant after registration)
  * @twin: each of its vectors is signalled after one of idev->peer, which is counted
  * @any: signalled with each of the vectors, for listeners to several of them
+ * @news: signalled when other machines come or go
  * @handlers: of a driver, by vector; NULL if it has none
  * @queue: deferred notifications, if the peer belongs to one file
  * @work: gives the vectors whose listeners have several queues to these
@@ -242,10 +245,11 @@ struct ivshmem_peer {
 	u16 nr_vectors;
 	bool twin;
 	struct ivshmem_vector any;
+	struct ivshmem_vector news;
 	struct ivshmem_handler __rcu *handlers;
 	struct ivshmem_queue queue;
 	struct work_struct work;
-	DECLARE_BITMAP(shared, IVSHMEM_ANY_VECTOR + 1);
+	DECLARE_BITMAP(shared, IVSHMEM_VECTOR_NUMBERS);
 	struct rcu_head rcu;
 	struct ivshmem_vector vectors[];
 };
@@ -309,6 +313,7 @@ struct ivshmem_section {
  * @slots_lock: protects @slots against changes; readers are inside @srcu
  * @slots: the peer area of its label, or NULL
  * @peers_generation: one more with each change of who is present; never 0
+ * @peers_notified: the one that files were notified of; under @nodes_lock
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
@@ -342,6 +347,7 @@ struct ivshmem_device {
 	struct mutex slots_lock;	/* slots */
 	struct ivshmem_slots __rcu *slots;
 	atomic64_t peers_generation;
+	u64 peers_notified;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
@@ -433,7 +439,9 @@ struct ivshmem_chardev {
  * @mode: FMODE_READ, FMODE_WRITE (constant)
  * @listener: on the peer's @any after the first poll() or O_ASYNC; its
  *	references are those of this structure
- * @pollers: tasks and epolls that poll
+ * @news: on the peer's @news after the first PEERS; has a reference to this structure
+ * @told: the generation of the last PEERS, or 0
+ * @pollers: tasks and epolls that poll, and tasks asleep in PEERS
  * @fasync: receivers of SIGIO (with a lock of its own)
  * @lock: protects changes of @bindings
  * @bindings: eventfds, by vector
@@ -449,6 +457,8 @@ struct ivshmem_file {
 	struct ivshmem_queue *queue;
 	fmode_t mode;
 	struct ivshmem_listener listener;
+	struct ivshmem_listener news;
+	u64 told;
 	wait_queue_head_t pollers;
 	struct fasync_struct *fasync;
 	struct mutex lock;	/* bindings */
@@ -563,7 +573,22 @@ void ivshmem_slots_leave(struct ivshmem_device *idev);
 void ivshmem_slots_free(struct ivshmem_device *idev);
 
 /* presence.c */
+void ivshmem_presence_notify(struct ivshmem_device *idev);
+int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info *to,
+			  unsigned int room, u64 *generation);
+ssize_t ivshmem_presence_show(struct ivshmem_chardev *chardev, char *buf);
 int ivshmem_slot_of(struct ivshmem_device *idev, u32 id);
+
+static inline u64 ivshmem_presence_generation(struct ivshmem_device *idev)
+{
+	return atomic64_read(&idev->peers_generation);
+}
+
+/* news.c */
+bool ivshmem_news_pending(const struct ivshmem_file *file);
+void ivshmem_news_told(struct ivshmem_file *file, u64 generation);
+int ivshmem_news_check(const struct ivshmem_peers *p);
+int ivshmem_news(struct file *filp, struct ivshmem_peers *p);
 
 /* handler.c */
 void ivshmem_handlers_free(struct ivshmem_node *node);
@@ -585,6 +610,7 @@ void ivshmem_peer_leave(struct ivshmem_peer *peer);
 u32 ivshmem_peer_id(const struct ivshmem_node *node, const struct ivshmem_peer *peer);
 void ivshmem_peers_signal(struct ivshmem_node *node);
 void ivshmem_peers_signal_all(struct ivshmem_device *idev);
+void ivshmem_peers_signal_news(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
 /* user.c */
@@ -608,6 +634,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
+void ivshmem_news_signal(struct ivshmem_peer *peer);
 irqreturn_t ivshmem_interrupt(int irq, void *vector);
 
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);

@@ -61,6 +61,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	mutex_init(&idev->nodes_lock);
 	mutex_init(&idev->slots_lock);
 	atomic64_set(&idev->peers_generation, 1);
+	idev->peers_notified = 1;
 	mutex_init(&idev->irq_lock);
 
 	ret = init_srcu_struct(&idev->srcu);

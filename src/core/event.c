@@ -44,6 +44,8 @@ static struct ivshmem_peer *vector_peer(struct ivshmem_vector *vec)
 {
 	if (vec->number == IVSHMEM_ANY_VECTOR)
 		return container_of(vec, struct ivshmem_peer, any);
+	if (vec->number == IVSHMEM_NEWS_VECTOR)
+		return container_of(vec, struct ivshmem_peer, news);
 	return container_of(vec - vec->number, struct ivshmem_peer, vectors[0]);
 }
 
@@ -129,7 +131,7 @@ static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 
 /**
  * ivshmem_listen() - replace one listener of a vector by another
- * @vec: the vector, or the peer's @any
+ * @vec: the vector, or the peer's @any or @news
  * @old: listener to remove, or NULL
  * @new: listener to add, or NULL; its ops and queue are set
  *
@@ -262,6 +264,8 @@ static void walk_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue
 
 static struct ivshmem_vector *peer_vector(struct ivshmem_peer *peer, unsigned int number)
 {
+	if (number == IVSHMEM_NEWS_VECTOR)
+		return &peer->news;
 	return number == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[number];
 }
 
@@ -270,7 +274,7 @@ static void queue_work_fn(struct work_struct *work)
 	struct ivshmem_queue *queue = container_of(work, struct ivshmem_queue, work);
 	unsigned int i;
 
-	for_each_set_bit(i, queue->vectors, IVSHMEM_ANY_VECTOR + 1) {
+	for_each_set_bit(i, queue->vectors, IVSHMEM_VECTOR_NUMBERS) {
 		clear_bit(i, queue->vectors);
 		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
 		walk_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
@@ -287,7 +291,7 @@ static void peer_work_fn(struct work_struct *work)
 	struct ivshmem_peer *peer = container_of(work, struct ivshmem_peer, work);
 	unsigned int i;
 
-	for_each_set_bit(i, peer->shared, IVSHMEM_ANY_VECTOR + 1) {
+	for_each_set_bit(i, peer->shared, IVSHMEM_VECTOR_NUMBERS) {
 		clear_bit(i, peer->shared);
 		smp_mb__after_atomic(); /* as above */
 		walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
@@ -343,16 +347,32 @@ void ivshmem_vector_signal(struct ivshmem_vector *vec)
 	ivshmem_any_signal(peer);
 }
 
+/* Notify the listeners to what is no doorbell of its own. */
+static void list_signal(struct ivshmem_vector *vec)
+{
+	if (hlist_empty(&vec->listeners))
+		return;
+	atomic64_inc(&vec->count);
+	notify(vec);
+}
+
 /**
  * ivshmem_any_signal() - notify the listeners to all vectors of a peer
  * @peer: one of its vectors was signalled, or its device has changed state
  */
 void ivshmem_any_signal(struct ivshmem_peer *peer)
 {
-	if (hlist_empty(&peer->any.listeners))
-		return;
-	atomic64_inc(&peer->any.count);
-	notify(&peer->any);
+	list_signal(&peer->any);
+}
+
+/**
+ * ivshmem_news_signal() - notify the listeners to changes of who is present
+ * @peer: whose device has another generation of that, or another state
+ */
+void ivshmem_news_signal(struct ivshmem_peer *peer)
+{
+	smp_mb(); /* change first, look then: pairs with ivshmem_listen() */
+	list_signal(&peer->news);
 }
 
 /**
@@ -419,6 +439,7 @@ void ivshmem_events_begin(struct ivshmem_peer *peer)
 	ivshmem_queue_begin(&peer->queue, peer);
 	INIT_WORK(&peer->work, peer_work_fn);
 	vector_init(&peer->any, IVSHMEM_ANY_VECTOR);
+	vector_init(&peer->news, IVSHMEM_NEWS_VECTOR);
 	for (i = 0; i < peer->nr_vectors; i++)
 		vector_init(&peer->vectors[i], i);
 }

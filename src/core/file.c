@@ -75,6 +75,31 @@ static void file_put(struct ivshmem_listener *l)
 		kvfree(container_of(l, struct ivshmem_file, listener));
 }
 
+/* Somebody comes or goes. An end of the device wakes those that wait for it here. */
+static bool news_notify(struct ivshmem_listener *l, bool direct)
+{
+	struct ivshmem_file *file = container_of(l, struct ivshmem_file, news);
+
+	wake_pollers(&file->pollers, EPOLLPRI);
+	if (ivshmem_news_pending(file))
+		kill_fasync(&file->fasync, SIGIO, POLL_PRI);
+	return true;
+}
+
+static void news_put(struct ivshmem_listener *l)
+{
+	struct ivshmem_file *file = container_of(l, struct ivshmem_file, news);
+
+	if (refcount_dec_and_test(&l->refs))
+		file_put(&file->listener);
+}
+
+static const struct ivshmem_listener_ops file_news_ops = {
+	.notify = news_notify,
+	.put = news_put,
+	.always_deferred = true,	/* as below */
+};
+
 static const struct ivshmem_listener_ops file_listener_ops = {
 	.notify = file_notify,
 	.put = file_put,
@@ -94,11 +119,19 @@ static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t 
 	file->idev = node->idev;
 	file->mode = mode;
 	file->listener.ops = &file_listener_ops;
-	refcount_set(&file->listener.refs, 1);
+	refcount_set(&file->listener.refs, 2);	/* one is of the news */
+	file->news.ops = &file_news_ops;
+	refcount_set(&file->news.refs, 1);
 	init_waitqueue_head(&file->pollers);
 	mutex_init(&file->lock);
 	xa_init(&file->bindings);
 	return file;
+}
+
+static void file_free(struct ivshmem_file *file)
+{
+	news_put(&file->news);
+	file_put(&file->listener);
 }
 
 static int ivshmem_open(struct inode *inode, struct file *filp)
@@ -122,6 +155,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 		goto err_user;
 	file->queue = file->node->shared ? &file->user->queue : &file->peer->queue;
 	file->listener.queue = file->queue;
+	file->news.queue = file->queue;
 	ivshmem_irqs_get(idev);
 	filp->private_data = file;
 	ret = ivshmem_access_file(filp, &idx);
@@ -146,7 +180,7 @@ err_irqs:
 err_user:
 	ivshmem_user_put(chardev, file->user);
 err_free:
-	file_put(&file->listener);
+	file_free(file);
 	return ret;
 }
 
@@ -158,10 +192,11 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 	trace_ivshmem_release(file->idev->number);
 	ivshmem_eventfd_unbind_all(file);
 	ivshmem_listen(&file->peer->any, &file->listener, NULL);
+	ivshmem_listen(&file->peer->news, &file->news, NULL);
 	ivshmem_irqs_put(file->idev);
 	ivshmem_peer_leave(file->peer);
 	ivshmem_user_put(chardev, file->user);
-	file_put(&file->listener);
+	file_free(file);
 	put_device(&chardev->dev);
 	return 0;
 }
@@ -294,6 +329,8 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 		return EPOLLHUP | EPOLLERR;
 	if (!file->node->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
+	if (ivshmem_news_pending(file))
+		mask |= EPOLLPRI;
 	if (file->mode & FMODE_WRITE)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;

@@ -18,6 +18,7 @@ static_assert(sizeof(struct ivshmem_ring) == 16);
 static_assert(sizeof(struct ivshmem_wait) == 88);
 static_assert(sizeof(struct ivshmem_eventfd) == 16);
 static_assert(sizeof(struct ivshmem_dmabuf) == 24);
+static_assert(sizeof(struct ivshmem_peers) == 40);
 
 /* The ioctl without the size of its structure. */
 #define COMMAND(ioctl)	((ioctl) & ~IOCSIZE_MASK)
@@ -226,6 +227,24 @@ static long ioctl_dmabuf(struct file *filp, void __user *arg, size_t size)
 	return ret ? ret : ivshmem_dmabuf(filp, &d);
 }
 
+static long ioctl_peers(struct file *filp, void __user *arg, size_t size)
+{
+	struct ivshmem_peers p;
+	int ret;
+
+	ret = copy_in(&p, sizeof(p), arg, size, offsetofend(struct ivshmem_peers, info_size));
+	if (!ret)
+		ret = ivshmem_news_check(&p);
+	if (!ret)
+		ret = ivshmem_news(filp, &p);
+	if (ret)
+		return ret;
+	ret = copy_out(arg, &p, sizeof(p), size);
+	if (!ret)
+		ivshmem_news_told(filp->private_data, p.generation);
+	return ret;
+}
+
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct ivshmem_file *file = filp->private_data;
@@ -248,6 +267,8 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return ioctl_eventfd(filp, uarg, size);
 	case COMMAND(IVSHMEM_IOC_DMABUF):
 		return ioctl_dmabuf(filp, uarg, size);
+	case COMMAND(IVSHMEM_IOC_PEERS):
+		return ioctl_peers(filp, uarg, size);
 	default:
 		return ivshmem_kvmfr(filp, cmd, uarg);
 	}

@@ -248,6 +248,8 @@ u64 ivshmem_node_features(const struct ivshmem_node *node)
 		features |= IVSHMEM_FEATURE_DOORBELL;
 	if (node->nr_vectors)
 		features |= IVSHMEM_FEATURE_INTERRUPTS;
+	if (rcu_access_pointer(node->idev->slots))
+		features |= IVSHMEM_FEATURE_PEERS;
 	if (ivshmem_section_has_pages(memory))
 		features |= IVSHMEM_FEATURE_PAGES;
 	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && ivshmem_section_has_pages(memory))

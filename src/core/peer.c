@@ -178,6 +178,7 @@ static void peer_signal_all(struct ivshmem_peer *peer)
 		ivshmem_vector_signal(&peer->vectors[i]);
 	/* A device without vectors may have pollers, too. */
 	ivshmem_any_signal(peer);
+	ivshmem_news_signal(peer);
 }
 
 /* Signal the peers that are open files: those of a node, or all (NULL). */
@@ -223,4 +224,17 @@ void ivshmem_peers_signal_all(struct ivshmem_device *idev)
 		if (idev->nodes[i] && idev->nodes[i]->shared)
 			peer_signal_all(idev->nodes[i]->shared);
 	signal_files(idev, NULL);
+}
+
+/**
+ * ivshmem_peers_signal_news() - notify all listeners to changes of who is present
+ * @idev: the device; the caller holds its nodes_lock
+ */
+void ivshmem_peers_signal_news(struct ivshmem_device *idev)
+{
+	unsigned int i;
+
+	for (i = 0; i < IVSHMEM_NODES; i++)
+		if (idev->nodes[i] && idev->nodes[i]->shared)
+			ivshmem_news_signal(idev->nodes[i]->shared);
 }

@@ -8,7 +8,9 @@
  *
  * What a section says is copied once, and nothing depends on its truth.
  */
+#include <linux/ctype.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/string.h>
 #include "slot.h"
@@ -121,6 +123,108 @@ void ivshmem_presence_forget(struct ivshmem_slots *slots)
 		WRITE_ONCE(slots->presence[slot].doorbell, IVSHMEM_PEER_NO_ID);
 		publish(slots, &slots->presence[slot], &nobody);
 	}
+}
+
+/**
+ * ivshmem_presence_notify() - notify files of who has come and gone
+ * @idev: the device; the caller holds its nodes_lock
+ */
+void ivshmem_presence_notify(struct ivshmem_device *idev)
+{
+	u64 generation = ivshmem_presence_generation(idev);
+
+	lockdep_assert_held(&idev->nodes_lock);
+	if (idev->peers_notified == generation)
+		return;
+	idev->peers_notified = generation;
+	ivshmem_peers_signal_news(idev);
+}
+
+/**
+ * ivshmem_presence_copy() - get who is present
+ * @idev: the device; the caller is between ivshmem_access_try() and ivshmem_access_end()
+ * @to: for them, in the order of slots
+ * @room: how many there is room for
+ * @generation: out: of the result
+ *
+ * Return: how many are present, also if that is more than @room; or -EOPNOTSUPP
+ */
+int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info *to,
+			  unsigned int room, u64 *generation)
+{
+	struct ivshmem_slots *slots = ivshmem_slots_of(idev);
+	unsigned int slot, nr = 0;
+
+	if (!slots)
+		return -EOPNOTSUPP;
+	spin_lock(&slots->lock);
+	*generation = ivshmem_presence_generation(idev);
+	for (slot = 0; slot < slots->nr; slot++) {
+		const struct ivshmem_presence *seen = &slots->presence[slot];
+
+		if (!seen->info.owner)
+			continue;
+		if (nr < room) {
+			to[nr] = seen->info;
+			to[nr].silent_ms = READ_ONCE(seen->silent_ms);
+		}
+		nr++;
+	}
+	spin_unlock(&slots->lock);
+	return nr;
+}
+
+/* Append a line, if the page has room for all of it. */
+static bool show_peer(const struct ivshmem_peer_info *info, char *buf, ssize_t *n)
+{
+	static const char * const kinds[] = {
+		[IVSHMEM_PEER_GUEST] = "guest",
+		[IVSHMEM_PEER_HOST] = "host",
+		[IVSHMEM_PEER_SERVER] = "server",
+	};
+	const char *kind = info->kind < ARRAY_SIZE(kinds) ? kinds[info->kind] : NULL;
+	char line[80];
+	int i, length;
+
+	length = scnprintf(line, sizeof(line), "%u %u %s %s %u ", info->slot, info->id,
+			   kind ?: "unknown",
+			   info->flags & IVSHMEM_PEER_SELF ? "self" : "other", info->silent_ms);
+	for (i = 0; i < sizeof(info->name) && info->name[i]; i++)
+		line[length++] = isascii(info->name[i]) && isprint(info->name[i]) ?
+				 info->name[i] : '?';
+	if (*n + length + 1 >= PAGE_SIZE)
+		return false;
+	*n += sysfs_emit_at(buf, *n, "%.*s\n", length, line);
+	return true;
+}
+
+/**
+ * ivshmem_presence_show() - show who is present, a line for each
+ * @chardev: the character device
+ * @buf: of a file in sysfs
+ *
+ * Return: bytes written or a negative errno
+ */
+ssize_t ivshmem_presence_show(struct ivshmem_chardev *chardev, char *buf)
+{
+	struct ivshmem_peer_info *all;
+	int i, idx, nr;
+	ssize_t n = 0;
+	u64 generation;
+
+	all = kvcalloc(IVSHMEM_LABEL_MAX_PEERS, sizeof(*all), GFP_KERNEL);
+	if (!all)
+		return -ENOMEM;
+	nr = ivshmem_chardev_begin(chardev, &idx);
+	if (!nr) {
+		nr = ivshmem_presence_copy(chardev->idev, all, IVSHMEM_LABEL_MAX_PEERS,
+					   &generation);
+		ivshmem_access_end(chardev->idev, idx);
+	}
+	for (i = 0; i < nr && show_peer(&all[i], buf, &n); i++)
+		;
+	kvfree(all);
+	return nr < 0 && nr != -EOPNOTSUPP ? nr : n;
 }
 
 /**

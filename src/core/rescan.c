@@ -172,6 +172,7 @@ int ivshmem_scan_end(struct ivshmem_device *idev, struct ivshmem_scan *scan)
 	if (scan->no_peers)
 		dev_info_ratelimited(dev, "peers are not announced: %s\n", scan->no_peers);
 	ivshmem_slots_begin(idev);
+	ivshmem_presence_notify(idev);
 	kvfree(scan);
 	return ret;
 }

@@ -101,7 +101,7 @@ static void write_heartbeat(struct ivshmem_slots *slots, struct ivshmem_peer_sec
 	WRITE_ONCE(own->heartbeat, cpu_to_le64(++slots->heartbeat));
 }
 
-/* Say who has the slot; that it has somebody comes last. */
+/* Say who has the slot. */
 static void move_in(struct ivshmem_slots *slots, unsigned int slot)
 {
 	struct ivshmem_peer_section *own = ivshmem_slot_section(slots, slot);
@@ -115,6 +115,7 @@ static void move_in(struct ivshmem_slots *slots, unsigned int slot)
 	memset(slots->name, 0, sizeof(slots->name));
 	memset(own->name, 0, sizeof(own->name));
 	write_name(slots, own);
+	/* Last, as others read it first. */
 	smp_store_release(&own->state, cpu_to_le16(IVSHMEM_PEER_PRESENT));
 }
 
@@ -228,6 +229,11 @@ static void beat_fn(struct work_struct *work)
 		beat(slots);
 		ivshmem_access_end(slots->idev, idx);
 	}
+	/* Who holds the lock may wait for this work; then the next beat notifies. */
+	if (mutex_trylock(&slots->idev->nodes_lock)) {
+		ivshmem_presence_notify(slots->idev);
+		mutex_unlock(&slots->idev->nodes_lock);
+	}
 	if (ret != -ENODEV)
 		queue_delayed_work(beat_wq, &slots->beat, msecs_to_jiffies(IVSHMEM_BEAT_MS));
 }
@@ -264,6 +270,7 @@ static void end(struct ivshmem_device *idev)
 		return;
 	leave(slots);
 	rcu_assign_pointer(idev->slots, NULL);
+	atomic64_inc(&idev->peers_generation);
 	synchronize_srcu(&idev->srcu);
 	kvfree(slots);
 }
@@ -315,6 +322,7 @@ static const char *replace(struct ivshmem_device *idev, const struct ivshmem_lab
 	if (!slots)
 		return "there is no memory";
 	rcu_assign_pointer(idev->slots, slots);
+	atomic64_inc(&idev->peers_generation);
 	return NULL;
 }
 

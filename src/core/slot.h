@@ -80,8 +80,8 @@ struct ivshmem_slots {
 };
 
 /* The section of a slot; called inside the device. */
-static inline struct ivshmem_peer_section *ivshmem_slot_section(const struct ivshmem_slots *slots,
-								 unsigned int slot)
+static inline struct ivshmem_peer_section *
+ivshmem_slot_section(const struct ivshmem_slots *slots, unsigned int slot)
 {
 	return slots->idev->memory.mem + slots->offset + (size_t)slot * slots->size;
 }

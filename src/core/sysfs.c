@@ -120,6 +120,14 @@ static ssize_t first_vector_show(struct device *dev, struct device_attribute *at
 }
 static DEVICE_ATTR_RO(first_vector);
 
+static ssize_t peers_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return ivshmem_presence_show(to_chardev(dev), buf);
+}
+
+/* It shows what is in the memory, as the file "region" does. */
+static DEVICE_ATTR_ADMIN_RO(peers);
+
 /* PCI devices have no name, and only partitions are a part of something. */
 static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
 {
@@ -142,6 +150,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_pages.attr,
 	&dev_attr_label_uuid.attr,
 	&dev_attr_label_generation.attr,
+	&dev_attr_peers.attr,
 	&dev_attr_partition.attr,
 	&dev_attr_offset.attr,
 	&dev_attr_first_vector.attr,

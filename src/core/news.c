@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PEERS: who is present, and sleep until that changes
+ *
+ * A file that has called it gets a second listener, to the news of its peer. That wakes
+ * those who sleep here as well as pollers, in the work item of its user (event.c).
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include "core.h"
+
+/* An element of a program is no longer than this. */
+#define INFO_SIZE_MAX	4096
+
+/**
+ * ivshmem_news_pending() - has anything changed since the last PEERS of a file?
+ * @file: the file
+ *
+ * Return: false if it has never called PEERS
+ */
+bool ivshmem_news_pending(const struct ivshmem_file *file)
+{
+	u64 told = READ_ONCE(file->told);
+
+	return told && told != ivshmem_presence_generation(file->idev);
+}
+
+/**
+ * ivshmem_news_told() - note what a file knows
+ * @file: the file
+ * @generation: of the result that the program has got
+ */
+void ivshmem_news_told(struct ivshmem_file *file, u64 generation)
+{
+	WRITE_ONCE(file->told, generation);
+}
+
+/**
+ * ivshmem_news_check() - check the arguments of PEERS
+ * @p: copied from the program
+ *
+ * Return: 0 or -EINVAL
+ */
+int ivshmem_news_check(const struct ivshmem_peers *p)
+{
+	if (p->flags & ~IVSHMEM_PEERS_WAIT || (p->timeout_ns && !p->flags))
+		return -EINVAL;
+	if (!p->room)
+		return p->peers || p->info_size ? -EINVAL : 0;
+	if (!p->peers || p->info_size % sizeof(u64) || p->info_size > INFO_SIZE_MAX ||
+	    p->info_size < sizeof(struct ivshmem_peer_info))
+		return -EINVAL;
+	return 0;
+}
+
+/* Is there a reason not to sleep on? */
+static bool is_over(const struct ivshmem_file *file, u64 known)
+{
+	return ivshmem_presence_generation(file->idev) != known ||
+	       ivshmem_chardev_gone(file->chardev);
+}
+
+static int wait_for_news(struct file *filp, const struct ivshmem_peers *p)
+{
+	struct ivshmem_file *file = filp->private_data;
+	ktime_t timeout = p->timeout_ns < 0 ? KTIME_MAX : ns_to_ktime(p->timeout_ns);
+	int ret;
+
+	if (is_over(file, p->generation))
+		return 0;
+	if (filp->f_flags & O_NONBLOCK)
+		return -EAGAIN;
+	if (!p->timeout_ns)
+		return -ETIMEDOUT;
+	ret = ivshmem_user_charge(&file->user->waiters, IVSHMEM_USER_WAITERS);
+	if (ret)
+		return ret;
+	ret = wait_event_interruptible_hrtimeout(file->pollers, is_over(file, p->generation),
+						 timeout);
+	atomic_dec(&file->user->waiters);
+	if (ret == -ETIME)
+		return -ETIMEDOUT;
+	/* A call that is restarted must not wait longer than it was told. */
+	return ret && p->timeout_ns > 0 ? -EINTR : ret;
+}
+
+/* Give a program what it has room for. */
+static int put_infos(const struct ivshmem_peers *p, const struct ivshmem_peer_info *all)
+{
+	char __user *to = u64_to_user_ptr(p->peers);
+	u32 i, n = min(p->nr, p->room), rest = p->info_size - sizeof(*all);
+
+	for (i = 0; i < n; i++, to += p->info_size)
+		if (copy_to_user(to, &all[i], sizeof(*all)) ||
+		    clear_user(to + sizeof(*all), rest))
+			return -EFAULT;
+	return 0;
+}
+
+static int collect(struct file *filp, struct ivshmem_peers *p, struct ivshmem_peer_info *all,
+		   unsigned int room)
+{
+	struct ivshmem_file *file = filp->private_data;
+	int idx, nr = ivshmem_access_file(filp, &idx);
+
+	if (nr)
+		return nr;
+	nr = ivshmem_presence_copy(file->idev, all, room, &p->generation);
+	ivshmem_access_end(file->idev, idx);
+	if (nr < 0)
+		return nr;
+	p->nr = nr;
+	return put_infos(p, all);
+}
+
+/**
+ * ivshmem_news() - find out who is present, after a change if the program wants that
+ * @filp: the open file
+ * @p: arguments that ivshmem_news_check() accepts; outputs
+ *
+ * Return: 0 or a negative errno as documented at struct ivshmem_peers
+ */
+int ivshmem_news(struct file *filp, struct ivshmem_peers *p)
+{
+	struct ivshmem_file *file = filp->private_data;
+	unsigned int room = min_t(u32, p->room, IVSHMEM_LABEL_MAX_PEERS);
+	u64 generation = ivshmem_presence_generation(file->idev);
+	struct ivshmem_peer_info *all;
+	int ret = 0;
+
+	if (!rcu_access_pointer(file->idev->slots)) {
+		/* That they have gone is known now, until they come again. */
+		if (READ_ONCE(file->told))
+			ivshmem_news_told(file, generation);
+		return -EOPNOTSUPP;
+	}
+	all = kvcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
+	if (!all)
+		return -ENOMEM;
+	if (hlist_unhashed_lockless(&file->news.node))
+		ivshmem_listen(&file->peer->news, NULL, &file->news);
+	if (p->flags & IVSHMEM_PEERS_WAIT)
+		ret = wait_for_news(filp, p);
+	if (!ret)
+		ret = collect(filp, p, all, room);
+	kvfree(all);
+	return ret;
+}
