@@ -125,22 +125,25 @@ static bool has_left(const struct ivshmem_slots *slots, unsigned int slot, u64 o
 	const struct ivshmem_presence *seen = &slots->presence[slot];
 	u64 heartbeat = le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->heartbeat));
 
-	/* This machine's own, from before the label was another one. */
-	if (owner == slots->nonce)
-		return true;
 	return owner == seen->owner && heartbeat == seen->heartbeat &&
 	       seen->silent_ms >= IVSHMEM_STILL_MS;
 }
 
-/* Take the lowest slot that is free, or else one whose owner has left without a word. */
+/*
+ * Take the lowest slot that is free, or was this machine's before the label was another one;
+ * or else one whose owner has left without a word.
+ */
 static int take(const struct ivshmem_slots *slots, u64 nonce)
 {
 	unsigned int slot;
 	u64 owner;
 
-	for (slot = 0; slot < slots->nr; slot++)
-		if (!read_owner(slots, slot) && swap_owner(slots, slot, 0, nonce))
+	for (slot = 0; slot < slots->nr; slot++) {
+		owner = read_owner(slots, slot);
+		if ((!owner || owner == slots->nonce) &&
+		    swap_owner(slots, slot, owner, nonce))
 			return slot;
+	}
 	for (slot = 0; slot < slots->nr; slot++) {
 		owner = read_owner(slots, slot);
 		if (owner && has_left(slots, slot, owner) &&

@@ -17,6 +17,9 @@ void label_add(struct ivshmem_label *label, unsigned int number, const char *typ
 	       const char *name, uint64_t offset, uint64_t size, unsigned int first_vector,
 	       unsigned int vectors);
 
+/* Room for so many peers in it, each with so many polled doorbells. */
+void label_add_peers(struct ivshmem_label *label, unsigned int peers, unsigned int bell_vectors);
+
 /* Store it at the start of a mapping of the region, as the next generation. */
 void label_store(void *region, struct ivshmem_label *label);
 

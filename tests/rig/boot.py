@@ -294,7 +294,9 @@ class Boot:
             status = self.guests[index].run(command, test.timeout, on_line)
         except qemu.GuestError as error:
             console = self.guests[index].console
-            if index in requests.powered_off and klog.wait_match(console, 0, POWERED_OFF):
+            if index in requests.killed or (
+                index in requests.powered_off and klog.wait_match(console, 0, POWERED_OFF)
+            ):
                 writer.judge(name, reader, 0)
                 return False
             log = klog.between(console, 0, None)[-15:]

@@ -8,6 +8,7 @@ back to the guest as "ok RESULT", what it raises as "error REASON".
 import collections
 import json
 import threading
+import time
 import typing
 
 import devices
@@ -42,6 +43,7 @@ class Verbs:
         self.arrivals: collections.Counter[str] = collections.Counter()  # at each barrier
         self.left = False
         self.powered_off: set[int] = set()
+        self.killed: set[int] = set()
         self.changed = threading.Condition()
         self.plugged: dict[tuple[int, str], Plugged] = {}
         self.fakes: dict[str, vfio_user.Fake] = {}
@@ -205,6 +207,19 @@ class Verbs:
         """power-off: the last request of a test, after its plan; the guest then powers
         itself off."""
         self.powered_off.add(index)
+
+    def do_kill(self, index: int) -> None:
+        """kill: the last request of a test, after its plan; the host kills QEMU, and
+        the guest is gone without a word."""
+        self.killed.add(index)
+        self.guests[index].kill()
+
+    def do_freeze(self, index: int, seconds: str) -> None:
+        """freeze SECONDS: the host stops the guest for so long."""
+        guest = self.guests[index]
+        guest.qmp.command("stop")
+        time.sleep(float(seconds))
+        guest.qmp.command("cont")
 
     def do_qmp(self, index: int, *words: str) -> str:
         """qmp JSON: any command of QEMU's machine protocol; gives its answer."""

@@ -33,6 +33,21 @@ void label_add(struct ivshmem_label *label, unsigned int number, const char *typ
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
 }
 
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+void label_add_peers(struct ivshmem_label *label, unsigned int peers, unsigned int bell_vectors)
+{
+	label->peers = peers;
+	label->bell_vectors = bell_vectors;
+	label->peers_offset = 12 << 10;
+	label->peer_size = round_up(IVSHMEM_LABEL_RUNG_OFFSET + 4 * peers * (1 + bell_vectors),
+				    IVSHMEM_LABEL_ALIGNMENT);
+	label->data_offset = round_up(label->peers_offset + peers * label->peer_size, 64 << 10);
+}
+
 void label_store(void *region, struct ivshmem_label *label)
 {
 	static char fixed[IVSHMEM_LABEL_MAX_SIZE];
