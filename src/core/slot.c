@@ -196,7 +196,7 @@ static bool label_is_foreign(struct ivshmem_slots *slots)
 
 	if (foreign && !slots->foreign) {
 		dev_info_ratelimited(&slots->idev->nodes[0]->dev,
-				     "the label has changed: peers are out of sight until a rescan\n");
+				     "the label in the memory is another one: no peers until a rescan\n");
 		WRITE_ONCE(slots->own, -1);
 		ivshmem_presence_forget(slots);
 	}
