@@ -25,6 +25,7 @@
  *		held for a few wake-ups at most.
  *   idev->nodes_lock	Partitions come and go under it alone. Who enters or leaves the
  *		state LIVE holds it, so that no node comes between the parts of that.
+ *		The beat of slot.c, for which its holders wait, only tries to get it.
  *   RCU	A peer found in idev->peers, or a vector in idev->counters, stays until
  *		rcu_read_unlock().
  *
@@ -56,7 +57,8 @@
  *      the kernel's lock of memory hotplug
  *
  * The transport's lock is the parent's device_lock for PCI. synchronize_srcu()
- * is called under that lock or a node's device_lock, which no reader of idev->srcu takes.
+ * is called under that lock, a node's device_lock or idev->slots_lock, which no reader of
+ * idev->srcu takes.
  *
  * Life of a node: the whole device's is from ivshmem_device_register() to _unregister(). A
  * partition's ends earlier if its entry in the table changes. Its open files, mappings and

@@ -11,12 +11,16 @@
  */
 #include <linux/jiffies.h>
 #include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/utsname.h>
 #include "slot.h"
 #include "trace.h"
 
 static_assert(offsetof(struct ivshmem_peer_section, counters) == IVSHMEM_LABEL_RUNG_OFFSET);
+
+/* In the log of the kernel, about the slots of a device. */
+#define LINES_PER_MINUTE	6
 
 /* Fields of a header that say what is where for peers. */
 static const struct {
@@ -52,6 +56,15 @@ static bool same_header(const u8 *header, const u8 *other)
 		if (memcmp(header + identity[i].at, other + identity[i].at, identity[i].length))
 			return false;
 	return true;
+}
+
+/*
+ * Where to log to, or NULL: peers can make all of it happen again and again. Node 0 is there
+ * as long as the beat.
+ */
+static struct device *log_device(struct ivshmem_slots *slots)
+{
+	return __ratelimit(&slots->log) ? &slots->idev->nodes[0]->dev : NULL;
 }
 
 static u64 read_owner(const struct ivshmem_slots *slots, unsigned int slot)
@@ -155,7 +168,7 @@ static int take(const struct ivshmem_slots *slots, u64 nonce)
 
 static void claim(struct ivshmem_slots *slots)
 {
-	struct device *dev = &slots->idev->nodes[0]->dev;
+	struct device *log;
 	u64 nonce;
 	int slot;
 
@@ -164,28 +177,34 @@ static void claim(struct ivshmem_slots *slots)
 	} while (!nonce);
 	slot = take(slots, nonce);
 	if (slot < 0) {
-		if (!slots->full)
-			dev_warn_ratelimited(dev, "all %u slots for peers are taken: others do not see this machine\n",
-					     slots->nr);
+		log = slots->full ? NULL : log_device(slots);
 		slots->full = true;
+		if (log)
+			dev_warn(log, "all %u slots for peers are taken: others do not see this machine\n",
+				 slots->nr);
 		return;
 	}
 	slots->full = false;
 	slots->nonce = nonce;
 	move_in(slots, slot);
 	WRITE_ONCE(slots->own, slot);
-	dev_info_ratelimited(dev, "slot %d of %u for peers\n", slot, slots->nr);
+	log = log_device(slots);
+	if (log)
+		dev_info(log, "slot %d of %u for peers\n", slot, slots->nr);
 }
 
 /* Is the own slot still this machine's? */
 static bool keeps(struct ivshmem_slots *slots)
 {
+	struct device *log;
+
 	if (slots->own < 0)
 		return false;
 	if (read_owner(slots, slots->own) == slots->nonce)
 		return true;
-	dev_info_ratelimited(&slots->idev->nodes[0]->dev,
-			     "slot %d was taken by another peer\n", slots->own);
+	log = log_device(slots);
+	if (log)
+		dev_info(log, "slot %d was taken by another peer\n", slots->own);
 	WRITE_ONCE(slots->own, -1);
 	return false;
 }
@@ -193,10 +212,12 @@ static bool keeps(struct ivshmem_slots *slots)
 static bool label_is_foreign(struct ivshmem_slots *slots)
 {
 	bool foreign = !same_header(slots->idev->memory.mem, slots->header);
+	struct device *log;
 
 	if (foreign && !slots->foreign) {
-		dev_info_ratelimited(&slots->idev->nodes[0]->dev,
-				     "the label in the memory is another one: no peers until a rescan\n");
+		log = log_device(slots);
+		if (log)
+			dev_info(log, "the label in the memory is another one: no peers until a rescan\n");
 		WRITE_ONCE(slots->own, -1);
 		ivshmem_presence_forget(slots);
 	}
@@ -294,6 +315,8 @@ static struct ivshmem_slots *slots_alloc(struct ivshmem_device *idev,
 	memcpy(slots->header, copy, sizeof(slots->header));
 	slots->own = -1;
 	slots->looked = jiffies;
+	ratelimit_state_init(&slots->log, 60 * HZ, LINES_PER_MINUTE);
+	ratelimit_set_flags(&slots->log, RATELIMIT_MSG_ON_RELEASE);
 	INIT_DELAYED_WORK(&slots->beat, beat_fn);
 	spin_lock_init(&slots->lock);
 	return slots;

@@ -8,6 +8,7 @@
 #ifndef IVSHMEM_SLOT_H
 #define IVSHMEM_SLOT_H
 
+#include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -51,6 +52,7 @@ struct ivshmem_presence {
  * @nonce: the owner of the own slot
  * @heartbeat: of the own slot
  * @name: as it was written last
+ * @log: limits the lines in the log
  * @looked: jiffies of the last look at others
  * @beat: looks after all of that, each IVSHMEM_BEAT_MS
  * @lock: protects @presence[].info, and the device's generation of it
@@ -73,6 +75,7 @@ struct ivshmem_slots {
 	u64 nonce;
 	u64 heartbeat;
 	char name[32];
+	struct ratelimit_state log;
 	unsigned long looked;
 	struct delayed_work beat;
 	spinlock_t lock;	/* info */
