@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../../src/core/peer_area.h"
 #include "labelled.h"
 #include "numbers.h"
 
@@ -69,6 +70,9 @@ static void clear(const struct mapping *area)
 {
 	memset(area->bytes, 0, 8);
 	atomic_thread_fence(memory_order_release);
+	/* Peers write to their sections until they see that. */
+	if (!region.reason && region.label.peers)
+		usleep(2000 * IVSHMEM_BEAT_MS);
 	memset(area->bytes, 0, area->length);
 }
 
