@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "fuzz_ops.h"
+#include "labels.h"
 #include "leaks.h"
 
 #define KCOV "/sys/kernel/debug/kcov"
@@ -222,6 +223,21 @@ static void fuzz_process(uint64_t seed)
 	_exit(0);
 }
 
+/* The plain device has slots for peers, for as long as its label stands the operations. */
+static void make_label(void)
+{
+	struct ivshmem_label label = label_new(SIZE);
+	int fd = dev_open_at("/dev/ivshmem1", O_RDWR);
+	void *region = dev_map(fd, SIZE);
+
+	label_add_peers(&label, 16, 4);
+	label_store(region, &label);
+	if (file_write("/sys/bus/ivshmem/devices/ivshmem1/rescan", "1"))
+		tap_bail("the label is refused");
+	munmap(region, SIZE);
+	close(fd);
+}
+
 static void setup(void)
 {
 	int fd = dev_open();
@@ -233,6 +249,7 @@ static void setup(void)
 	    mkdir(CONFIG "soft", 0755) || file_write(CONFIG "soft/size", "4M") ||
 	    file_write(CONFIG "soft/enable", "1"))
 		tap_bail("cannot create the software device: %s", strerror(errno));
+	make_label();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }

@@ -29,6 +29,7 @@ struct op {
 		struct ivshmem_wait wait;
 		struct ivshmem_eventfd eventfd;
 		struct ivshmem_dmabuf dmabuf;
+		struct ivshmem_peers peers;
 		uint32_t words[WORDS];
 	} data;
 };

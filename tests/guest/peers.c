@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "module.h"
 #include "peers.h"
@@ -19,6 +21,7 @@
 #define SECOND_DEVICE "/dev/ivshmem1"
 #define DOORBELL_DEVICE "/dev/ivshmem2"
 #define PARTITION "/dev/ivshmem0p1"
+#define SLEEPERS 256	/* of one user, in PEERS */
 /* Much longer than a peer needs to notice anything. */
 #define LONG_MS 1500
 
@@ -222,6 +225,57 @@ static void test_timeouts(void)
 	tap_eq(peers_get(nonblock, &other, true, -1), 0, "WAIT: another generation");
 	tap_eq(other.generation, seen.generation, "which is told, to a read-only file, too");
 	close(nonblock);
+}
+
+/* Of the same user, asleep until it is killed. */
+static void *sleeper(void *arg)
+{
+	struct peers *peers = malloc(sizeof(*peers));
+
+	*peers = seen;
+	while (peers_get(*(int *)arg, peers, true, -1) != -ENODEV)
+		;
+	return NULL;
+}
+
+/* Ends the process: 0 if a user has this many sleepers, and no more. */
+static int crowd(void)
+{
+	struct peers peers;
+	pthread_attr_t small;
+	pthread_t thread;
+	int fd, ret = 0;
+
+	if (setresuid(1000, 1000, 1000))
+		return 1;
+	fd = open(RIG_DEVICE, O_RDONLY | O_CLOEXEC);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 << 10);
+	for (int i = 0; i < SLEEPERS; i++)
+		if (pthread_create(&thread, &small, sleeper, &fd))
+			return 2;
+	for (int i = 0; i < 2000 && ret != -EUSERS; i++) {
+		peers = seen;
+		ret = peers_get(fd, &peers, true, SECOND / 100);
+	}
+	peers = seen;
+	return ret == -EUSERS && peers_get(fd, &peers, true, 0) == -ETIMEDOUT ? 0 : 3;
+}
+
+static void test_limit(void)
+{
+	pid_t pid;
+	int status = -1;
+
+	chmod(RIG_DEVICE, 0666);
+	while (!peers_get(fds[0], &seen, true, SECOND))
+		;
+	pid = fork();
+	if (!pid)
+		_exit(crowd());
+	waitpid(pid, &status, 0);
+	tap_eq(status, 0, "%d tasks of a user may sleep, and no more", SLEEPERS);
+	tap_eq(peers_get(fds[0], &seen, true, SECOND / 100), -ETIMEDOUT, "root may");
 }
 
 static volatile sig_atomic_t sigios;
@@ -545,6 +599,7 @@ int main(void)
 	test_arguments();
 	test_room();
 	test_timeouts();
+	test_limit();
 	test_signals();
 	test_stranger();
 	test_stolen();

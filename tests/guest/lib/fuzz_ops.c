@@ -106,6 +106,22 @@ static void tame_wait(const struct op *o, struct ivshmem_wait *w)
 		w->counts = (uintptr_t)place(o, w->counts);
 }
 
+/* Mostly good, as hardly any would be by chance; and no longer than a WAIT. */
+static void tame_peers(const struct op *o, struct ivshmem_peers *p)
+{
+	if (p->peers)
+		p->peers = (uintptr_t)place(o, p->peers);
+	if (!once_in(8)) {
+		p->flags &= IVSHMEM_PEERS_WAIT;
+		p->room = p->peers ? 1 + p->room % 256 : 0;
+		p->info_size = p->room ? 64 + p->info_size % 64 * 8 : 0;
+		if (!p->flags)
+			p->timeout_ns = 0;
+	}
+	if (p->timeout_ns > SHORT_NS || p->timeout_ns < 0)
+		p->timeout_ns = SHORT_NS;
+}
+
 /* The ioctl of a program that knows another size of the structure. */
 static unsigned long resized(unsigned long command, uint32_t bits)
 {
@@ -121,8 +137,9 @@ static void op_ioctl(const struct op *o)
 	static const unsigned long commands[] = {
 		IVSHMEM_IOC_INFO, IVSHMEM_IOC_REGION, IVSHMEM_IOC_RING,
 		IVSHMEM_IOC_WAIT, IVSHMEM_IOC_EVENTFD, IVSHMEM_IOC_DMABUF,
+		IVSHMEM_IOC_PEERS,
 	};
-	unsigned int which = o->bits % 7;
+	unsigned int which = o->bits % 8;
 	struct op tame = *o;
 	void *to = place(o, o->place);
 	int ret;
@@ -140,8 +157,10 @@ static void op_ioctl(const struct op *o)
 		tame.data.dmabuf.flags = IVSHMEM_DMABUF_CLOEXEC;
 		tame.data.dmabuf.reserved = 0;
 	}
-	put(to, &tame.data, sizeof(tame.data));
 	if (which == 6)
+		tame_peers(o, &tame.data.peers);
+	put(to, &tame.data, sizeof(tame.data));
+	if (which == 7)
 		ret = ioctl(fds[o->slot], o->offset, to);
 	else if (o->bits >> 17 & 7)
 		ret = ioctl(fds[o->slot], commands[which], to);
