@@ -14,6 +14,7 @@
 #include <linux/nospec.h>
 #include <linux/string.h>
 #include "slot.h"
+#include "trace.h"
 
 static_assert(sizeof(struct ivshmem_peer_info) == 64);
 
@@ -61,6 +62,7 @@ static void publish(struct ivshmem_slots *slots, struct ivshmem_presence *seen,
 {
 	if (!memcmp(&seen->info, info, sizeof(*info)))
 		return;
+	trace_ivshmem_presence(slots->idev->number, seen - slots->presence);
 	spin_lock(&slots->lock);
 	seen->info = *info;
 	atomic64_inc(&slots->idev->peers_generation);

@@ -67,6 +67,13 @@ static struct device *log_device(struct ivshmem_slots *slots)
 	return __ratelimit(&slots->log) ? &slots->idev->nodes[0]->dev : NULL;
 }
 
+static void set_own(struct ivshmem_slots *slots, int slot)
+{
+	if (slot != slots->own)
+		trace_ivshmem_slot(slots->idev->number, slot);
+	WRITE_ONCE(slots->own, slot);
+}
+
 static u64 read_owner(const struct ivshmem_slots *slots, unsigned int slot)
 {
 	return le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->owner));
@@ -88,48 +95,44 @@ static u32 own_doorbell(struct ivshmem_device *idev)
 						    IVSHMEM_PEER_NO_ID;
 }
 
-static void write_id(const struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
+/*
+ * Say who has the slot, where that is not what it says already: the id may come late, the
+ * host name changes, and others may have written here.
+ */
+static void write_self(const struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
 {
-	__le32 id = cpu_to_le32(own_doorbell(slots->idev));
-
-	if (READ_ONCE(own->id) != id)
-		WRITE_ONCE(own->id, id);
-}
-
-/* The host name may change. Others read it a second time if they catch half of it. */
-static void write_name(struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
-{
-	char name[sizeof(own->name)] = "";
 	const char *from = init_utsname()->nodename;
+	__le32 id = cpu_to_le32(own_doorbell(slots->idev));
+	__le16 kind = cpu_to_le16(IVSHMEM_PEER_GUEST);
+	char name[sizeof(own->name)] = "";
 
 	memcpy(name, from, strnlen(from, sizeof(name)));
-	if (!memcmp(name, slots->name, sizeof(name)))
-		return;
-	memcpy(slots->name, name, sizeof(name));
-	memcpy(own->name, name, sizeof(name));
+	if (READ_ONCE(own->id) != id)
+		WRITE_ONCE(own->id, id);
+	if (READ_ONCE(own->kind) != kind)
+		WRITE_ONCE(own->kind, kind);
+	if (memcmp(own->name, name, sizeof(name)))
+		memcpy(own->name, name, sizeof(name));
 }
 
 static void write_heartbeat(struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
 {
+	__le16 present = cpu_to_le16(IVSHMEM_PEER_PRESENT);
+
+	write_self(slots, own);
 	WRITE_ONCE(own->heartbeat, cpu_to_le64(++slots->heartbeat));
+	if (READ_ONCE(own->state) != present)
+		smp_store_release(&own->state, present);	/* last: others read it first */
 }
 
-/* Say who has the slot. */
 static void move_in(struct ivshmem_slots *slots, unsigned int slot)
 {
 	struct ivshmem_peer_section *own = ivshmem_slot_section(slots, slot);
+	u64 generation = le64_to_cpu(READ_ONCE(own->generation));
 
 	WRITE_ONCE(own->state, 0);
-	WRITE_ONCE(own->generation,
-		   cpu_to_le64(le64_to_cpu(READ_ONCE(own->generation)) + 1));
+	WRITE_ONCE(own->generation, cpu_to_le64(generation + 1));
 	write_heartbeat(slots, own);
-	write_id(slots, own);
-	WRITE_ONCE(own->kind, cpu_to_le16(IVSHMEM_PEER_GUEST));
-	memset(slots->name, 0, sizeof(slots->name));
-	memset(own->name, 0, sizeof(own->name));
-	write_name(slots, own);
-	/* Last, as others read it first. */
-	smp_store_release(&own->state, cpu_to_le16(IVSHMEM_PEER_PRESENT));
 }
 
 /* May a slot be taken from this owner? */
@@ -187,7 +190,7 @@ static void claim(struct ivshmem_slots *slots)
 	slots->full = false;
 	slots->nonce = nonce;
 	move_in(slots, slot);
-	WRITE_ONCE(slots->own, slot);
+	set_own(slots, slot);
 	log = log_device(slots);
 	if (log)
 		dev_info(log, "slot %d of %u for peers\n", slot, slots->nr);
@@ -205,7 +208,7 @@ static bool keeps(struct ivshmem_slots *slots)
 	log = log_device(slots);
 	if (log)
 		dev_info(log, "slot %d was taken by another peer\n", slots->own);
-	WRITE_ONCE(slots->own, -1);
+	set_own(slots, -1);
 	return false;
 }
 
@@ -218,7 +221,7 @@ static bool label_is_foreign(struct ivshmem_slots *slots)
 		log = log_device(slots);
 		if (log)
 			dev_info(log, "the label in the memory is another one: no peers until a rescan\n");
-		WRITE_ONCE(slots->own, -1);
+		set_own(slots, -1);
 		ivshmem_presence_forget(slots);
 	}
 	slots->foreign = foreign;
@@ -228,18 +231,12 @@ static bool label_is_foreign(struct ivshmem_slots *slots)
 /* Called inside the device. */
 static void beat(struct ivshmem_slots *slots)
 {
-	struct ivshmem_peer_section *own;
-
 	if (label_is_foreign(slots))
 		return;
-	if (keeps(slots)) {
-		own = ivshmem_slot_section(slots, slots->own);
-		write_id(slots, own);
-		write_name(slots, own);
-		write_heartbeat(slots, own);
-	} else {
+	if (keeps(slots))
+		write_heartbeat(slots, ivshmem_slot_section(slots, slots->own));
+	else
 		claim(slots);
-	}
 	ivshmem_presence_look(slots);
 }
 
@@ -269,7 +266,7 @@ static void leave(struct ivshmem_slots *slots)
 
 	cancel_delayed_work_sync(&slots->beat);
 	slot = slots->own;
-	WRITE_ONCE(slots->own, -1);
+	set_own(slots, -1);
 	if (slot < 0 || ivshmem_access_try(slots->idev, &idx))
 		return;
 	if (same_header(slots->idev->memory.mem, slots->header) &&

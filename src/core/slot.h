@@ -51,7 +51,6 @@ struct ivshmem_presence {
  * @full: there was no free slot; it is in the log
  * @nonce: the owner of the own slot
  * @heartbeat: of the own slot
- * @name: as it was written last
  * @log: limits the lines in the log
  * @looked: jiffies of the last look at others
  * @beat: looks after all of that, each IVSHMEM_BEAT_MS
@@ -74,7 +73,6 @@ struct ivshmem_slots {
 	bool full;
 	u64 nonce;
 	u64 heartbeat;
-	char name[32];
 	struct ratelimit_state log;
 	unsigned long looked;
 	struct delayed_work beat;

@@ -226,6 +226,28 @@ DEFINE_EVENT(ivshmem_vector_class, ivshmem_eventfd,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
 
+DECLARE_EVENT_CLASS(ivshmem_slot_class,
+		    TP_PROTO(int device, int slot),
+		    TP_ARGS(device, slot),
+		    TP_STRUCT__entry(__field(int, device)
+				     __field(int, slot)
+		    ),
+		    TP_fast_assign(__entry->device = device;
+				   __entry->slot = slot;
+		    ),
+		    TP_printk("device=%d slot=%d", __entry->device, __entry->slot)
+);
+
+/* This machine has taken a slot among the peers of a label, or has none any more (-1). */
+DEFINE_EVENT(ivshmem_slot_class, ivshmem_slot,
+	     TP_PROTO(int device, int slot),
+	     TP_ARGS(device, slot));
+
+/* A peer comes, goes, or says something else about itself. */
+DEFINE_EVENT(ivshmem_slot_class, ivshmem_presence,
+	     TP_PROTO(int device, int slot),
+	     TP_ARGS(device, slot));
+
 TRACE_EVENT(ivshmem_wait_begin,
 	    TP_PROTO(int device, const struct ivshmem_wait *w),
 	    TP_ARGS(device, w),

@@ -358,6 +358,24 @@ static void test_stranger(void)
 	tap_ok(peers_become(fds[0], &seen, 2), "it leaves");
 }
 
+/* Others can write to a section, but not for long. */
+static void test_scribbled(void)
+{
+	const struct ivshmem_peer_info *self = peers_self(&seen);
+	volatile struct ivshmem_peer_section *own = section(self ? self->slot : 0);
+
+	own->id = 5;
+	own->kind = 3;
+	own->name[0] = '!';
+	own->state = 0;
+	own->heartbeat = 0;
+	sleep_ms(LONG_MS);
+	tap_ok(own->id == IVSHMEM_PEER_NO_ID && own->kind == IVSHMEM_PEER_GUEST &&
+	       own->name[0] != '!' && own->state == IVSHMEM_PEER_PRESENT && own->heartbeat > 1,
+	       "what others write to a section does not stay");
+	tap_ok(peers_become(fds[0], &seen, 2), "both are there");
+}
+
 static void test_stolen(void)
 {
 	volatile struct ivshmem_peer_section *lost;
@@ -602,6 +620,7 @@ int main(void)
 	test_limit();
 	test_signals();
 	test_stranger();
+	test_scribbled();
 	test_stolen();
 	test_foreign_label();
 	test_full();
