@@ -26,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,8 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend_server.h"
 #include "process.h"
+#include "waiting.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
@@ -52,6 +51,35 @@
  * it is there before or after us, and either tells us the same.
  */
 #define LAST_VECTOR		O_APPEND
+
+struct peer {
+	uint32_t id;
+	uint32_t vectors;		/* how many of fds are there */
+	int fds[];			/* eventfds, room for a power of two */
+};
+
+/* A message that may come in pieces. */
+struct message {
+	unsigned char bytes[8];
+	size_t have;
+	int fd;				/* what came with it, or -1 */
+};
+
+struct connection {
+	struct ivshmem base;
+	struct waiting waiting;		/* with the lock, which protects all below the id */
+	int socket;
+	uint32_t id;
+	struct message incoming;
+	bool complete;			/* all own vectors are there */
+	struct peer **peers;		/* rising ids; the own one among them */
+	size_t npeers;
+};
+
+static struct connection *to_connection(struct ivshmem *handle)
+{
+	return (struct connection *)handle;
+}
 
 /* Descriptors: one at most belongs to each message. */
 
@@ -145,7 +173,7 @@ static size_t peer_index(const struct connection *connection, uint32_t id)
 	return low;
 }
 
-struct peer *ivshmem_connection_peer(const struct connection *connection, uint32_t id)
+static struct peer *find_peer(const struct connection *connection, uint32_t id)
 {
 	size_t index = peer_index(connection, id);
 
@@ -190,7 +218,7 @@ static void remove_peer(struct connection *connection, uint32_t id)
 {
 	size_t index = peer_index(connection, id);
 
-	if (!ivshmem_connection_peer(connection, id))
+	if (!find_peer(connection, id))
 		return;
 	free_peer(connection->peers[index]);
 	connection->npeers--;
@@ -218,7 +246,7 @@ static int check_eventfd(int fd, int *flags)
 /* Takes over fd if it succeeds. */
 static int add_vector(struct connection *connection, uint32_t id, int fd)
 {
-	struct peer *peer = ivshmem_connection_peer(connection, id);
+	struct peer *peer = find_peer(connection, id);
 	int flags = 0, error = check_eventfd(fd, &flags);
 
 	if (error)
@@ -254,7 +282,7 @@ static int take_leave(struct connection *connection, uint32_t id)
 	connection->base.disconnects[id]++;
 	ivshmem_process_doubt(&connection->base);
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u has left", connection->base.name, id);
-	ivshmem_connection_wake_all(connection);
+	ivshmem_waiting_wake_all(&connection->waiting);
 	return 0;
 }
 
@@ -277,11 +305,13 @@ static int process(struct connection *connection, int64_t value, int fd)
 	return error;
 }
 
-void ivshmem_connection_drain(struct connection *connection)
+/* Hear what the server has said; with the lock held. */
+static void drain(struct connection *connection)
 {
+	struct waiting *waiting = &connection->waiting;
 	int left = DRAIN_MESSAGES;
 	int64_t value;
-	int error = connection->error;
+	int error = waiting->error;
 	int fd;
 
 	if (error)
@@ -299,26 +329,7 @@ void ivshmem_connection_drain(struct connection *connection)
 	if (error == -EAGAIN || !error)
 		ivshmem_listeners_signal(&connection->base, NULL);
 	else
-		ivshmem_connection_end(connection, error);
-}
-
-void ivshmem_connection_end(struct connection *connection, int error)
-{
-	if (connection->error)
-		return;
-	connection->error = error;
-	snprintf(connection->reason, sizeof(connection->reason), "%s", ivshmem_error(error));
-	ivshmem_log(IVSHMEM_LOG_ERROR, "%s: the connection is over: %s",
-		    connection->base.name, connection->reason);
-	ivshmem_listeners_signal(&connection->base, NULL);
-	ivshmem_connection_rouse(connection);
-}
-
-int ivshmem_connection_error(const struct connection *connection)
-{
-	int error = connection->error;
-
-	return error ? ivshmem_fail(error, "%s", connection->reason) : 0;
+		ivshmem_waiting_end(waiting, error);
 }
 
 /* Operations */
@@ -335,11 +346,9 @@ static void connection_close(struct ivshmem *handle)
 		close(connection->incoming.fd);
 	if (connection->base.memory >= 0)
 		close(connection->base.memory);
-	if (connection->wake >= 0)
-		close(connection->wake);
 	if (connection->socket >= 0)
 		close(connection->socket);
-	pthread_mutex_destroy(&connection->lock);
+	ivshmem_waiting_free(&connection->waiting);
 	ivshmem_handle_free(handle);
 }
 
@@ -349,8 +358,8 @@ static int connection_properties(struct ivshmem *handle,
 	struct connection *connection = to_connection(handle);
 	int error, cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	ivshmem_connection_drain(connection);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	drain(connection);
 	*out = (struct ivshmem_properties){
 		.size = handle->size,
 		.id = connection->id,
@@ -361,8 +370,8 @@ static int connection_properties(struct ivshmem *handle,
 		.cache = IVSHMEM_CACHE_WB,
 		.page_size = handle->page,
 	};
-	error = ivshmem_connection_error(connection);
-	ivshmem_connection_unlock(connection, cancel);
+	error = ivshmem_waiting_error(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 	return error;
 }
 
@@ -376,16 +385,16 @@ static int vector_fd(struct connection *connection, uint32_t id,
 {
 	struct peer *peer;
 
-	ivshmem_connection_drain(connection);
-	peer = ivshmem_connection_peer(connection, id);
+	drain(connection);
+	peer = find_peer(connection, id);
 	if (peer && vector < peer->vectors)
 		return peer->fds[vector];
-	return connection->error ? ivshmem_connection_error(connection) : -ENXIO;
+	return connection->waiting.error ? ivshmem_waiting_error(&connection->waiting) : -ENXIO;
 }
 
 static int no_such_doorbell(struct connection *connection, uint32_t id, uint32_t vector)
 {
-	struct peer *peer = ivshmem_connection_peer(connection, id);
+	struct peer *peer = find_peer(connection, id);
 
 	if (!peer)
 		return ivshmem_fail(-ENXIO, "there is no peer %u", id);
@@ -402,7 +411,7 @@ static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 
 	/* What was written to the region must be there before the peer looks. */
 	atomic_thread_fence(memory_order_seq_cst);
-	cancel = ivshmem_connection_lock(connection);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
 	fd = vector_fd(connection, id, vector);
 	if (fd < 0)
 		error = fd == -ENXIO ? no_such_doorbell(connection, id, vector) : fd;
@@ -410,41 +419,28 @@ static int connection_ring(struct ivshmem *handle, uint32_t id, uint32_t vector)
 	else if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		error = ivshmem_fail(-errno, "the doorbell cannot be rung: %s", strerror(errno));
 	else
-		error = ivshmem_connection_error(connection);
-	ivshmem_connection_unlock(connection, cancel);
+		error = ivshmem_waiting_error(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 	return error;
 }
 
-static int connection_ring_wait(struct ivshmem *handle, uint32_t peer,
-				uint32_t vector,
+static int connection_wait(struct ivshmem *handle, const struct ivshmem_wait_options *options,
+			   struct ivshmem_wait_result *result)
+{
+	return ivshmem_waiting_wait(&to_connection(handle)->waiting, options, result);
+}
+
+static int connection_ring_wait(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 				const struct ivshmem_wait_options *options,
 				struct ivshmem_wait_result *result)
 {
-	struct connection *connection = to_connection(handle);
-	int error, cancel;
-
-	cancel = ivshmem_connection_lock(connection);
-	error = ivshmem_connection_check_wait(connection, options);
-	ivshmem_connection_unlock(connection, cancel);
-	if (!error)
-		error = connection_ring(handle, peer, vector);
-	return error ? error : ivshmem_connection_wait(handle, options, result);
+	return ivshmem_waiting_ring_wait(&to_connection(handle)->waiting, peer, vector, options,
+					 result);
 }
 
 static int connection_doorbell(struct ivshmem *handle, uint32_t vector)
 {
-	struct connection *connection = to_connection(handle);
-	int fd, cancel;
-
-	cancel = ivshmem_connection_lock(connection);
-	fd = vector_fd(connection, connection->id, vector);
-	if (fd == -ENXIO && handle->vectors)
-		fd = ivshmem_fail(-EINVAL, "vector %u: the last one is %u", vector,
-				  handle->vectors - 1);
-	else if (fd == -ENXIO)
-		fd = ivshmem_fail(-EOPNOTSUPP, "there are no doorbells");
-	ivshmem_connection_unlock(connection, cancel);
-	return fd;
+	return ivshmem_waiting_doorbell(&to_connection(handle)->waiting, vector);
 }
 
 static int connection_news(struct ivshmem *handle, uint32_t *events)
@@ -459,8 +455,8 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	size_t index, count = 0;
 	int error, cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	ivshmem_connection_drain(connection);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	drain(connection);
 	for (index = 0; index < connection->npeers; index++) {
 		if (connection->peers[index]->id == connection->id)
 			continue;
@@ -468,8 +464,8 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 			ids[count] = connection->peers[index]->id;
 		count++;
 	}
-	error = ivshmem_connection_error(connection);
-	ivshmem_connection_unlock(connection, cancel);
+	error = ivshmem_waiting_error(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 	return error ? error : (int)count;
 }
 
@@ -478,9 +474,9 @@ static void connection_wake_all(struct ivshmem *handle)
 	struct connection *connection = to_connection(handle);
 	int cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	ivshmem_connection_wake_all(connection);
-	ivshmem_connection_unlock(connection, cancel);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	ivshmem_waiting_wake_all(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 }
 
 static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
@@ -489,10 +485,10 @@ static bool connection_has_peer(struct ivshmem *handle, uint32_t id)
 	bool found;
 	int cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	ivshmem_connection_drain(connection);
-	found = ivshmem_connection_peer(connection, id) != NULL;
-	ivshmem_connection_unlock(connection, cancel);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	drain(connection);
+	found = find_peer(connection, id) != NULL;
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 	return found;
 }
 
@@ -501,10 +497,10 @@ static int connection_listen(struct ivshmem *handle)
 	struct connection *connection = to_connection(handle);
 	int error, cancel;
 
-	cancel = ivshmem_connection_lock(connection);
-	ivshmem_connection_drain(connection);
-	error = ivshmem_connection_error(connection);
-	ivshmem_connection_unlock(connection, cancel);
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	drain(connection);
+	error = ivshmem_waiting_error(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
 	return error;
 }
 
@@ -517,11 +513,30 @@ static void connection_begin_child(struct ivshmem *handle)
 	connection->socket = -1;
 }
 
+static void connection_drain(struct ivshmem *handle)
+{
+	drain(to_connection(handle));
+}
+
+static const int *connection_doorbells(struct ivshmem *handle, uint32_t *count)
+{
+	struct connection *connection = to_connection(handle);
+	struct peer *self = find_peer(connection, connection->id);
+
+	*count = self ? self->vectors : 0;
+	return self ? self->fds : NULL;
+}
+
+static const struct waiting_source connection_source = {
+	.doorbells = connection_doorbells,
+	.drain = connection_drain,
+};
+
 static const struct ivshmem_ops connection_ops = {
 	.close = connection_close,
 	.properties = connection_properties,
 	.ring = connection_ring,
-	.wait = ivshmem_connection_wait,
+	.wait = connection_wait,
 	.ring_wait = connection_ring_wait,
 	.doorbell = connection_doorbell,
 	.peers = connection_peers,
@@ -669,12 +684,10 @@ static int connect_to(struct connection *connection, const char *path)
 		return ivshmem_fail(-ENAMETOOLONG, "a socket's path has at most %zu bytes",
 				    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
-	connection->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (connection->wake < 0)
-		return -errno;
 	connection->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection->socket < 0)
 		return -errno;
+	connection->waiting.news = connection->socket;
 	/* A server that accepts nobody would let connect() wait for ever. */
 	setsockopt(connection->socket, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		   sizeof(patience));
@@ -705,11 +718,11 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 		return -ENOMEM;
 	}
 	connection->socket = -1;
-	connection->wake = -1;
 	connection->incoming.fd = -1;
-	pthread_mutex_init(&connection->lock, NULL);
-	TAILQ_INIT(&connection->waiters);
-	error = connect_to(connection, path);
+	error = ivshmem_waiting_init(&connection->waiting, &connection->base,
+				     &connection_source);
+	if (!error)
+		error = connect_to(connection, path);
 	if (!error)
 		error = handshake(connection);
 	if (error) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Doorbells on the host: ring, wait and eventfd. No doorbell is lost between threads or
- * processes (lib/backend_server.c, backend_server_wait.c).
+ * processes (lib/backend_server.c, waiting.c).
  */
 #include <poll.h>
 #include <pthread.h>

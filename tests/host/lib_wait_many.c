@@ -2,7 +2,7 @@
 /*
  * Many threads wait on one handle. One of them polls for all and hands that over when it
  * is done, interrupted or cancelled: no event is lost or reported twice, and a ring wakes
- * only the thread that it is for (lib/backend_server_wait.c).
+ * only the thread that it is for (lib/waiting.c).
  */
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Waiting on the host: a poll of the vectors' eventfds and of the socket.
+ * Waiting on the host: a poll of the vectors' eventfds, and of a server's socket.
  *
  * No wake-up is lost against other machines because an eventfd remembers: the
  * word is looked at after the eventfds were emptied, and a ring from then on
@@ -16,15 +16,18 @@
 #include <limits.h>
 #include <poll.h>
 #include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "backend_server.h"
 #include "park.h"
+#include "waiting.h"
 
 #define SPIN_ROUNDS	64		/* looks at the word between two polls */
 
-enum { FD_SOCKET, FD_WAKE, FD_VECTORS };
+enum { FD_NEWS, FD_WAKE, FD_VECTORS };
 
 /* What a thread polls. */
 struct look {
@@ -33,10 +36,10 @@ struct look {
 	uint8_t vectors[IVSHMEM_MAX_VECTORS];	/* of fds[FD_VECTORS + n] */
 };
 
-/* Under the connection's lock, but for what says otherwise. */
+/* Under the lock, but for what says otherwise. */
 struct waiter {
 	TAILQ_ENTRY(waiter) place;
-	struct connection *connection;
+	struct waiting *waiting;
 	const struct ivshmem_wait_options *options;	/* never changes */
 	uint32_t first, end;		/* vectors that may be wanted */
 	struct ivshmem_wait_result *result;
@@ -61,12 +64,12 @@ static bool word_changed(const struct waiter *waiter)
 
 static void lock(struct waiter *waiter)
 {
-	waiter->cancel = ivshmem_connection_lock(waiter->connection);
+	waiter->cancel = ivshmem_waiting_lock(waiter->waiting);
 }
 
 static void unlock(struct waiter *waiter)
 {
-	ivshmem_connection_unlock(waiter->connection, waiter->cancel);
+	ivshmem_waiting_unlock(waiter->waiting, waiter->cancel);
 }
 
 static bool wanted(const struct waiter *waiter, uint32_t vector)
@@ -83,36 +86,36 @@ static void rouse(struct waiter *waiter)
 {
 	uint64_t one = 1;
 
-	if (waiter == waiter->connection->leader) {
-		(void)!write(waiter->connection->wake, &one, sizeof(one));
+	if (waiter == waiter->waiting->leader) {
+		(void)!write(waiter->waiting->wake, &one, sizeof(one));
 	} else if (waiter->asleep) {
 		waiter->asleep = false;
 		sem_post(&waiter->roused);
 	}
 }
 
-void ivshmem_connection_rouse(struct connection *connection)
+void ivshmem_waiting_rouse(struct waiting *waiting)
 {
 	struct waiter *waiter;
 
-	TAILQ_FOREACH(waiter, &connection->waiters, place)
+	TAILQ_FOREACH(waiter, &waiting->waiters, place)
 		rouse(waiter);
 }
 
-void ivshmem_connection_wake_all(struct connection *connection)
+void ivshmem_waiting_wake_all(struct waiting *waiting)
 {
-	connection->wakes++;
-	ivshmem_connection_rouse(connection);
+	waiting->wakes++;
+	ivshmem_waiting_rouse(waiting);
 }
 
 /* Events */
 
 /* Who gets an event: a thread that has to look anyway, or else one that waits only for it. */
-static struct waiter *choose(struct connection *connection, uint32_t vector)
+static struct waiter *choose(struct waiting *waiting, uint32_t vector)
 {
 	struct waiter *waiter, *chosen = NULL;
 
-	TAILQ_FOREACH(waiter, &connection->waiters, place) {
+	TAILQ_FOREACH(waiter, &waiting->waiters, place) {
 		if (!wanted(waiter, vector))
 			continue;
 		if (word_changed(waiter))
@@ -123,9 +126,9 @@ static struct waiter *choose(struct connection *connection, uint32_t vector)
 	return chosen;
 }
 
-static void give(struct connection *connection, uint32_t vector, uint64_t count)
+static void give(struct waiting *waiting, uint32_t vector, uint64_t count)
 {
-	struct waiter *waiter = choose(connection, vector);
+	struct waiter *waiter = choose(waiting, vector);
 	struct ivshmem_wait_result *result = waiter->result;
 
 	if (!result->count || vector < result->vector) {
@@ -138,57 +141,57 @@ static void give(struct connection *connection, uint32_t vector, uint64_t count)
 	rouse(waiter);
 }
 
-static void take_event(struct connection *connection, uint32_t vector, int fd)
+static void take_event(struct waiting *waiting, uint32_t vector, int fd)
 {
 	uint64_t count, set[IVSHMEM_MAX_VECTORS / 64] = { 0 };
 
-	if (!connection->wanting[vector])
+	if (!waiting->wanting[vector])
 		return;
 	if (read(fd, &count, sizeof(count)) < 0) {
 		/* Another thread was faster, or it is no eventfd. */
 		if (errno != EAGAIN) {
 			ivshmem_fail(-EPROTO, "a doorbell cannot be read");
-			ivshmem_connection_end(connection, -EPROTO);
+			ivshmem_waiting_end(waiting, -EPROTO);
 		}
 		return;
 	}
-	give(connection, vector, count);
+	give(waiting, vector, count);
 	set[vector / 64] = 1ULL << vector % 64;
-	ivshmem_listeners_signal(&connection->base, set);
+	ivshmem_listeners_signal(waiting->handle, set);
 }
 
 /* What all that wait want. */
-static void prepare(const struct connection *connection, struct look *look)
+static void prepare(const struct waiting *waiting, struct look *look)
 {
-	struct peer *self = ivshmem_connection_peer(connection, connection->id);
-	uint32_t vector;
+	uint32_t vector, count;
+	const int *fds = waiting->source->doorbells(waiting->handle, &count);
 
-	look->fds[FD_SOCKET] = (struct pollfd){ connection->socket, POLLIN, 0 };
-	look->fds[FD_WAKE] = (struct pollfd){ connection->wake, POLLIN, 0 };
+	look->fds[FD_NEWS] = (struct pollfd){ waiting->news, POLLIN, 0 };
+	look->fds[FD_WAKE] = (struct pollfd){ waiting->wake, POLLIN, 0 };
 	look->nfds = FD_VECTORS;
-	for (vector = 0; self && vector < self->vectors; vector++) {
-		if (!connection->wanting[vector])
+	for (vector = 0; vector < count; vector++) {
+		if (!waiting->wanting[vector])
 			continue;
 		look->vectors[look->nfds - FD_VECTORS] = vector;
-		look->fds[look->nfds++] = (struct pollfd){ self->fds[vector], POLLIN, 0 };
+		look->fds[look->nfds++] = (struct pollfd){ fds[vector], POLLIN, 0 };
 	}
 }
 
 /* After a poll: tell everybody concerned. */
-static void harvest(struct connection *connection, const struct look *look)
+static void harvest(struct waiting *waiting, const struct look *look)
 {
 	struct waiter *waiter;
 	uint64_t wakes;
 	nfds_t n;
 
 	if (look->fds[FD_WAKE].revents)
-		(void)!read(connection->wake, &wakes, sizeof(wakes));
-	if (look->fds[FD_SOCKET].revents)
-		ivshmem_connection_drain(connection);
+		(void)!read(waiting->wake, &wakes, sizeof(wakes));
+	if (look->fds[FD_NEWS].revents)
+		waiting->source->drain(waiting->handle);
 	for (n = FD_VECTORS; n < look->nfds; n++)
 		if (look->fds[n].revents)
-			take_event(connection, look->vectors[n - FD_VECTORS], look->fds[n].fd);
-	TAILQ_FOREACH(waiter, &connection->waiters, place)
+			take_event(waiting, look->vectors[n - FD_VECTORS], look->fds[n].fd);
+	TAILQ_FOREACH(waiter, &waiting->waiters, place)
 		if (word_changed(waiter))
 			rouse(waiter);
 }
@@ -222,20 +225,20 @@ static int next_timeout(const struct waiter *waiter, struct timespec *timeout)
 
 static int lead(struct waiter *waiter, const struct timespec *timeout, bool spins)
 {
-	struct connection *connection = waiter->connection;
+	struct waiting *waiting = waiter->waiting;
 	struct look look;
 	int error;
 
-	prepare(connection, &look);
-	connection->leader = waiter;
+	prepare(waiting, &look);
+	waiting->leader = waiter;
 	unlock(waiter);
 	if (spins)
 		spin(waiter);
 	error = ppoll(look.fds, look.nfds, timeout, NULL) < 0 ? -errno : 0;
 	lock(waiter);
-	connection->leader = NULL;
+	waiting->leader = NULL;
 	if (!error)
-		harvest(connection, &look);
+		harvest(waiting, &look);
 	return error;
 }
 
@@ -271,22 +274,22 @@ static int follow(struct waiter *waiter, bool spins)
 static bool is_over(struct waiter *waiter)
 {
 	waiter->result->changed = word_changed(waiter);
-	return waiter->result->changed || waiter->result->count || waiter->connection->error ||
-	       waiter->wakes != waiter->connection->wakes;
+	return waiter->result->changed || waiter->result->count || waiter->waiting->error ||
+	       waiter->wakes != waiter->waiting->wakes;
 }
 
 static int wait_loop(struct waiter *waiter)
 {
-	struct connection *connection = waiter->connection;
+	struct waiting *waiting = waiter->waiting;
 	struct timespec timeout;
 	struct look look;
 	int error = 0;
 
 	/* The thread that leads may not know yet what this one wants. It must be told. */
-	prepare(connection, &look);
+	prepare(waiting, &look);
 	look.fds[FD_WAKE].fd = -1;
 	if (poll(look.fds, look.nfds, 0) > 0)
-		harvest(connection, &look);
+		harvest(waiting, &look);
 	while (!is_over(waiter)) {
 		bool spins;
 
@@ -295,11 +298,11 @@ static int wait_loop(struct waiter *waiter)
 		if (error)
 			return error;
 		spins = !timeout.tv_sec && !timeout.tv_nsec;
-		error = connection->leader ? follow(waiter, spins) :
-					     lead(waiter, &timeout, spins);
+		error = waiting->leader ? follow(waiter, spins) :
+					  lead(waiter, &timeout, spins);
 	}
 	return waiter->result->changed || waiter->result->count ?
-	       0 : ivshmem_connection_error(connection);
+	       0 : ivshmem_waiting_error(waiting);
 }
 
 static void set_vectors(struct waiter *waiter)
@@ -307,7 +310,7 @@ static void set_vectors(struct waiter *waiter)
 	bool set = waiter->options->flags & IVSHMEM_WAIT_SET;
 
 	waiter->first = set ? 0 : waiter->options->vector;
-	waiter->end = set ? waiter->connection->base.vectors : waiter->first + 1;
+	waiter->end = set ? waiter->waiting->handle->vectors : waiter->first + 1;
 }
 
 static void set_times(struct waiter *waiter)
@@ -331,7 +334,7 @@ static int find_word(struct waiter *waiter)
 
 	if (!(waiter->options->flags & IVSHMEM_WAIT_WORD))
 		return 0;
-	whole = ivshmem_whole(&waiter->connection->base);
+	whole = ivshmem_whole(waiter->waiting->handle);
 	if (!whole)
 		return -ENOMEM;
 	waiter->word = (void *)(whole + waiter->options->offset);
@@ -339,61 +342,60 @@ static int find_word(struct waiter *waiter)
 }
 
 /* Lock held. */
-int ivshmem_connection_check_wait(struct connection *connection,
-				  const struct ivshmem_wait_options *options)
+static int check_wait(struct waiting *waiting, const struct ivshmem_wait_options *options)
 {
-	int error = ivshmem_check_wait(&connection->base, options);
+	int error = ivshmem_check_wait(waiting->handle, options);
 
 	if (!error)
 		return 0;
 	/* A vector that came late may still be on its way to us. */
-	ivshmem_connection_drain(connection);
-	return ivshmem_check_wait(&connection->base, options);
+	waiting->source->drain(waiting->handle);
+	return ivshmem_check_wait(waiting->handle, options);
 }
 
 /* Lock held: from here on the leader cares for this thread as well. */
 static void enlist(struct waiter *waiter)
 {
-	struct connection *connection = waiter->connection;
+	struct waiting *waiting = waiter->waiting;
 	bool news = false;
 	uint32_t vector;
 
 	sem_init(&waiter->roused, 0, 0);
-	waiter->wakes = connection->wakes;
+	waiter->wakes = waiting->wakes;
 	for (vector = waiter->first; vector < waiter->end; vector++)
-		if (wanted(waiter, vector) && !connection->wanting[vector]++)
+		if (wanted(waiter, vector) && !waiting->wanting[vector]++)
 			news = true;
-	TAILQ_INSERT_TAIL(&connection->waiters, waiter, place);
-	if (news && connection->leader)
-		rouse(connection->leader);
+	TAILQ_INSERT_TAIL(&waiting->waiters, waiter, place);
+	if (news && waiting->leader)
+		rouse(waiting->leader);
 }
 
 static void delist(struct waiter *waiter)
 {
-	struct connection *connection = waiter->connection;
+	struct waiting *waiting = waiter->waiting;
 	uint32_t vector;
 
 	for (vector = waiter->first; vector < waiter->end; vector++)
-		connection->wanting[vector] -= wanted(waiter, vector);
-	TAILQ_REMOVE(&connection->waiters, waiter, place);
+		waiting->wanting[vector] -= wanted(waiter, vector);
+	TAILQ_REMOVE(&waiting->waiters, waiter, place);
 	sem_destroy(&waiter->roused);
-	if (!connection->leader && !TAILQ_EMPTY(&connection->waiters))
-		rouse(TAILQ_FIRST(&connection->waiters));
+	if (!waiting->leader && !TAILQ_EMPTY(&waiting->waiters))
+		rouse(TAILQ_FIRST(&waiting->waiters));
 }
 
 /* What the thread was given rings again, for the others. */
 static void give_back(const struct waiter *waiter)
 {
-	struct connection *connection = waiter->connection;
-	struct peer *self = ivshmem_connection_peer(connection, connection->id);
+	struct waiting *waiting = waiter->waiting;
 	const struct ivshmem_wait_result *result = waiter->result;
-	uint32_t vector;
+	uint32_t vector, count;
+	const int *fds = waiting->source->doorbells(waiting->handle, &count);
 
-	for (vector = 0; self && vector < self->vectors; vector++) {
-		uint64_t count = vector == result->vector ? result->count : 1;
+	for (vector = 0; vector < count; vector++) {
+		uint64_t times = vector == result->vector ? result->count : 1;
 
 		if (result->set[vector / 64] >> vector % 64 & 1)
-			(void)!write(self->fds[vector], &count, sizeof(count));
+			(void)!write(fds[vector], &times, sizeof(times));
 	}
 }
 
@@ -403,8 +405,8 @@ static void cancelled(void *argument)
 	struct waiter *waiter = argument;
 
 	lock(waiter);
-	if (waiter->connection->leader == waiter)
-		waiter->connection->leader = NULL;
+	if (waiter->waiting->leader == waiter)
+		waiter->waiting->leader = NULL;
 	give_back(waiter);
 	delist(waiter);
 	unlock(waiter);
@@ -423,19 +425,18 @@ static int wait_cancellable(struct waiter *waiter)
 	return error;
 }
 
-int ivshmem_connection_wait(struct ivshmem *handle,
-			    const struct ivshmem_wait_options *options,
-			    struct ivshmem_wait_result *result)
+int ivshmem_waiting_wait(struct waiting *waiting, const struct ivshmem_wait_options *options,
+			 struct ivshmem_wait_result *result)
 {
 	struct waiter waiter = {
-		.connection = to_connection(handle),
+		.waiting = waiting,
 		.options = options,
 		.result = result,
 	};
 	int error;
 
 	lock(&waiter);
-	error = ivshmem_connection_check_wait(waiter.connection, options);
+	error = check_wait(waiting, options);
 	if (!error)
 		error = find_word(&waiter);
 	if (!error) {
@@ -445,4 +446,79 @@ int ivshmem_connection_wait(struct ivshmem *handle,
 	}
 	unlock(&waiter);
 	return error;
+}
+
+int ivshmem_waiting_ring_wait(struct waiting *waiting, uint32_t peer, uint32_t vector,
+			      const struct ivshmem_wait_options *options,
+			      struct ivshmem_wait_result *result)
+{
+	struct ivshmem *handle = waiting->handle;
+	int cancel = ivshmem_waiting_lock(waiting);
+	int error = check_wait(waiting, options);
+
+	ivshmem_waiting_unlock(waiting, cancel);
+	if (!error)
+		error = handle->ops->ring(handle, peer, vector);
+	return error ? error : ivshmem_waiting_wait(waiting, options, result);
+}
+
+int ivshmem_waiting_doorbell(struct waiting *waiting, uint32_t vector)
+{
+	int cancel = ivshmem_waiting_lock(waiting);
+	uint32_t count;
+	const int *fds;
+	int fd;
+
+	waiting->source->drain(waiting->handle);
+	fds = waiting->source->doorbells(waiting->handle, &count);
+	if (vector < count)
+		fd = fds[vector];
+	else if (waiting->error)
+		fd = ivshmem_waiting_error(waiting);
+	else if (count)
+		fd = ivshmem_fail(-EINVAL, "vector %u: the last one is %u", vector, count - 1);
+	else
+		fd = ivshmem_fail(-EOPNOTSUPP, "there are no doorbells");
+	ivshmem_waiting_unlock(waiting, cancel);
+	return fd;
+}
+
+/* The end */
+
+void ivshmem_waiting_end(struct waiting *waiting, int error)
+{
+	if (waiting->error)
+		return;
+	waiting->error = error;
+	snprintf(waiting->reason, sizeof(waiting->reason), "%s", ivshmem_error(error));
+	ivshmem_log(IVSHMEM_LOG_ERROR, "%s: the connection is over: %s",
+		    waiting->handle->name, waiting->reason);
+	ivshmem_listeners_signal(waiting->handle, NULL);
+	ivshmem_waiting_rouse(waiting);
+}
+
+int ivshmem_waiting_error(const struct waiting *waiting)
+{
+	int error = waiting->error;
+
+	return error ? ivshmem_fail(error, "%s", waiting->reason) : 0;
+}
+
+int ivshmem_waiting_init(struct waiting *waiting, struct ivshmem *handle,
+			 const struct waiting_source *source)
+{
+	waiting->handle = handle;
+	waiting->source = source;
+	waiting->news = -1;
+	pthread_mutex_init(&waiting->lock, NULL);
+	TAILQ_INIT(&waiting->waiters);
+	waiting->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return waiting->wake < 0 ? -errno : 0;
+}
+
+void ivshmem_waiting_free(struct waiting *waiting)
+{
+	if (waiting->wake >= 0)
+		close(waiting->wake);
+	pthread_mutex_destroy(&waiting->lock);
 }
