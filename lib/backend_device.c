@@ -277,6 +277,13 @@ static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return ivshmem_fail(-EOPNOTSUPP, "a guest's device does not tell which peers there are");
 }
 
+static int device_list(struct ivshmem *handle, struct ivshmem_peer *peers, size_t max)
+{
+	(void)peers;
+	(void)max;
+	return device_peers(handle, NULL, 0);
+}
+
 /* Ringing oneself is the only way to reach who sleeps in the driver. */
 static void device_wake_all(struct ivshmem *handle)
 {
@@ -298,6 +305,7 @@ static const struct ivshmem_ops device_ops = {
 	.doorbell = device_doorbell,
 	.listen = device_listen,
 	.peers = device_peers,
+	.list = device_list,
 	.wake_all = device_wake_all,
 	.news = device_news,
 };

@@ -1,37 +1,24 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A file on the host, such as the memory of plain devices: it has no doorbells, nobody says
- * who is there, and it never ends.
+ * A file on the host, such as the memory of plain devices, which never ends. Unless it has a
+ * peer area (member.c), it has no doorbells, and nobody says who is there.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "backend_file.h"
 
-struct file {
-	struct ivshmem base;
-	int quiet;			/* never readable: there is no news */
-};
-
-static struct file *to_file(struct ivshmem *handle)
+void ivshmem_file_close(struct ivshmem *handle)
 {
-	return (struct file *)handle;
-}
-
-static void file_close(struct ivshmem *handle)
-{
-	close(to_file(handle)->quiet);
 	close(handle->memory);
 	ivshmem_handle_free(handle);
 }
 
-static int file_properties(struct ivshmem *handle, struct ivshmem_properties *out)
+void ivshmem_file_properties(const struct ivshmem *handle, struct ivshmem_properties *out)
 {
 	*out = (struct ivshmem_properties){
 		.size = handle->size,
@@ -40,12 +27,17 @@ static int file_properties(struct ivshmem *handle, struct ivshmem_properties *ou
 		.cache = IVSHMEM_CACHE_WB,
 		.page_size = handle->page,
 	};
+}
+
+static int file_properties(struct ivshmem *handle, struct ivshmem_properties *out)
+{
+	ivshmem_file_properties(handle, out);
 	return 0;
 }
 
 static int no_doorbells(void)
 {
-	return ivshmem_fail(-EOPNOTSUPP, "a file has no doorbells");
+	return ivshmem_fail(-EOPNOTSUPP, "a file without a peer area has no doorbells");
 }
 
 static int file_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
@@ -81,16 +73,16 @@ static int file_doorbell(struct ivshmem *handle, uint32_t vector)
 	return no_doorbells();
 }
 
-static int file_news(struct ivshmem *handle, uint32_t *events)
-{
-	*events = EPOLLIN;
-	return to_file(handle)->quiet;
-}
-
 static int file_listen(struct ivshmem *handle)
 {
 	(void)handle;
 	return 0;
+}
+
+static int no_peers(void)
+{
+	return ivshmem_fail(-EOPNOTSUPP,
+			    "a file without a peer area does not tell which peers there are");
 }
 
 static int file_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
@@ -98,7 +90,15 @@ static int file_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	(void)handle;
 	(void)ids;
 	(void)max;
-	return ivshmem_fail(-EOPNOTSUPP, "a file does not tell which peers there are");
+	return no_peers();
+}
+
+static int file_list(struct ivshmem *handle, struct ivshmem_peer *peers, size_t max)
+{
+	(void)handle;
+	(void)peers;
+	(void)max;
+	return no_peers();
 }
 
 /* Who waits polls. */
@@ -108,7 +108,7 @@ static void file_wake_all(struct ivshmem *handle)
 }
 
 static const struct ivshmem_ops file_ops = {
-	.close = file_close,
+	.close = ivshmem_file_close,
 	.properties = file_properties,
 	.ring = file_ring,
 	.wait = file_wait,
@@ -116,8 +116,8 @@ static const struct ivshmem_ops file_ops = {
 	.doorbell = file_doorbell,
 	.listen = file_listen,
 	.peers = file_peers,
+	.list = file_list,
 	.wake_all = file_wake_all,
-	.news = file_news,
 };
 
 int ivshmem_file_open(struct ivshmem **handle, const char *path, bool read_only)
@@ -131,16 +131,17 @@ int ivshmem_file_open(struct ivshmem **handle, const char *path, bool read_only)
 		free(file);
 		return -ENOMEM;
 	}
-	file->quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	file->base.memory = open(path, O_CLOEXEC | O_NOCTTY | (read_only ? O_RDONLY : O_RDWR));
-	if (file->quiet < 0 || file->base.memory < 0)
+	if (file->base.memory < 0)
 		error = ivshmem_fail(-errno, "%s", strerror(errno));
 	else
 		error = ivshmem_handle_measure(&file->base);
 	if (error == -EPROTO)
 		error = ivshmem_fail(-EINVAL, "the file is empty");
+	if (!error)
+		error = ivshmem_member_join(file);
 	if (error) {
-		file_close(&file->base);
+		ivshmem_file_close(&file->base);
 		return error;
 	}
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: open: a file of %#" PRIx64 " bytes", path,

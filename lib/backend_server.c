@@ -469,6 +469,25 @@ static int connection_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return error ? error : (int)count;
 }
 
+static int connection_list(struct ivshmem *handle, struct ivshmem_peer *peers, size_t max)
+{
+	struct connection *connection = to_connection(handle);
+	size_t index, count;
+	int error, cancel;
+
+	cancel = ivshmem_waiting_lock(&connection->waiting);
+	drain(connection);
+	count = connection->npeers;
+	for (index = 0; index < count && index < max; index++) {
+		peers[index].id = connection->peers[index]->id;
+		peers[index].slot = IVSHMEM_SLOT_NONE;
+		peers[index].self = peers[index].id == connection->id;
+	}
+	error = ivshmem_waiting_error(&connection->waiting);
+	ivshmem_waiting_unlock(&connection->waiting, cancel);
+	return error ? error : (int)count;
+}
+
 static void connection_wake_all(struct ivshmem *handle)
 {
 	struct connection *connection = to_connection(handle);
@@ -540,6 +559,7 @@ static const struct ivshmem_ops connection_ops = {
 	.ring_wait = connection_ring_wait,
 	.doorbell = connection_doorbell,
 	.peers = connection_peers,
+	.list = connection_list,
 	.wake_all = connection_wake_all,
 	.has_peer = connection_has_peer,
 	.listen = connection_listen,
@@ -719,6 +739,7 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 	}
 	connection->socket = -1;
 	connection->incoming.fd = -1;
+	connection->base.hears = true;
 	error = ivshmem_waiting_init(&connection->waiting, &connection->base,
 				     &connection_source);
 	if (!error)

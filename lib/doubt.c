@@ -25,7 +25,7 @@ bool ivshmem_direction_is_due(struct direction *direction)
 {
 	int64_t time;
 
-	if (direction->producer && !direction->channel->handle->ops->has_peer) {
+	if (direction->producer && !direction->channel->handle->hears) {
 		direction->trust = UINT_MAX;
 		return false;
 	}

@@ -44,6 +44,7 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	if (handle->whole)
 		ivshmem_unmap(handle, handle->whole, handle->size);
 	pthread_mutex_destroy(&handle->listeners_lock);
+	free(handle->absences);
 	free(handle->disconnects);
 	free(handle);
 }
@@ -467,6 +468,29 @@ int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 	return handle->ops->peers(handle, ids, max);
 }
 
+/* As many at a time as there are, or a few more. */
+int ivshmem_list_peers_sized(struct ivshmem *handle, struct ivshmem_peer *peers, size_t size,
+			     size_t max)
+{
+	IVSHMEM_CANCEL_OFF(cancel);
+	int error = ivshmem_process_check(handle);
+	struct ivshmem_peer *known;
+	int count, n;
+
+	if (error)
+		return error;
+	if (max > IVSHMEM_MAX_PEER + 1)
+		max = IVSHMEM_MAX_PEER + 1;
+	known = calloc(max + 1, sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	count = handle->ops->list(handle, known, max);
+	for (n = 0; n < count && (size_t)n < max; n++)
+		ivshmem_copy_out((char *)peers + n * size, size, &known[n], sizeof(*known));
+	free(known);
+	return count;
+}
+
 int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 {
 	int error = check_peer(peer);
@@ -483,14 +507,33 @@ int ivshmem_peer_gone(struct ivshmem *handle, uint32_t peer)
 	return 0;
 }
 
-uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
+bool ivshmem_renew_id(struct ivshmem *handle, _Atomic uint32_t *losses, _Atomic uint32_t *id)
 {
-	if (handle->ops->has_peer)
-		handle->ops->listen(handle);
-	return ivshmem_known_disconnects(handle, peer);
+	uint32_t now = handle->losses;
+	struct ivshmem_properties properties;
+
+	if (*losses == now || ivshmem_get_properties(handle, &properties))
+		return false;
+	*id = properties.id;
+	*losses = now;
+	return true;
 }
 
-uint32_t ivshmem_known_disconnects(const struct ivshmem *handle, uint32_t peer)
+uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 {
+	if (handle->hears)
+		handle->ops->listen(handle);
 	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
+}
+
+uint32_t ivshmem_absences(struct ivshmem *handle, uint32_t peer, bool ask)
+{
+	uint32_t count = 0;
+
+	if (ask && handle->hears)
+		handle->ops->listen(handle);
+	if (peer <= IVSHMEM_MAX_PEER)
+		count = handle->disconnects[peer] +
+			(handle->absences ? handle->absences[peer] : 0);
+	return count + handle->losses;
 }

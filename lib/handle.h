@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What every handle has, whatever stands behind it, and the table of what the
- * backends (backend_device.c, backend_server.c, backend_file.c) do differently.
+ * backends (backend_device.c, backend_server.c, backend_file.c, member.c) do differently.
  */
 #ifndef IVSHMEM_HANDLE_H
 #define IVSHMEM_HANDLE_H
@@ -35,14 +35,21 @@ struct ivshmem_ops {
 	 * callers and valid until close; or why there is none.
 	 */
 	int (*doorbell)(struct ivshmem *handle, uint32_t vector);
-	/* One to be watched for these events of epoll: the server or the device has news. */
+	/* Who has called that does not watch the descriptor any more (or NULL). */
+	void (*forget)(struct ivshmem *handle);
+	/*
+	 * One to be watched for these events of epoll: the server or the device has news. NULL:
+	 * what there is comes by ivshmem_listeners_signal().
+	 */
 	int (*news)(struct ivshmem *handle, uint32_t *events);
 	/* Hear the server, or ask the device: 0, or why it is gone. */
 	int (*listen)(struct ivshmem *handle);
 	int (*peers)(struct ivshmem *handle, uint32_t *ids, size_t max);
+	/* What is known of them and of this one; @peers are zeros before. */
+	int (*list)(struct ivshmem *handle, struct ivshmem_peer *peers, size_t max);
 	/* Make all who wait look again: somebody has left. */
 	void (*wake_all)(struct ivshmem *handle);
-	/* Where it is told who is there (or NULL): is that peer, as of now? */
+	/* Where it knows all who are there (or NULL): is that peer, as of now? */
 	bool (*has_peer)(struct ivshmem *handle, uint32_t id);
 	/* In a child after fork() (or NULL): give up what would keep the parent alive. */
 	void (*begin_child)(struct ivshmem *handle);
@@ -57,7 +64,10 @@ struct ivshmem {
 	uint64_t size;
 	bool read_only;
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
-	_Atomic uint32_t *disconnects;	/* how often each peer has left */
+	bool hears;			/* it knows when peers leave, at least some */
+	_Atomic uint32_t *disconnects;	/* how often each peer has left, for certain */
+	_Atomic uint32_t *absences;	/* or was found absent; NULL: never (presence.c) */
+	_Atomic uint32_t losses;	/* how often the own id was given to another peer */
 	void *_Atomic whole;		/* see ivshmem_whole() */
 	uint64_t offset;		/* of a partition in the region; 0: all of it */
 	uint32_t first_vector;		/* of a partition */
@@ -128,8 +138,19 @@ int ivshmem_check_wait(struct ivshmem *handle,
 int ivshmem_check_object(struct ivshmem *handle, uint32_t vector,
 			 struct ivshmem_properties *properties);
 
-/* How often a peer is known to have left: as of now, and without asking. */
+/*
+ * The own id may have become another one since the handle had so many @losses. True: it may, and
+ * both are right again.
+ */
+bool ivshmem_renew_id(struct ivshmem *handle, _Atomic uint32_t *losses, _Atomic uint32_t *id);
+
+/* How often a peer has left, for certain, as of now. */
 uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);
-uint32_t ivshmem_known_disconnects(const struct ivshmem *handle, uint32_t peer);
+
+/*
+ * How often a session with a peer would have ended: it has left or was found absent, or this
+ * program is another peer now. As of now (@ask), or as far as it is known.
+ */
+uint32_t ivshmem_absences(struct ivshmem *handle, uint32_t peer, bool ask);
 
 #endif /* IVSHMEM_HANDLE_H */

@@ -52,9 +52,10 @@ static int watch_all(struct ivshmem_listener *listener)
 
 	if (listener->rung) {
 		fd = handle->ops->doorbell(handle, handle->first_vector + listener->vector);
+		listener->watches = fd >= 0;
 		error = fd < 0 ? fd : watch(listener, SOURCE_DOORBELL, fd, EPOLLIN | EPOLLET);
 	}
-	if (!error) {
+	if (!error && handle->ops->news) {
 		fd = handle->ops->news(handle, &events);
 		error = watch(listener, SOURCE_NEWS, fd, events);
 	}
@@ -64,6 +65,10 @@ static int watch_all(struct ivshmem_listener *listener)
 
 static void destroy(struct ivshmem_listener *listener)
 {
+	struct ivshmem *handle = listener->handle;
+
+	if (listener->watches && handle->ops->forget)
+		handle->ops->forget(handle);
 	if (listener->epoll >= 0)
 		close(listener->epoll);
 	if (listener->timer >= 0)
@@ -80,6 +85,7 @@ int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *han
 	listener->handle = handle;
 	listener->vector = vector;
 	listener->rung = ivshmem_has_doorbell(handle, vector);
+	listener->watches = false;
 	listener->news = true;
 	pthread_mutex_init(&listener->lock, NULL);
 	listener->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -21,6 +21,7 @@ struct ivshmem_listener {
 	struct ivshmem_listener *next;	/* of the handle; under its listeners_lock */
 	uint32_t vector;		/* or LISTENER_NO_VECTOR */
 	bool rung;			/* else only the timer makes it look */
+	bool watches;			/* the doorbell's descriptor */
 	int epoll;			/* what programs poll */
 	int timer;
 	_Atomic bool news;		/* of the server or the device */

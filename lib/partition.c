@@ -55,8 +55,7 @@ void ivshmem_wait_from_region(const struct ivshmem *handle, struct ivshmem_wait_
 	shift_set(result->set, -(int)handle->first_vector);
 }
 
-/* Read the label: 0, or why there is none that can be used. */
-static int read_label(struct ivshmem *handle, struct ivshmem_label *label)
+int ivshmem_read_label(struct ivshmem *handle, struct ivshmem_label *label)
 {
 	uint8_t copy[IVSHMEM_LABEL_MAX_SIZE];
 	enum ivshmem_label_reason reason;
@@ -104,7 +103,7 @@ static int find(struct ivshmem *handle, const char *name)
 
 	if (!label)
 		return -ENOMEM;
-	error = read_label(handle, label);
+	error = ivshmem_read_label(handle, label);
 	for (i = 0; !error && i < label->nr_entries; i++)
 		if (!ivshmem_label_free(&label->entries[i]) &&
 		    !strcmp(label->entries[i].name, name))

@@ -5,12 +5,16 @@
 #ifndef IVSHMEM_PARTITION_H
 #define IVSHMEM_PARTITION_H
 
+#include "../src/core/label.h"
 #include "handle.h"
 
 static inline bool ivshmem_is_partition(const struct ivshmem *handle)
 {
 	return handle->offset != 0;
 }
+
+/* Read the label of the region: 0, or why there is none that can be used. */
+int ivshmem_read_label(struct ivshmem *handle, struct ivshmem_label *label);
 
 /* How many of a device's or connection's vectors the handle has. */
 uint32_t ivshmem_limit_vectors(const struct ivshmem *handle, uint32_t vectors);

@@ -125,12 +125,10 @@ static void call_attention(struct direction *direction)
 	atomic_store(&direction->mine->asleep, next_sleep(direction));
 }
 
-static uint32_t disconnects_of_other(const struct direction *direction, bool ask)
+static uint32_t absences_of_other(const struct direction *direction, bool ask)
 {
-	struct ivshmem *handle = direction->channel->handle;
-	uint32_t id = atomic_load(&direction->other->id);
-
-	return ask ? ivshmem_disconnects(handle, id) : ivshmem_known_disconnects(handle, id);
+	return ivshmem_absences(direction->channel->handle, atomic_load(&direction->other->id),
+				ask);
 }
 
 /* Why the session is over, or 0. */
@@ -146,7 +144,7 @@ static int direction_over(const struct direction *direction, bool ask)
 		return -EPIPE;
 	if (hello != direction->peer)
 		return -ECONNRESET;
-	if (disconnects_of_other(direction, ask) != direction->disconnects)
+	if (absences_of_other(direction, ask) != direction->absences)
 		return -EPIPE;
 	return 0;
 }
@@ -212,11 +210,22 @@ static bool rename_end(struct direction *direction, uint64_t hello)
 	return ivshmem_try_replace(&mine->hello, 0, hello);
 }
 
+/* Another peer may have got the own id, and this program another one. */
+static void renew_id(struct direction *direction)
+{
+	struct ivshmem *handle = direction->channel->handle;
+	uint32_t former = direction->id;
+
+	if (ivshmem_renew_id(handle, &direction->losses, &direction->id))
+		atomic_compare_exchange_strong(&direction->mine->id, &former, direction->id);
+}
+
 static void restart(struct direction *direction)
 {
 	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
 	uint64_t hello = life(direction->hello) << SESSION_BITS | count;
 
+	renew_id(direction);
 	if (!rename_end(direction, hello)) {
 		channel_fail(direction->channel, -ESTALE, REPLACED);
 		return;
@@ -241,7 +250,7 @@ static void explain(const struct direction *direction, int reason)
 	bool closed = atomic_load(&direction->other->closed) == direction->peer;
 	const char *text = reason == -ECONNRESET ? "the other end has restarted" :
 			   closed ? "the other end has closed" :
-			   "the machine of the other end has disconnected";
+			   "the peer of the other end has disconnected";
 
 	ivshmem_fail(reason, "%s", text);
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: channel at %#" PRIx64 ": %s", channel->handle->name,
@@ -348,6 +357,7 @@ static bool direction_is_rung(const struct direction *direction)
 	const struct ivshmem_channel *channel = direction->channel;
 
 	return ivshmem_has_doorbell(channel->handle, channel->vector) &&
+	       direction->id != CHANNEL_NO_ID &&
 	       atomic_load(&direction->other->id) != CHANNEL_NO_ID;
 }
 
@@ -394,7 +404,8 @@ static bool direction_handshake(struct direction *direction)
 		return accepted;
 	direction->peer = hello;
 	direction->known = 0;
-	direction->disconnects = disconnects_of_other(direction, true);
+	direction->absences = absences_of_other(direction, true);
+	renew_id(direction);
 	say_open(direction);
 	atomic_store(&direction->state, DIRECTION_OPEN);
 	return accepted;
@@ -750,6 +761,7 @@ static void direction_begin(struct direction *direction, uint64_t hello, uint32_
 	struct buffer_half *mine = direction->mine;
 
 	direction->hello = hello;
+	direction->id = id;
 	direction->reserved = DIRECTION_NOTHING;
 	direction->sleeps = (uint32_t)(hello >> 32);
 	/* No old word goes with the new hello. */
@@ -768,6 +780,8 @@ int ivshmem_session_begin(struct ivshmem_channel *channel)
 	uint64_t hello;
 	int error;
 
+	channel->directions[OUT].losses = channel->handle->losses;
+	channel->directions[IN].losses = channel->handle->losses;
 	error = ivshmem_get_properties(channel->handle, &properties);
 	if (!error)
 		error = draw_life(&hello);

@@ -59,7 +59,9 @@ struct direction {
 	uint64_t hello;		/* ours in this session */
 	uint64_t echo;		/* the other's that we have accepted, or 0 */
 	uint64_t peer;		/* the other's while open */
-	uint32_t disconnects;	/* of the other's machine when we met */
+	uint32_t absences;	/* of the other's machine when we met */
+	_Atomic uint32_t id;	/* our own */
+	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	uint32_t sleeps;	/* a number for each */
 	int64_t asked;		/* when it was looked who is there, without waiting */
 	bool asks;		/* the next call is to do that */

@@ -101,6 +101,7 @@ static int check(const struct sync_object *object, struct ivshmem_properties *pr
 
 static int map(const struct sync_object *object, size_t size, struct sync **sync)
 {
+	uint32_t losses = object->handle->losses;
 	struct ivshmem_properties properties;
 	int error = check(object, &properties);
 	size_t before = object->offset % object->handle->page;
@@ -115,6 +116,7 @@ static int map(const struct sync_object *object, size_t size, struct sync **sync
 	new->offset = object->offset;
 	new->vector = object->vector;
 	new->id = properties.id;
+	new->losses = losses;
 	new->checked = ivshmem_now();
 	new->length = before + IVSHMEM_SYNC_SIZE;
 	error = ivshmem_map(object->handle, object->offset - before, new->length,
@@ -186,6 +188,12 @@ static int find_or_create(const struct sync_object *object, struct sync_area *ar
 	}
 }
 
+static void say_if_mute(struct sync *sync)
+{
+	if (sync->id == IVSHMEM_ID_UNKNOWN)
+		atomic_store(&sync->area->mute, SYNC_MUTE);
+}
+
 static void wake_all(struct sync *sync, const uint64_t *word);
 
 int ivshmem_sync_open(const struct sync_object *object, size_t size, void *sync)
@@ -210,8 +218,7 @@ int ivshmem_sync_open(const struct sync_object *object, size_t size, void *sync)
 		ivshmem_sync_close(new);
 		return error;
 	}
-	if (new->id == IVSHMEM_ID_UNKNOWN)
-		atomic_store(&area->mute, SYNC_MUTE);
+	say_if_mute(new);
 	/* Who waits for an earlier object in this place shall see this one. */
 	if (object->flags & IVSHMEM_SYNC_RESET)
 		wake_all(new, NULL);
@@ -361,7 +368,11 @@ static bool can_be_rung(struct sync *sync)
 
 static bool will_be_rung(struct sync *sync, uint64_t word)
 {
-	bool can = can_be_rung(sync);
+	bool can;
+
+	if (ivshmem_renew_id(sync->handle, &sync->losses, &sync->id))
+		say_if_mute(sync);
+	can = can_be_rung(sync);
 
 	if (can && enlist(sync, word))
 		return true;

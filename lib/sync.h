@@ -65,7 +65,8 @@ struct sync {
 	size_t length;
 	uint64_t offset;
 	uint32_t vector;
-	uint32_t id;		/* own peer number, or IVSHMEM_ID_UNKNOWN */
+	_Atomic uint32_t id;	/* own peer number, or IVSHMEM_ID_UNKNOWN */
+	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	_Atomic bool polls;	/* has waited without being rung, and logged it */
 	_Atomic int64_t checked;	/* when the handle was last known to work */
 };

@@ -177,6 +177,12 @@ static void prepare(const struct waiting *waiting, struct look *look)
 	}
 }
 
+static void look_for(struct waiting *waiting)
+{
+	if (waiting->source->look)
+		waiting->source->look(waiting->handle);
+}
+
 /* After a poll: tell everybody concerned. */
 static void harvest(struct waiting *waiting, const struct look *look)
 {
@@ -285,6 +291,7 @@ static int wait_loop(struct waiter *waiter)
 	struct look look;
 	int error = 0;
 
+	look_for(waiting);
 	/* The thread that leads may not know yet what this one wants. It must be told. */
 	prepare(waiting, &look);
 	look.fds[FD_WAKE].fd = -1;
@@ -298,6 +305,8 @@ static int wait_loop(struct waiter *waiter)
 		if (error)
 			return error;
 		spins = !timeout.tv_sec && !timeout.tv_nsec;
+		if (spins)
+			look_for(waiting);
 		error = waiting->leader ? follow(waiter, spins) :
 					  lead(waiter, &timeout, spins);
 	}
@@ -365,6 +374,8 @@ static void enlist(struct waiter *waiter)
 	for (vector = waiter->first; vector < waiter->end; vector++)
 		if (wanted(waiter, vector) && !waiting->wanting[vector]++)
 			news = true;
+	if (TAILQ_EMPTY(&waiting->waiters) && waiting->source->begin)
+		waiting->source->begin(waiting->handle);
 	TAILQ_INSERT_TAIL(&waiting->waiters, waiter, place);
 	if (news && waiting->leader)
 		rouse(waiting->leader);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sleeping on the host, where own doorbells are eventfds (waiting.c).
+ * Sleeping on the host, where own doorbells are eventfds: what connections to a server and
+ * files with a peer area have in common (waiting.c).
  */
 #ifndef IVSHMEM_WAITING_H
 #define IVSHMEM_WAITING_H
@@ -16,6 +17,10 @@ struct waiting_source {
 	const int *(*doorbells)(struct ivshmem *handle, uint32_t *count);
 	/* Hear the news, which the descriptor has announced or not. */
 	void (*drain)(struct ivshmem *handle);
+	/* Find the doorbells that nothing announces (or NULL). */
+	void (*look)(struct ivshmem *handle);
+	/* A thread has begun to wait, the first one (or NULL). */
+	void (*begin)(struct ivshmem *handle);
 };
 
 struct waiting {

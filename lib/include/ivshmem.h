@@ -5,7 +5,8 @@
  * The same calls work on both sides of the hypervisor. On a guest, a handle is an
  * open /dev/ivshmemN. On the host, it is a connection to the socket of an ivshmem
  * server, which makes the program a peer like any guest, or an open file, the memory of plain
- * devices.
+ * devices. If the file has a label with a peer area ("ivshmemctl format"), the program is a peer
+ * there as well, without a server.
  *
  * Functions that can fail return a negative errno value, which ivshmem_error() explains.
  * Several threads can use a handle at once, except for ivshmem_close().
@@ -37,8 +38,9 @@
  * does not know counts as 0. A field that is not 0 and unknown to the library is -E2BIG.
  * Other languages call the functions whose names end in _sized.
  *
- * Limits: peers 0 to 65535, 256 vectors each. On the host, a handle needs three
- * descriptors, and one per vector of each peer; ivshmem_fd() takes two more. Where there is
+ * Limits: peers 0 to 65535, 256 vectors each. On the host, a connection needs three
+ * descriptors, and one per vector of each peer, a file two, and one per own vector;
+ * ivshmem_fd() takes two more. Where there is
  * none left, or no memory, for the doorbell of a new peer, the connection is over, as if the
  * server were gone, and ivshmem_error() says why.
  */
@@ -158,8 +160,21 @@ struct ivshmem_properties {
  *
  * A name without a slash is that of a device if it exists, else a path.
  *
- * A file has no doorbells, and is as large as when it was opened: should it become shorter, an
- * access behind its end raises SIGBUS.
+ * A file is as large as when it was opened: should it become shorter, an access behind its end
+ * raises SIGBUS, also one of the library.
+ *
+ * A file has doorbells if it has a label with a peer area when it is opened. The program takes
+ * one of the slots there, and has the id 0xff00 + slot. A thread of the library, in which no
+ * signal handler runs, says that the program lives, and looks for doorbells as long as a thread
+ * waits or somebody has a descriptor of theirs: every millisecond, or as the environment variable
+ * IVSHMEM_POLL_US says (200 to 10000), more often while they come, less after ten seconds
+ * without. Who has not been heard of for 0.8 seconds counts as absent. Where all slots are taken
+ * by others who live, the handle is without doorbells, for now, like one on a file without a
+ * label; to know that can take a second. So is one that is read-only, for good: it sees who is
+ * there, but takes no slot. A program that was stopped for more than a second can lose its slot,
+ * and gets another one and another id; its channels then begin again, as after -EPIPE. Should
+ * somebody write another label, nothing there is written any more, and nobody is present. Close
+ * the handle then and open another.
  *
  * -ENOENT: no such path; -EACCES: no permission; -EINVAL: unknown flag, or an empty file;
  * -ENODEV: the device is gone; -ENOTTY: neither a socket, an ivshmem device nor a file;
@@ -226,6 +241,8 @@ int ivshmem_unmap(struct ivshmem *handle, void *address, size_t length);
  * Earlier writes to the region are visible to the peer when it wakes. Ringing a peer
  * that does not exist is -ENXIO on the host and no error on a guest, where the device
  * does not report it.
+ *
+ * On a file also -EAGAIN: this program has no slot now; -ESTALE: the region has another label.
  *
  * -EINVAL: peer over 65535 or vector over 255; -EACCES: opened read-only;
  * -EOPNOTSUPP: no doorbells; -ENODEV: the device or the server is gone. On the host, a
@@ -308,9 +325,9 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector);
  *
  * It is readable (POLLIN) when peers have arrived or left since the last call of
  * ivshmem_peers(), and from when the device or the server is gone. So a loop that calls
- * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest it is
- * readable when the device is gone, and after ivshmem_peer_gone(). It can be readable
- * spuriously. It says nothing about doorbells: poll an ivshmem_eventfd() as well. The
+ * ivshmem_peers(), then polls without a timeout, misses nothing. On a guest whose region has
+ * no peer area it is readable when the device is gone, and after ivshmem_peer_gone(). It can be
+ * readable spuriously. It says nothing about doorbells: poll an ivshmem_eventfd() as well. The
  * handle owns the descriptor: do not read from or close it.
  *
  * -EMFILE: out of descriptors.
@@ -321,16 +338,57 @@ int ivshmem_fd(struct ivshmem *handle);
  * ivshmem_peers - list the other peers
  * @ids: array of @max ids, filled in ascending order
  *
- * Returns the number of other peers, which may exceed @max. -EOPNOTSUPP on a guest,
- * where the device does not report peers; -ENODEV: the device or the server is gone.
+ * Returns the number of other peers, which may exceed @max. Devices and files report those that
+ * have a slot in the peer area of the region's label, as it was when the handle was opened.
+ * -EOPNOTSUPP: there was, or is, no peer area;
+ * -ENODEV: the device or the server is gone.
  */
 int ivshmem_peers(struct ivshmem *handle, uint32_t *ids, size_t max);
+
+/* struct ivshmem_peer.kind */
+enum ivshmem_kind {
+	IVSHMEM_KIND_UNKNOWN,	/* servers do not say it */
+	IVSHMEM_KIND_GUEST,	/* a machine */
+	IVSHMEM_KIND_PROGRAM,	/* a program on the host */
+	IVSHMEM_KIND_SERVER,	/* the server on the host */
+};
+
+#define IVSHMEM_SLOT_NONE	0xffffffffU
+
+/* A peer as it describes itself: a stranger can write anything. */
+struct ivshmem_peer {
+	uint32_t id;		/* what ivshmem_ring() takes */
+	uint32_t slot;		/* in the peer area, or IVSHMEM_SLOT_NONE */
+	uint32_t kind;		/* enum ivshmem_kind, or what a later version knows */
+	int self;		/* it is this program, or this machine */
+	uint64_t owner;		/* random, unlike that of any peer before; 0: unknown */
+	uint64_t generation;	/* of the slot: one more with each owner */
+	uint64_t silent_ns;	/* since it was last heard of */
+	char name[40];		/* any bytes; ends with 0; empty: unknown */
+};
+
+/*
+ * ivshmem_list_peers - list all who are present, also this program or machine
+ * @peers: array of @max, filled by rising slots or, with a server, ids
+ *
+ * Returns the number of peers, which may exceed @max. A server tells nothing but ids. Unlike
+ * ivshmem_peers(), this takes no news from ivshmem_fd(). -EOPNOTSUPP: there is no peer area;
+ * -ENODEV: the device or the server is gone.
+ */
+int ivshmem_list_peers_sized(struct ivshmem *handle, struct ivshmem_peer *peers, size_t size,
+			     size_t max);
+static inline int ivshmem_list_peers(struct ivshmem *handle, struct ivshmem_peer *peers,
+				     size_t max)
+{
+	return ivshmem_list_peers_sized(handle, peers, sizeof(*peers), max);
+}
 
 /*
  * ivshmem_peer_gone - report that a peer has disconnected
  *
- * For guests, which get no report from a server: a program that learns about it, from a
- * machine manager for example, so ends its channels with that peer and gets the mutexes
+ * For guests, which get no report from a server, and for mutexes whose owner is only known to be
+ * silent: a program that learns about it, from a machine manager for example, so ends its
+ * channels with that peer and gets the mutexes
  * that it knows the peer to hold (ivshmem_sync.h). A later peer with the same id is not
  * affected.
  *

@@ -148,7 +148,7 @@ private:
 	std::size_t size;
 };
 
-/* An open device, or a connection to a server. */
+/* An open device or file, or a connection to a server. */
 class handle {
 public:
 	explicit handle(const std::string &path, unsigned int flags = 0)
@@ -212,6 +212,20 @@ public:
 		} while (count > ids.size());
 		ids.resize(count);
 		return ids;
+	}
+
+	/* All who are present, also this one, and what they say about themselves. */
+	std::vector<ivshmem_peer> list_peers() const
+	{
+		std::vector<ivshmem_peer> list;
+		std::size_t count = 0;
+
+		do {
+			list.resize(count);
+			count = detail::check(ivshmem_list_peers(get(), list.data(), list.size()));
+		} while (count > list.size());
+		list.resize(count);
+		return list;
 	}
 
 	void peer_gone(std::uint32_t peer) const { detail::check(ivshmem_peer_gone(get(), peer)); }

@@ -25,7 +25,7 @@
  *   -EAGAIN      the deadline is 0, and there is no message (or no space)
  *   -ETIMEDOUT   the deadline passed
  *   -EINTR       interrupted by a signal
- *   -EPIPE       the other end has closed, or its machine has disconnected
+ *   -EPIPE       the other end has closed, or its peer has disconnected or is silent
  *   -ECONNRESET  the other end has restarted
  *   -ESTALE      another program has taken over this end, or the channel was recreated
  *                with another geometry: close it and attach again

@@ -78,7 +78,8 @@ struct ivshmem_event;
  *
  * When the owner is known to have died, the next lock call gets the mutex and returns
  * -EOWNERDEAD, as with robust POSIX mutexes. An owner that is alive never loses the mutex,
- * however slow it is, unless a program reports its death.
+ * however slow it is, unless a program reports its death. That its peer is silent, in the peer
+ * area of a label, says nothing: it may have been stopped.
  *
  * - Owner and caller are programs on the host: the caller knows by itself, for the owner
  *   holds a lock on the file of the memory. This needs the right to open that file

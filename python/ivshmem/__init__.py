@@ -11,7 +11,7 @@ instead of waiting. A number that the C type does not hold is an OverflowError.
 """
 
 from ._channel import Channel, ChannelProperties
-from ._handle import Cache, Handle, Properties, Transport, Wakeup
+from ._handle import Cache, Handle, Kind, Peer, Properties, Transport, Wakeup
 from ._library import SYNC_SIZE, lib as _lib
 from ._sync import Event, Mutex, OwnerDead, Semaphore
 
@@ -21,8 +21,10 @@ __all__ = [
     "ChannelProperties",
     "Event",
     "Handle",
+    "Kind",
     "Mutex",
     "OwnerDead",
+    "Peer",
     "Properties",
     "SYNC_SIZE",
     "Semaphore",

@@ -7,8 +7,9 @@ import enum
 import os
 import typing
 
-from ._library import ID_UNKNOWN, READ_ONLY, WAIT_ABSTIME, WAIT_SET, WAIT_WORD
+from ._library import ID_UNKNOWN, READ_ONLY, SLOT_NONE, WAIT_ABSTIME, WAIT_SET, WAIT_WORD
 from ._library import MAX_VECTORS, WaitOptions, WaitResult, lib, munmap, structure, u32
+from ._library import Peer as _Peer
 from ._library import Properties as _Properties
 from ._resource import Resource, Scoped, check, view, wait_for
 
@@ -41,6 +42,28 @@ class Properties(typing.NamedTuple):
     can_ring: bool
     mapped_registers: bool
     page_size: int
+
+
+class Kind(enum.IntEnum):
+    """What a peer says it is."""
+
+    UNKNOWN = 0  # servers do not say it
+    GUEST = 1  # a machine
+    PROGRAM = 2  # a program on the host
+    SERVER = 3  # the server on the host
+
+
+class Peer(typing.NamedTuple):
+    """A peer as it describes itself: a stranger can write anything."""
+
+    id: int  # what ring() takes
+    slot: int | None  # in the peer area; None: a server's peer
+    kind: int  # a Kind, or what a later version knows
+    is_self: bool  # it is this program, or this machine
+    owner: int | None  # random, unlike that of any peer before
+    generation: int  # of the slot: one more with each owner
+    silent: float  # seconds since it was last heard of
+    name: bytes  # any bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,10 +224,34 @@ class Handle(Scoped):
                     return ids[:count]
                 room = count
 
+    def list_peers(self) -> list[Peer]:
+        """All who are present, also this program or machine, by slots or ids."""
+        room = 16
+        with self._resource as handle:
+            while True:
+                found = (_Peer * room)()
+                count = check(lib.list_peers_sized(handle, found, ctypes.sizeof(_Peer), room))
+                if count <= room:
+                    return [_peer(one) for one in found[:count]]
+                room = count
+
     def peer_gone(self, peer: int) -> None:
         """Report that a peer has disconnected, on a guest that has learned about it."""
         with self._resource as handle:
             check(lib.peer_gone(handle, *u32(peer)))
+
+
+def _peer(found: _Peer) -> Peer:
+    return Peer(
+        found.id,
+        None if found.slot == SLOT_NONE else found.slot,
+        Kind(found.kind) if found.kind in list(Kind) else found.kind,
+        bool(found.self),
+        found.owner or None,
+        found.generation,
+        found.silent_ns / 1_000_000_000,
+        found.name,
+    )
 
 
 def _wait_options(

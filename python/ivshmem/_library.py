@@ -8,6 +8,7 @@ import ctypes
 import typing
 from ctypes import (
     POINTER,
+    c_char,
     c_char_p,
     c_int,
     c_int64,
@@ -33,6 +34,7 @@ EVENT_AUTO_RESET = 1 << 8
 EVENT_SET = 1 << 9
 MAX_PEER = 65535
 MAX_VECTORS = 256
+SLOT_NONE = 0xFFFFFFFF
 
 
 class Properties(ctypes.Structure):
@@ -67,6 +69,19 @@ class WaitResult(ctypes.Structure):
         ("vector", c_uint32),
         ("count", c_uint64),
         ("set", c_uint64 * 4),
+    ]
+
+
+class Peer(ctypes.Structure):
+    _fields_ = [
+        ("id", c_uint32),
+        ("slot", c_uint32),
+        ("kind", c_uint32),
+        ("self", c_int),
+        ("owner", c_uint64),
+        ("generation", c_uint64),
+        ("silent_ns", c_uint64),
+        ("name", c_char * 40),
     ]
 
 
@@ -150,6 +165,7 @@ SIGNATURES: dict[str, tuple[typing.Any, ...]] = {
     "eventfd": (c_int, c_void_p, c_uint32),
     "fd": (c_int, c_void_p),
     "peers": (c_int, c_void_p, POINTER(c_uint32), c_size_t),
+    "list_peers_sized": (c_int, c_void_p, POINTER(Peer), c_size_t, c_size_t),
     "peer_gone": (c_int, c_void_p, c_uint32),
     "channel_create": (c_int, c_void_p, POINTER(ChannelOptions), _OUT),
     "channel_attach": (c_int, c_void_p, POINTER(ChannelOptions), c_int64, _OUT),

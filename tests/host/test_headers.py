@@ -12,6 +12,7 @@ STRUCTURES = (
     "ivshmem_properties",
     "ivshmem_wait_options",
     "ivshmem_wait_result",
+    "ivshmem_peer",
     "ivshmem_channel_options",
     "ivshmem_channel_properties",
 )

@@ -110,6 +110,31 @@ def test_a_partition_is_a_region(path: str) -> None:
         ivshmem.open(path, partition="none")
 
 
+def test_a_server_tells_ids(path: str, shm: Handle) -> None:
+    with ivshmem.open(path) as other:
+        ids = {shm.properties.id, other.properties.id}
+        assert ctl.wait_until(lambda: {peer.id for peer in other.list_peers()} == ids)
+        mine = [peer for peer in other.list_peers() if peer.is_self]
+        assert [peer.id for peer in mine] == [other.properties.id]
+        assert mine[0].slot is None and mine[0].owner is None and mine[0].name == b""
+        assert mine[0].kind is ivshmem.Kind.UNKNOWN
+
+
+def test_programs_on_a_file_are_peers(tmp_path: pathlib.Path) -> None:
+    region = tmp_path / "region"
+    with region.open("wb") as file:
+        file.truncate(SIZE * 16)
+    assert ctl.run("format", device=region).process.returncode == ctl.OK
+    with ivshmem.open(region) as one, ivshmem.open(region) as other:
+        assert one.properties.id == 0xFF00 and other.properties.id == 0xFF01
+        first, second = one.list_peers()
+        assert first.is_self and not second.is_self and second.slot == 1
+        assert second.kind is ivshmem.Kind.PROGRAM and second.generation >= 1
+        assert second.name.endswith(b":%d" % os.getpid()) and 0 <= second.silent < ctl.LIMIT
+        other.ring(0xFF00, 3)
+        assert one.wait(3, timeout=ctl.LIMIT).vectors == {3}
+
+
 def test_a_closed_handle_is_refused(path: str) -> None:
     shm = ivshmem.open(path)
     assert not shm.closed

@@ -83,6 +83,9 @@ static void test_handle(ivshm::handle &a, ivshm::handle &b, const char *path)
 
 	CHECK(a.properties().size == size && a.properties().id == 0);
 	CHECK(b.peers() == std::vector<std::uint32_t>{0});
+	CHECK(b.list_peers().size() == 2 && !b.list_peers()[0].self && b.list_peers()[1].self);
+	CHECK(b.list_peers()[0].slot == IVSHMEM_SLOT_NONE &&
+	      b.list_peers()[0].kind == IVSHMEM_KIND_UNKNOWN);
 	CHECK(memory.bytes().size() == size && other.bytes().size() == 100);
 	memory.at<std::atomic<int>>(4096) = 77;
 	CHECK(other.at<std::atomic<int>>(0) == 77);
