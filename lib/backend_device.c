@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 
 #include "handle.h"
 #include "park.h"
+#include "presence.h"
 
 /* What ivshmem.h says, before the driver's header says it as well. */
 enum {
@@ -43,7 +45,16 @@ struct device {
 	uint32_t cache;			/* IVSHMEM_CACHE_* */
 	pthread_mutex_t doorbells_lock;
 	int doorbells[IVSHMEM_MAX_VECTORS];	/* descriptors plus one; 0: none yet */
+
+	pthread_mutex_t presence_lock;	/* protects all below; taken alone */
+	uint64_t generation;		/* of what is known */
+	struct presence presence;	/* if the handle hears of peers */
 };
+
+/* The public header's kinds are the driver's. */
+_Static_assert(IVSHMEM_KIND_GUEST == IVSHMEM_PEER_GUEST &&
+	       IVSHMEM_KIND_PROGRAM == IVSHMEM_PEER_HOST &&
+	       IVSHMEM_KIND_SERVER == IVSHMEM_PEER_SERVER, "as the driver");
 
 static struct device *to_device(struct ivshmem *handle)
 {
@@ -81,6 +92,7 @@ static void device_close(struct ivshmem *handle)
 		munmap(device->registers, device->registers_size);
 	close(handle->memory);
 	pthread_mutex_destroy(&device->doorbells_lock);
+	pthread_mutex_destroy(&device->presence_lock);
 	ivshmem_handle_free(handle);
 }
 
@@ -120,13 +132,14 @@ static void order_before_register(uint32_t cache)
 #endif
 }
 
+/* The register knows no peers without a doorbell id, which the driver rings another way. */
 static int device_ring(struct ivshmem *handle, uint32_t peer, uint32_t vector)
 {
 	struct ivshmem_ring ring = { .peer = peer, .vector = vector };
 	struct device *device = to_device(handle);
 	char *registers = device->registers;
 
-	if (!registers)
+	if (!registers || (handle->hears && peer >= IVSHMEM_PEER_FIRST_ID))
 		return device_ioctl(handle, IVSHMEM_IOC_RING, &ring);
 	order_before_register(device->cache);
 	*(volatile uint32_t *)(registers + IVSHMEM_REG_DOORBELL) =
@@ -250,38 +263,136 @@ static int device_doorbell(struct ivshmem *handle, uint32_t vector)
 	return fd;
 }
 
-/* EPOLLHUP and EPOLLERR, which are always reported: it was unplugged. */
+/* Peers */
+
+/* Without @infos only the generation is asked for, and the number of peers. */
+static int ask_for_peers(struct ivshmem *handle, struct ivshmem_peers *peers,
+			 struct ivshmem_peer_info *infos)
+{
+	*peers = (struct ivshmem_peers){
+		.peers = (uintptr_t)infos,
+		.room = infos ? SLOT_MAX : 0,
+		.info_size = infos ? sizeof(*infos) : 0,
+	};
+	return device_ioctl(handle, IVSHMEM_IOC_PEERS, peers);
+}
+
+static struct ivshmem_peer to_peer(const struct ivshmem_peer_info *info)
+{
+	struct ivshmem_peer peer = {
+		.id = info->id <= IVSHMEM_MAX_PEER ? info->id : IVSHMEM_PEER_FIRST_ID + info->slot,
+		.slot = info->slot,
+		.kind = info->kind,
+		.self = !!(info->flags & IVSHMEM_PEER_SELF),
+		.owner = info->owner,
+		.generation = info->generation,
+		.silent_ns = info->silent_ms * UINT64_C(1000000),
+	};
+
+	memcpy(peer.name, info->name, sizeof(info->name));
+	return peer;
+}
+
+/*
+ * What the driver knows now. Always all of it, or only if that has changed. -EOPNOTSUPP: there
+ * is no peer area any more. Lock held.
+ */
+static int take_peers(struct device *device, bool always, bool *left)
+{
+	struct ivshmem_peer_info infos[SLOT_MAX];
+	struct ivshmem_peers peers = { 0 };
+	int error = 0;
+	uint32_t n;
+
+	if (!always)
+		error = ask_for_peers(&device->base, &peers, NULL);
+	if (!error && !always && peers.generation == device->generation)
+		return 0;
+	if (!error)
+		error = ask_for_peers(&device->base, &peers, infos);
+	if (error && error != -EOPNOTSUPP)
+		return error;
+	device->generation = peers.generation;
+	memset(device->presence.now, 0, sizeof(device->presence.now));
+	for (n = 0; !error && n < peers.nr && n < SLOT_MAX; n++)
+		if (infos[n].slot < SLOT_MAX)
+			device->presence.now[infos[n].slot] = to_peer(&infos[n]);
+	*left = ivshmem_presence_update(&device->base, &device->presence);
+	return error;
+}
+
+static void device_wake_all(struct ivshmem *handle);
+
+static int device_hear(struct ivshmem *handle, bool always)
+{
+	struct device *device = to_device(handle);
+	int error, cancel = ivshmem_cancel_off();
+	bool left = false;
+
+	pthread_mutex_lock(&device->presence_lock);
+	error = take_peers(device, always, &left);
+	pthread_mutex_unlock(&device->presence_lock);
+	ivshmem_cancel_restore(cancel);
+	if (left)
+		device_wake_all(handle);
+	return error;
+}
+
+/* EPOLLHUP and EPOLLERR are always reported: it was unplugged. */
 static int device_news(struct ivshmem *handle, uint32_t *events)
 {
-	*events = 0;
+	*events = handle->hears ? EPOLLPRI : 0;
 	return handle->memory;
 }
 
 static int device_listen(struct ivshmem *handle)
 {
 	struct ivshmem_info info = { 0 };
+	int error;
 
-	return device_ioctl(handle, IVSHMEM_IOC_INFO, &info);
+	if (!handle->hears)
+		return device_ioctl(handle, IVSHMEM_IOC_INFO, &info);
+	error = device_hear(handle, false);
+	return error == -EOPNOTSUPP ? 0 : error;
 }
 
 /* A loop that polls ivshmem_fd() asks for the peers, and must learn of the end. */
+static int device_ask(struct ivshmem *handle, bool always)
+{
+	int error = handle->hears ? device_hear(handle, always) : device_listen(handle);
+
+	return error || handle->hears ? error :
+	       ivshmem_fail(-EOPNOTSUPP, "the region had no label with a peer area");
+}
+
 static int device_peers(struct ivshmem *handle, uint32_t *ids, size_t max)
 {
-	struct ivshmem_info info = { 0 };
-	int error = device_ioctl(handle, IVSHMEM_IOC_INFO, &info);
+	struct device *device = to_device(handle);
+	int result = device_ask(handle, false), cancel;
 
-	(void)ids;
-	(void)max;
-	if (error)
-		return error;
-	return ivshmem_fail(-EOPNOTSUPP, "a guest's device does not tell which peers there are");
+	if (result)
+		return result;
+	cancel = ivshmem_cancel_off();
+	pthread_mutex_lock(&device->presence_lock);
+	result = ivshmem_presence_ids(&device->presence, ids, max);
+	pthread_mutex_unlock(&device->presence_lock);
+	ivshmem_cancel_restore(cancel);
+	return result;
 }
 
 static int device_list(struct ivshmem *handle, struct ivshmem_peer *peers, size_t max)
 {
-	(void)peers;
-	(void)max;
-	return device_peers(handle, NULL, 0);
+	struct device *device = to_device(handle);
+	int result = device_ask(handle, true), cancel;
+
+	if (result)
+		return result;
+	cancel = ivshmem_cancel_off();
+	pthread_mutex_lock(&device->presence_lock);
+	result = ivshmem_presence_list(&device->presence, peers, max);
+	pthread_mutex_unlock(&device->presence_lock);
+	ivshmem_cancel_restore(cancel);
+	return result;
 }
 
 /* Ringing oneself is the only way to reach who sleeps in the driver. */
@@ -328,6 +439,17 @@ static void device_map_registers(struct device *device)
 	device->registers_size = region.size;
 }
 
+/* From the first question on the driver announces changes. */
+static int device_begin_to_hear(struct device *device)
+{
+	int error = ivshmem_presence_init(&device->base);
+
+	device->base.hears = !error;
+	if (!error)
+		error = device_hear(&device->base, true);
+	return error == -EOPNOTSUPP ? 0 : error;
+}
+
 /* Ask the driver what the device is. -ENOTTY: not an ivshmem device. */
 static int device_identify(struct device *device)
 {
@@ -346,7 +468,7 @@ static int device_identify(struct device *device)
 	device->cache = region.cache;
 	if (info.features & IVSHMEM_FEATURE_REGISTERS)
 		device_map_registers(device);
-	return 0;
+	return info.features & IVSHMEM_FEATURE_PEERS ? device_begin_to_hear(device) : 0;
 }
 
 int ivshmem_device_open(struct ivshmem **handle, const char *path,
@@ -362,6 +484,7 @@ int ivshmem_device_open(struct ivshmem **handle, const char *path,
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&device->doorbells_lock, NULL);
+	pthread_mutex_init(&device->presence_lock, NULL);
 	device->base.page = sysconf(_SC_PAGESIZE);
 	device->base.memory = open(path, O_CLOEXEC | O_NOCTTY |
 				   (read_only ? O_RDONLY : O_RDWR));

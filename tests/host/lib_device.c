@@ -21,10 +21,30 @@ static unsigned int rings;
 static int wait_error;
 static bool gone;
 
+/* What the driver says of peers, if it has the feature; it numbers what it says. */
+static struct ivshmem_peer_info present[3];
+static unsigned int npresent;
+static uint64_t generation = 1;
+static bool has_peers;
+static unsigned int lists;		/* how often it was asked for all */
+
 static int fail(int error)
 {
 	errno = error;
 	return error ? -1 : 0;
+}
+
+static int tell_peers(struct ivshmem_peers *peers)
+{
+	if (!has_peers)
+		return fail(EOPNOTSUPP);
+	if (peers->room) {
+		memcpy((void *)(uintptr_t)peers->peers, present, npresent * sizeof(*present));
+		lists++;
+	}
+	peers->generation = generation;
+	peers->nr = npresent;
+	return 0;
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -41,7 +61,9 @@ int ioctl(int fd, unsigned long request, ...)
 	switch (request) {
 	case IVSHMEM_IOC_INFO:
 		*(struct ivshmem_info *)argument = (struct ivshmem_info){
-			.features = IVSHMEM_FEATURE_DOORBELL | IVSHMEM_FEATURE_INTERRUPTS,
+			.features = IVSHMEM_FEATURE_DOORBELL | IVSHMEM_FEATURE_INTERRUPTS |
+				    (has_peers ? IVSHMEM_FEATURE_PEERS : 0),
+			.id = 5,
 			.vectors = 2,
 		};
 		return 0;
@@ -55,6 +77,8 @@ int ioctl(int fd, unsigned long request, ...)
 		memcpy(&asked, argument, sizeof(asked));
 		rings += !!(asked.flags & IVSHMEM_WAIT_RING);
 		return fail(wait_error);
+	case IVSHMEM_IOC_PEERS:
+		return tell_peers(argument);
 	default:
 		return fail(ENOTTY);
 	}
@@ -113,8 +137,56 @@ static void test_fd(struct ivshmem *handle)
 	tap_eq(poll(&ready, 1, 0), 0, "there is none from a device that is there");
 	ivshmem_peer_gone(handle, 1);
 	tap_eq(poll(&ready, 1, 0), 1, "it is news that a peer is gone");
-	tap_eq(ivshmem_peers(handle, NULL, 0), -EOPNOTSUPP, "a device does not report peers");
+	tap_eq(ivshmem_peers(handle, NULL, 0), -EOPNOTSUPP,
+	       "a device without a peer area does not report peers");
+	tap_eq(ivshmem_list_peers(handle, NULL, 0), -EOPNOTSUPP, "nor list them");
 	tap_eq(poll(&ready, 1, 0), 0, "then there is no news");
+}
+
+static void add_peer(unsigned int slot, uint32_t id, unsigned int flags)
+{
+	present[npresent++] = (struct ivshmem_peer_info){
+		.owner = 100 + slot, .generation = 3, .id = id, .slot = slot,
+		.kind = IVSHMEM_PEER_GUEST, .flags = flags, .silent_ms = 20, .name = "guest",
+	};
+	generation++;
+}
+
+static void test_peers(void)
+{
+	struct ivshmem_peer peers[4];
+	struct ivshmem *handle;
+	uint32_t ids[4];
+
+	tap_about("peers");
+	has_peers = true;
+	add_peer(0, 9, 0);
+	add_peer(3, 5, IVSHMEM_PEER_SELF);
+	if (ivshmem_open(&handle, "/dev/random", 0))
+		tap_bail("cannot open the device");
+	tap_eq(ivshmem_peers(handle, ids, 4), 1, "there is one other");
+	tap_eq(ids[0], 9, "its id");
+	tap_eq(ivshmem_list_peers(handle, peers, 4), 2, "both are listed");
+	tap_ok(peers[0].id == 9 && !peers[0].slot && !peers[0].self &&
+	       peers[0].kind == IVSHMEM_KIND_GUEST && peers[0].owner == 100 &&
+	       peers[0].generation == 3 && peers[0].silent_ns == 20000000 &&
+	       !strcmp(peers[0].name, "guest"), "all is said about the other");
+	tap_ok(peers[1].id == 5 && peers[1].slot == 3 && peers[1].self, "and this one is known");
+	lists = 0;
+	tap_eq(ivshmem_peers(handle, ids, 4), 1, "nothing has changed");
+	tap_eq(lists, 0, "so they are not asked for");
+	add_peer(1, 2, 0);
+	memset(present[2].name, 'x', sizeof(present[2].name));
+	tap_ok(ivshmem_peers(handle, ids, 4) == 2 && ids[0] == 2 && ids[1] == 9,
+	       "another comes, and ids ascend");
+	tap_ok(ivshmem_list_peers(handle, peers, 4) == 3 && strlen(peers[1].name) == 32,
+	       "its name is as long as names are");
+	has_peers = false;
+	tap_eq(ivshmem_peers(handle, ids, 4), -EOPNOTSUPP, "then the label is gone");
+	tap_eq(ivshmem_get_properties(handle, &(struct ivshmem_properties){ 0 }), 0,
+	       "the device is not");
+	ivshmem_close(handle);
+	tap_about("");
 }
 
 static int call_wait(struct ivshmem *handle)
@@ -150,5 +222,7 @@ int main(void)
 	test_fd(handle);
 	test_unplug(handle);
 	ivshmem_close(handle);
+	gone = false;
+	test_peers();
 	return tap_done();
 }
