@@ -210,6 +210,7 @@ def built_for(kernel: kernels.Kernel) -> Built:
 
 SAMPLE = "ivshmem_sample"  # of tests/sample
 IMPORTER = "ivshmem_importer"  # of tests/importer
+MUTATIONS = "ivshmem_mutations"  # of tests/mutations
 
 
 @pytest.fixture(name="default", scope="session")
@@ -253,7 +254,7 @@ def test_text_and_data_stay_small(default: Built, name: str) -> None:
 
 
 def test_the_modules_are_those_that_have_limits(default: Built) -> None:
-    assert not differences({*LIMITS, SAMPLE, IMPORTER}, set(default.modules))
+    assert not differences({*LIMITS, SAMPLE, IMPORTER, MUTATIONS}, set(default.modules))
 
 
 @pytest.fixture(name="exported")
