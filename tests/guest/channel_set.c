@@ -72,7 +72,7 @@ int main(void)
 	struct ivshmem_channel_set *set = NULL;
 
 	if (ivshmem_open(&shm, RIG_DEVICE, 0))
-		tap_bail("cannot open " RIG_DEVICE);
+		tap_bail("cannot open %s", RIG_DEVICE);
 	if (!rig_guest() &&
 	    ivshmem_channel_set_open(shm, 0, IVSHMEM_CHANNEL_SET_SIZE, VECTOR, &set))
 		tap_bail("no set: %s", ivshmem_error(-EINVAL));

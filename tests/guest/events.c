@@ -20,7 +20,7 @@ int main(void)
 	int error;
 
 	if (ivshmem_open(&shm, RIG_DEVICE, 0))
-		tap_bail("cannot open " RIG_DEVICE);
+		tap_bail("cannot open %s", RIG_DEVICE);
 	if (creator)
 		error = ivshmem_channel_create(shm, &options, &channel);
 	else

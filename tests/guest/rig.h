@@ -8,7 +8,15 @@
 
 #include "tap.h"
 
-#define RIG_DEVICE "/dev/ivshmem0"
+/* The node that tests use: a device, or a partition of one with polled doorbells. */
+static inline const char *rig_device(void)
+{
+	const char *path = getenv("RIG_DEVICE");
+
+	return path ? path : "/dev/ivshmem0";
+}
+
+#define RIG_DEVICE rig_device()
 
 /* A number from the environment; ends the test if it is not there. */
 int rig_number(const char *name);
@@ -24,7 +32,7 @@ static inline int rig_guests(void)
 	return rig_number("RIG_GUESTS");
 }
 
-/* Is the device from this transport: pci, window or memory? */
+/* Is the device from this transport: pci, window, memory or polled? */
 static inline bool rig_over(const char *transport)
 {
 	const char *value = getenv("RIG_OVER");

@@ -79,6 +79,7 @@ def hardware(directory: pathlib.Path) -> devices.Devices:
         own,
         topology.Topology(**{key: TOPOLOGY[key] for key in topology.Topology._fields}),
         build.BUILD / "ivshmem-server",
+        build.BUILD / "static/ivshmemctl",
     )
 
 

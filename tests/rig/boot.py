@@ -30,6 +30,10 @@ MODULE_SECONDS = 60
 REPORT_SECONDS = 120
 BOOTS_AGAIN = 2
 POWERED_OFF = "reboot: Power down"
+REPLACED = ("window", "memory")  # transports that replace_devices.sh brings
+HAS_SLOT = """for i in /sys/class/ivshmem/*/id; do
+    until [ "$(cat "${i%/id}/vectors")" = 0 ] || ! grep -q unknown "$i"; do sleep 0.1; done
+done"""
 
 T = typing.TypeVar("T")
 
@@ -71,7 +75,7 @@ class Setup:
         """Write the initramfs of a topology's guests with some tests in it. Return
         the names of the kernel's modules to load, in order."""
         arch = self.kernel.arch
-        modules = [*topology.modules.split(","), "" if topology.over == "pci" else "configfs"]
+        modules = [*topology.modules.split(","), "configfs" if topology.over in REPLACED else ""]
         extra = build.kernel_modules(
             self.kernel, filter(None, modules), path.with_suffix(".modules")
         )
@@ -120,7 +124,12 @@ class Boot:
         self.guests: list[qemu.Guest] = []
         self.modules: list[list[str]] = []  # of the kernel, in each guest
         self.directory = pathlib.Path(tempfile.mkdtemp(dir=setup.directory))
-        self.devices = devices.Devices(self.directory, topology, build.BUILD / "ivshmem-server")
+        self.devices = devices.Devices(
+            self.directory,
+            topology,
+            build.BUILD / "ivshmem-server",
+            build.BUILD / "static/ivshmemctl",
+        )
         try:
             self._start(setup, tests)
         except BaseException:
@@ -130,7 +139,7 @@ class Boot:
     def _start(self, setup: Setup, tests: typing.Sequence[selection.Test]) -> None:
         topology = self.topology
         arches = setup.arches(topology)
-        mapped = sum(map(topo.bar_size, topo.sizes(topology)))
+        mapped = sum(topo.bar_sizes(topology))
         images = {arch: self.directory / f"{arch}.cpio" for arch in arches}
         modules = {
             arch: setup.of(arch).image(topology, tests, path) for arch, path in images.items()
@@ -139,7 +148,7 @@ class Boot:
             own = setup.of(arch)
             mem = own.kernel.memory(topology.mem, mapped)
             hardware = [
-                *self.devices.arguments(),
+                *self.devices.arguments(index),
                 *self._hardware(index, mem),
                 *firmware.arguments(topology, arch, qemu.binary(own.kernel.arch), self.directory),
             ]
@@ -170,13 +179,15 @@ class Boot:
         commands = [f"insmod /lib/{name}" for name in modules]
         if topology.insmod == "yes":
             commands.append(f"insmod /lib/ivshmem.ko {topology.modargs}")
-        if topology.over != "pci":
+        if topology.over in REPLACED:
             sizes = [
                 str(size)
                 for kind, size in zip(topo.devices(topology), topo.sizes(topology))
                 if kind != "server"
             ]
             commands.append(" ".join(["replace_devices", topology.over, topology.vectors, *sizes]))
+        if "polled" in topo.devices(topology) and topology.insmod == "yes":
+            commands.append(HAS_SLOT.replace("\n", " "))
         failure: type[qemu.GuestError] = NoBoot
         try:
             guest.wait_ready()
@@ -286,7 +297,8 @@ class Boot:
 
         command = (
             f"cd /tmp; export RIG_GUEST={index} RIG_GUESTS={len(self.guests)} "
-            f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants}; "
+            f"RIG_OVER={self.topology.over} RIG_VARIANT={self.topology.variants} "
+            f"RIG_DEVICE=/dev/ivshmem0{'p1' if self.topology.over == 'polled' else ''}; "
             f"{self._settings()}"
             f"exec /tests/{test.name}"
         )

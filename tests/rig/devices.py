@@ -23,10 +23,14 @@ class DeviceError(Exception):
 
 class Devices:
     """The shared regions of one group of guests. All doorbell devices connect
-    to one server, all plain ones of a size share one file."""
+    to one server, all plain ones of a size share one file, and so do polled ones."""
 
     def __init__(
-        self, directory: pathlib.Path, topology: topo.Topology, server: pathlib.Path
+        self,
+        directory: pathlib.Path,
+        topology: topo.Topology,
+        server: pathlib.Path,
+        ivshmemctl: pathlib.Path,
     ) -> None:
         self.directory = pathlib.Path(directory)
         self.topology = topology
@@ -34,31 +38,52 @@ class Devices:
         self.socket = self.directory / "server"
         self.server: subprocess.Popen[bytes] | None = None
         self.program = server
-        self.kinds = [
-            (kind, topo.bar_size(size))
-            for kind, size in zip(topo.devices(topology), topo.sizes(topology))
-        ]
+        self.ivshmemctl = ivshmemctl
+        self.kinds = list(zip(topo.devices(topology), topo.bar_sizes(topology)))
         # In memory: on a disk a large file with many holes takes minutes.
-        self.plain = {
-            size: os.memfd_create(self.name) for kind, size in self.kinds if kind == "plain"
+        self.files = {
+            (kind, size): os.memfd_create(self.name)
+            for kind, size in self.kinds
+            if kind in ("plain", "polled")
         }
-        for size, file in self.plain.items():
+        for (kind, size), file in self.files.items():
             os.truncate(file, size)
+        for (kind, size), bytes_used in zip(self.kinds, topo.sizes(topology)):
+            if kind == "polled":
+                self._format(self._path(kind, size), bytes_used)
         scratch.at_end(self.name, self._remove)
-        served = [size for kind, size in self.kinds if kind != "plain"]
+        served = [size for kind, size in self.kinds if kind in ("doorbell", "mixed", "server")]
         if served:
             self._start_server(served[0])
-        self.regions = [SHM / self.name] if served else []
-        self.regions += map(self._path, self.plain)
+        self.regions = {SHM / self.name: 0} if served else {}
+        for kind, size in self.files:
+            self.regions[self._path(kind, size)] = topo.LABEL_SPACE if kind == "polled" else 0
 
     @property
     def memory(self) -> pathlib.Path:
         """The first region, which the tests of the host's side use."""
-        return self.regions[0]
+        return next(iter(self.regions))
 
-    def _path(self, size: int) -> pathlib.Path:
-        """Where QEMU finds the file of the plain devices of a size."""
-        return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.plain[size]}")
+    def _path(self, kind: str, size: int) -> pathlib.Path:
+        """Where QEMU finds the file of the devices of a kind and size."""
+        return pathlib.Path(f"/proc/{os.getpid()}/fd/{self.files[kind, size]}")
+
+    def _format(self, path: pathlib.Path, size: int) -> None:
+        """Give a region a label, with polled doorbells and one partition."""
+        vectors, offset = self.topology.vectors, str(topo.LABEL_SPACE)
+        for command in (
+            ["format", "--force", "--doorbells", vectors],
+            ["partition", "add", "rig", str(size), "--offset", offset]
+            + ["--first-vector", "0", "--vectors", vectors],
+        ):
+            done = subprocess.run(
+                [self.ivshmemctl, *command, "--device", path],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise DeviceError(f"ivshmemctl {command[0]}: {done.stderr}")
 
     def _start_server(self, size: int) -> None:
         command = [
@@ -96,7 +121,7 @@ class Devices:
             re.search(rf" 00010000 .* {re.escape(str(self.socket))}$", sockets, re.M) is not None
         )
 
-    def arguments(self) -> list[str]:
+    def arguments(self, guest: int = 0) -> list[str]:
         """QEMU's arguments for the devices of one guest, in fixed slots."""
         result = []
         names = itertools.chain(self.topology.names.split(","), itertools.repeat(""))
@@ -119,11 +144,13 @@ class Devices:
                     f"type=41,designation={name},kind=other,instance={index},"
                     f"pcidev=named{index}",
                 ]
-            if kind == "plain":
+            plain = kind == "mixed" and guest > 0
+            if plain or (kind, size) in self.files:
+                path = SHM / self.name if plain else self._path(kind, size)
                 result += [
                     "-object",
                     f"memory-backend-file,id=region{index},share=on,"
-                    f"mem-path={self._path(size)},size={size}",
+                    f"mem-path={path},size={size}",
                     "-device",
                     f"ivshmem-plain,memdev=region{index},{place}",
                 ]
@@ -138,11 +165,11 @@ class Devices:
         return result
 
     def clear(self) -> None:
-        """Every test starts with a region of zeros."""
-        for region in self.regions:
+        """Every test starts with a region of zeros, but for a label and its peers."""
+        for region, start in self.regions.items():
             with region.open("r+b") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.truncate(0)
+                file.truncate(start)
                 file.truncate(size)
 
     def _remove(self) -> None:
@@ -159,6 +186,6 @@ class Devices:
                 self.server.wait()
             self._remove()
         scratch.done(self.name)
-        for file in self.plain.values():
+        for file in self.files.values():
             os.close(file)
-        self.plain = {}
+        self.files = {}

@@ -233,7 +233,7 @@ def run_guest_tests(writer: tap.Sink) -> None:
             writer.point(test.name, tap.Point(True, "", reason, []))
         else:
             groups[test.topology].append(test)
-    build.targets(["build/ivshmem-server"])
+    build.targets(["build/ivshmem-server", "build/static/ivshmemctl"])
     foreign = {arch for topo in groups for arch in topo.arches.split(",")}
     setup = setup_for(
         kernel,

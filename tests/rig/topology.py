@@ -14,7 +14,13 @@ import typing
 import arches
 import qemu
 
-TRANSPORTS = ("pci", "window", "memory")
+TRANSPORTS = ("pci", "window", "memory", "polled")
+# Kinds of device. A polled one is plain, but with a label for polled doorbells. Its partition 1
+# has the size of the topology, and all vectors. A mixed one is a doorbell device in guest 0, and
+# a plain one with the same memory in the others. A server has no device.
+KINDS = ("plain", "doorbell", "polled", "mixed", "server")
+# Bytes before that partition.
+LABEL_SPACE = 2 << 20
 # Machines that are not the usual one, by what the kernel is told. What locks a kernel
 # down would keep the driver out as well, so that the test does it.
 VARIANTS = {"": "", "nomsi": "pci=nomsi", "nosmp": "nosmp", "lockdown": "", "no5lvl": "no5lvl"}
@@ -22,8 +28,8 @@ VARIANTS = {"": "", "nomsi": "pci=nomsi", "nosmp": "nosmp", "lockdown": "", "no5
 
 class Topology(typing.NamedTuple):
     guests: str = "1"  # how many machines run the test at once
-    devices: str = "doorbell"  # comma list of plain, doorbell; server (no device); or none
-    vectors: str = "4"  # of each doorbell device
+    devices: str = "doorbell"  # comma list of KINDS; or none
+    vectors: str = "4"  # of each doorbell or polled device
     names: str = ""  # comma list: the firmware's name or number of each device
     bridges: str = ""  # yes: each device is behind one, which can reset it
     size: str = "16M"  # comma list: of each shared region, the last for the rest
@@ -41,7 +47,7 @@ class Topology(typing.NamedTuple):
     firmware: str = ""  # an overlay or table in tests/guest, see firmware.py
     insmod: str = "yes"  # no: the test loads ivshmem.ko itself
     alone: str = ""  # yes: a boot of its own, as QEMU may not survive more
-    over: str = "pci"  # comma list of transports, one run each: see replace_devices.sh
+    over: str = "pci"  # comma list of TRANSPORTS, one run each: see replace_devices.sh
     variants: str = ""  # comma list of machines, one run each: see VARIANTS
 
 
@@ -114,14 +120,18 @@ def _check(path: pathlib.Path, topology: Topology) -> None:
         raise TopologyError(f"{path}: variants is a list of {', '.join(VARIANTS)}")
     if topology.machine not in ("pc", "q35"):
         raise TopologyError(f"{path}: machine must be pc or q35")
-    if set(devices(topology)) - {"plain", "doorbell", "server"}:
-        raise TopologyError(f"{path}: devices are plain, doorbell or none")
+    if set(devices(topology)) - set(KINDS):
+        raise TopologyError(f"{path}: devices is a list of {', '.join(KINDS)}, or none")
     sizes(topology)
 
 
 def devices(topology: Topology) -> list[str]:
-    """The kinds of device of each guest, in slot order."""
-    return [] if topology.devices == "none" else topology.devices.split(",")
+    """The kinds of device of each guest, in slot order. Over "polled" all doorbell devices
+    are polled ones."""
+    kinds = [] if topology.devices == "none" else topology.devices.split(",")
+    if topology.over == "polled":
+        kinds = ["polled" if kind == "doorbell" else kind for kind in kinds]
+    return kinds
 
 
 def sizes(topology: Topology) -> list[int]:
@@ -129,14 +139,18 @@ def sizes(topology: Topology) -> list[int]:
     kinds = devices(topology)
     given = [parse_size(text) for text in topology.size.split(",")]
     given += given[-1:] * len(kinds)
-    shared = next((size for kind, size in zip(kinds, given) if kind != "plain"), 0)
-    return [size if kind == "plain" else shared for kind, size in zip(kinds, given)]
+    own = ("plain", "polled")
+    shared = next((size for kind, size in zip(kinds, given) if kind not in own), 0)
+    return [size if kind in own else shared for kind, size in zip(kinds, given)]
 
 
-def bar_size(size: int) -> int:
-    """Bytes of the BAR for a region, as PCI knows powers of two only: a window device
+def bar_sizes(topology: Topology) -> list[int]:
+    """Bytes of the BAR of each device, as PCI knows powers of two only: a window device
     has just the region's bytes of it, see replace_devices.sh."""
-    return 1 << (size - 1).bit_length()
+    return [
+        1 << (size + (LABEL_SPACE if kind == "polled" else 0) - 1).bit_length()
+        for kind, size in zip(devices(topology), sizes(topology))
+    ]
 
 
 def parse_size(text: str) -> int:

@@ -78,8 +78,10 @@ volatile uint32_t *dev_map_registers(int fd)
 
 void dev_ring_files(int fd, uint32_t vector)
 {
+	dev_ring_self(fd, vector);	/* its number may be a large one */
 	for (uint32_t peer = 0; peer < DEV_PEERS; peer++)
-		dev_ring(fd, peer, vector);
+		if (peer != dev_info(fd).id)
+			dev_ring(fd, peer, vector);
 }
 
 int dev_number_of(const char *pci)
