@@ -23,8 +23,7 @@ static void chardev_release(struct device *dev)
 {
 	struct ivshmem_chardev *chardev = container_of(dev, struct ivshmem_chardev, dev);
 
-	kfree(chardev->vector_attrs);
-	kfree(chardev->vector_files);
+	ivshmem_sysfs_free(chardev);
 	put_device(&chardev->node->dev);
 	kfree(chardev);
 }
@@ -116,13 +115,15 @@ static void chardev_remove(struct ivshmem_node *node)
 	put_device(&chardev->dev);
 }
 
-/* Rights and links of the node depend on the label. */
+/* Rights and links of the node depend on the label, and so do vectors. */
 static void chardev_notify(struct ivshmem_node *node, enum ivshmem_event event)
 {
 	struct ivshmem_chardev *chardev = dev_get_drvdata(&node->dev);
 
-	if (event == IVSHMEM_EVENT_LABEL)
-		kobject_uevent(&chardev->dev.kobj, KOBJ_CHANGE);
+	if (event != IVSHMEM_EVENT_LABEL)
+		return;
+	ivshmem_sysfs_update(chardev);
+	kobject_uevent(&chardev->dev.kobj, KOBJ_CHANGE);
 }
 
 static struct ivshmem_driver chardev_driver = {

@@ -53,6 +53,8 @@
  *     chardev->users_lock
  *     idev->irq_lock
  *       locks of the interrupt controller
+ *     idev->bells.lock	(in any context; never under vec->lock)
+ *       lock of the kernel's timers
  *    pagemaps_lock	(probe, remove)
  *      the kernel's lock of memory hotplug
  *
@@ -79,6 +81,7 @@
 #include <linux/bitmap.h>
 #include <linux/cdev.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/irqreturn.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -160,11 +163,13 @@ struct ivshmem_user {
  * @put: drop a reference; NULL if the listener has no references and is always
  *	notified under vec->lock
  * @always_deferred: the interrupt handler never notifies it
+ * @wants: doorbells are wanted while it is in a list
  */
 struct ivshmem_listener_ops {
 	bool (*notify)(struct ivshmem_listener *l, bool direct);
 	void (*put)(struct ivshmem_listener *l);
 	bool always_deferred;
+	bool wants;
 };
 
 /**
@@ -212,13 +217,13 @@ struct ivshmem_vector {
  * struct ivshmem_handler - a driver's handler of a vector
  * @handle: called first when the vector is signalled, or NULL
  * @data: its argument
- * @masked: it is not called
+ * @masked: it is not called, and no doorbell is wanted for it; a whole number for xchg()
  * @seen: count of the vector when it was called last
  */
 struct ivshmem_handler {
 	void (*handle)(void *data);
 	void *data;
-	bool masked;
+	unsigned int masked;
 	s64 seen;
 };
 
@@ -228,7 +233,8 @@ struct ivshmem_handler {
  * @node: with peer_per_file the node that it belongs to, to compare with; else NULL
  * @id: in idev->peers (constant; not used by a device with one peer)
  * @first_vector: of the device, which is 0 here (constant)
- * @nr_vectors: number of @vectors (constant after registration)
+ * @nr_vectors: number of @vectors (constant after registration). If they are polled, all that
+ *	a label can give the device
  * @twin: each of its vectors is signalled after one of idev->peer, which is counted
  * @any: signalled with each of the vectors, for listeners to several of them
  * @news: signalled when other machines come or go
@@ -237,7 +243,7 @@ struct ivshmem_handler {
  * @work: gives the vectors whose listeners have several queues to these
  * @shared: those vectors
  * @rcu: for freeing
- * @vectors: as many as the node has
+ * @vectors: the doorbells
  */
 struct ivshmem_peer {
 	struct ivshmem_device *idev;
@@ -295,6 +301,34 @@ struct ivshmem_section {
 };
 
 /**
+ * struct ivshmem_bells - polled doorbells of a device, see bell.c
+ * @lock: protects the rest, and what was seen of the slots. Taken in any context
+ * @vectors: how many each peer has, as the label says; under @slots_lock of the device
+ * @on: a look can find something; also read as a hint
+ * @timer: looks
+ * @running: it will look again
+ * @last: when something was found, or the timer started
+ * @claimed: this machine had a slot
+ * @wanted: who wants doorbells, but for files that are polled
+ * @pollers: these, struct ivshmem_file
+ * @looks: how often the counters were looked at
+ * @pending: vectors to signal
+ */
+struct ivshmem_bells {
+	spinlock_t lock;	/* see above */
+	unsigned int vectors;
+	bool on;
+	bool running;
+	bool claimed;
+	struct hrtimer timer;
+	ktime_t last;
+	atomic_t wanted;
+	struct list_head pollers;
+	atomic64_t looks;
+	DECLARE_BITMAP(pending, IVSHMEM_MAX_VECTORS);
+};
+
+/**
  * struct ivshmem_device - shared memory and its doorbells
  * @ref: references: the transport's and the node's
  * @parent: the transport's device, or NULL
@@ -316,6 +350,7 @@ struct ivshmem_section {
  * @slots: the peer area of its label, or NULL
  * @peers_generation: one more with each change of who is present; never 0
  * @peers_notified: the one that files were notified of; under @nodes_lock
+ * @bells: its polled doorbells
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
@@ -324,7 +359,7 @@ struct ivshmem_section {
  * @memory: the shared memory
  * @registers: the register page, if programs may map it
  * @can_ring: peers have doorbells, even if this machine got no interrupt
- * @nr_vectors: vectors of this machine (constant after registration)
+ * @nr_vectors: interrupts of this machine; see also ivshmem_device_vectors()
  * @counters: one for each vector
  *
  * @name and all fields from @memory on are set before ivshmem_device_register() and
@@ -350,6 +385,7 @@ struct ivshmem_device {
 	struct ivshmem_slots __rcu *slots;
 	atomic64_t peers_generation;
 	u64 peers_notified;
+	struct ivshmem_bells bells;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
@@ -369,7 +405,8 @@ struct ivshmem_device {
  * @idev: holds a reference (constant)
  * @number: index in idev->nodes (constant)
  * @part: the partition's entry, or one of type "raw" for all of the device (constant)
- * @nr_vectors: own vectors; fewer than the entry says if interrupts are missing (constant)
+ * @nr_vectors: own vectors; fewer than the entry says if interrupts are missing. Constant, but
+ *	for those of a whole device without interrupts, which change with its label
  * @driver_override: the only driver that may be bound, or NULL; under a lock of bus.c
  * @inode: holds the mappings of programs, so that one call zaps them all (constant)
  * @buffers_lock: protects @buffers
@@ -403,7 +440,9 @@ struct ivshmem_node {
  * @unbound: operations fail, though the device may still be there
  * @users_lock: protects @users
  * @users: struct ivshmem_user of all users with open files
- * @vector_files: the files in the directory "interrupts" in sysfs
+ * @vector_files: the files in the directory "interrupts" in sysfs; with the next three under
+ *	the device_lock of @node while registered
+ * @nr_vector_files: how many there are; 0: there is no such directory
  * @vector_attrs: attributes of @vector_group
  * @vector_group: the directory "interrupts" in sysfs
  * @groups: all attribute groups in sysfs
@@ -421,6 +460,7 @@ struct ivshmem_chardev {
 	struct list_head users;
 
 	struct ivshmem_vector_file *vector_files;
+	unsigned int nr_vector_files;
 	struct attribute **vector_attrs;
 	struct attribute_group vector_group;
 	const struct attribute_group *groups[4];
@@ -439,11 +479,13 @@ struct ivshmem_chardev {
  * @user: charged for it
  * @queue: of all its listeners
  * @mode: FMODE_READ, FMODE_WRITE (constant)
+ * @nr_vectors: those of the node when it was opened (constant)
  * @listener: on the peer's @any after the first poll() or O_ASYNC; its
  *	references are those of this structure
  * @news: on the peer's @news after the first PEERS; has a reference to this structure
  * @told: the generation of the last PEERS, or 0
  * @pollers: tasks and epolls that poll, and tasks asleep in PEERS
+ * @polling: in idev->bells.pollers if there are some
  * @fasync: receivers of SIGIO (with a lock of its own)
  * @lock: protects changes of @bindings
  * @bindings: eventfds, by vector
@@ -458,10 +500,12 @@ struct ivshmem_file {
 	struct ivshmem_user *user;
 	struct ivshmem_queue *queue;
 	fmode_t mode;
+	unsigned int nr_vectors;
 	struct ivshmem_listener listener;
 	struct ivshmem_listener news;
 	u64 told;
 	wait_queue_head_t pollers;
+	struct list_head polling;
 	struct fasync_struct *fasync;
 	struct mutex lock;	/* bindings */
 	struct xarray bindings;
@@ -524,6 +568,7 @@ void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event);
 int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,
 		     const struct ivshmem_label_entry *part);
 void ivshmem_node_remove(struct ivshmem_node *node);
+void ivshmem_node_update_vectors(struct ivshmem_node *node);
 int ivshmem_node_ring_check(const struct ivshmem_node *node, u32 peer, u32 vector);
 
 /* Is it a partition? Else it is all of the device. */
@@ -546,7 +591,8 @@ static inline unsigned int ivshmem_node_max_vectors(const struct ivshmem_node *n
 
 static inline bool ivshmem_node_can_ring(const struct ivshmem_node *node)
 {
-	return node->idev->can_ring && ivshmem_node_max_vectors(node);
+	return (node->idev->can_ring || READ_ONCE(node->idev->bells.vectors)) &&
+	       ivshmem_node_max_vectors(node);
 }
 
 /* partition.c */
@@ -591,6 +637,27 @@ bool ivshmem_news_pending(const struct ivshmem_file *file);
 void ivshmem_news_told(struct ivshmem_file *file, u64 generation);
 int ivshmem_news_check(const struct ivshmem_peers *p);
 int ivshmem_news(struct file *filp, struct ivshmem_peers *p);
+
+/* bell.c, see slot.h */
+extern unsigned int ivshmem_poll_us;
+extern const struct kernel_param_ops ivshmem_poll_us_ops;
+void ivshmem_bells_init(struct ivshmem_bells *bells);
+void ivshmem_bells_free(struct ivshmem_bells *bells);
+void ivshmem_bells_end(struct ivshmem_device *idev);
+void ivshmem_bells_stop(struct ivshmem_device *idev);
+void ivshmem_bells_want(struct ivshmem_device *idev, int n);
+void ivshmem_bells_poll(struct ivshmem_file *file);
+void ivshmem_bells_forget(struct ivshmem_file *file);
+void ivshmem_bells_tidy(struct ivshmem_device *idev);
+bool ivshmem_bells_look(struct ivshmem_device *idev, bool spinning);
+bool ivshmem_bells_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
+u32 ivshmem_bells_id(struct ivshmem_device *idev);
+
+/* How many vectors a device has now: one for each interrupt, or polled ones. */
+static inline unsigned int ivshmem_device_vectors(const struct ivshmem_device *idev)
+{
+	return idev->nr_vectors ?: READ_ONCE(idev->bells.vectors);
+}
 
 /* handler.c */
 void ivshmem_handlers_free(struct ivshmem_node *node);
@@ -637,6 +704,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
 void ivshmem_news_signal(struct ivshmem_peer *peer);
+void ivshmem_device_signal(struct ivshmem_device *idev, unsigned int vector);
 irqreturn_t ivshmem_interrupt(int irq, void *vector);
 
 u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
@@ -693,6 +761,8 @@ int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *
 int ivshmem_mmap_file(struct ivshmem_chardev *chardev, struct file *filp,
 		      struct vm_area_struct *vma);
 int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev);
+void ivshmem_sysfs_update(struct ivshmem_chardev *chardev);
+void ivshmem_sysfs_free(struct ivshmem_chardev *chardev);
 
 /*
  * Offset of the register page for mmap: far beyond any region, and within reach

@@ -22,6 +22,7 @@ static void device_release(struct kref *ref)
 	struct ivshmem_device *idev = container_of(ref, struct ivshmem_device, ref);
 
 	trace_ivshmem_free(idev->number);
+	ivshmem_bells_free(&idev->bells);
 	ivshmem_peers_free(idev);
 	cleanup_srcu_struct(&idev->srcu);
 	kfree(idev->name);
@@ -63,6 +64,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	atomic64_set(&idev->peers_generation, 1);
 	idev->peers_notified = 1;
 	mutex_init(&idev->irq_lock);
+	ivshmem_bells_init(&idev->bells);
 
 	ret = init_srcu_struct(&idev->srcu);
 	if (ret) {
@@ -190,6 +192,7 @@ void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state stat
 		ivshmem_peers_signal_all(idev);
 	}
 	synchronize_srcu(&idev->srcu);
+	ivshmem_bells_stop(idev);
 	ivshmem_irqs_update(idev);
 	for (i = 0; i < IVSHMEM_NODES; i++)
 		if (idev->nodes[i])
@@ -213,13 +216,14 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal(node);
 	synchronize_srcu(&idev->srcu);
+	ivshmem_bells_stop(idev);
 	ivshmem_irqs_update(idev);
 	ivshmem_zap(node);
 }
 
 /**
  * ivshmem_device_ring() - ring a peer
- * @idev: with doorbells; the caller is between ivshmem_access_try() and
+ * @idev: with doorbells of any kind; the caller is between ivshmem_access_try() and
  *	ivshmem_access_end()
  * @peer: the peer, at most IVSHMEM_MAX_PEER
  * @vector: its vector, at most U16_MAX
@@ -229,6 +233,8 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
 	trace_ivshmem_ring(idev->number, peer, vector);
+	if (ivshmem_bells_ring(idev, peer, vector) || !idev->can_ring)
+		return 0;
 	return idev->transport->ring(idev, peer, vector);
 }
 

@@ -143,6 +143,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 {
 	bool missed = false;
 	unsigned long flags;
+	int wanted = 0;
 
 	spin_lock_irqsave(&vec->lock, flags);
 	if (old && !hlist_unhashed(&old->node)) {
@@ -150,11 +151,16 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		missed = old->ops->put && !old->direct &&
 			 old->notified != atomic64_read(&vec->count);
 		del_listener(vec, old);
+		wanted -= old->ops->wants;
 	}
-	if (new && hlist_unhashed(&new->node))
+	if (new && hlist_unhashed(&new->node)) {
 		add_listener(vec, new);
+		wanted += new->ops->wants;
+	}
 	spin_unlock_irqrestore(&vec->lock, flags);
 	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
+	if (wanted)
+		ivshmem_bells_want(vector_peer(vec)->idev, wanted);
 	if (missed)
 		old->ops->notify(old, false);
 }
@@ -376,6 +382,26 @@ void ivshmem_news_signal(struct ivshmem_peer *peer)
 }
 
 /**
+ * ivshmem_device_signal() - signal a vector of a device: a doorbell has arrived
+ * @idev: whose files share a peer
+ * @vector: below its nr_vectors
+ *
+ * The vector of the device is signalled, then that of the partition that has it.
+ */
+void ivshmem_device_signal(struct ivshmem_device *idev, unsigned int vector)
+{
+	struct ivshmem_vector *twin;
+
+	trace_ivshmem_interrupt(idev->number, vector);
+	ivshmem_vector_signal(&idev->peer->vectors[vector]);
+	rcu_read_lock();
+	twin = rcu_dereference(idev->counters[vector].twin);
+	if (twin)
+		ivshmem_vector_signal(twin);
+	rcu_read_unlock();
+}
+
+/**
  * ivshmem_interrupt() - interrupt handler of a vector
  * @irq: not used
  * @vector: struct ivshmem_vector, of idev->peer
@@ -387,16 +413,9 @@ void ivshmem_news_signal(struct ivshmem_peer *peer)
  */
 irqreturn_t ivshmem_interrupt(int irq, void *vector)
 {
-	struct ivshmem_vector *vec = vector, *twin;
-	struct ivshmem_device *idev = vector_peer(vec)->idev;
+	const struct ivshmem_vector *vec = vector;
 
-	trace_ivshmem_interrupt(idev->number, vec->number);
-	ivshmem_vector_signal(vec);
-	rcu_read_lock();
-	twin = rcu_dereference(idev->counters[vec->number].twin);
-	if (twin)
-		ivshmem_vector_signal(twin);
-	rcu_read_unlock();
+	ivshmem_device_signal(vector_peer(vector)->idev, vec->number);
 	return IRQ_HANDLED;
 }
 
@@ -479,7 +498,7 @@ bool ivshmem_events_pending(struct ivshmem_file *file)
 {
 	unsigned int i;
 
-	for (i = 0; i < file->node->nr_vectors; i++)
+	for (i = 0; i < file->nr_vectors; i++)
 		if (ivshmem_unseen(file, i))
 			return true;
 	return false;

@@ -73,6 +73,7 @@ static void binding_put(struct ivshmem_listener *l)
 static const struct ivshmem_listener_ops binding_ops = {
 	.notify = binding_notify,
 	.put = binding_put,
+	.wants = true,
 };
 
 /* Gets the wait queue of an eventfd from its poll(). */

@@ -109,11 +109,12 @@ static const struct ivshmem_listener_ops file_listener_ops = {
 static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t mode)
 {
 	struct ivshmem_node *node = chardev->node;
-	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, node->nr_vectors),
-					     GFP_KERNEL_ACCOUNT);
+	unsigned int nr = READ_ONCE(node->nr_vectors);
+	struct ivshmem_file *file = kvzalloc(struct_size(file, seen, nr), GFP_KERNEL_ACCOUNT);
 
 	if (!file)
 		return NULL;
+	file->nr_vectors = nr;
 	file->chardev = chardev;
 	file->node = node;
 	file->idev = node->idev;
@@ -123,6 +124,7 @@ static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t 
 	file->news.ops = &file_news_ops;
 	refcount_set(&file->news.refs, 1);
 	init_waitqueue_head(&file->pollers);
+	INIT_LIST_HEAD(&file->polling);
 	mutex_init(&file->lock);
 	xa_init(&file->bindings);
 	return file;
@@ -162,7 +164,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	if (ret)
 		goto err_irqs;
 	get_device(&chardev->dev);
-	for (i = 0; i < file->node->nr_vectors; i++)
+	for (i = 0; i < file->nr_vectors; i++)
 		atomic64_set(&file->seen[i],
 			     atomic64_read(&file->peer->vectors[i].count));
 	filp->f_mode |= FMODE_NOWAIT;
@@ -190,6 +192,7 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 	struct ivshmem_chardev *chardev = file->chardev;
 
 	trace_ivshmem_release(file->idev->number);
+	ivshmem_bells_forget(file);
 	ivshmem_eventfd_unbind_all(file);
 	ivshmem_listen(&file->peer->any, &file->listener, NULL);
 	ivshmem_listen(&file->peer->news, &file->news, NULL);
@@ -325,9 +328,10 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	poll_wait(filp, &file->pollers, wait);
 	file_listen(file);
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
+	ivshmem_bells_poll(file);
 	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
-	if (!file->node->nr_vectors || ivshmem_events_pending(file))
+	if (!file->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (ivshmem_news_pending(file))
 		mask |= EPOLLPRI;
@@ -351,6 +355,7 @@ static int fasync_on(int fd, struct file *filp)
 	file_listen(file);
 	/* Set after the notification that the device is unregistered? */
 	smp_mb(); /* listen first, look then: pairs with ivshmem_device_quiesce() */
+	ivshmem_bells_poll(file);
 	if (is_unregistered(file))
 		kill_fasync(&file->fasync, SIGIO, POLL_HUP);
 	return 0;

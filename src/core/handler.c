@@ -19,13 +19,13 @@ static int get_peer(struct ivshmem_node *node)
 
 	if (node->peer)
 		return 0;
-	handlers = kvcalloc(node->nr_vectors, sizeof(*handlers), GFP_KERNEL);
-	if (!handlers)
-		return -ENOMEM;
 	ret = ivshmem_peer_join(node, &peer);
-	if (ret) {
-		kvfree(handlers);
+	if (ret)
 		return ret;
+	handlers = kvcalloc(peer->nr_vectors, sizeof(*handlers), GFP_KERNEL);
+	if (!handlers) {
+		ivshmem_peer_leave(peer);
+		return -ENOMEM;
 	}
 	rcu_assign_pointer(peer->handlers, handlers);
 	node->peer = peer;
@@ -37,7 +37,14 @@ static struct ivshmem_handler *node_handler(struct ivshmem_node *node, unsigned 
 {
 	struct ivshmem_handler *handlers = rcu_dereference_protected(node->peer->handlers, 1);
 
-	return &handlers[array_index_nospec(vector, node->nr_vectors)];
+	return &handlers[array_index_nospec(vector, node->peer->nr_vectors)];
+}
+
+/* What is masked wants no doorbells. May be called in the handler. */
+static void set_masked(struct ivshmem_node *node, struct ivshmem_handler *h, unsigned int masked)
+{
+	if (xchg(&h->masked, masked) != masked)
+		ivshmem_bells_want(node->idev, masked ? -1 : 1);
 }
 
 /**
@@ -62,7 +69,7 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	int ret;
 
 	device_lock_assert(&node->dev);
-	if (vector >= node->nr_vectors)
+	if (vector >= ivshmem_node_vectors(node))
 		return -EINVAL;
 	ret = get_peer(node);
 	if (ret)
@@ -71,9 +78,10 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	if (h->handle)
 		return -EBUSY;
 	h->data = data;
-	h->masked = false;
+	h->masked = 0;
 	h->seen = atomic64_read(&node->peer->vectors[vector].count);
 	smp_store_release(&h->handle, handle);	/* after data */
+	ivshmem_bells_want(node->idev, 1);
 	if (first)
 		ivshmem_irqs_get(node->idev);
 	return 0;
@@ -89,8 +97,11 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_request_vector);
  */
 void ivshmem_node_free_vector(struct ivshmem_node *node, unsigned int vector)
 {
+	struct ivshmem_handler *h = node_handler(node, vector);
+
 	device_lock_assert(&node->dev);
-	WRITE_ONCE(node_handler(node, vector)->handle, NULL);
+	set_masked(node, h, 1);
+	WRITE_ONCE(h->handle, NULL);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_free_vector);
@@ -108,7 +119,7 @@ void ivshmem_node_mask(struct ivshmem_node *node, unsigned int vector)
 
 	/* Acquire: what the caller looks at next is not older than the count. */
 	WRITE_ONCE(h->seen, atomic64_read_acquire(&node->peer->vectors[vector].count));
-	WRITE_ONCE(h->masked, true);
+	set_masked(node, h, 1);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_mask);
 
@@ -124,7 +135,7 @@ bool ivshmem_node_unmask(struct ivshmem_node *node, unsigned int vector)
 {
 	struct ivshmem_handler *h = node_handler(node, vector);
 
-	WRITE_ONCE(h->masked, false);
+	set_masked(node, h, 0);
 	smp_mb(); /* unmask first, look then: pairs with ivshmem_vector_signal() */
 	return atomic64_read_acquire(&node->peer->vectors[vector].count) !=
 	       READ_ONCE(h->seen);
@@ -138,11 +149,17 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
 void ivshmem_handlers_free(struct ivshmem_node *node)
 {
 	struct ivshmem_peer *peer = node->peer;
-	struct ivshmem_handler *handlers;
+	struct ivshmem_handler *handlers, *h;
+	unsigned int i;
 
 	if (!peer)
 		return;
 	ivshmem_irqs_put(node->idev);
+	for (i = 0; i < peer->nr_vectors; i++) {
+		h = node_handler(node, i);
+		if (h->handle)
+			set_masked(node, h, 1);
+	}
 	handlers = rcu_dereference_protected(peer->handlers, 1);
 	rcu_assign_pointer(peer->handlers, NULL);
 	synchronize_rcu();

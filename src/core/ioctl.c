@@ -42,8 +42,10 @@ static bool may_map_registers(const struct ivshmem_file *file)
 
 static u64 file_features(const struct ivshmem_file *file)
 {
-	u64 features = ivshmem_node_features(file->node);
+	u64 features = ivshmem_node_features(file->node) & ~IVSHMEM_FEATURE_INTERRUPTS;
 
+	if (file->nr_vectors)
+		features |= IVSHMEM_FEATURE_INTERRUPTS;
 	if (may_map_registers(file))
 		features |= IVSHMEM_FEATURE_REGISTERS;
 	return features;
@@ -61,7 +63,7 @@ static long ioctl_info(struct file *filp, void __user *arg, size_t size)
 		return ret;
 	info = (struct ivshmem_info) {
 		.features = file_features(file),
-		.vectors = file->node->nr_vectors,
+		.vectors = file->nr_vectors,
 		.regions = IVSHMEM_REGION_REGISTERS + 1,
 		.max_peer = IVSHMEM_MAX_PEER,
 		/* Without vectors RING accepts none, which features tell. */
@@ -185,11 +187,11 @@ static long ioctl_eventfd(struct file *filp, void __user *arg, size_t size)
 		      offsetofend(struct ivshmem_eventfd, fd));
 	if (ret)
 		return ret;
-	if (!file->node->nr_vectors)
+	if (!file->nr_vectors)
 		return -EOPNOTSUPP;
-	if (e.flags || e.reserved || e.vector >= file->node->nr_vectors)
+	if (e.flags || e.reserved || e.vector >= file->nr_vectors)
 		return -EINVAL;
-	e.vector = array_index_nospec(e.vector, file->node->nr_vectors);
+	e.vector = array_index_nospec(e.vector, file->nr_vectors);
 	return ivshmem_eventfd_bind(file, e.vector, e.fd);
 }
 

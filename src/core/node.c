@@ -56,9 +56,20 @@ static int node_share_peer(struct ivshmem_node *node)
 /* A device may have fewer vectors than an entry names. */
 static unsigned int own_vectors(const struct ivshmem_node *node)
 {
-	unsigned int first = node->part.first_vector, all = node->idev->nr_vectors;
+	unsigned int first = node->part.first_vector, all = ivshmem_device_vectors(node->idev);
 
 	return first < all ? min(ivshmem_node_max_vectors(node), all - first) : 0;
+}
+
+/**
+ * ivshmem_node_update_vectors() - follow the label of a device
+ * @node: all of a device; the caller holds its nodes_lock
+ *
+ * Files that are open keep what they have.
+ */
+void ivshmem_node_update_vectors(struct ivshmem_node *node)
+{
+	WRITE_ONCE(node->nr_vectors, own_vectors(node));
 }
 
 static struct ivshmem_node *node_alloc(struct ivshmem_device *idev, unsigned int number,
@@ -225,11 +236,13 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_memory);
  * ivshmem_node_vectors() - get the number of own vectors
  * @node: the node
  *
+ * On a whole device without interrupts it changes with the label, see IVSHMEM_EVENT_LABEL.
+ *
  * Return: the number; vectors are numbered from 0
  */
 unsigned int ivshmem_node_vectors(const struct ivshmem_node *node)
 {
-	return node->nr_vectors;
+	return READ_ONCE(node->nr_vectors);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_vectors);
 
@@ -246,7 +259,9 @@ u64 ivshmem_node_features(const struct ivshmem_node *node)
 
 	if (ivshmem_node_can_ring(node))
 		features |= IVSHMEM_FEATURE_DOORBELL;
-	if (node->nr_vectors)
+	if (ivshmem_node_can_ring(node) && READ_ONCE(node->idev->bells.vectors))
+		features |= IVSHMEM_FEATURE_POLLED;
+	if (READ_ONCE(node->nr_vectors))
 		features |= IVSHMEM_FEATURE_INTERRUPTS;
 	if (rcu_access_pointer(node->idev->slots))
 		features |= IVSHMEM_FEATURE_PEERS;

@@ -50,22 +50,30 @@ void ivshmem_peer_free(struct ivshmem_peer *peer)
 }
 
 /**
- * ivshmem_device_set_vectors() - set the number of vectors of this machine
+ * ivshmem_device_set_vectors() - set the number of interrupts of this machine
  * @idev: not registered yet
  * @nr: 0 to IVSHMEM_MAX_VECTORS
+ *
+ * Without interrupts there may be polled doorbells, as many as a label says, so there is room
+ * for all.
  *
  * Return: 0 or -ENOMEM
  */
 int ivshmem_device_set_vectors(struct ivshmem_device *idev, unsigned int nr)
 {
-	idev->counters = kvcalloc(nr, sizeof(*idev->counters), GFP_KERNEL);
+	unsigned int room = idev->transport->peer_per_file ? nr : IVSHMEM_MAX_VECTORS;
+
+	idev->counters = kvcalloc(room, sizeof(*idev->counters), GFP_KERNEL);
 	if (!idev->counters)
 		return -ENOMEM;
 	idev->nr_vectors = nr;
 	if (idev->transport->peer_per_file)
 		return 0;
-	idev->peer = ivshmem_peer_alloc(idev, 0, nr, GFP_KERNEL);
-	return idev->peer ? 0 : -ENOMEM;
+	idev->peer = ivshmem_peer_alloc(idev, 0, room, GFP_KERNEL);
+	if (!idev->peer)
+		return -ENOMEM;
+	ivshmem_device_limit_vectors(idev, nr);
+	return 0;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 
@@ -77,7 +85,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_vectors);
 void ivshmem_device_limit_vectors(struct ivshmem_device *idev, unsigned int nr)
 {
 	idev->nr_vectors = nr;
-	idev->peer->nr_vectors = nr;
+	idev->peer->nr_vectors = nr ?: IVSHMEM_MAX_VECTORS;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_limit_vectors);
 
@@ -142,10 +150,17 @@ u32 ivshmem_peer_id(const struct ivshmem_node *node, const struct ivshmem_peer *
 {
 	const struct ivshmem_transport *transport = node->idev->transport;
 
+	u32 id;
+
 	/* ivshmem-plain has the register too, but gets no id from a server. */
 	if (!ivshmem_node_can_ring(node))
 		return IVSHMEM_ID_UNKNOWN;
-	return transport->peer_per_file ? peer->id : transport->id(node->idev);
+	if (transport->peer_per_file)
+		return peer->id;
+	id = ivshmem_bells_id(node->idev);
+	if (id != IVSHMEM_ID_UNKNOWN || !node->idev->can_ring)
+		return id;
+	return transport->id(node->idev);
 }
 
 /**

@@ -22,7 +22,7 @@ static DEFINE_SPINLOCK(label_lock);
 /**
  * struct ivshmem_scan - one look at a label
  * @reason: why it is refused, or IVSHMEM_LABEL_VALID
- * @other: the device had another label, or none
+ * @other: the device had another label, or none, or another number of vectors
  * @ends: it had one, and has none now
  * @no_peers: why the device does not use the peer area of the label, or NULL
  * @label: what it says
@@ -125,6 +125,7 @@ static void log_bad(struct device *dev, const struct ivshmem_scan *scan)
  */
 void ivshmem_scan_identify(struct ivshmem_device *idev, struct ivshmem_scan *scan)
 {
+	unsigned int vectors = ivshmem_device_vectors(idev);
 	const struct ivshmem_label *label = &scan->label;
 	bool labelled = idev->label_generation;
 
@@ -141,6 +142,7 @@ void ivshmem_scan_identify(struct ivshmem_device *idev, struct ivshmem_scan *sca
 	spin_unlock(&label_lock);
 	if (!is_bad(scan))
 		scan->no_peers = ivshmem_slots_apply(idev, label, scan->copy);
+	scan->other |= vectors != ivshmem_device_vectors(idev);
 }
 
 /**
@@ -185,6 +187,7 @@ static int rescan(struct ivshmem_device *idev)
 	if (IS_ERR(scan))
 		return PTR_ERR(scan);
 	ivshmem_scan_identify(idev, scan);
+	ivshmem_node_update_vectors(idev->nodes[0]);
 	ret = ivshmem_scan_end(idev, scan);
 	ivshmem_node_notify(idev->nodes[0], IVSHMEM_EVENT_LABEL);
 	return ret;

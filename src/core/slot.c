@@ -189,6 +189,7 @@ static void claim(struct ivshmem_slots *slots)
 	}
 	slots->full = false;
 	slots->nonce = nonce;
+	ivshmem_bells_claimed(slots, slot);
 	move_in(slots, slot);
 	set_own(slots, slot);
 	log = log_device(slots);
@@ -248,6 +249,7 @@ static void beat_fn(struct work_struct *work)
 
 	if (!ret) {
 		beat(slots);
+		ivshmem_bells_update(slots);
 		ivshmem_access_end(slots->idev, idx);
 	}
 	/* Who holds the lock may wait for this work; then the next beat notifies. */
@@ -255,6 +257,7 @@ static void beat_fn(struct work_struct *work)
 		ivshmem_presence_notify(slots->idev);
 		mutex_unlock(&slots->idev->nodes_lock);
 	}
+	ivshmem_bells_tidy(slots->idev);
 	if (ret != -ENODEV)
 		queue_delayed_work(beat_wq, &slots->beat, msecs_to_jiffies(IVSHMEM_BEAT_MS));
 }
@@ -282,6 +285,12 @@ static struct ivshmem_slots *current_slots(struct ivshmem_device *idev)
 	return rcu_dereference_protected(idev->slots, lockdep_is_held(&idev->slots_lock));
 }
 
+static void free_slots(struct ivshmem_slots *slots)
+{
+	kvfree(slots->seen);
+	kvfree(slots);
+}
+
 /* End the device's slots. Who still uses them is waited for. */
 static void end(struct ivshmem_device *idev)
 {
@@ -290,10 +299,11 @@ static void end(struct ivshmem_device *idev)
 	if (!slots)
 		return;
 	leave(slots);
+	ivshmem_bells_end(idev);
 	rcu_assign_pointer(idev->slots, NULL);
 	atomic64_inc(&idev->peers_generation);
 	synchronize_srcu(&idev->srcu);
-	kvfree(slots);
+	free_slots(slots);
 }
 
 static struct ivshmem_slots *slots_alloc(struct ivshmem_device *idev,
@@ -342,8 +352,10 @@ static const char *replace(struct ivshmem_device *idev, const struct ivshmem_lab
 	if (why_not)
 		return why_not;
 	slots = slots_alloc(idev, label, copy);
-	if (!slots)
+	if (!slots || ivshmem_bells_begin(slots)) {
+		kvfree(slots);
 		return "there is no memory";
+	}
 	rcu_assign_pointer(idev->slots, slots);
 	atomic64_inc(&idev->peers_generation);
 	return NULL;

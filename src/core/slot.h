@@ -53,6 +53,9 @@ struct ivshmem_presence {
  * @heartbeat: of the own slot
  * @log: limits the lines in the log
  * @looked: jiffies of the last look at others
+ * @seen: the doorbells that were seen, see bell.c; NULL if there are none. With the next one
+ *	under a lock of bell.c
+ * @first: the slot where the next look at doorbells begins
  * @beat: looks after all of that, each IVSHMEM_BEAT_MS
  * @lock: protects @presence[].info, and the device's generation of it
  * @presence: what was seen of each slot
@@ -75,6 +78,8 @@ struct ivshmem_slots {
 	u64 heartbeat;
 	struct ratelimit_state log;
 	unsigned long looked;
+	__le32 *seen;
+	unsigned int first;
 	struct delayed_work beat;
 	spinlock_t lock;	/* info */
 	struct ivshmem_presence presence[];
@@ -92,6 +97,11 @@ static inline struct ivshmem_slots *ivshmem_slots_of(struct ivshmem_device *idev
 {
 	return srcu_dereference(idev->slots, &idev->srcu);
 }
+
+/* bell.c */
+int ivshmem_bells_begin(struct ivshmem_slots *slots);
+void ivshmem_bells_claimed(struct ivshmem_slots *slots, unsigned int own);
+void ivshmem_bells_update(struct ivshmem_slots *slots);
 
 /* presence.c */
 void ivshmem_presence_look(struct ivshmem_slots *slots);

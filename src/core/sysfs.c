@@ -56,7 +56,7 @@ static DEVICE_ATTR_RO(id);
 static ssize_t vectors_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
-	return sysfs_emit(buf, "%u\n", dev_node(dev)->nr_vectors);
+	return sysfs_emit(buf, "%u\n", ivshmem_node_vectors(dev_node(dev)));
 }
 static DEVICE_ATTR_RO(vectors);
 
@@ -74,6 +74,13 @@ static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
 			  ivshmem_section_has_pages(&to_idev(dev)->memory) ? "yes" : "no");
 }
 static DEVICE_ATTR_RO(pages);
+
+static ssize_t looks_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lld\n",
+			  (long long)atomic64_read(&to_idev(dev)->bells.looks));
+}
+static DEVICE_ATTR_RO(looks);
 
 static const char *node_name(const struct ivshmem_node *node)
 {
@@ -128,13 +135,18 @@ static ssize_t peers_show(struct device *dev, struct device_attribute *attr, cha
 /* It shows what is in the memory, as the file "region" does. */
 static DEVICE_ATTR_ADMIN_RO(peers);
 
-/* PCI devices have no name, and only partitions are a part of something. */
+/*
+ * PCI devices have no name, and only partitions are a part of something. Where each open file is
+ * a peer, there are no polled doorbells.
+ */
 static umode_t device_attr_mode(struct kobject *kobj, struct attribute *attr, int n)
 {
 	const struct ivshmem_node *node = dev_node(kobj_to_dev(kobj));
 
 	if (attr == &dev_attr_name.attr)
 		return node_name(node) ? attr->mode : 0;
+	if (attr == &dev_attr_looks.attr)
+		return node->idev->peer ? attr->mode : 0;
 	if (attr == &dev_attr_partition.attr || attr == &dev_attr_offset.attr ||
 	    attr == &dev_attr_first_vector.attr)
 		return ivshmem_node_is_partition(node) ? attr->mode : 0;
@@ -148,6 +160,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_vectors.attr,
 	&dev_attr_cache.attr,
 	&dev_attr_pages.attr,
+	&dev_attr_looks.attr,
 	&dev_attr_label_uuid.attr,
 	&dev_attr_label_generation.attr,
 	&dev_attr_peers.attr,
@@ -235,16 +248,35 @@ static void region_prepare(struct ivshmem_chardev *chardev)
 	chardev->region_group.bin_attrs = chardev->region_attrs;
 }
 
+/**
+ * ivshmem_sysfs_free() - free the files with the numbers of interrupts
+ * @chardev: not registered, or without these files
+ */
+void ivshmem_sysfs_free(struct ivshmem_chardev *chardev)
+{
+	kfree(chardev->vector_attrs);
+	kfree(chardev->vector_files);
+	chardev->vector_attrs = NULL;
+	chardev->vector_files = NULL;
+	chardev->groups[2] = NULL;
+	chardev->nr_vector_files = 0;
+}
+
 /* A file with the number of interrupts for each vector. */
 static int vectors_prepare(struct ivshmem_chardev *chardev)
 {
 	unsigned int i, nr = chardev->node->nr_vectors;
-	struct ivshmem_vector_file *files = kcalloc(nr, sizeof(*files), GFP_KERNEL);
+	struct ivshmem_vector_file *files;
 
+	if (!nr)
+		return 0;
+	files = kcalloc(nr, sizeof(*files), GFP_KERNEL);
 	chardev->vector_files = files;
 	chardev->vector_attrs = kcalloc(nr + 1, sizeof(*chardev->vector_attrs), GFP_KERNEL);
-	if (!files || !chardev->vector_attrs)
+	if (!files || !chardev->vector_attrs) {
+		ivshmem_sysfs_free(chardev);
 		return -ENOMEM;
+	}
 	for (i = 0; i < nr; i++) {
 		struct device_attribute *attr = &files[i].attr;
 
@@ -259,6 +291,7 @@ static int vectors_prepare(struct ivshmem_chardev *chardev)
 	chardev->vector_group.name = "interrupts";
 	chardev->vector_group.attrs = chardev->vector_attrs;
 	chardev->groups[2] = &chardev->vector_group;
+	chardev->nr_vector_files = nr;
 	return 0;
 }
 
@@ -274,5 +307,23 @@ int ivshmem_sysfs_prepare(struct ivshmem_chardev *chardev)
 	chardev->groups[0] = &device_group;
 	chardev->groups[1] = &chardev->region_group;
 	chardev->dev.groups = chardev->groups;
-	return chardev->node->nr_vectors ? vectors_prepare(chardev) : 0;
+	return vectors_prepare(chardev);
+}
+
+/**
+ * ivshmem_sysfs_update() - have a file for each vector, after their number has changed
+ * @chardev: registered; the caller holds the device_lock of its node
+ *
+ * Without memory there are no such files until the next change.
+ */
+void ivshmem_sysfs_update(struct ivshmem_chardev *chardev)
+{
+	if (chardev->nr_vector_files == chardev->node->nr_vectors)
+		return;
+	if (chardev->nr_vector_files)
+		sysfs_remove_group(&chardev->dev.kobj, &chardev->vector_group);
+	ivshmem_sysfs_free(chardev);
+	if (!vectors_prepare(chardev) && chardev->nr_vector_files &&
+	    sysfs_create_group(&chardev->dev.kobj, &chardev->vector_group))
+		ivshmem_sysfs_free(chardev);
 }

@@ -206,7 +206,7 @@ DECLARE_EVENT_CLASS(ivshmem_vector_class,
 		    TP_printk("device=%d vector=%u", __entry->device, __entry->vector)
 );
 
-/* A doorbell arrived; from the interrupt handler. */
+/* A doorbell arrived; from the interrupt handler, or found by a look. */
 DEFINE_EVENT(ivshmem_vector_class, ivshmem_interrupt,
 	     TP_PROTO(int device, unsigned int vector),
 	     TP_ARGS(device, vector));
@@ -245,6 +245,11 @@ DEFINE_EVENT(ivshmem_slot_class, ivshmem_slot,
 
 /* A peer comes, goes, or says something else about itself. */
 DEFINE_EVENT(ivshmem_slot_class, ivshmem_presence,
+	     TP_PROTO(int device, int slot),
+	     TP_ARGS(device, slot));
+
+/* A look at polled doorbells has found some of the peer in that slot. */
+DEFINE_EVENT(ivshmem_slot_class, ivshmem_look,
 	     TP_PROTO(int device, int slot),
 	     TP_ARGS(device, slot));
 

@@ -72,6 +72,7 @@ static bool waiter_notify(struct ivshmem_listener *l, bool direct)
 
 static const struct ivshmem_listener_ops waiter_ops = {
 	.notify = waiter_notify,
+	.wants = true,
 };
 
 static int check_vectors(const struct ivshmem_file *file, const struct ivshmem_wait *w)
@@ -79,7 +80,7 @@ static int check_vectors(const struct ivshmem_file *file, const struct ivshmem_w
 	if (w->flags & IVSHMEM_WAIT_SET)
 		return !w->vector && w->set && w->nbits && w->nbits <= NBITS_MAX ?
 		       0 : -EINVAL;
-	return w->vector < file->node->nr_vectors &&
+	return w->vector < file->nr_vectors &&
 	       !(w->nbits | w->set | w->signalled_set | w->counts) ? 0 : -EINVAL;
 }
 
@@ -114,7 +115,7 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 			 IVSHMEM_WAIT_RING) ||
 	    w->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
-	if (!file->node->nr_vectors)
+	if (!file->nr_vectors)
 		return -EOPNOTSUPP;
 	ret = check_vectors(file, w);
 	if (!ret)
@@ -128,7 +129,7 @@ static bool set_signalled(const struct ivshmem_waiter *wr)
 {
 	unsigned int v;
 
-	for (v = 0; v < wr->file->node->nr_vectors; v++)
+	for (v = 0; v < wr->file->nr_vectors; v++)
 		if (wr->set->wanted[v / 64] & BIT_ULL(v % 64) &&
 		    ivshmem_unseen(wr->file, v))
 			return true;
@@ -187,6 +188,7 @@ static int wait_spin(const struct ivshmem_waiter *wr)
 	if (ktime_after(end, wr->deadline))
 		end = wr->deadline;
 	do {
+		ivshmem_bells_look(idev, true);
 		for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
 			cpu_relax();
 			ret = any_signalled(wr) || word_changed(wr);
@@ -288,7 +290,7 @@ static int put_words(u64 address, const u64 *from, size_t n, size_t wanted)
 
 static int collect_set(struct ivshmem_waiter *wr)
 {
-	unsigned int v, nr = wr->file->node->nr_vectors;
+	unsigned int v, nr = wr->file->nr_vectors;
 	const struct ivshmem_wait *w = wr->w;
 	u64 __user *counts = u64_to_user_ptr(w->counts);
 	struct wait_set *set = wr->set;
@@ -316,7 +318,7 @@ static void mark_set_seen(struct ivshmem_waiter *wr)
 {
 	unsigned int v;
 
-	for (v = 0; v < wr->file->node->nr_vectors; v++)
+	for (v = 0; v < wr->file->nr_vectors; v++)
 		if (wr->set->signalled[v / 64] & BIT_ULL(v % 64))
 			mark_seen(wr->file, v, wr->set->reported[v]);
 }
@@ -440,6 +442,8 @@ static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 	}
 	if (!ret)
 		ret = wait_look(wr);
+	if (!ret && ivshmem_bells_look(wr->file->idev, false))
+		ret = wait_look(wr);
 	if (!ret && filp->f_flags & O_NONBLOCK)
 		return -EAGAIN;
 	if (!ret && w->spin_ns)
@@ -461,7 +465,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw)
 {
 	struct ivshmem_file *file = filp->private_data;
-	unsigned int nr = file->node->nr_vectors;
+	unsigned int nr = file->nr_vectors;
 	struct ivshmem_waiter wr = {
 		.listener = { .ops = &waiter_ops, .queue = file->queue },
 		.task = current,

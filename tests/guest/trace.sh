@@ -26,7 +26,7 @@ for event in alloc region_map; do
 	tap_ok "ivshmem_$event fires, with its parent" \
 		grep -q " ivshmem_$event: device=-1 parent=0000:00:10.0 " $tracing/trace
 done
-for event in reset_prepare reset_done resume wake wake_any eventfd defer; do
+for event in reset_prepare reset_done resume wake wake_any eventfd defer look; do
 	tap_ok "ivshmem_$event exists" [ -d $tracing/events/ivshmem/ivshmem_$event ]
 done
 rmmod ivshmem

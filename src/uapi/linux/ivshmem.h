@@ -77,7 +77,11 @@
 #define IVSHMEM_FEATURE_PAGES		0x10
 /* DMABUF works: the region has pages that other hardware can be given. */
 #define IVSHMEM_FEATURE_DMABUF		0x20
-/* Doorbells are found by looking at the shared memory, too: see the parameter poll_us. */
+/*
+ * The region has a label with room for polled doorbells. Peers that have none of another kind
+ * are rung by counting in the memory. A machine without interrupts looks at the counters while
+ * a program waits, at most 10 ms apart; the parameter poll_us says how often.
+ */
 #define IVSHMEM_FEATURE_POLLED		0x40
 /* PEERS works: the region has a label with a peer area. It can come with a new label. */
 #define IVSHMEM_FEATURE_PEERS		0x80
@@ -86,8 +90,10 @@
  * struct ivshmem_info - what a device is (IVSHMEM_IOC_INFO)
  * @features: out: IVSHMEM_FEATURE_*
  * @id: out: own peer number, 0 to @max_peer, or IVSHMEM_ID_UNKNOWN (always
- *	without IVSHMEM_FEATURE_DOORBELL)
- * @vectors: out: number of own interrupt vectors
+ *	without IVSHMEM_FEATURE_DOORBELL). 0xff00 plus the own slot if doorbells are
+ *	polled; another one if the slot is lost, so ask again when peers change
+ * @vectors: out: number of own vectors. With polled doorbells as many as the label said
+ *	when the file was opened
  * @regions: out: number of indexes that IVSHMEM_IOC_REGION accepts
  * @max_peer: out: highest peer that RING accepts
  * @max_vector: out: highest vector that RING accepts. A peer may have fewer. 0 if a
@@ -185,7 +191,8 @@ struct ivshmem_region {
  *
  * EACCES      the file is not open for writing
  * EINVAL      peer or vector out of range, unknown flag, reserved not 0
- * EOPNOTSUPP  the device has no doorbell (ivshmem-plain), or the partition no vector
+ * EOPNOTSUPP  the device has no doorbell (ivshmem-plain without polled ones), or the
+ *             partition no vector
  */
 struct ivshmem_ring {
 	__u32 peer;
