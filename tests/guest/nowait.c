@@ -4,7 +4,7 @@
  * select(). Once io_uring waited for POLLIN first, so a read hung until a doorbell fired, on
  * a plain device for ever. slow_reset.c tests them during a reset.
  */
-/* rig: devices=doorbell,plain vectors=4 size=4M over=pci,memory timeout=240 */
+/* rig: devices=doorbell,plain vectors=4 size=4M over=pci,memory,polled timeout=240 */
 #include <poll.h>
 #include <sys/select.h>
 #include <sys/uio.h>

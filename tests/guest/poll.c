@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Each doorbell notifies all waiters: poll, epoll, SIGIO, eventfds, and many processes. */
-/* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
+/* rig: devices=doorbell vectors=4 size=1M over=pci,memory,polled */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

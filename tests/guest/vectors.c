@@ -3,7 +3,7 @@
  * The device asks for more vectors than the machine can grant. Each one that it gets must
  * fire by itself.
  */
-/* rig: devices=doorbell vectors=256 size=1M smp=1 */
+/* rig: devices=doorbell vectors=256 size=1M smp=1 over=pci,polled */
 #include "dev.h"
 
 int main(void)

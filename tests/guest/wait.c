@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* WAIT, a futex between machines: words, timeouts, sets, spinning and signals. */
-/* rig: devices=doorbell vectors=4 size=1M over=pci,memory */
+/* rig: devices=doorbell vectors=4 size=1M over=pci,memory,polled */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
