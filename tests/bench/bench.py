@@ -548,6 +548,64 @@ def pair(setup: boot.Setup, found: figures.Figures) -> None:
         waiters(guests, found, "two guests")
 
 
+# Doorbells where there are no interrupts: the driver looks for them.
+
+PLAIN = "/dev/ivshmem2"
+BY_HAND = "a program that looks each millisecond"
+POLLED_WAYS = {
+    BY_HAND: f"polled sleep {PLAIN} 20",
+    "WAIT, polled doorbells": f"polled wait {PLAIN} 20",
+    "WAIT, interrupts": "polled wait /dev/ivshmem0 20",
+    "device open, nobody waits": f"polled open {PLAIN} 20",
+    "plain device without a label": "polled open /dev/ivshmem3 20",
+}
+POLLED_STREAMS = {
+    POLLING: "doorbell poll 100000 100",
+    "polled doorbells, looking at the word, then WAIT": (
+        f"doorbell look-ring-wait 100000 100 {PLAIN}"
+    ),
+}
+
+
+def polled(setup: boot.Setup, found: figures.Figures) -> None:
+    say("polled doorbells")
+    with machines.running(
+        setup,
+        guests="2",
+        devices="doorbell,doorbell,plain,plain",
+        size="16M",
+        modules=MODULES,
+        qemu=machines.hardware(()),
+    ) as guests:
+        guests.shell(0, f"ivshmemctl format --device {PLAIN}")
+        for guest in (0, 1):
+            guests.shell(guest, f"ivshmemctl rescan --device {PLAIN}")
+        samples = interleaved(guests, POLLED_WAYS)
+        streams = interleaved(guests, POLLED_STREAMS)
+    ours = "WAIT, polled doorbells"
+    for key, what, unit, target in (
+        ("p50", "wake-up and answer, p50", "µs", "<= 1.1"),
+        ("busy", "processor time of the guest that waits", "%", "<= 0.5"),
+    ):
+        for label in POLLED_WAYS:
+            if samples[label][key]:
+                found.add(
+                    f"{what}, {label}",
+                    unit,
+                    samples[label][key],
+                    (BY_HAND, samples[BY_HAND][key]),
+                    target if label == ours else None,
+                )
+    for label, values in streams.items():
+        found.add(
+            f"round trip, plain devices, p50, {label}",
+            "µs",
+            values["p50"],
+            (POLLING, streams[POLLING]["p50"]),
+            None if label == POLLING else "<= 1.5",
+        )
+
+
 def host_alone_and_busy(setups: list[boot.Setup], found: figures.Figures) -> None:
     for busy in (0, BUSY):
         host(found, busy)
@@ -565,6 +623,7 @@ PARTS: dict[str, typing.Callable[[list[boot.Setup], figures.Figures], None]] = {
     "mapping": mappings,
     "instructions": lambda setups, found: instructions(setups[0], found),
     "crowds": lambda setups, found: crowds(setups[0], found),
+    "polled": lambda setups, found: polled(setups[0], found),
 }
 
 

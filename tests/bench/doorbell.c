@@ -7,7 +7,7 @@
  *
  * BATCH rounds are timed together, since reading the clock can take longer than a round.
  * ADDRESS is that of guest 1 for networks, that of the device for vfio-pci, or the path of
- * a socket.
+ * a socket or a node.
  */
 #include <sys/eventfd.h>
 
@@ -32,6 +32,7 @@ static unsigned int me;
 static int fd = -1, efd = -1;
 static const char *address;
 static struct shared *shared;
+static uint64_t at = CONTROL_OFFSET;	/* where it is */
 static volatile uint32_t *registers;
 static uint32_t peer, turn;
 static struct ivshmem_channel *channel;
@@ -144,9 +145,17 @@ static struct ivshmem_wait for_word(int64_t timeout, uint64_t spin)
 {
 	return (struct ivshmem_wait){
 		.flags = IVSHMEM_WAIT_WORD, .vector = VECTOR, .expected = turn,
-		.offset = offsetof(struct shared, word), .spin_ns = spin,
+		.offset = at + offsetof(struct shared, word), .spin_ns = spin,
 		.timeout_ns = timeout,
 	};
+}
+
+/* The same on a device whose doorbell only the driver can ring. */
+static void word_ring_call(void)
+{
+	__atomic_exchange_n(&shared->word, ++turn, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&shared->sleeps[!me], __ATOMIC_RELAXED))
+		ring();
 }
 
 /* Announce that this guest sleeps, then sleep until the word has changed. */
@@ -219,6 +228,15 @@ static void open_device(void)
 	shared = dev_map_at(fd, CONTROL_OFFSET, DATA_OFFSET);
 	registers = dev_map_registers(fd);
 	efd = must(eventfd(0, EFD_CLOEXEC));
+	meet(dev_info(fd).id);
+}
+
+/* A device that begins with a label, and has no registers. */
+static void open_labelled(void)
+{
+	at = DATA_OFFSET;
+	fd = dev_open_at(address, O_RDWR);
+	shared = dev_map_at(fd, at, DATA_OFFSET);
 	meet(dev_info(fd).id);
 }
 
@@ -313,6 +331,7 @@ static const struct way {
 	{ "poll", open_memory, word_next, word_poll, NULL },
 	{ "adaptive-wait", open_device, word_ring, word_wait, NULL },
 	{ "look-wait", open_device, word_ring, word_look_wait, NULL },
+	{ "look-ring-wait", open_labelled, word_ring_call, word_look_wait, NULL },
 };
 
 static void exchange(const struct way *way)

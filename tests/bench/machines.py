@@ -20,7 +20,7 @@ import topology as topo
 import verbs
 
 OTHER = "0000:00:11.0"  # the second device, which vfio-pci gets
-PROGRAMS = ("crowd", "doorbell", "idle", "instructions", "mapping", "stream", "waiters")
+PROGRAMS = ("crowd", "doorbell", "idle", "instructions", "mapping", "polled", "stream", "waiters")
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
 APPEND = "intel_iommu=on "
 
