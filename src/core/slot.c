@@ -3,7 +3,7 @@
  * The slot of this machine in the peer area of a label: takes it, keeps it, gives it back
  *
  * A work item, the beat, does all of it ten times a second. It looks first whether the label
- * in the memory is still the one that was checked: whoever formats the region has other plans
+ * in the memory is still the one that was checked: a tool that formats the region has other plans
  * for these bytes, so nothing is written until the label is the same again or a rescan comes.
  *
  * The beat does not run while the machine sleeps, and does nothing during a reset. A slot
