@@ -14,6 +14,7 @@
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/utsname.h>
+#include <asm/sync_bitops.h>
 #include "slot.h"
 #include "trace.h"
 
@@ -85,7 +86,8 @@ static bool swap_owner(const struct ivshmem_slots *slots, unsigned int slot, u64
 	u64 *owner = (u64 __force *)&ivshmem_slot_section(slots, slot)->owner;
 	u64 old = (u64 __force)cpu_to_le64(from);
 
-	return cmpxchg64(owner, old, (u64 __force)cpu_to_le64(to)) == old;
+	/* Also where a kernel with one processor has patched out its locks: others are rivals. */
+	return sync_cmpxchg(owner, old, (u64 __force)cpu_to_le64(to)) == old;
 }
 
 /* By what others ring this machine's interrupts, if it has any. */
