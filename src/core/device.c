@@ -247,10 +247,10 @@ static void report(struct ivshmem_device *idev)
 	trace_ivshmem_probe(idev);
 	if (memory->pages)
 		dev_info(dev, "%zu bytes of memory, %u vectors\n",
-			 memory->size, idev->nr_vectors);
+			 memory->size, ivshmem_device_vectors(idev));
 	else
 		dev_info(dev, "%zu bytes at %pap, %u vectors, %s%s\n",
-			 memory->size, &memory->phys, idev->nr_vectors,
+			 memory->size, &memory->phys, ivshmem_device_vectors(idev),
 			 ivshmem_cache_names[memory->cache],
 			 memory->pagemap ? ", struct pages" : "");
 	if (memory->why_not)
