@@ -72,7 +72,7 @@ ALL = (
         {
             (
                 "core/file.c",
-                "	file_put(&file->listener);\n	put_device(&chardev->dev);",
+                "	file_free(file);\n	put_device(&chardev->dev);",
             ): "	put_device(&chardev->dev);",
         },
         r"unreferenced object",
