@@ -583,4 +583,4 @@ def test_denied(path: pathlib.Path) -> None:
 
 def test_no_server_named() -> None:
     program = ctl.run("peers")
-    assert program.process.returncode == ctl.USAGE and "--device" in program.err
+    assert program.process.returncode == ctl.NO_DEVICE and "--device" in program.err

@@ -94,6 +94,7 @@ OPERANDS = [
     Row(["ping", "0x10000"], USAGE, ["PEER 0x10000 is too large", "maximum is 65535"]),
     Row(["send", "a", "b"], USAGE, ["send: too many arguments"]),
     Row(["recv", "a", "b"], USAGE, ["recv: too many arguments"]),
+    Row(["peers", "ivshmem0"], USAGE, ["peers: Too many arguments"]),
     Row(["add"], USAGE, ["add: missing operand NAME"]),
     Row(["add", "a", "b", "--size", "4K"], USAGE, ["add: too many arguments"]),
     Row(["add", "", "--size", "4K"], USAGE, ["invalid name ''", "must not"]),
@@ -150,6 +151,8 @@ OPTIONS = [
     Row(["ping", "0", "-i", "1s"], USAGE, ["--interval '1s'", SECONDS]),
     Row(["ping", "0", "-v", "256"], USAGE, ["--vector 256 is too large", "maximum is 255"]),
     Row(["ping", "0", "-s", "2G"], USAGE, ["--spin 2G is too large", "maximum"]),
+    Row(["peers", "--count", "1"], USAGE, ["--count needs --watch"]),
+    Row(["peers", "-w", "-c", "0"], USAGE, ["peers: --count must be at least 1"]),
     Row(["send", "-t", "0.5"], USAGE, ["--timeout must be at least 1"]),
     Row(["send", "-S", "8K8"], USAGE, ["--size '8K8'", NUMBER]),
     Row(["recv", "-O", "page"], USAGE, ["--offset 'page'", NUMBER]),
@@ -221,6 +224,10 @@ DEVICE = [
         for words in (["label"], [*PART, "4K"], ["partition", "list"], ["wipe", "--force"])
         for name in ("{scratch}/file", "{device}")
     ),
+    Row(["peers", "-d", "ivshmem99"], NO_DEVICE, ["no ", "ivshmem99"]),
+    Row(["peers", "-d", "{scratch}/none"], NO_DEVICE, ["no server listens on", "{scratch}/none"]),
+    Row(["peers", "-d", "{scratch}/file"], FAILED, ["no label with room for peers", "format"]),
+    Row(["peers", "-w", "-d", "{device}"], USAGE, ["is a server", "--watch", "log"]),
     Row(["rescan", "-d", "{device}"], USAGE, ["is no device of a driver", "in the guests"]),
     Row(["send", "-d", "{scratch}/busy"], NO_DEVICE, ["{scratch}/busy is gone"]),
     Row(["read", "2M", "-d", "{device}"], USAGE, ["offset 2097152 is beyond the end"]),

@@ -126,9 +126,18 @@ struct device {
 	const char *name;	/* as the user writes it */
 };
 
+/* Select the device: --device, IVSHMEM_DEVICE, or the only one. Complains on failure. */
+enum exit_code device_choose(const char **name);
+
+/* Is it a server's socket, or nothing yet where one could be? */
+bool device_is_server(const char *name);
+
 /* Select and open the device. Complains on failure. */
 enum exit_code device_open(struct device *device, unsigned int flags);
 void device_close(struct device *device);
+
+/* The same to receive doorbells, which needs no permission to write but in a file. */
+enum exit_code device_open_to_wait(struct device *device);
 
 /* The device that a partition is in; false: this is no partition. */
 bool device_parent(const struct device *device, char parent[NAME_MAX + 1]);

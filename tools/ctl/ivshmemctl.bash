@@ -34,7 +34,8 @@ _ivshmemctl_options()
 	local always="--help --usage"
 	case $1 in
 	list | doctor) echo "$always --json" ;;
-	info | peers) echo "$always --device --json" ;;
+	info) echo "$always --device --json" ;;
+	peers) echo "$always --device --json --watch --count" ;;
 	read) echo "$always --device --json --raw --output" ;;
 	write) echo "$always --device --input" ;;
 	ring) echo "$always --device --count" ;;

@@ -24,7 +24,7 @@ static const struct verb {
 } verbs[] = {
 	{ "ivshmemctl list", "list the devices and servers of this machine", verb_list },
 	{ "ivshmemctl info", "show one device in full", verb_info },
-	{ "ivshmemctl peers", "list the peers of a server", verb_peers },
+	{ "ivshmemctl peers", "show who is present", verb_peers },
 	{ "ivshmemctl read", "read from the region", verb_read },
 	{ "ivshmemctl write", "write to the region", verb_write },
 	{ "ivshmemctl ring", "ring a peer's doorbell", verb_ring },

@@ -14,7 +14,7 @@ _ivshmemctl_verbs()
 	local -a verbs=(
 		'list:List the devices and servers of this machine'
 		'info:Show one device in full'
-		'peers:List the peers of a server'
+		'peers:Show who is present'
 		'read:Read from the region'
 		'write:Write to the region'
 		'ring:Ring a doorbell of a peer'
@@ -55,10 +55,17 @@ _ivshmemctl_arguments()
 		_arguments -s $options \
 			$json
 		;;
-	info | peers | label)
+	info | label)
 		_arguments -s $options \
 			$device \
 			$json
+		;;
+	peers)
+		_arguments -s $options \
+			$device \
+			$json \
+			'(-w --watch)'{-w,--watch}'[Print who comes and goes]' \
+			'(-c --count)'{-c,--count=}'[Exit after N of them]:n:'
 		;;
 	read)
 		_arguments -s $options \

@@ -9,6 +9,28 @@
 #include "labelled.h"
 #include "numbers.h"
 
+/* What a label can have, or all of a smaller region. */
+static size_t most_of_label(const struct device *device)
+{
+	uint64_t size = device->properties.size;
+
+	return size < IVSHMEM_LABEL_MAX_SIZE ? (size_t)size : IVSHMEM_LABEL_MAX_SIZE;
+}
+
+bool labelled_look(const struct device *device, struct ivshmem_label *label)
+{
+	static uint8_t copy[IVSHMEM_LABEL_MAX_SIZE];
+	size_t length = most_of_label(device);
+	enum ivshmem_label_reason reason;
+	struct mapping mapping;
+
+	if (device_map(device, 0, length, &mapping))
+		return false;
+	reason = ivshmem_label_take(mapping.bytes, length, device->properties.size, copy, label);
+	device_unmap(device, &mapping);
+	return !reason;
+}
+
 enum exit_code labelled_open(struct labelled *region, unsigned int flags)
 {
 	struct device *device = &region->device;
@@ -24,9 +46,7 @@ enum exit_code labelled_open(struct labelled *region, unsigned int flags)
 		device_close(device);
 		return code;
 	}
-	region->length = IVSHMEM_LABEL_MAX_SIZE;
-	if (region->length > device->properties.size)
-		region->length = (size_t)device->properties.size;
+	region->length = most_of_label(device);
 	code = device_map(device, 0, region->length, &region->mapping);
 	if (code) {
 		device_close(device);
@@ -113,7 +133,7 @@ void labelled_warn_of_peers(const struct labelled *region)
 			 region->device.name, format_count(peers, (uint64_t)count, "other peer"));
 }
 
-static const char *format_uuid(char text[40], const uint8_t uuid[16])
+const char *format_uuid(char text[UUID_TEXT], const uint8_t uuid[16])
 {
 	char *end = text;
 
@@ -181,7 +201,7 @@ static json_t *peer_area_json(const struct ivshmem_label *label)
 json_t *label_json(const struct labelled *region)
 {
 	const struct ivshmem_label *label = &region->label;
-	char uuid[40];
+	char uuid[UUID_TEXT];
 
 	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:o, s:i, s:o}",
 			 "device", json_bytes(region->device.name),
@@ -215,7 +235,7 @@ void print_partitions(const struct ivshmem_label *label)
 void print_label(const struct labelled *region)
 {
 	const struct ivshmem_label *label = &region->label;
-	char text[40];
+	char text[UUID_TEXT];
 
 	printf("label         %s\n", format_uuid(text, label->uuid));
 	printf("generation    %llu\n", label->generation);

@@ -24,6 +24,9 @@ void labelled_close(struct labelled *region);
 /* The same for a verb that needs a good label. */
 enum exit_code labelled_open_good(struct labelled *region, unsigned int flags);
 
+/* Read the label of a device that is open for something else. False: it has no good one. */
+bool labelled_look(const struct device *device, struct ivshmem_label *label);
+
 /* "partition 3: another one has its name (same-name)": why the label is not good. */
 #define REASON_TEXT	128
 const char *format_reason(char text[REASON_TEXT], const struct ivshmem_label *label,
@@ -43,6 +46,9 @@ static inline unsigned int entry_number(const struct ivshmem_label *label,
 {
 	return (unsigned int)(entry - label->entries) + 1;
 }
+
+#define UUID_TEXT	40
+const char *format_uuid(char text[UUID_TEXT], const uint8_t uuid[16]);
 
 /* "0 to 3", "7" or "none". */
 #define VECTORS_TEXT	32

@@ -1,135 +1,104 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ivshmemctl peers: a server and its peers, without joining it.
+ * ivshmemctl peers: who is present, on a device, a partition, a file or a server. Here: what is
+ * asked, and the table of those that the peer area of a label names.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#include "../control_path.h"
-#include "control.h"
-#include "ctl.h"
-#include "numbers.h"
+#include "peers.h"
 #include "printable.h"
-#include "progress.h"
 
-/* A service manager may have to start the server. */
-#define ANSWER_SECONDS	30
-#define ANSWER_NS	(ANSWER_SECONDS * INT64_C(1000000000))
+static struct {
+	uint64_t count;
+	bool watch;
+} option;
 
-static void print_peer(const struct server_peer *peer)
+static void print_table(const struct present *present)
 {
-	time_t joined = (time_t)peer->joined;
-	char text[32] = "unknown";
-	struct tm parts;
+	printf("%4s %8s  %-8s %8s  %-4s  %s\n", "SLOT", "ID", "KIND", "SILENT", "SELF", "NAME");
+	for (size_t i = 0; i < present->count; i++) {
+		const struct ivshmem_peer *peer = &present->list[i];
 
-	if (localtime_r(&joined, &parts))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-	printf("%5u %8d %10u  %s\n", peer->id, peer->pid, peer->uid, text);
-}
-
-static void print_text(const char *socket, const struct server_answer *answer)
-{
-	char size[SIZE_TEXT];
-
-	printf("server        ");
-	print_printable(socket);
-	printf("\npid           %d\n", answer->pid);
-	printf("size          %" PRIu64 " (%s)\n", answer->size,
-	       format_size(size, (double)answer->size));
-	printf("vectors       %u\n", answer->vectors);
-	printf("descriptors   %" PRIu64 " of %" PRIu64 "\n", answer->descriptors,
-	       answer->limit);
-	printf("peers         %zu\n", answer->count);
-	if (answer->count)
-		printf("\n%5s %8s %10s  %s\n", "ID", "PID", "UID", "JOINED");
-	for (size_t i = 0; i < answer->count; i++)
-		print_peer(&answer->peers[i]);
-}
-
-static json_t *as_json(const char *socket, const struct server_answer *answer)
-{
-	json_t *peers = json_array();
-
-	for (size_t i = 0; i < answer->count; i++) {
-		const struct server_peer *peer = &answer->peers[i];
-
-		json_array_append_new(peers, json_pack("{s:i, s:i, s:I, s:I}",
-						       "id", (int)peer->id,
-						       "pid", (int)peer->pid,
-						       "uid", (json_int_t)peer->uid,
-						       "joined", (json_int_t)peer->joined));
+		printf("%4u %8u  %-8s %6.1f s  %-4s  ", peer->slot, peer->id,
+		       present_kind(peer), (double)peer->silent_ns / 1e9,
+		       peer->self ? "yes" : "no");
+		print_printable(peer->name);
+		putchar('\n');
 	}
-	return json_pack("{s:o, s:i, s:I, s:i, s:I, s:I, s:o}",
-			 "server", json_bytes(socket), "pid", (int)answer->pid,
-			 "size", (json_int_t)answer->size,
-			 "vectors", (int)answer->vectors,
-			 "descriptors", (json_int_t)answer->descriptors,
-			 "limit", (json_int_t)answer->limit,
-			 "peers", peers);
 }
 
-static enum exit_code complain_ask(const char *socket, int error, const char *reason)
+static json_t *as_json(const struct device *device, const struct present *present)
 {
-	switch (-error) {
-	case ENOENT:
-	case ENOTDIR:
-	case ECONNREFUSED:
-		return complain(EXIT_NO_DEVICE,
-				"no server listens on %s" CONTROL_SUFFIX ": start one with 'ivshmem-server -S %s'; if it runs, it is too old or its socket unit lacks ListenStream=%s" CONTROL_SUFFIX,
-				socket, socket, socket);
-	case EACCES:
-	case EPERM:
-		return complain(EXIT_DENIED,
-				"no permission to ask the server of %s: see 'ls -l %s" CONTROL_SUFFIX "'",
-				socket, socket);
-	case ETIMEDOUT:
-		return complain(EXIT_TIMEOUT,
-				"the server of %s does not answer within %d s; restart it",
-				socket, ANSWER_SECONDS);
-	case ECONNRESET:
-		return complain(EXIT_FAILED,
-				"the server of %s has closed the connection without an answer; see its log",
-				socket);
-	case EPROTO:
-		return complain(EXIT_CORRUPTED,
-				"%s" CONTROL_SUFFIX " answered nonsense: %s; check that an ivshmem-server listens there",
-				socket, reason);
+	return json_pack("{s:o, s:o}", "device", json_bytes(device->name),
+			 "peers", present_list_json(present));
+}
+
+static enum exit_code show(const struct device *device)
+{
+	struct present present = { 0 };
+	int error = present_begin(device, &present);
+	enum exit_code code = error ? present_complain(device, error) : EXIT_OK;
+
+	if (!code && common.json)
+		code = print_json(stdout, as_json(device, &present), false);
+	else if (!code)
+		print_table(&present);
+	present_free(&present);
+	return code;
+}
+
+static error_t parse_peers(int key, char *argument, struct argp_state *state)
+{
+	switch (key) {
+	case 'w':
+		option.watch = true;
+		return 0;
+	case 'c':
+		option.count = argument_count(state, "--count", argument);
+		return 0;
+	case ARGP_KEY_END:
+		if (option.count && !option.watch)
+			argp_error(state, "--count needs --watch");
+		return 0;
 	default:
-		return complain(EXIT_FAILED, "cannot ask the server of %s: %s", socket,
-				strerror(-error));
+		return ARGP_ERR_UNKNOWN;
 	}
 }
+
+static const struct argp_option peers_options[] = {
+	{ "watch", 'w', NULL, 0, "Go on: print a line for each peer that comes or goes", 0 },
+	{ "count", 'c', "N", 0, "With --watch: exit after N of them", 0 },
+	{ 0 }
+};
 
 static const struct argp peers_argp = {
-	.doc = "Show a server and its peers, without joining it. The device is the path of the server's socket.",
+	.options = peers_options,
+	.parser = parse_peers,
+	.doc = "Show who is present: on a device, a partition or a file, by the label; of a server, without joining it.",
 	.children = with_device_and_json,
 };
 
 int verb_peers(int argc, char **argv)
 {
-	struct server_answer answer;
-	enum exit_code code = EXIT_OK;
-	const char *socket, *reason;
-	int error;
+	struct device device;
+	enum exit_code code;
 
 	argp_parse(&peers_argp, argc, argv, 0, NULL, NULL);
-	socket = common.device ?: getenv("IVSHMEM_DEVICE");
-	if (!socket || !*socket)
+	code = device_choose(&device.name);
+	if (code)
+		return code;
+	if (device_is_server(device.name) && option.watch)
 		return complain(EXIT_USAGE,
-				"no server: pass its socket with --device; 'ivshmemctl list' shows the servers of this machine");
-	progress_wait("the server of %s", socket);
-	error = control_ask(socket, ANSWER_NS, &answer, &reason);
-	progress_erase();
-	if (error)
-		return complain_ask(socket, error, reason);
-	if (common.json)
-		code = print_json(stdout, as_json(socket, &answer), false);
-	else
-		print_text(socket, &answer);
-	control_free(&answer);
+				"%s is a server, of which --watch shows nothing: its log tells who comes and goes",
+				device.name);
+	if (device_is_server(device.name))
+		return peers_of_server(device.name);
+	/* To look takes no slot. */
+	code = device_open(&device, IVSHMEM_READ_ONLY);
+	if (code)
+		return code;
+	code = option.watch ? peers_watch(&device, option.count) : show(&device);
+	device_close(&device);
 	return code;
 }

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "labelled.h"
 #include "node.h"
 #include "numbers.h"
 #include "progress.h"
@@ -77,7 +79,7 @@ static enum exit_code choose_only(const char **chosen)
 	return code;
 }
 
-static enum exit_code choose(const char **chosen)
+enum exit_code device_choose(const char **chosen)
 {
 	*chosen = common.device;
 	if (!*chosen)
@@ -91,6 +93,18 @@ static enum exit_code choose(const char **chosen)
 static bool is_socket(const char *name)
 {
 	return strchr(name, '/') && strncmp(name, "/dev/", 5);
+}
+
+/* As the library takes a name: without a slash it is that of a device, if there is one. */
+bool device_is_server(const char *name)
+{
+	char node[NAME_MAX + 6];
+	struct stat status;
+
+	snprintf(node, sizeof(node), "/dev/%s", name);
+	if (!strchr(name, '/') && !stat(node, &status))
+		return false;
+	return stat(name, &status) ? is_socket(name) : S_ISSOCK(status.st_mode);
 }
 
 static enum exit_code complain_missing(const char *name)
@@ -174,18 +188,15 @@ static const char *name_of_node(const char *path)
 	return strncmp(path, "/dev/", 5) ? path : path + 5;
 }
 
-enum exit_code device_open(struct device *device, unsigned int flags)
+static enum exit_code open_chosen(struct device *device, unsigned int flags)
 {
-	enum exit_code code = choose(&device->name);
 	char text[NODE_TEXT];
 	int error;
 
-	if (code)
-		return code;
 	if (node_is_wrong("", name_of_node(device->name), text))
 		return complain(EXIT_NO_DEVICE, "%s", text);
 	/* A service manager may have to start it first. */
-	if (is_socket(device->name))
+	if (device_is_server(device->name))
 		progress_wait("the server of %s", device->name);
 	error = ivshmem_open(&device->handle, device->name, flags);
 	progress_erase();
@@ -198,6 +209,26 @@ enum exit_code device_open(struct device *device, unsigned int flags)
 	if (error == -ENODEV || error == -ECONNRESET)
 		return device_complain(device, error, NULL);
 	return complain_open(device->name, error);
+}
+
+enum exit_code device_open(struct device *device, unsigned int flags)
+{
+	enum exit_code code = device_choose(&device->name);
+
+	return code ? code : open_chosen(device, flags);
+}
+
+enum exit_code device_open_to_wait(struct device *device)
+{
+	enum exit_code code = device_choose(&device->name);
+	unsigned int flags = IVSHMEM_READ_ONLY;
+	struct stat status;
+
+	if (code)
+		return code;
+	if (!stat(device->name, &status) && S_ISREG(status.st_mode))
+		flags = 0;
+	return open_chosen(device, flags);
 }
 
 void device_close(struct device *device)
@@ -242,20 +273,38 @@ static enum exit_code complain_no_vectors(const struct device *device)
 			device->name);
 }
 
+/* There would be polled doorbells, but not for this program or machine. */
+static enum exit_code complain_no_slot(const struct device *device,
+				       const struct ivshmem_label *label)
+{
+	char slots[COUNT_TEXT];
+
+	if (device->properties.transport == IVSHMEM_TRANSPORT_FILE)
+		return complain(EXIT_FAILED,
+				"%s has no doorbells for one more peer: its label has %s, and none is free, see 'ivshmemctl peers'; 'ivshmemctl format --peers N' makes more",
+				device->name, format_count(slots, label->peers, "slot"));
+	return complain(EXIT_FAILED,
+			"%s has no doorbells, though its label has some: run 'ivshmemctl rescan', then see 'dmesg'",
+			device->name);
+}
+
 enum exit_code device_need_ringing(const struct device *device)
 {
+	static struct ivshmem_label label;
 	char parent[NAME_MAX + 1];
 
 	if (device->properties.can_ring)
 		return EXIT_OK;
 	if (device_parent(device, parent))
 		return complain_no_vectors(device);
+	if (labelled_look(device, &label) && label.peers && label.bell_vectors)
+		return complain_no_slot(device, &label);
 	if (device->properties.transport == IVSHMEM_TRANSPORT_FILE)
 		return complain(EXIT_FAILED,
-				"%s is a file, without doorbells: to have them, start ivshmem-server and give guests ivshmem-doorbell",
+				"%s is a file, without doorbells: to have them, 'ivshmemctl format' it, or start ivshmem-server and give guests ivshmem-doorbell",
 				device->name);
 	return complain(EXIT_FAILED,
-			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell",
+			"%s has no doorbells: it is an ivshmem-plain device, not ivshmem-doorbell; 'ivshmemctl format', and 'ivshmemctl rescan' on each machine, give it some",
 			device->name);
 }
 

@@ -251,8 +251,7 @@ int verb_wait(int argc, char **argv)
 	enum exit_code code;
 
 	parse_numbers(&wait_argp, argc, argv);
-	/* Waiting needs no write permission. */
-	code = device_open(&device, IVSHMEM_READ_ONLY);
+	code = device_open_to_wait(&device);
 	if (code)
 		return code;
 	code = wait_for_vectors(&device);
