@@ -86,7 +86,7 @@ soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter
 arm64-packages := device-tree-compiler g++-aarch64-linux-gnu libc6-dev-arm64-cross mmdebstrap \
 	qemu-system-arm
 guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libjansson-dev \
-	libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux \
+	libncurses-dev libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux \
 	$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
 	$(if $(findstring /,$(KERNEL)),mmdebstrap)
 test-packages := $(guest-packages) acpica-tools g++ gpg gpg-agent man-db python3-jsonschema \

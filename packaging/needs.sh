@@ -48,6 +48,7 @@ tools)
 	have "$PKG_CONFIG" || lack "$PKG_CONFIG" pkgconf pkgconf-pkg-config
 	header stdio.h || lack stdio.h libc6-dev glibc-devel
 	library jansson.h jansson || lack jansson.h libjansson-dev jansson-devel
+	library curses.h ncursesw || lack curses.h libncurses-dev ncurses-devel
 	library xxhash.h libxxhash || lack xxhash.h libxxhash-dev xxhash-devel
 	;;
 module)

@@ -9,10 +9,10 @@ tarball := build/package/$(release).tar.gz
 epoch = $(shell date +%s -d "$$(sed -n '/^ -- /{s/.*>  //p;q}' debian/changelog)")
 
 deb-packages := build-essential debhelper dh-dkms dh-python fakeroot git libjansson-dev \
-	libxxhash-dev pkgconf python3
+	libncurses-dev libxxhash-dev pkgconf python3
 # Without cpio and elfutils find-debuginfo makes empty packages, and calls that a success.
-rpm-packages := cpio debugedit elfutils gcc git libc6-dev libjansson-dev libxxhash-dev make \
-	perl pkgconf python3 rpm
+rpm-packages := cpio debugedit elfutils gcc git libc6-dev libjansson-dev libncurses-dev \
+	libxxhash-dev make perl pkgconf python3 rpm
 repo-packages := apt-utils createrepo-c gpg gpg-agent rpm
 check-packages-packages := dnf e2fsprogs lintian mmdebstrap rpmlint
 

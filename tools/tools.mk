@@ -3,7 +3,7 @@
 
 server-sources := $(sort $(wildcard tools/server/*.c))
 ctl-sources := $(sort $(wildcard tools/ctl/*.c))
-ctl-libs = $(shell $(PKG_CONFIG) $(1) --libs jansson libxxhash) -lm
+ctl-libs = $(shell $(PKG_CONFIG) $(1) --libs jansson libxxhash ncursesw) -lm
 
 # $(call programs,VARIANT,FLAGS)
 define programs

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * ivshmemctl trace on a terminal: it tells what it waits for, and Ctrl-C ends it by SIGINT.
- * The other verbs are in tests/host/test_terminal.py.
+ * And top, which shows the vectors of a device until that is gone. The other verbs are in
+ * tests/host/test_terminal.py, and what top makes of keys is in test_top.py.
  */
 /* rig: devices=doorbell size=1M turns=yes timeout=120 */
 #include <poll.h>
@@ -32,7 +33,7 @@ static bool shows(int terminal, const char *text)
 	return strstr(said, text);
 }
 
-static pid_t trace(int *terminal)
+static pid_t start(int *terminal, const char *verb)
 {
 	pid_t pid = forkpty(terminal, NULL, NULL, NULL);
 
@@ -41,24 +42,59 @@ static pid_t trace(int *terminal)
 	if (pid)
 		return pid;
 	setenv("TERM", "xterm", 1);
-	execlp("ivshmemctl", "ivshmemctl", "trace", NULL);
+	execlp("ivshmemctl", "ivshmemctl", verb, NULL);
 	_exit(127);
 }
 
-int main(void)
+static int status_of(pid_t pid)
+{
+	int status = 0;
+
+	tap_eq(waitpid(pid, &status, 0), pid, "that ends it");
+	return status;
+}
+
+static void trace(void)
 {
 	static const char step[] = " ivshmem_open ";
-	int terminal, fd, status = 0;
-	pid_t pid = trace(&terminal);
+	int terminal, fd, status;
+	pid_t pid = start(&terminal, "trace");
 
 	tap_ok(shows(terminal, "waiting for steps of the driver"), "it waits for steps");
 	fd = open(RIG_DEVICE, O_RDONLY);
 	tap_ok(shows(terminal, step), "a step is printed");
 	tap_ok(shows(terminal, ", waiting for steps of the driver"), "then it waits for more");
 	tap_eq(write(terminal, "\x03", 1), 1, "type Ctrl-C");
-	tap_eq(waitpid(pid, &status, 0), pid, "that ends it");
+	status = status_of(pid);
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "by SIGINT");
 	close(terminal);
 	close(fd);
+}
+
+static void top(void)
+{
+	int terminal, status;
+	pid_t pid = start(&terminal, "top");
+
+	tap_ok(shows(terminal, "VECTOR"), "top shows the vectors");
+	tap_ok(shows(terminal, "q: end"), "and how to end it");
+	tap_eq(write(terminal, "q", 1), 1, "type q");
+	status = status_of(pid);
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "without an error");
+	close(terminal);
+	pid = start(&terminal, "top");
+	tap_ok(shows(terminal, "q: end"), "top runs again");
+	tap_eq(file_write("/sys/bus/ivshmem/drivers/ivshmem_chardev/unbind", "ivshmem0"), 0,
+	       "unbind the device");
+	tap_ok(shows(terminal, "ivshmem0 is gone"), "it says that the device is gone");
+	status = status_of(pid);
+	tap_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 3, "with that exit code");
+	close(terminal);
+}
+
+int main(void)
+{
+	trace();
+	top();
 	return tap_done();
 }

@@ -45,6 +45,7 @@ VERBS = [
     "list",
     "info",
     "peers",
+    "top",
     "read",
     "write",
     "ring",

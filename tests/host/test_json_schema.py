@@ -51,7 +51,14 @@ OBJECTS = [
     *(path for path in ctl.BUILD.glob("obj/tools/ctl/*.o") if path.name != "ivshmemctl.o"),
     ctl.BUILD / "libivshmem.a",
 ]
-LIBRARIES = ("-fsanitize=address,undefined", "-pthread", "-ljansson", "-lm")
+LIBRARIES = (
+    "-fsanitize=address,undefined",
+    "-pthread",
+    "-ljansson",
+    "-lncursesw",
+    "-ltinfo",
+    "-lm",
+)
 
 
 @pytest.fixture(name="device", scope="module")

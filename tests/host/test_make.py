@@ -132,12 +132,17 @@ NO_COMPILER = "no-such-compiler"
         (NO_COMPILER, "pkg-config", NO_COMPILER, "gcc"),
         ("gcc", "no-pkg-config", "no-pkg-config", "pkgconf"),
         (NO_COMPILER, "no-pkg-config", f"{NO_COMPILER}, no-pkg-config", "gcc pkgconf"),
-        ("gcc", "false", "jansson.h, xxhash.h", "libjansson-dev libxxhash-dev"),
+        (
+            "gcc",
+            "false",
+            "jansson.h, curses.h, xxhash.h",
+            "libjansson-dev libncurses-dev libxxhash-dev",
+        ),
         (
             "gcc -nostdinc",
             "pkg-config",
-            "stdio.h, jansson.h, xxhash.h",
-            "libc6-dev libjansson-dev libxxhash-dev",
+            "stdio.h, jansson.h, curses.h, xxhash.h",
+            "libc6-dev libjansson-dev libncurses-dev libxxhash-dev",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import debian_roots
 # What the release's own kernel is, by the name that stays the same.
 KERNEL = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"]
 # What our packages and their tests need and a small system lacks.
-LIBRARIES = ["g++", "libc6-dev", "libjansson4", "libxxhash0", "pkgconf", "python3"]
+LIBRARIES = ["g++", "libc6-dev", "libjansson4", "libncursesw6", "libxxhash0", "pkgconf", "python3"]
 
 
 def fetch(lower: pathlib.Path, directory: pathlib.Path, release: str) -> pathlib.Path:

@@ -39,4 +39,4 @@ build/arm64/%: CXX := aarch64-linux-gnu-g++
 build/arm64/%: AR := aarch64-linux-gnu-ar
 build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(ARM64_ROOT) \
 	PKG_CONFIG_LIBDIR=$(ARM64_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
-build/arm64/%: CFLAGS += -I$(ARM64_ROOT)/usr/include
+build/arm64/%: CFLAGS += -isystem $(ARM64_ROOT)/usr/include

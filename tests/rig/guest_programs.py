@@ -19,8 +19,10 @@ PACKAGES = [
     "dash",
     "e2fsprogs",
     "kmod",
+    "ncurses-base",
     "udev",
     "libjansson-dev",
+    "libncurses-dev",
     "libxxhash-dev",
 ]
 
@@ -83,6 +85,12 @@ def program(name: str, arch: str) -> dict[str, pathlib.Path]:
                 files[f"lib/{library}"] = found
                 pending.append(found)
     return files
+
+
+def terminal(arch: str) -> dict[str, pathlib.Path]:
+    """What programs that draw have to know of the terminals of tests."""
+    directories = ("lib/terminfo", "usr/lib/terminfo", "usr/share/terminfo")
+    return {"lib/terminfo/x/xterm": _find(root(arch), directories, "x/xterm")}
 
 
 def _find(top: pathlib.Path, directories: typing.Sequence[str], name: str) -> pathlib.Path:

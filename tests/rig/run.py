@@ -206,6 +206,7 @@ def setup_for(
         build.module(kernel),
         {
             "bin/ivshmemctl": build.program("static/ivshmemctl", arch),
+            **guest_programs.terminal(arch),
             "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
             "bin/kernel_reports": kernel_reports.SCRIPT,
             "tests/lib.sh": selection.GUEST_TESTS / "lib.sh",

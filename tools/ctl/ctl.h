@@ -58,6 +58,7 @@ int verb_add(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_trace(int argc, char **argv);
 int verb_peers(int argc, char **argv);
+int verb_top(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_format(int argc, char **argv);
 int verb_label(int argc, char **argv);
@@ -95,6 +96,9 @@ int64_t argument_seconds(struct argp_state *state, const char *what,
 
 /* A string; a byte of @text that is not valid in UTF-8 becomes the four characters \xNN. */
 json_t *json_bytes(const char *text);
+
+/* The id of a peer, or null. */
+json_t *json_id(uint32_t id);
 
 /* Print @json to @stream, on one line if @compact, and drop the reference. */
 enum exit_code print_json(FILE *stream, json_t *json, bool compact);

@@ -36,6 +36,7 @@ _ivshmemctl_options()
 	list | doctor) echo "$always --json" ;;
 	info) echo "$always --device --json" ;;
 	peers) echo "$always --device --json --watch --count" ;;
+	top) echo "$always --device --json --once --interval" ;;
 	read) echo "$always --device --json --raw --output" ;;
 	write) echo "$always --device --input" ;;
 	ring) echo "$always --device --count" ;;
@@ -57,7 +58,7 @@ _ivshmemctl_options()
 _ivshmemctl_arguments()
 {
 	case $1 in
-	"") mapfile -t COMPREPLY < <(compgen -W "list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help" -- "$2") ;;
+	"") mapfile -t COMPREPLY < <(compgen -W "list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help" -- "$2") ;;
 	remove)
 		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
 			compgen -d -- "$2")
@@ -88,7 +89,7 @@ _ivshmemctl()
 		return
 		;;
 	-i | -o | --input | --output)
-		[[ $verb == ping || $verb == partition ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		[[ $verb == ping || $verb == partition || $verb == top ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
 	-b | -c | -p | -s | -t | -v | -O | -S | --doorbells | --first-vector | --peers | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)

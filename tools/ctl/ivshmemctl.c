@@ -25,6 +25,7 @@ static const struct verb {
 	{ "ivshmemctl list", "list the devices and servers of this machine", verb_list },
 	{ "ivshmemctl info", "show one device in full", verb_info },
 	{ "ivshmemctl peers", "show who is present", verb_peers },
+	{ "ivshmemctl top", "show a device live: partitions, peers, vectors", verb_top },
 	{ "ivshmemctl read", "read from the region", verb_read },
 	{ "ivshmemctl write", "write to the region", verb_write },
 	{ "ivshmemctl ring", "ring a peer's doorbell", verb_ring },

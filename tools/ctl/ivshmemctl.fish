@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion for ivshmemctl: verbs, options, devices, files.
 
-set -l verbs list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help
+set -l verbs list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c ivshmemctl -f
@@ -12,6 +12,7 @@ complete -c ivshmemctl -n $none -s d -l device -rF -a '(command ls /sys/class/iv
 complete -c ivshmemctl -n $none -a list -d 'List the devices and servers of this machine'
 complete -c ivshmemctl -n $none -a info -d 'Show one device in full'
 complete -c ivshmemctl -n $none -a peers -d 'Show who is present'
+complete -c ivshmemctl -n $none -a top -d 'Show a device live'
 complete -c ivshmemctl -n $none -a read -d 'Read from the region'
 complete -c ivshmemctl -n $none -a write -d 'Write to the region'
 complete -c ivshmemctl -n $none -a ring -d 'Ring a doorbell of a peer'
@@ -30,12 +31,14 @@ complete -c ivshmemctl -n $none -a trace -d 'Trace the driver step by step'
 complete -c ivshmemctl -n $none -a doctor -d 'Find out why a device cannot be used'
 complete -c ivshmemctl -n $none -a help -d 'Print the list of verbs'
 
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l help -d 'Print help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l usage -d 'Print a short help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers read wait ping send recv add format label partition trace doctor' -s j -l json -d 'Print JSON'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers read write ring wait ping send recv format label partition rescan wipe' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l help -d 'Print help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l usage -d 'Print a short help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read wait ping send recv add format label partition trace doctor' -s j -l json -d 'Print JSON'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers top read write ring wait ping send recv format label partition rescan wipe' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from peers' -s w -l watch -d 'Print who comes and goes'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from peers' -s c -l count -x -d 'Exit after N of them'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from top' -s o -l once -d 'Print it once'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from top' -s i -l interval -x -d 'Look again after SECONDS'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s r -l raw -d 'Write raw bytes even to a terminal'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from read' -s o -l output -rF -d 'Write raw bytes to FILE'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from write' -s i -l input -rF -d 'Write the contents of FILE'

@@ -15,6 +15,7 @@ _ivshmemctl_verbs()
 		'list:List the devices and servers of this machine'
 		'info:Show one device in full'
 		'peers:Show who is present'
+		'top:Show a device live'
 		'read:Read from the region'
 		'write:Write to the region'
 		'ring:Ring a doorbell of a peer'
@@ -66,6 +67,13 @@ _ivshmemctl_arguments()
 			$json \
 			'(-w --watch)'{-w,--watch}'[Print who comes and goes]' \
 			'(-c --count)'{-c,--count=}'[Exit after N of them]:n:'
+		;;
+	top)
+		_arguments -s $options \
+			$device \
+			$json \
+			'(-o --once)'{-o,--once}'[Print it once]' \
+			'(-i --interval)'{-i,--interval=}'[Look again after SECONDS]:seconds:'
 		;;
 	read)
 		_arguments -s $options \

@@ -49,6 +49,11 @@ json_t *json_bytes(const char *text)
 	return string;
 }
 
+json_t *json_id(uint32_t id)
+{
+	return id == IVSHMEM_ID_UNKNOWN ? json_null() : json_integer(id);
+}
+
 enum exit_code print_json(FILE *stream, json_t *json, bool compact)
 {
 	size_t flags = JSON_REAL_PRECISION(9) |

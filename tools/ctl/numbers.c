@@ -49,6 +49,12 @@ const char *format_count(char text[COUNT_TEXT], uint64_t count, const char *thin
 	return text;
 }
 
+const char *format_rate(char text[SIZE_TEXT], double rate)
+{
+	snprintf(text, SIZE_TEXT, rate < 999.5 ? "%.3g" : "%.0f", rate);
+	return text;
+}
+
 static int compare(const void *left, const void *right)
 {
 	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;

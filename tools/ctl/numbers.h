@@ -31,6 +31,9 @@ const char *format_size(char text[SIZE_TEXT], double bytes);
 /* "1 interrupt", "2 interrupts", of a @thing whose plural has an s. Returns @text. */
 const char *format_count(char text[COUNT_TEXT], uint64_t count, const char *thing);
 
+/* "2.5", "12345": a number per second, with at least three digits. Returns @text. */
+const char *format_rate(char text[SIZE_TEXT], double rate);
+
 void sort_values(uint64_t *values, size_t count);
 
 /*

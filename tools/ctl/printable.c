@@ -9,25 +9,47 @@
 
 #include "printable.h"
 
+/* A character as it is shown: itself in UTF-8, or \xNN. */
+#define SHOWN	8
+
+/* Take a character, or a byte that is none, from *@text. Returns the columns that it takes. */
+static int take(const char **text, char shown[SHOWN])
+{
+	mbstate_t state = { 0 };
+	wchar_t character;
+	size_t size = mbrtowc(&character, *text, strnlen(*text, SHOWN), &state);
+
+	if (size < SHOWN && iswprint((wint_t)character)) {
+		snprintf(shown, SHOWN, "%.*s", (int)size, *text);
+		*text += size;
+		return 1;
+	}
+	return snprintf(shown, SHOWN, "\\x%02x", (unsigned char)*(*text)++);
+}
+
 int print_printable(const char *text)
 {
-	size_t left = strlen(text);
+	char shown[SHOWN];
 	int printed = 0;
 
-	while (left) {
-		mbstate_t state = { 0 };
-		wchar_t character;
-		size_t size = mbrtowc(&character, text, left, &state);
-
-		if (size <= left && iswprint((wint_t)character)) {
-			fwrite(text, 1, size, stdout);
-			printed++;
-		} else {
-			printed += printf("\\x%02x", (unsigned char)*text);
-			size = 1;
-		}
-		text += size;
-		left -= size;
+	while (*text) {
+		printed += take(&text, shown);
+		fputs(shown, stdout);
 	}
 	return printed;
+}
+
+const char *format_printable(char *shown, size_t room, const char *text)
+{
+	char one[SHOWN];
+	size_t used = 0;
+
+	shown[0] = '\0';
+	while (*text) {
+		take(&text, one);
+		if (used + strlen(one) >= room)
+			break;
+		used = (size_t)(stpcpy(shown + used, one) - shown);
+	}
+	return shown;
 }

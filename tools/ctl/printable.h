@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Text of others, for a terminal.
+ * Text of others, for a terminal: what is not printable, such as sequences that control the
+ * terminal, becomes \xNN for each byte.
  */
 #ifndef CTL_PRINTABLE_H
 #define CTL_PRINTABLE_H
 
-/*
- * Print to stdout, with \xNN for each byte of what is not printable, such as sequences
- * that control a terminal. Returns how many characters these were.
- */
+#include <stddef.h>
+
+/* Print to stdout. Returns how many characters these were. */
 int print_printable(const char *text);
+
+/* The same into @shown, as far as whole characters fit. Returns @shown. */
+const char *format_printable(char *shown, size_t room, const char *text);
 
 #endif /* CTL_PRINTABLE_H */

@@ -110,15 +110,12 @@ double progress_seconds(const struct progress *progress)
 	return (double)(now_ns() - progress->started_ns) / 1e9;
 }
 
-static const char *format_rate(const struct progress *progress, uint64_t count,
-			       double seconds, char text[SIZE_TEXT])
+static const char *format_speed(const struct progress *progress, uint64_t count,
+				double seconds, char text[SIZE_TEXT])
 {
 	double rate = seconds > 0 ? (double)count / seconds : 0;
 
-	if (!progress->thing)
-		return format_size(text, rate);
-	snprintf(text, SIZE_TEXT, rate < 999.5 ? "%.3g" : "%.0f", rate);
-	return text;
+	return progress->thing ? format_rate(text, rate) : format_size(text, rate);
 }
 
 /* "12.5 MiB of 64 MiB (20%)", "3 of 10 interrupts (30%)", "3 interrupts" */
@@ -168,7 +165,7 @@ void progress_show(struct progress *progress, uint64_t count, const char *awaite
 		draw("%s%s, waiting for %s", progress->done, amount, awaited);
 	else
 		draw("%s%s, %s/s", progress->done, amount,
-		     format_rate(progress, count, progress_seconds(progress), rate));
+		     format_speed(progress, count, progress_seconds(progress), rate));
 }
 
 const char *progress_total(const struct progress *progress, uint64_t count,
@@ -181,6 +178,6 @@ const char *progress_total(const struct progress *progress, uint64_t count,
 	if (!progress->thing)
 		snprintf(size, sizeof(size), " (%s)", format_size(rate, (double)count));
 	snprintf(text, TOTAL_TEXT, "%s%s%s in %.3f s (%s/s)", progress->done, amount, size,
-		 seconds, format_rate(progress, count, seconds, rate));
+		 seconds, format_speed(progress, count, seconds, rate));
 	return text;
 }

@@ -41,11 +41,6 @@ static const char *transport_name(enum ivshmem_transport transport)
 	}
 }
 
-static json_t *json_id(uint32_t id)
-{
-	return id == IVSHMEM_ID_UNKNOWN ? json_null() : json_integer(id);
-}
-
 static json_t *json_text(const char *text)
 {
 	return *text ? json_bytes(text) : json_null();

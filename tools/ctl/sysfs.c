@@ -75,11 +75,23 @@ bool sysfs_parent(const char *name, char parent[NAME_MAX + 1])
 	return true;
 }
 
+void sysfs_read_label(const char *name, struct sysfs_label *label)
+{
+	unsigned long long generation;
+
+	*label = (struct sysfs_label){ .uuid = "" };
+	if (read_text(name, "label_uuid", label->uuid, sizeof(label->uuid)))
+		label->uuid[0] = '\0';
+	if (*label->uuid && !read_number(name, "label_generation", &generation))
+		label->generation = generation;
+}
+
 bool sysfs_is_labelled(const char *name)
 {
-	char uuid[64];
+	struct sysfs_label label;
 
-	return !read_text(name, "label_uuid", uuid, sizeof(uuid)) && *uuid;
+	sysfs_read_label(name, &label);
+	return *label.uuid;
 }
 
 static int read_partition(const char *name, struct sysfs_device *device)
@@ -127,6 +139,8 @@ int sysfs_read(const char *name, struct sysfs_device *device)
 			return error;
 		device->interrupts[v] = value;
 	}
+	if (!read_number(name, "looks", &value))
+		device->looks = value;
 	read_pci_address(name, device->pci, sizeof(device->pci));
 	if (read_text(name, "name", device->label, sizeof(device->label)))
 		device->label[0] = '\0';

@@ -23,6 +23,7 @@ struct sysfs_device {
 	uint32_t vectors;	/* at most IVSHMEM_MAX_VECTORS */
 	char cache[8];		/* wb, wc, uc */
 	uint64_t interrupts[IVSHMEM_MAX_VECTORS];
+	uint64_t looks;		/* for polled doorbells; 0: they are not needed */
 };
 
 /*
@@ -36,6 +37,14 @@ int sysfs_read(const char *name, struct sysfs_device *device);
 
 /* The device that a partition is in; false: this is no partition. */
 bool sysfs_parent(const char *name, char parent[NAME_MAX + 1]);
+
+/* The label that the driver has read last; @uuid is empty without one. */
+struct sysfs_label {
+	char uuid[40];		/* or "refused" */
+	uint64_t generation;
+};
+
+void sysfs_read_label(const char *name, struct sysfs_label *label);
 
 /* Has the driver seen a label on the device, good or bad? */
 bool sysfs_is_labelled(const char *name);
