@@ -21,6 +21,7 @@ import boot
 import build
 import console
 import devices
+import guest_programs
 import kernels
 import qemu
 import settings
@@ -180,12 +181,26 @@ class Demo:
             raise DemoError(f"guest 1 read {heard!r}")
         self.summary.append("partitions           two, and a message crossed in one")
 
+    def peers(self) -> None:
+        heading("Who is there, and what there is")
+        both_there = "[ $(ivshmemctl peers | wc -l) = 3 ]"
+        self.quiet(0, f"until {both_there}; do sleep 0.1; done")
+        self.show(0, "ivshmemctl peers")
+        for device in ("/dev/ivshmem0p1", "/dev/ivshmem0"):
+            seen = self.show(1, f"ivshmemctl top --once --device {device}")
+            if not all(f"guest{index}" in seen for index in (0, 1)):
+                raise DemoError(f"guest 1 sees {seen!r}")
+        self.summary.append("peers                see each other by name")
+
     def run(self) -> None:
+        for index in (0, 1):
+            self.quiet(index, f"hostname guest{index}")
         self.devices()
         self.messages()
         self.file()
         self.doorbells()
         self.partitions()
+        self.peers()
 
 
 def start() -> tuple[boot.Setup, boot.Boot]:
@@ -193,7 +208,12 @@ def start() -> tuple[boot.Setup, boot.Boot]:
     kernel = kernels.find(settings.get("KERNEL") or kernels.DEFAULT)
     build.targets(["build/static/ivshmemctl", "build/ivshmem-server"])
     setup = boot.Setup(
-        kernel, build.module(kernel), {"bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl"}
+        kernel,
+        build.module(kernel),
+        {
+            "bin/ivshmemctl": build.BUILD / "static" / "ivshmemctl",
+            **guest_programs.terminal(kernel.arch),
+        },
     )
     heading("Starting")
     print(
