@@ -591,6 +591,24 @@ SIGNATURE = [
     ),
 ]
 
+
+def slots(machine: Machine, number: str, msix: int = 0, vectors: int = 4) -> Machine:
+    """A plain device, or one with a BAR for MSI-X, whose label has a peer area."""
+    device = "sys/class/ivshmem/ivshmem0"
+    bars = (0xFEBF0000, msix, 0x380000000000)
+    machine.write(f"{DEVICE}/resource", "".join(f"{bar:#018x} 0x0 0x0\n" for bar in bars))
+    machine.write(f"{device}/label_uuid", "6f1a3b5c\n")
+    machine.write(f"{device}/vectors", f"{vectors}\n")
+    return machine.write(f"{device}/id", f"{number}\n")
+
+
+NO_SLOT = {
+    "no-slot": "the label of /dev/ivshmem0 has no slot left for this machine, so peers cannot "
+    "ring it: see who has them with 'ivshmemctl peers --device ivshmem0'; the driver takes the "
+    "next one that becomes free, and 'ivshmemctl format --peers N --force' makes more, but ends "
+    "all partitions"
+}
+
 ACCESS = [
     Row(
         "no group",
@@ -634,6 +652,20 @@ ACCESS = [
         lambda m: m.write("sys/class/ivshmem/ivshmem0/label_uuid", "6f1a3b5c\n").chmod(
             "dev/ivshmem0", 0o600
         ),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row("a label that has a slot", lambda m: slots(m, "65280"), {}, ["/dev/ivshmem0"]),
+    Row("a label without a free slot", lambda m: slots(m, "unknown"), NO_SLOT, ["/dev/ivshmem0"]),
+    Row(
+        "interrupts, and no id yet",
+        lambda m: slots(m, "unknown", 0xFEBF1000),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "no id where nothing is polled",
+        lambda m: slots(m, "unknown", vectors=0),
         {},
         ["/dev/ivshmem0"],
     ),

@@ -106,6 +106,7 @@ static void examine(json_t *usable)
 				"no ivshmem device in this machine, and no server that you can use: add a device to the hypervisor, for QEMU with -object memory-backend-file,id=shm,share=on,mem-path=/dev/shm/shm,size=64M -device ivshmem-plain,memdev=shm; or, on a host, start ivshmem-server");
 		if (examine_module(&devices) || count > 0)
 			examine_access(names, count, usable);
+		examine_slots(names, count);
 	}
 	if (count >= 0)
 		free_names(names, count);

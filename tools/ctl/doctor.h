@@ -79,6 +79,9 @@ bool examine_signature(bool is_signed, const char *version);
 /* doctor_access.c; adds the accessible nodes to @usable. */
 void examine_access(char **names, int count, json_t *usable);
 
+/* doctor_slot.c: devices that cannot be rung, as their labels are full. */
+void examine_slots(char **names, int count);
+
 /* In a container, instead of all but the servers. */
 void examine_container(char **names, int count, bool has_server, json_t *usable);
 
