@@ -205,7 +205,10 @@ def server(
             env=environment(),
         )
         try:
-            if not wait_until(path.exists, 10):
+            # It listens before it makes its memory.
+            if not wait_until(
+                lambda: path.exists() and (REGION not in memory or region.exists()), 10
+            ):
                 print("Bail out! ivshmem-server does not start")
                 sys.exit(1)
             yield path, region
