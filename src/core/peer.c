@@ -185,12 +185,23 @@ void ivshmem_peer_ring(struct ivshmem_device *idev, u32 id, u32 vector)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_peer_ring);
 
+/*
+ * Does the device have the vector, or is somebody waiting for it still? Of polled doorbells a
+ * peer has room for more than the label gives it.
+ */
+static bool vector_in_use(const struct ivshmem_peer *peer, unsigned int i)
+{
+	return peer->first_vector + i < ivshmem_device_vectors(peer->idev) ||
+	       !hlist_empty(&peer->vectors[i].listeners);
+}
+
 static void peer_signal_all(struct ivshmem_peer *peer)
 {
 	unsigned int i;
 
 	for (i = 0; i < peer->nr_vectors; i++)
-		ivshmem_vector_signal(&peer->vectors[i]);
+		if (vector_in_use(peer, i))
+			ivshmem_vector_signal(&peer->vectors[i]);
 	/* A device without vectors may have pollers, too. */
 	ivshmem_any_signal(peer);
 	ivshmem_news_signal(peer);
