@@ -59,6 +59,18 @@ kernel_modules() {
 	ln -sf dash /bin/sh
 }
 
+# udev_start [GID]: run udev with our rule, where this is the number of the group ivshmem; wants
+# programs=udevadm, and for other rights than root's also chown and chmod, which the rule runs
+udev_start() {
+	mkdir -p /run/udev /etc/udev/rules.d
+	cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
+	echo "root:x:0:0::/:/bin/sh" >/etc/passwd
+	printf 'root:x:0:\nivshmem:x:%s:\n' "${1:-977}" >/etc/group
+	# udevadm is also the daemon, if called by that name.
+	ln -s "$(command -v udevadm)" /tmp/systemd-udevd
+	/tmp/systemd-udevd --daemon
+}
+
 # interrupts WHAT: does the device have vectors? If not, skip WHAT.
 interrupts() {
 	[ "$(cat /sys/class/ivshmem/ivshmem0/vectors)" -gt 0 ] && return

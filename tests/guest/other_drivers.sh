@@ -42,15 +42,11 @@ boot() {
 	udevadm settle
 }
 
-printf 'root:x:0:\nivshmem:x:0:\n' >/etc/group
-echo "root:x:0:0::/:/bin/sh" >/etc/passwd
-mkdir -p /run/udev /etc/udev/rules.d /etc/modprobe.d
+mkdir -p /etc/udev/rules.d /etc/modprobe.d
 cat >/etc/udev/rules.d/80-drivers.rules <<'RULE'
 ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load '$env{MODALIAS}'"
 RULE
-cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
-ln -s "$(command -v udevadm)" /tmp/systemd-udevd
-/tmp/systemd-udevd --daemon
+udev_start 0
 
 echo "# a driver that got the id by new_id"
 echo 1af4 1110 >$drivers/uio_pci_generic/new_id

@@ -50,13 +50,7 @@ links() {
 	fi
 }
 
-mkdir -p /run/udev /etc/udev/rules.d
-cp /conf/udev/rules.d/60-ivshmem.rules /etc/udev/rules.d/
-echo "root:x:0:0::/:/bin/sh" >/etc/passwd
-printf 'root:x:0:\nivshmem:x:977:\n' >/etc/group
-# udevadm is also the daemon, if called by that name.
-ln -s "$(command -v udevadm)" /tmp/systemd-udevd
-/tmp/systemd-udevd --daemon
+udev_start
 
 udevadm trigger --subsystem-match=ivshmem
 udevadm settle

@@ -147,15 +147,18 @@ class Verbs:
             guest.qmp.command("chardev-remove", {"id": f"{name}-server"})
 
     def do_fake(self, index: int, name: str, *facts: str) -> str:
-        """fake NAME FACT=NUMBER...: plug a device of vfio_user.py into a guest with
-        newqemu=yes; gives its PCI address. QEMU gives up waiting for an answer after
-        patience= milliseconds. It can't be unplugged, as QEMU does not survive that."""
-        words = (fact.partition("=") for fact in facts)
-        numbers = {fact: int(value, 0) for fact, _, value in words}
+        """fake NAME [with=OTHER] FACT=NUMBER...: plug a device of vfio_user.py into a guest
+        with newqemu=yes; gives its PCI address. It has memory of its own, or the other one's.
+        QEMU gives up waiting for an answer after patience= milliseconds. It can't be
+        unplugged, as QEMU does not survive that."""
+        words = {fact: value for fact, _, value in (fact.partition("=") for fact in facts)}
+        other = words.pop("with", None)
+        memory = self.fakes[other].memory if other else None
+        numbers = {fact: int(value, 0) for fact, value in words.items()}
         patience = numbers.pop("patience", 60000)
         path = self.devices.directory / f"fake-{name}"
         slot = FIRST_FAKE_SLOT + len(self.fakes)
-        self.fakes[name] = vfio_user.Fake(path, **numbers)
+        self.fakes[name] = vfio_user.Fake(path, memory, **numbers)
         self.guests[index].qmp.command(
             "device_add",
             {

@@ -39,7 +39,16 @@ RESET_CONTROL = CAP_FEATURES + 4  # bit 0: reset the function
 COMMAND_WRITABLE = 0x0407  # memory, I/O, bus master, no INTx
 
 MODES = ("good", "slow", "ones", "silent", "gone")
-FACTS = {"revision": 1, "bar0": 256, "bar2": 1 << 20, "vectors": 4, "id": 0, "mapped": 1}
+FACTS = {
+    "revision": 1,
+    "bar0": 256,
+    "bar2": 1 << 20,
+    "vectors": 4,
+    "id": 0,
+    "mapped": 1,
+    "subsystem": 0x11001AF4,
+    "capabilities": 1,
+}
 
 
 class FakeError(Exception):
@@ -60,9 +69,11 @@ def _receive(connection: socket.socket, size: int) -> tuple[bytes, list[int]]:
 
 class Fake:
     """One device; path is the socket for QEMU. The facts are numbers: the BARs'
-    sizes (0: there is none), mapped=0 to have BAR2 read and written by messages."""
+    sizes (0: there is none), mapped=0 to have BAR2 read and written by messages, the
+    subsystem's vendor in the lower half, capabilities=0 (and vectors=0) for a device that
+    has none. Another device's memory can be this one's as well."""
 
-    def __init__(self, path: pathlib.Path, **facts: int) -> None:
+    def __init__(self, path: pathlib.Path, memory: int | None = None, **facts: int) -> None:
         if facts.keys() - FACTS.keys():
             raise FakeError(f"{', '.join(facts)}: there are {', '.join(FACTS)}")
         self.facts = {**FACTS, **facts}
@@ -80,7 +91,7 @@ class Fake:
         }
         self.config = bytearray(256)
         self._write_config()
-        self.memory = os.memfd_create("fake")
+        self.memory = os.memfd_create("fake") if memory is None else os.dup(memory)
         os.ftruncate(self.memory, self.facts["bar2"])
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
@@ -89,14 +100,21 @@ class Fake:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
-    def _write_config(self) -> None:
-        def put(form: str, offset: int, *values: int) -> None:
-            struct.pack_into("<" + form, self.config, offset, *values)
+    def _put(self, form: str, offset: int, *values: int) -> None:
+        struct.pack_into("<" + form, self.config, offset, *values)
 
-        put("HHHH", 0, 0x1AF4, 0x1110, 0, 0x10)  # has capabilities
+    def _write_config(self) -> None:
+        put = self._put
+        put("HHH", 0, 0x1AF4, 0x1110, 0)
         put("BBBB", 8, self.facts["revision"], 0, 0, 5)  # class: RAM
         put("III", 0x10, 0, 0, 0xC)  # BAR2: 64 bits, prefetchable
-        put("HH", 0x2C, 0x1AF4, 0x1100)
+        put("I", 0x2C, self.facts["subsystem"])
+        if self.facts["capabilities"]:
+            self._write_capabilities()
+
+    def _write_capabilities(self) -> None:
+        put = self._put
+        put("H", 6, 0x10)  # there are some
         put("B", 0x34, CAP_MSIX if self.facts["vectors"] else CAP_FEATURES)
         if self.facts["vectors"]:  # table and bits are in BAR1
             put("BBHII", CAP_MSIX, 0x11, CAP_FEATURES, self.facts["vectors"] - 1, 1, 0x800 | 1)
