@@ -233,7 +233,11 @@ class Boot:
             self.devices.clear()
         starts = [self._mark(guest, "begin") for guest in self.guests]
         requests = verbs.Verbs(
-            self.guests, self.devices, [start or 0 for start in starts], test.timeout
+            self.guests,
+            self.devices,
+            [start or 0 for start in starts],
+            test.timeout,
+            test.host_program,
         )
         alive = [False] * len(self.guests)
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import typing
 
+import arches
 import build
 import settings
 import topology as topo
@@ -31,6 +32,12 @@ class Test(typing.NamedTuple):
     def program(self, arch: str) -> pathlib.Path:
         """What runs in a guest."""
         return build.program(f"guest/{self.path.stem}", arch) if self.compiled else self.path
+
+    def host_program(self) -> pathlib.Path:
+        """The same for this machine, which may be of another architecture."""
+        if self.compiled:
+            build.programs([f"guest/{self.path.stem}"], arches.HOST)
+        return self.program(arches.HOST)
 
     @property
     def compiled(self) -> bool:

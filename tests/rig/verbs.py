@@ -7,6 +7,9 @@ back to the guest as "ok RESULT", what it raises as "error REASON".
 
 import collections
 import json
+import pathlib
+import signal
+import subprocess
 import threading
 import time
 import typing
@@ -33,8 +36,14 @@ class Verbs:
     two threads."""
 
     def __init__(
-        self, guests: list[qemu.Guest], devices: devices.Devices, marks: list[int], timeout: float
+        self,
+        guests: list[qemu.Guest],
+        devices: devices.Devices,
+        marks: list[int],
+        timeout: float,
+        program: typing.Callable[[], pathlib.Path] | None = None,
     ) -> None:
+        """The program is the test's own, built for this machine."""
         self.guests = guests
         self.devices = devices
         self.marks = marks
@@ -48,6 +57,8 @@ class Verbs:
         self.plugged: dict[tuple[int, str], Plugged] = {}
         self.fakes: dict[str, vfio_user.Fake] = {}
         self.peer: peer.Peer | None = None
+        self.program = program
+        self.running: subprocess.Popen[bytes] | None = None
         self.lock = threading.Lock()
 
     def answer(self, index: int, request: str) -> str:
@@ -70,9 +81,12 @@ class Verbs:
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Put right what the test left: host peer, plugged devices."""
+        """Put right what the test left: host peer, program, plugged devices."""
         if self.peer:
             self.peer.leave()
+        if self.running:
+            self.running.kill()
+            self.running.wait()
         for fake in self.fakes.values():
             fake.close()
         for index, name in list(self.plugged):
@@ -254,6 +268,48 @@ class Verbs:
             if self.peer:
                 self.peer.leave()
             self.peer = None
+
+    def do_program(self, _index: int, *words: str) -> None:
+        """program WORD...: run the program that the test is on the host, too. Its arguments
+        are the file of the first region, and the words. One at a time. It is killed when the
+        test ends in the guest that has asked for it."""
+        if self.running:
+            raise ValueError("it is running")
+        if not self.program:
+            raise ValueError("there is no program of this test")
+        command = [str(self.program()), str(self.devices.memory), *words]
+        with self._program_log.open("wb") as log:
+            self.running = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def _program_log(self) -> pathlib.Path:
+        return self.devices.directory / "program.log"
+
+    def do_program_end(self, _index: int) -> None:
+        """program-end: wait for the end of the program on the host, which must succeed."""
+        if not self.running:
+            raise ValueError("it is not running")
+        status = self.running.wait(self.timeout)
+        self.running = None
+        if status:
+            said = self._program_log.read_text(errors="replace")
+            raise ValueError(f"the program ended with {status}: {said}")
+
+    def do_program_kill(self, _index: int) -> None:
+        """program-kill: the program on the host dies without a word; it must be running."""
+        if not self.running:
+            raise ValueError("it is not running")
+        self.running.kill()
+        status = self.running.wait()
+        self.running = None
+        if status != -signal.SIGKILL:
+            said = self._program_log.read_text(errors="replace")
+            raise ValueError(f"the program had ended with {status} before: {said}")
 
     def do_memory_read(self, _index: int, offset: str, length: str) -> str:
         """memory-read OFFSET LENGTH: bytes of the shared region, in hex."""
