@@ -137,7 +137,7 @@ static void test_stolen_slot(void)
 	is_heard("in another slot");
 }
 
-/* Whoever has not his slot any more does not count there. */
+/* A machine that has lost its slot does not count there. */
 static void test_ring_without_slot(void)
 {
 	volatile struct ivshmem_peer_section *own =
