@@ -85,6 +85,7 @@ static bool claim(struct member *member)
 
 	if (ivshmem_slots_claim(&member->slots)) {
 		ivshmem_polled_arrive(&member->polled);
+		ivshmem_slots_beat(&member->slots);	/* who is seen is rung */
 		member->handle->vectors = member->slots.vectors;
 		ivshmem_log(IVSHMEM_LOG_INFO, "%s: joined in slot %u of %u, with %u vectors",
 			    member->handle->name, member->slots.own, member->slots.count,

@@ -147,7 +147,6 @@ static bool take(struct slots *slots, uint32_t slot, uint64_t former)
 	atomic_store(&section->state, ABSENT);
 	atomic_fetch_add(&section->generation, 1);
 	slots->heartbeat = atomic_load(&section->heartbeat);
-	write_self(slots, section);
 	slots->own = slot;
 	return true;
 }

@@ -80,8 +80,8 @@ bool ivshmem_slots_are_valid(const struct slots *slots);
 bool ivshmem_slots_are_ours(const struct slots *slots);
 
 /*
- * Take a slot: one that is free, else one whose owner was seen to be silent. False: there is
- * none, yet.
+ * Take a slot: one that is free, else one whose owner was seen to be silent. Others see it from
+ * the first beat on. False: there is none, yet.
  */
 bool ivshmem_slots_claim(struct slots *slots);
 
