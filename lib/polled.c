@@ -77,12 +77,11 @@ void ivshmem_polled_ring(const struct slots *slots, uint32_t slot, uint32_t vect
 	atomic_fetch_add(rung(slots, slots->own, slot), 1);
 }
 
-/* Take in a row. Of a section that nobody has nothing counts. */
+/* Take in a row. The peer that rang may have left since, so it counts without an owner, too. */
 static bool take_row(const struct polled *polled, uint32_t slot, struct polled_counts *counts)
 {
 	const struct slots *slots = polled->slots;
 	const _Atomic uint32_t *now = row(slots, slot, slots->own);
-	bool owned = atomic_load(&ivshmem_section(slots, slot)->owner);
 	uint32_t *before = seen(polled, slot) + 1;
 	bool any = false;
 	uint32_t vector;
@@ -90,11 +89,11 @@ static bool take_row(const struct polled *polled, uint32_t slot, struct polled_c
 	for (vector = 0; vector < slots->vectors; vector++) {
 		uint32_t count = atomic_load(&now[vector]);
 
-		if (owned && count != before[vector]) {
-			counts->vectors[vector] += count - before[vector];
-			any = true;
-		}
+		if (count == before[vector])
+			continue;
+		counts->vectors[vector] += count - before[vector];
 		before[vector] = count;
+		any = true;
 	}
 	return any;
 }

@@ -58,6 +58,20 @@ static void test_ring(struct ivshmem *one, struct ivshmem *other)
 	tap_eq(ivshmem_eventfd(one, 4), -EINVAL, "nor for a descriptor");
 }
 
+/* To ring may be the last that a program does. */
+static void test_last_ring(struct ivshmem *other)
+{
+	struct ivshmem *third = open_region(0);
+	struct ivshmem_wait_result result;
+
+	tap_about("last ring");
+	tap_eq(ivshmem_ring(third, id_of(other), 2), 0, "a program rings");
+	ivshmem_close(third);
+	tap_ok(!raw_section(memory, 2)->owner, "and leaves");
+	tap_eq(look(other, 2, &result), 0, "its doorbell is heard");
+	tap_eq(result.count, 1, "once");
+}
+
 static void *ring_later(void *argument)
 {
 	struct ivshmem **pair = argument;
@@ -325,6 +339,7 @@ int main(void)
 	one = open_region(0);
 	other = open_region(0);
 	test_ring(one, other);
+	test_last_ring(other);
 	test_word(one, other, 0, "word");
 	test_word(one, other, 1000000, "spin");
 	test_doorbell_id(one);

@@ -255,7 +255,7 @@ static void test_flood(void)
 	ring_by_hand(5, 3);
 	raw_section(memory, 5)->owner = 0;
 	options.timeout_ns = 0;
-	tap_eq(ivshmem_wait(handle, &options, NULL), -ETIMEDOUT, "a slot without an owner is not");
+	tap_eq(ivshmem_wait(handle, &options, NULL), 0, "one that has left by then is heard as well");
 	tap_eq(ivshmem_list_peers(handle, NULL, 0), 127, "all others are there");
 	tap_ok(eventually(ivshmem_list_peers(handle, NULL, 0) == 1),
 	       "until they are silent for too long");
