@@ -254,6 +254,17 @@ static void setup(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Programs have written over the label, and this one has; then the machine has no slot. */
+static void restore_label(int fd)
+{
+	make_label();
+	for (int i = 0; dev_info(fd).id == IVSHMEM_ID_UNKNOWN; i++) {
+		if (i == 600)
+			tap_bail("the machine gets no slot");
+		sleep_ms(100);
+	}
+}
+
 /* Do all devices work? */
 static void check_devices(void)
 {
@@ -271,8 +282,10 @@ static void check_devices(void)
 		p = dev_map(fd, size);
 		memset(p, 0, size);
 		tap_eq(munmap(p, size), 0, "%s can be mapped", path);
+		if (info.features & IVSHMEM_FEATURE_POLLED)
+			restore_label(fd);
 		if (info.vectors)
-			tap_ok(!dev_ring(fd, info.id, 3) && dev_wait_vector(fd, 3, 60 * SECOND) > 0,
+			tap_ok(!dev_ring_self(fd, 3) && dev_wait_vector(fd, 3, 60 * SECOND) > 0,
 			       "%s can be rung", path);
 		close(fd);
 	}
