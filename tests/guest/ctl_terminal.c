@@ -15,28 +15,38 @@
 
 #define LIMIT_MS 60000
 
+static char said[8192];		/* by the terminal, after the text that was found last */
+static size_t length;
+
 /* Read what the terminal shows until that contains the text. */
 static bool shows(int terminal, const char *text)
 {
 	struct pollfd poller = { .fd = terminal, .events = POLLIN };
-	char said[4096] = "";
-	size_t length = 0;
+	char *found;
 
-	while (!strstr(said, text) && poll(&poller, 1, LIMIT_MS) == 1) {
+	while (!(found = strstr(said, text)) && poll(&poller, 1, LIMIT_MS) == 1) {
 		ssize_t got = read(terminal, said + length, sizeof(said) - 1 - length);
 
 		if (got <= 0)
-			break;
+			return false;
 		length += (size_t)got;
 		said[length] = '\0';
 	}
-	return strstr(said, text);
+	if (!found)
+		return false;
+	found += strlen(text);
+	length -= (size_t)(found - said);
+	memmove(said, found, length + 1);
+	return true;
 }
 
 static pid_t start(int *terminal, const char *verb)
 {
-	pid_t pid = forkpty(terminal, NULL, NULL, NULL);
+	pid_t pid;
 
+	length = 0;
+	said[0] = '\0';
+	pid = forkpty(terminal, NULL, NULL, NULL);
 	if (pid < 0)
 		tap_bail("no terminal");
 	if (pid)
