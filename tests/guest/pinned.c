@@ -10,28 +10,17 @@
  * rig: modules=configfs,virtio_pci?,virtio_blk? mem=1024 timeout=600
  * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M,bps=20000000'
  */
-#include <pthread.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
-#include "guarded.h"
 #include "module.h"
-#include "pattern.h"
-#include "uring.h"
+#include "pins.h"
 
-#define SIZE (4UL << 20)
-#define PART (64UL << 10)	/* what a pipe holds */
 #define CONFIG "/sys/kernel/config/ivshmem/"
 #define FIRST CONFIG "ivshmem0/"	/* what the rig has made */
 #define PCI "0000:00:10.0"
-#define DISK "/dev/vda"
-
-static char *map;		/* of the device that is removed */
-static char bytes[SIZE];	/* what was in it */
 
 static char address[32];	/* of a window */
+static unsigned int flights;	/* writes that were under way during removal */
 
 static void make_soft(const char *name)
 {
@@ -97,225 +86,6 @@ static void take_place(void)
 }
 
 /*
- * Ways to pin pages: pin() gives false where the kernel cannot, kept() looks after removal
- * whether the bytes are still there and gives the pages back.
- */
-
-static int ends[2];
-
-static bool pipe_pin(void)
-{
-	struct iovec part = { map, PART };
-
-	return !pipe(ends) && vmsplice(ends[1], &part, 1, 0) == (ssize_t)PART;
-}
-
-static bool pipe_kept(void)
-{
-	static char there[PART];
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < PART && (n = read(ends[0], there + done, PART - done)) > 0)
-		done += n;
-	close(ends[0]);
-	close(ends[1]);
-	return done == PART && !memcmp(there, bytes, PART);
-}
-
-static struct uring ring;
-
-static bool uring_pin(void)
-{
-	const struct iovec all = { map, SIZE };
-
-	if (uring_open(&ring, 0, 0))
-		return false;
-	if (!uring_register(&ring, &all))
-		return true;
-	uring_close(&ring);
-	return false;
-}
-
-static bool uring_kept(void)
-{
-	static char there[SIZE];
-	int file = open("/tmp/file", O_RDWR | O_CREAT | O_TRUNC, 0600);
-	int ret = uring_do(&ring, uring_request(IORING_OP_WRITE_FIXED, file, map, SIZE, 0));
-	bool same = ret == (int)SIZE && pread(file, there, SIZE, 0) == (ssize_t)SIZE &&
-		    !memcmp(there, bytes, SIZE);
-
-	uring_close(&ring);
-	close(file);
-	unlink("/tmp/file");
-	return same;
-}
-
-static pthread_t writer;
-static int disk;
-static unsigned int flights;	/* writes that were under way during removal */
-
-/* Requests that a disk has not answered yet. */
-static unsigned int in_flight(void)
-{
-	FILE *file = fopen("/sys/block/vda/inflight", "r");
-	unsigned int reads = 0, writes = 0;
-
-	if (!file || fscanf(file, "%u %u", &reads, &writes) != 2)
-		writes = 0;
-	if (file)
-		fclose(file);
-	return writes;
-}
-
-static void *write_disk(void *unused)
-{
-	(void)unused;
-	return (void *)pwrite(disk, map, SIZE, 0);
-}
-
-static bool direct_pin(void)
-{
-	int64_t end = now_ns() + SECOND;
-
-	disk = open(DISK, O_RDWR | O_DIRECT);
-	if (disk < 0 || pthread_create(&writer, NULL, write_disk, NULL))
-		return false;
-	while (!in_flight() && now_ns() < end)
-		;
-	return true;
-}
-
-/* It has written all, or up to a page that it had not pinned yet. */
-static bool direct_kept(void)
-{
-	static char there[SIZE] __attribute__((aligned(4096)));
-	void *done;
-
-	pthread_join(writer, &done);
-	if (pread(disk, there, SIZE, 0) != (ssize_t)SIZE)
-		return false;
-	close(disk);
-	if ((ssize_t)done < 0)
-		return (ssize_t)done == -1;
-	return !memcmp(there, bytes, (size_t)done);
-}
-
-static bool mlock_pin(void)
-{
-	return !mlock(map, SIZE);
-}
-
-static bool mlock_kept(void)
-{
-	return !munlock(map, SIZE);
-}
-
-static pid_t child;
-static int told[2];
-
-/* A child has the mapping as well; it must see the end, too. */
-static bool fork_pin(void)
-{
-	char byte;
-
-	if (pipe(told))
-		return false;
-	child = fork();
-	if (!child) {
-		close(told[1]);
-		touch(map, false);
-		if (read(told[0], &byte, 1))
-			_exit(1);
-		_exit(touch(map, false) != SIGBUS || touch(map + SIZE - 1, true) != SIGBUS);
-	}
-	close(told[0]);
-	return child > 0;
-}
-
-static bool fork_kept(void)
-{
-	int status = -1;
-
-	close(told[1]);
-	return waitpid(child, &status, 0) == child && !status;
-}
-
-/* A debugger reads and writes the mapping of a process that it has stopped. */
-static bool ptrace_pin(void)
-{
-	int status;
-
-	child = fork();
-	if (!child) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	return waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&
-	       !memcmp(&(long){ ptrace(PTRACE_PEEKDATA, child, map, NULL) }, bytes, sizeof(long));
-}
-
-static bool ptrace_kept(void)
-{
-	bool refused = ptrace(PTRACE_PEEKDATA, child, map, NULL) == -1 &&
-		       ptrace(PTRACE_POKEDATA, child, map, 1) == -1;
-
-	kill(child, SIGKILL);
-	return waitpid(child, NULL, 0) == child && refused;
-}
-
-/* Another process reads the mapping all the time. */
-static bool remote_pin(void)
-{
-	static char there[SIZE];
-	struct iovec here = { there, SIZE }, remote = { map, SIZE };
-	pid_t parent = getpid();
-	char byte;
-
-	if (pipe(told))
-		return false;
-	child = fork();
-	if (!child) {
-		bool first = true;
-		ssize_t n;
-
-		while ((n = process_vm_readv(parent, &here, 1, &remote, 1, 0)) == (ssize_t)SIZE) {
-			if (first && write(told[1], "", 1) != 1)
-				_exit(1);
-			first = false;
-			if (memcmp(there, bytes, SIZE))
-				_exit(2);
-		}
-		_exit(first);
-	}
-	close(told[1]);
-	return read(told[0], &byte, 1) == 1;
-}
-
-static bool remote_kept(void)
-{
-	int status = -1;
-
-	close(told[0]);
-	return waitpid(child, &status, 0) == child && !status;
-}
-
-static const struct pin {
-	const char *name;
-	bool (*pin)(void);
-	bool (*kept)(void);
-} pins[] = {
-	{ "a pipe", pipe_pin, pipe_kept },
-	{ "buffers of io_uring", uring_pin, uring_kept },
-	{ "O_DIRECT in flight", direct_pin, direct_kept },
-	{ "mlock", mlock_pin, mlock_kept },
-	{ "a child", fork_pin, fork_kept },
-	{ "a debugger", ptrace_pin, ptrace_kept },
-	{ "process_vm_readv", remote_pin, remote_kept },
-};
-
-/*
  * Does the device that has come meanwhile have what it should: zeros, or the memory that the
  * old one had? Then nothing else is written there: who has pinned pages would see it.
  */
@@ -347,9 +117,7 @@ static bool cycle(const struct pin *way, unsigned int number, struct wrongs *wro
 
 	make("old");
 	fd = dev_open();
-	map = dev_map(fd, SIZE);
-	pattern_write(bytes, SIZE, number);
-	memcpy(map, bytes, SIZE);
+	pins_map(fd, number);
 	if (!way->pin()) {
 		munmap(map, SIZE);
 		close(fd);
@@ -393,9 +161,7 @@ static void pin_alone(void)
 
 	make("old");
 	fd = dev_open();
-	map = dev_map(fd, SIZE);
-	pattern_write(bytes, SIZE, 3);
-	memcpy(map, bytes, SIZE);
+	pins_map(fd, 3);
 	if (!pipe_pin())
 		tap_bail("vmsplice: %s", strerror(errno));
 	munmap(map, SIZE);
@@ -439,23 +205,25 @@ static void test_module(void)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const int cycles = rig_cycles(rig_over("memory") ? 10 : 5);
 	long before;
 	int fd;
 
+	core_reader(argc, argv);
 	guard();
+	ended = true;
 	fd = dev_open();
 	if (!dev_pages(fd, "pinned pages"))
 		return tap_done();
 	close(fd);
 	take_place();
 	/* What the test and the kernel take the first time, they keep. */
-	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++)
+	for (size_t i = 0; i < PINS; i++)
 		cycle(&pins[i], 0, &(struct wrongs){ });
 	before = meminfo_kb("MemFree");
-	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++)
+	for (size_t i = 0; i < PINS; i++)
 		test_pin(&pins[i], cycles);
 	tap_about("");
 	tap_ok(meminfo_kb("MemFree") > before - (32 << 10),
