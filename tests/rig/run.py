@@ -32,6 +32,7 @@ import tap
 import topology
 
 SOAK_SECONDS = "60"  # instead of an hour
+BOOTS_AHEAD = 6  # groups of guests that are up, or will be, before their turn
 ERRORS = (
     archive.ArchiveError,
     build.BuildError,
@@ -144,17 +145,15 @@ def run_group(
 
 
 def booting_ahead(setup: boot.Setup, groups: Groups) -> typing.Iterator[Booting]:
-    """Boot the guests of each group while the tests of the one before run: most of these
-    take less time than a boot, and leave a processor idle."""
+    """Boot the guests of the next groups, one group after the other, while the tests of
+    one run: most tests take less time than a boot, and a long one mostly sleeps."""
+    booting: collections.deque[Booting] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(1) as booter:
-        ahead = None
         for wanted, tests in groups.items():
-            following = (wanted, tests, booter.submit(boot.start, setup, wanted, tests))
-            if ahead:
-                yield ahead
-            ahead = following
-        if ahead:
-            yield ahead
+            booting.append((wanted, tests, booter.submit(boot.start, setup, wanted, tests)))
+            if len(booting) > BOOTS_AHEAD:
+                yield booting.popleft()
+        yield from booting
 
 
 def run_groups(
