@@ -293,7 +293,7 @@ static void check_devices(void)
 
 int main(void)
 {
-	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(50000));
+	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(30000));
 	unsigned long seed = rig_said("RIG_SEED", now_ns() % 1000000), done = 0;
 	int64_t start = now_ns();
 	pid_t pids[PROCESSES];

@@ -30,7 +30,7 @@ static void wait_for_change(uint32_t seen)
 int main(void)
 {
 	/* Polled doorbells take as long as the poll interval. */
-	const unsigned int handovers = rig_cycles(rig_over("polled") ? 10000 : 200000);
+	const unsigned int handovers = rig_cycles(rig_over("polled") ? 5000 : 50000);
 	const unsigned int me = rig_guest();
 	struct shared *shared;
 

@@ -133,7 +133,7 @@ static void be_hostile(void *(*how)(void *), const char *barrier)
 
 static void test_outside(void)
 {
-	uint64_t count = rig_times(20000);
+	uint64_t count = rig_times(10000);
 	struct ivshmem_channel *channel;
 	int error;
 
@@ -150,7 +150,7 @@ static void test_outside(void)
 
 static void test_inside(void)
 {
-	int errors[200] = { 0 }, count = rig_times(40000), n, calls, error, opened = 0;
+	int errors[200] = { 0 }, count = rig_times(20000), n, calls, error, opened = 0;
 	int64_t longest = 0, start, deadline = now_ns() + 60 * SECOND;
 	struct ivshmem_channel *channel = NULL;
 	uint64_t state = me + 1;

@@ -228,7 +228,7 @@ static void check_device(const struct device *d)
 
 int main(void)
 {
-	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(80000));
+	unsigned long operations = rig_said("RIG_OPERATIONS", rig_times(40000));
 	int64_t start = now_ns();
 	unsigned int wrong;
 

@@ -88,7 +88,7 @@ static void end_second(unsigned int round)
 
 static void test_users(void)
 {
-	const int cycles = rig_cycles(20);
+	const int cycles = rig_cycles(8);
 	int ended = 0, stuck = 0, failed = 0, wrong = 0;
 	struct users first, second;
 
@@ -178,7 +178,7 @@ static void *visitor(void *arg)
 
 static void test_lies(void)
 {
-	const int scans = rig_times(1000);
+	const int scans = rig_times(400);
 	pthread_t threads[2];
 	int read = 0, refused = 0, ret;
 	char byte;

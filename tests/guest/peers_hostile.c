@@ -146,7 +146,7 @@ static void test_lies(void)
 	pthread_create(&threads[KINDS], NULL, liar, NULL);
 	for (uintptr_t i = 0; i < KINDS; i++)
 		pthread_create(&threads[i], NULL, visitor, (void *)i);
-	sleep_ms(rig_times(20000));
+	sleep_ms(rig_times(8000));
 	stop = true;
 	for (unsigned int i = 0; i <= KINDS; i++)
 		pthread_join(threads[i], NULL);
