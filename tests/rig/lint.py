@@ -29,6 +29,7 @@ PYTHON = (
     "tests/soak",
     "tests/guest",
 )
+Command = typing.Sequence[str | pathlib.Path]
 # The name of each check, and what is wrong.
 Points = typing.Iterator[tuple[str, list[str]]]
 # The driver compiles for all of these without a warning.
@@ -51,6 +52,14 @@ def failing(*command: str | pathlib.Path) -> list[str]:
     """The output of a command that says nothing worth reading when all is well."""
     status, lines = output_of(*command)
     return lines or ["exit status %d" % status] if status else []
+
+
+def at_once(commands: typing.Iterable[tuple[str, Command]]) -> Points:
+    """Run commands that say nothing when all is well, one on each processor."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(name, pool.submit(failing, *command)) for name, command in commands]
+        for name, job in jobs:
+            yield name, job.result()
 
 
 def compile_module(line: str, name: str, *arguments: str) -> list[str]:
@@ -87,8 +96,10 @@ def check_style() -> Points:
     # A bus cannot be constant: bus_register() writes to it before 6.9.
     command += ["--ignore", "CONST_STRUCT", "--file"]
     helpers = (path for source in build.HELPERS for path in source.rglob("*.[ch]"))
-    for path in sorted([*build.SOURCE.rglob("*.[ch]"), *helpers]):
-        yield f"checkpatch --strict {path.relative_to(build.TOP)}", failing(*command, path)
+    yield from at_once(
+        (f"checkpatch --strict {path.relative_to(build.TOP)}", [*command, path])
+        for path in sorted([*build.SOURCE.rglob("*.[ch]"), *helpers])
+    )
 
 
 def make_variable(name: str) -> list[str]:
@@ -152,12 +163,17 @@ def is_shell(path: pathlib.Path) -> bool:
 
 def check_scripts() -> Points:
     # SC1091: scripts for guests source files that are there only.
-    yield "shellcheck", failing("shellcheck", "--exclude=SC1091", *filter(is_shell, sources()))
-    yield "pyflakes", failing("pyflakes3", *(path for path in sources() if path.suffix == ".py"))
+    scripts = filter(is_shell, sources())
+    python = (path for path in sources() if path.suffix == ".py")
+    commands: list[tuple[str, Command]] = [
+        ("shellcheck", ["shellcheck", "--exclude=SC1091", *scripts]),
+        ("pyflakes", ["pyflakes3", *python]),
+    ]
     # Debian's, whatever else is called so. Two directories may have files of one name.
     for directory in PYTHON:
-        yield f"mypy {directory}", failing("/usr/bin/mypy", "--cache-dir=/dev/null", directory)
-    yield "black", failing("/usr/bin/black", "--check", "--quiet", "--diff", *PYTHON)
+        commands += [(f"mypy {directory}", ["/usr/bin/mypy", "--cache-dir=/dev/null", directory])]
+    commands += [("black", ["/usr/bin/black", "--check", "--quiet", "--diff", *PYTHON])]
+    yield from at_once(commands)
 
 
 def main() -> int:
