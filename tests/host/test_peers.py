@@ -99,6 +99,7 @@ def test_who_has_died_is_not_present(file: pathlib.Path) -> None:
     with program(file) as one, program(file):
         one.signal(signal.SIGKILL)
         one.end()
+        assert ctl.peers(file) == [FIRST_ID + 1]
         assert [one["slot"] for one in peers(file)] == [1]
 
 

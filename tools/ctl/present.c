@@ -53,11 +53,11 @@ void present_free(struct present *present)
 	free(present->list);
 }
 
-/* Is it said of any that nothing was heard? */
-static bool has_silent(const struct present *present)
+/* Are there others of whom nothing was heard for so long? */
+static bool has_silent(const struct present *present, uint64_t ms)
 {
 	for (size_t i = 0; i < present->count; i++)
-		if (!present->list[i].self && present->list[i].silent_ns > SILENT_MS * MS)
+		if (!present->list[i].self && present->list[i].silent_ns >= ms * MS)
 			return true;
 	return false;
 }
@@ -70,8 +70,8 @@ static int listen_for_life(const struct device *device, struct present *present)
 	int error = 0;
 
 	progress_wait("the peers of %s", device->name);
-	while (!error && !stopped && present->count && passed < PATIENCE_MS * MS &&
-	       (passed < BEATS_MS * MS || has_silent(present))) {
+	while (!error && !stopped && passed < PATIENCE_MS * MS &&
+	       has_silent(present, passed < BEATS_MS * MS ? 0 : SILENT_MS)) {
 		nanosleep(&pause, NULL);
 		error = present_look(device, present);
 		passed = now_ns() - start;
@@ -87,6 +87,14 @@ int present_begin(const struct device *device, struct present *present)
 	if (!error && device->properties.transport == IVSHMEM_TRANSPORT_FILE)
 		error = listen_for_life(device, present);
 	return error;
+}
+
+void present_settle(const struct device *device)
+{
+	struct present present = { 0 };
+
+	present_begin(device, &present);
+	present_free(&present);
 }
 
 static bool label_has_area(const struct device *device)

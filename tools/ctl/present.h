@@ -25,6 +25,9 @@ void present_free(struct present *present);
  */
 int present_begin(const struct device *device, struct present *present);
 
+/* Listen for that while, so that ivshmem_peers() leaves out who has died. */
+void present_settle(const struct device *device);
+
 /* Complain that a look has failed; without a peer area, say what to do. */
 enum exit_code present_complain(const struct device *device, int error);
 

@@ -11,6 +11,7 @@
 #include "ctl.h"
 #include "node.h"
 #include "numbers.h"
+#include "present.h"
 #include "servers.h"
 #include "sysfs.h"
 #include "textfile.h"
@@ -250,6 +251,7 @@ int verb_info(int argc, char **argv)
 	if (code)
 		return code;
 	known = find_in_sysfs(&device, &entry);
+	present_settle(&device);
 	npeers = device_peers(&device, &peers);
 	if (npeers < 0 && npeers != -EOPNOTSUPP) {
 		code = device_complain(&device, npeers, "list the peers");
