@@ -10,7 +10,7 @@
 
 #define MORE	64
 
-static struct line *add(struct lines *lines)
+static bool make_room(struct lines *lines)
 {
 	if (lines->count == lines->room) {
 		struct line *larger = reallocarray(lines->list, lines->room + MORE,
@@ -18,38 +18,42 @@ static struct line *add(struct lines *lines)
 
 		if (!larger) {
 			lines->incomplete = true;
-			return NULL;
+			return false;
 		}
 		lines->list = larger;
 		lines->room += MORE;
 	}
-	lines->list[lines->count] = (struct line){ .text = "" };
-	return &lines->list[lines->count++];
+	return true;
+}
+
+static void add(struct lines *lines, bool heading, const char *format, va_list arguments)
+{
+	struct line *line;
+
+	if (!make_room(lines))
+		return;
+	line = &lines->list[lines->count++];
+	line->heading = heading;
+	vsnprintf(line->text, sizeof(line->text), format, arguments);
 }
 
 void lines_add(struct lines *lines, const char *format, ...)
 {
-	struct line *line = add(lines);
 	va_list arguments;
 
-	if (!line)
-		return;
 	va_start(arguments, format);
-	vsnprintf(line->text, sizeof(line->text), format, arguments);
+	add(lines, false, format, arguments);
 	va_end(arguments);
 }
 
 void lines_add_heading(struct lines *lines, const char *format, ...)
 {
-	struct line *line = add(lines) ? add(lines) : NULL;
 	va_list arguments;
 
-	if (!line)
-		return;
+	lines_add(lines, "%s", "");
 	va_start(arguments, format);
-	vsnprintf(line->text, sizeof(line->text), format, arguments);
+	add(lines, true, format, arguments);
 	va_end(arguments);
-	line->heading = true;
 }
 
 void lines_clear(struct lines *lines)

@@ -5,9 +5,8 @@
  * The names are read from the files, as a program without libraries of its own cannot ask
  * elsewhere, and the owners of nodes are there.
  */
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,32 +14,21 @@
 
 #define NAME_TEXT	40
 
-static void user_name(char name[NAME_TEXT], uid_t id)
+/* The lines of both files begin with "NAME:PASSWORD:ID:". */
+static void name_in(const char *path, char name[NAME_TEXT], unsigned int id)
 {
-	FILE *file = fopen("/etc/passwd", "re");
-	struct passwd *entry;
+	FILE *file = fopen(path, "re");
+	char line[1024];
 
 	snprintf(name, NAME_TEXT, "%u", id);
-	while (file && (entry = fgetpwent(file))) {
-		if (entry->pw_uid != id)
-			continue;
-		snprintf(name, NAME_TEXT, "%s", entry->pw_name);
-		break;
-	}
-	if (file)
-		fclose(file);
-}
+	while (file && fgets(line, sizeof(line), file)) {
+		char *rest = line, *found = strsep(&rest, ":"), *number;
 
-static void group_name(char name[NAME_TEXT], gid_t id)
-{
-	FILE *file = fopen("/etc/group", "re");
-	struct group *entry;
-
-	snprintf(name, NAME_TEXT, "%u", id);
-	while (file && (entry = fgetgrent(file))) {
-		if (entry->gr_gid != id)
+		strsep(&rest, ":");
+		number = strsep(&rest, ":");
+		if (!number || !*number || strtoul(number, NULL, 10) != id)
 			continue;
-		snprintf(name, NAME_TEXT, "%s", entry->gr_name);
+		snprintf(name, NAME_TEXT, "%.*s", NAME_TEXT - 1, found);
 		break;
 	}
 	if (file)
@@ -57,8 +45,8 @@ const char *format_rights(char text[RIGHTS_TEXT], const char *path)
 	for (int bit = 0; bit < 9; bit++)
 		if (!(status.st_mode & (0400U >> bit)))
 			mode[bit] = '-';
-	user_name(user, status.st_uid);
-	group_name(group, status.st_gid);
+	name_in("/etc/passwd", user, status.st_uid);
+	name_in("/etc/group", group, status.st_gid);
 	snprintf(text, RIGHTS_TEXT, "%s %s:%s", mode, user, group);
 	return text;
 }
