@@ -28,10 +28,7 @@
 #include "set.h"
 
 #define SESSION_BITS	16
-#define LOOKS		32	/* at the word between two pauses */
-#define PAUSES		8	/* between two looks at the clock */
 #define TURNS		64	/* of looking and finding nothing, then the same */
-#define MOST_VAIN	4	/* halvings of the time to look */
 #define FIRST_DELAY_NS	50000	/* before the descriptor tells the same again */
 #define LONGEST_DELAY_NS NSEC_PER_SEC
 #define RECHECK_NS	20000000
@@ -519,58 +516,6 @@ static int direction_open(struct direction *direction, int64_t deadline)
 	return error;
 }
 
-/* Whether looking could show something new. */
-static bool direction_stirs(const struct direction *direction)
-{
-	if (direction->producer)
-		return atomic_load(&direction->other->position) >=
-		       buffer_wanted(&direction->out, direction->need);
-	return atomic_load(buffer_header(direction->in.data, direction->in.offset)) !=
-	       BUFFER_EMPTY;
-}
-
-/* The longest that looking may take: a nanosecond more for each byte to copy. */
-static int64_t spin_limit(const struct direction *direction)
-{
-	uint64_t bytes = direction->producer ? direction->need : direction->in.size;
-
-	if (!direction->channel->spin_ns)
-		return 0;
-	return direction->channel->spin_ns +
-	       (int64_t)(bytes < IVSHMEM_MAX_SPIN_NS ? bytes : IVSHMEM_MAX_SPIN_NS);
-}
-
-/* Look for a while, a shorter one where that was vain of late. */
-static bool direction_spin(struct direction *direction, int64_t deadline)
-{
-	int64_t limit = spin_limit(direction) >> direction->vain;
-	int64_t time, end;
-	int n, pauses;
-
-	if (!limit)
-		return false;
-	end = ivshmem_now() + limit;
-	do {
-		for (pauses = 0; pauses < PAUSES; pauses++) {
-			for (n = 0; n < LOOKS; n++)
-				if (direction_stirs(direction))
-					return true;
-			ivshmem_relax();
-		}
-		time = ivshmem_now();
-	} while (time < end && !ivshmem_is_over(deadline, time));
-	return false;
-}
-
-/* Looking for longer would have saved a sleep this short. */
-static void direction_learn(struct direction *direction, int64_t slept_ns)
-{
-	if (slept_ns < spin_limit(direction))
-		direction->vain = 0;
-	else if (direction->vain < MOST_VAIN)
-		direction->vain++;
-}
-
 static void direction_say_asleep(struct direction *direction, uint32_t sleep)
 {
 	if (direction->producer)
@@ -588,10 +533,10 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	int error = 0;
 
 	direction_say_asleep(direction, sleep);
-	if (!direction_stirs(direction) && !direction_over(direction, false)) {
+	if (!ivshmem_direction_stirs(direction) && !direction_over(direction, false)) {
 		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
-		direction_learn(direction, ivshmem_now() - start);
+		ivshmem_direction_learn(direction, ivshmem_now() - start);
 	}
 	/* Unless another end has taken our place, and sleeps. */
 	atomic_compare_exchange_strong(&direction->mine->asleep, &sleep, 0);
@@ -716,7 +661,7 @@ static int direction_wait(struct direction *direction, int64_t deadline)
 			result = direction_check(direction, slept);
 		if (result || direction->state != DIRECTION_OPEN)
 			continue;
-		if (direction_spin(direction, deadline)) {
+		if (ivshmem_direction_spin(direction, deadline)) {
 			if (!(turn % TURNS) &&
 			    ivshmem_is_over(deadline, ivshmem_now()))
 				result = -ETIMEDOUT;

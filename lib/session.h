@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One end of a channel as it is in this program: what channel.c (the calls)
- * and session.c (handshake, close, waiting) share.
+ * One end of a channel as it is in this program: what channel.c (the calls),
+ * session.c (handshake, close, waiting) and spin.c share.
  *
  * A direction is as one end sees it. Its buffer belongs to the thread that
  * sends, or receives; what both threads touch is atomic or under the
@@ -112,6 +112,15 @@ void ivshmem_direction_recheck(struct direction *direction);
  * a guest there is nobody to ask as long as messages can be written.
  */
 bool ivshmem_direction_is_due(struct direction *direction);
+
+/* Whether a look could show something new. */
+bool ivshmem_direction_stirs(const struct direction *direction);
+
+/* Look for a while; whether something stirs. */
+bool ivshmem_direction_spin(struct direction *direction, int64_t deadline);
+
+/* A sleep has taken so long: looking for longer would have saved a short one. */
+void ivshmem_direction_learn(struct direction *direction, int64_t slept_ns);
 
 /* The other end's "asleep" has changed. */
 void ivshmem_direction_wake(struct direction *direction);
