@@ -152,7 +152,8 @@ class Devices:
                     f"memory-backend-file,id=region{index},share=on,"
                     f"mem-path={path},size={size}",
                     "-device",
-                    f"ivshmem-plain,memdev=region{index},{place}",
+                    # The master's device can be saved.
+                    f"ivshmem-plain,memdev=region{index},master=on,{place}",
                 ]
             else:
                 result += [

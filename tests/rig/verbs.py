@@ -20,6 +20,7 @@ import klog
 import peer
 import qemu
 import qmp
+import snapshot
 import topology as topo
 import vfio_user
 
@@ -59,6 +60,8 @@ class Verbs:
         self.peer: peer.Peer | None = None
         self.program = program
         self.running: subprocess.Popen[bytes] | None = None
+        self.snapshots: dict[int, snapshot.Snapshot] = {}
+        self.kept = self.swapped = b""
         self.lock = threading.Lock()
 
     def answer(self, index: int, request: str) -> str:
@@ -238,6 +241,20 @@ class Verbs:
         time.sleep(float(seconds))
         guest.qmp.command("cont")
 
+    def do_snapshot(self, index: int) -> str:
+        """snapshot: keep the guest as it is in the midst of this request; gives "saved"."""
+        self.snapshots[index] = snapshot.Snapshot(self.guests[index])
+        return "saved"
+
+    def do_restore(self, index: int, name: str) -> str:
+        """restore NAME: stop the guest, wait for the others at the barrier NAME, and set the
+        guest back to its snapshot. It gets the answer to its request of then: NAME."""
+        self.guests[index].qmp.command("stop")
+        self.do_barrier(index, name)
+        self.snapshots[index].restore()
+        self.guests[index].qmp.command("cont")
+        return name
+
     def do_qmp(self, index: int, *words: str) -> str:
         """qmp JSON: any command of QEMU's machine protocol; gives its answer."""
         return json.dumps(self.guests[index].qmp.send(json.loads(" ".join(words))))
@@ -322,6 +339,32 @@ class Verbs:
         with self.devices.memory.open("r+b") as file:
             file.seek(int(offset, 0))
             file.write(bytes.fromhex(digits))
+
+    def do_memory_keep(self, _index: int) -> None:
+        """memory-keep: keep a copy of the shared region, for memory-swap."""
+        self.kept = self.devices.memory.read_bytes()
+
+    def do_memory_swap(self, index: int, what: str, *changes: str) -> None:
+        """memory-swap zero|kept [OFFSET HEX]...: while the guest is stopped, the shared region
+        becomes zeros, or what was kept, with these changes."""
+        contents = bytearray(self.kept if what == "kept" else len(self.kept))
+        for offset, digits in zip(changes[::2], changes[1::2]):
+            change = bytes.fromhex(digits)
+            contents[int(offset, 0) : int(offset, 0) + len(change)] = change
+        self.guests[index].qmp.command("stop")
+        self.swapped = bytes(contents)
+        with self.devices.memory.open("r+b") as file:
+            file.write(self.swapped)
+        self.guests[index].qmp.command("cont")
+
+    def do_memory_same(self, _index: int, offset: str = "0", length: str = "") -> None:
+        """memory-same [OFFSET LENGTH]: these bytes, or all, are as memory-swap left them."""
+        start = int(offset, 0)
+        end = start + int(length, 0) if length else len(self.swapped)
+        pairs = zip(self.devices.memory.read_bytes()[start:end], self.swapped[start:end])
+        for place, (now, then) in enumerate(pairs, start):
+            if now != then:
+                raise ValueError(f"the byte at {place:#x} is {now:#x}, not {then:#x}")
 
     def do_conforms(self, _index: int, name: str, *words: str) -> None:
         """conforms VERB JSON: this is what that verb of ivshmemctl may print."""

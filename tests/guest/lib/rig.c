@@ -39,6 +39,7 @@ static const char *rig_vask(bool must, const char *fmt, va_list args)
 		return line[2] == ' ' ? line + 3 : line + 2;
 	if (must)
 		tap_bail("%s: %s", request, line);
+	tap_note("%s: %s", request, line);
 	return NULL;
 }
 
