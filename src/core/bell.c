@@ -378,7 +378,7 @@ static void add_one(__le32 *counter)
 	virt_store_release(counter, next);	/* see count() */
 }
 
-/* Count a doorbell, unless the own section is another peer's by now. */
+/* Count a doorbell, unless the own section is somebody else's by now. */
 static void count(struct ivshmem_slots *slots, unsigned int to, unsigned int vector)
 {
 	struct ivshmem_bells *bells = &slots->idev->bells;
@@ -386,9 +386,8 @@ static void count(struct ivshmem_slots *slots, unsigned int to, unsigned int vec
 	int own;
 
 	spin_lock_irqsave(&bells->lock, flags);
-	own = READ_ONCE(slots->own);
-	if (own >= 0 && READ_ONCE(ivshmem_slot_section(slots, own)->owner) ==
-			cpu_to_le64(slots->nonce)) {
+	own = ivshmem_slots_own(slots);
+	if (own >= 0) {
 		/* What the caller has written comes first, then the doorbell, then rung. */
 		add_one(row(slots, own, to) + vector);
 		add_one(rung(slots, own, to));

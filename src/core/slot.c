@@ -7,7 +7,9 @@
  * for these bytes, so nothing is written until the label is the same again or a rescan comes.
  *
  * The beat does not run while the machine sleeps, and does nothing during a reset. A slot
- * that others took meanwhile is noticed, and another one taken.
+ * that others took meanwhile is noticed, and another one taken. So is another heartbeat than
+ * the last one: a snapshot of the machine was restored, or a double of it runs. Then the slot
+ * gets another owner, so that the peers do not go on with what this machine does not know.
  */
 #include <linux/jiffies.h>
 #include <linux/random.h>
@@ -90,6 +92,31 @@ static bool swap_owner(const struct ivshmem_slots *slots, unsigned int slot, u64
 	return sync_cmpxchg(owner, old, (u64 __force)cpu_to_le64(to)) == old;
 }
 
+static u64 read_heartbeat(const struct ivshmem_slots *slots, unsigned int slot)
+{
+	return le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->heartbeat));
+}
+
+/* Does this machine have the slot, by a label that is still there? */
+static bool is_ours(const struct ivshmem_slots *slots, unsigned int slot)
+{
+	return same_header(slots->idev->memory.mem, slots->header) &&
+	       read_owner(slots, slot) == slots->nonce;
+}
+
+/**
+ * ivshmem_slots_own() - find the section that this machine may write to
+ * @slots: the slots; the caller is inside the device
+ *
+ * Return: the slot, or -1: there is none, or it belongs to somebody else by now
+ */
+int ivshmem_slots_own(const struct ivshmem_slots *slots)
+{
+	int own = READ_ONCE(slots->own);
+
+	return own >= 0 && is_ours(slots, own) ? own : -1;
+}
+
 /* By what others ring this machine's interrupts, if it has any. */
 static u32 own_doorbell(struct ivshmem_device *idev)
 {
@@ -141,9 +168,8 @@ static void move_in(struct ivshmem_slots *slots, unsigned int slot)
 static bool has_left(const struct ivshmem_slots *slots, unsigned int slot, u64 owner)
 {
 	const struct ivshmem_presence *seen = &slots->presence[slot];
-	u64 heartbeat = le64_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->heartbeat));
 
-	return owner == seen->owner && heartbeat == seen->heartbeat &&
+	return owner == seen->owner && read_heartbeat(slots, slot) == seen->heartbeat &&
 	       seen->silent_ms >= IVSHMEM_STILL_MS;
 }
 
@@ -171,16 +197,33 @@ static int take(const struct ivshmem_slots *slots, u64 nonce)
 	return -1;
 }
 
-static void claim(struct ivshmem_slots *slots)
+static bool is_owner(const struct ivshmem_slots *slots, u64 nonce)
 {
-	struct device *log;
+	unsigned int slot;
+
+	for (slot = 0; slot < slots->nr; slot++)
+		if (read_owner(slots, slot) == nonce)
+			return true;
+	return false;
+}
+
+/* A number that nobody has: doubles of a machine draw the same ones. */
+static u64 draw(const struct ivshmem_slots *slots)
+{
 	u64 nonce;
-	int slot;
 
 	do {
 		get_random_bytes(&nonce, sizeof(nonce));
-	} while (!nonce);
-	slot = take(slots, nonce);
+	} while (!nonce || is_owner(slots, nonce));
+	return nonce;
+}
+
+static void claim(struct ivshmem_slots *slots)
+{
+	u64 nonce = draw(slots);
+	int slot = take(slots, nonce);
+	struct device *log;
+
 	if (slot < 0) {
 		log = slots->full ? NULL : log_device(slots);
 		slots->full = true;
@@ -199,19 +242,32 @@ static void claim(struct ivshmem_slots *slots)
 		dev_info(log, "slot %d of %u for peers\n", slot, slots->nr);
 }
 
-/* Is the own slot still this machine's? */
+static void give_back(const struct ivshmem_slots *slots, unsigned int slot)
+{
+	WRITE_ONCE(ivshmem_slot_section(slots, slot)->state, 0);
+	swap_owner(slots, slot, slots->nonce, 0);
+}
+
+/* Is the own slot still this machine's, as it has left it? */
 static bool keeps(struct ivshmem_slots *slots)
 {
+	int own = slots->own;
 	struct device *log;
+	bool taken;
 
-	if (slots->own < 0)
+	if (own < 0)
 		return false;
-	if (read_owner(slots, slots->own) == slots->nonce)
+	taken = read_owner(slots, own) != slots->nonce;
+	if (!taken && read_heartbeat(slots, own) == slots->heartbeat)
 		return true;
 	log = log_device(slots);
-	if (log)
-		dev_info(log, "slot %d was taken by another peer\n", slots->own);
+	if (log && taken)
+		dev_info(log, "slot %d was taken by another peer\n", own);
+	else if (log)
+		dev_info(log, "slot %d has a heartbeat of another time: it is taken anew\n", own);
 	set_own(slots, -1);
+	if (!taken)
+		give_back(slots, own);
 	return false;
 }
 
@@ -274,11 +330,8 @@ static void leave(struct ivshmem_slots *slots)
 	set_own(slots, -1);
 	if (slot < 0 || ivshmem_access_try(slots->idev, &idx))
 		return;
-	if (same_header(slots->idev->memory.mem, slots->header) &&
-	    read_owner(slots, slot) == slots->nonce) {
-		WRITE_ONCE(ivshmem_slot_section(slots, slot)->state, 0);
-		swap_owner(slots, slot, slots->nonce, 0);
-	}
+	if (is_ours(slots, slot))
+		give_back(slots, slot);
 	ivshmem_access_end(slots->idev, idx);
 }
 

@@ -98,6 +98,9 @@ static inline struct ivshmem_slots *ivshmem_slots_of(struct ivshmem_device *idev
 	return srcu_dereference(idev->slots, &idev->srcu);
 }
 
+/* slot.c */
+int ivshmem_slots_own(const struct ivshmem_slots *slots);
+
 /* bell.c */
 int ivshmem_bells_begin(struct ivshmem_slots *slots);
 void ivshmem_bells_claimed(struct ivshmem_slots *slots, unsigned int own);
