@@ -195,7 +195,12 @@ static void wait_from_kernel(const struct ivshmem_wait *wait,
 	result->set[vector / 64] |= UINT64_C(1) << vector % 64;
 }
 
-/* WAIT with what @wait contains already and @options. */
+static int device_hear(struct ivshmem *handle, bool always);
+
+/*
+ * WAIT with what @wait contains already and @options. Who waits for a word waits for a peer,
+ * and looks again when some have left.
+ */
 static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
 			  const struct ivshmem_wait_options *options,
 			  struct ivshmem_wait_result *result)
@@ -205,12 +210,17 @@ static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
 	if (error)
 		return error;
 	wait_to_kernel(options, result, wait);
-	if (options->flags & IVSHMEM_WAIT_WORD)
+	if (options->flags & IVSHMEM_WAIT_WORD) {
 		wait->offset += handle->offset;
+		wait->flags |= handle->hears ? IVSHMEM_WAIT_NEWS : 0;
+	}
 	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, wait);
-	if (!error)
-		wait_from_kernel(wait, result);
-	return error;
+	if (error)
+		return error;
+	wait_from_kernel(wait, result);
+	if (wait->result & IVSHMEM_RESULT_NEWS)
+		device_hear(handle, false);
+	return 0;
 }
 
 static int device_wait(struct ivshmem *handle,

@@ -53,12 +53,14 @@ struct wait_set {
 /* One call of WAIT. */
 struct ivshmem_waiter {
 	struct ivshmem_listener listener;
+	struct ivshmem_listener news;	/* used if told is not 0 */
 	struct task_struct *task;
 	struct ivshmem_file *file;
 	struct ivshmem_wait *w;
 	struct wait_set *set;		/* NULL: one vector, w->vector */
 	struct ivshmem_vector *vec;	/* that it listens to */
 	ktime_t deadline;		/* CLOCK_MONOTONIC; KTIME_MAX: never */
+	u64 told;			/* generation of peers known; 0: none is of interest */
 };
 
 static bool waiter_notify(struct ivshmem_listener *l, bool direct)
@@ -73,6 +75,16 @@ static bool waiter_notify(struct ivshmem_listener *l, bool direct)
 static const struct ivshmem_listener_ops waiter_ops = {
 	.notify = waiter_notify,
 	.wants = true,
+};
+
+static bool waiter_hear(struct ivshmem_listener *l, bool direct)
+{
+	wake_up_process(container_of(l, struct ivshmem_waiter, news)->task);
+	return true;
+}
+
+static const struct ivshmem_listener_ops news_ops = {
+	.notify = waiter_hear,
 };
 
 static int check_vectors(const struct ivshmem_file *file, const struct ivshmem_wait *w)
@@ -112,7 +124,7 @@ int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wai
 	int ret;
 
 	if (w->flags & ~(IVSHMEM_WAIT_SET | IVSHMEM_WAIT_WORD | IVSHMEM_WAIT_ABSTIME |
-			 IVSHMEM_WAIT_RING) ||
+			 IVSHMEM_WAIT_RING | IVSHMEM_WAIT_NEWS) ||
 	    w->spin_ns > IVSHMEM_MAX_SPIN_NS)
 		return -EINVAL;
 	if (!file->nr_vectors)
@@ -141,6 +153,12 @@ static bool any_signalled(const struct ivshmem_waiter *wr)
 	return wr->set ? set_signalled(wr) : ivshmem_unseen(wr->file, wr->w->vector);
 }
 
+/* Have peers come or gone? */
+static bool has_news(const struct ivshmem_waiter *wr)
+{
+	return wr->told && wr->told != ivshmem_presence_generation(wr->file->idev);
+}
+
 /* Does the word differ from the expected value? Called inside the device. */
 static bool word_changed(const struct ivshmem_waiter *wr)
 {
@@ -161,7 +179,7 @@ static int wait_look(const struct ivshmem_waiter *wr)
 
 	if (ivshmem_chardev_gone(wr->file->chardev))
 		return -ENODEV;
-	if (any_signalled(wr))
+	if (any_signalled(wr) || has_news(wr))
 		return 1;
 	if (!(wr->w->flags & IVSHMEM_WAIT_WORD))
 		return 0;
@@ -191,7 +209,7 @@ static int wait_spin(const struct ivshmem_waiter *wr)
 		ivshmem_bells_look(idev, true);
 		for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
 			cpu_relax();
-			ret = any_signalled(wr) || word_changed(wr);
+			ret = any_signalled(wr) || has_news(wr) || word_changed(wr);
 		}
 	} while (!ret && !need_resched() && !signal_pending(current) &&
 		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
@@ -240,8 +258,12 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	if (ret)
 		return ret;
 	ivshmem_listen(wr->vec, NULL, &wr->listener);
+	if (wr->told)
+		ivshmem_listen(&wr->file->peer->news, NULL, &wr->news);
 	ret = wait_loop(wr);
 	__set_current_state(TASK_RUNNING);
+	if (wr->told)
+		ivshmem_listen(&wr->file->peer->news, &wr->news, NULL);
 	ivshmem_listen(wr->vec, &wr->listener, NULL);
 	atomic_dec(&user->waiters);
 	return ret;
@@ -358,6 +380,8 @@ static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
 	}
 	if (ret)
 		return ret;
+	if (has_news(wr))
+		w->result |= IVSHMEM_RESULT_NEWS;
 	if (copy_to_user(&uw->count, &w->count, OUT_SIZE))
 		return -EFAULT;
 	if (wr->set)
@@ -468,10 +492,12 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 	unsigned int nr = file->nr_vectors;
 	struct ivshmem_waiter wr = {
 		.listener = { .ops = &waiter_ops, .queue = file->queue },
+		.news = { .ops = &news_ops, .queue = file->queue },
 		.task = current,
 		.file = file,
 		.w = w,
 		.deadline = deadline_of(w),
+		.told = w->flags & IVSHMEM_WAIT_NEWS ? READ_ONCE(file->told) : 0,
 	};
 	int ret;
 

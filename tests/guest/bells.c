@@ -100,6 +100,38 @@ static void test_wait(void)
 	tap_eq(dev_ring(b.fds[0], 7, 0), 0, "an id that nobody has");
 }
 
+static int wait_for_news(int fd, int64_t timeout_ns, uint32_t *result)
+{
+	struct ivshmem_wait w = { .flags = IVSHMEM_WAIT_NEWS, .timeout_ns = timeout_ns };
+	int ret = dev_wait(fd, &w);
+
+	*result = w.result;
+	return ret;
+}
+
+/* The machine has another name, so each device is another peer to see. */
+static void test_news(void)
+{
+	static struct peers seen;
+	int deaf = dev_open();
+	uint32_t result;
+
+	peers_get(b.fds[1], &seen, false, 0);
+	while (!peers_get(b.fds[1], &seen, true, SECOND / 2))
+		;
+	tap_eq(wait_for_news(b.fds[1], 0, &result), -ETIMEDOUT, "WAIT for peers: nothing new");
+	sethostname("another", 7);
+	tap_eq(wait_for_news(b.fds[1], BELLS_PATIENCE, &result), 0, "it ends with a change");
+	tap_eq(result, IVSHMEM_RESULT_NEWS, "and says so");
+	tap_eq(wait_for_news(b.fds[1], 0, &result), 0, "again, as long as nobody asks who");
+	tap_eq(dev_wait_vector(b.fds[1], 0, 0), -ETIMEDOUT, "others do not hear of it");
+	tap_eq(wait_for_news(deaf, 0, &result), -ETIMEDOUT, "nor does who has never asked");
+	while (!peers_get(b.fds[1], &seen, true, SECOND / 2))
+		;
+	tap_eq(wait_for_news(b.fds[1], 0, &result), -ETIMEDOUT, "who asks knows");
+	close(deaf);
+}
+
 static bool readable(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -346,6 +378,8 @@ int main(void)
 	for (int i = 0; i < 2; i++)
 		parts[i] = dev_open_at(i ? "/dev/ivshmem1p1" : "/dev/ivshmem0p1", O_RDWR);
 	test_wait();
+	drain();
+	test_news();
 	test_poll();
 	drain();
 	test_self();

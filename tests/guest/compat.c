@@ -55,7 +55,7 @@ static void test_ioctls(void)
 	*w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_RING, .ring_peer = id,
 				    .timeout_ns = 5 * SECOND };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), 0, "a 32-bit WAIT that rings first");
-	*w = (struct ivshmem_wait){ .flags = 16 };
+	*w = (struct ivshmem_wait){ .flags = 32 };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_WAIT, w), -EINVAL, "a 32-bit WAIT with an unknown flag is refused");
 }
 #else

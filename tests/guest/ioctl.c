@@ -167,7 +167,7 @@ static const struct {
 	const char *what;
 	struct ivshmem_wait wait;
 } bad_waits[] = {
-	{ "unknown flag", { .flags = 0x10 } },
+	{ "unknown flag", { .flags = 0x20 } },
 	{ "vector out of range", { .vector = 4 } },
 	{ "empty set", { SET(no_vector, 4) } },
 	{ "a large empty set", { SET(no_vector, 65536) } },

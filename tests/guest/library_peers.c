@@ -5,8 +5,9 @@
  */
 /* rig: devices=plain,plain size=1M,1M alone=yes */
 #include <errno.h>
-#include <ivshmem.h>
+#include <ivshmem_channel.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,10 @@
 
 #define SIZE	(1UL << 20)
 #define BUS	"/sys/bus/ivshmem/devices/"
+/* In a channel, each sleep is twice as long as the one before: then there are no short ones. */
+#define LONG_MS	5500
+/* Less than the rest of such a sleep. */
+#define TOLD_MS	3000
 
 static struct ivshmem *must_open(const char *name)
 {
@@ -64,6 +69,9 @@ static void test_arrival(struct ivshmem *one)
 	uint32_t id = 0;
 
 	tap_about("arrival");
+	while (ivshmem_list_peers(one, NULL, 0) != 1)
+		if (!is_readable(one, -1))
+			tap_bail("no slot");
 	tap_eq(ivshmem_peers(one, NULL, 0), 0, "nobody else is there");
 	tap_ok(!is_readable(one, 0), "and nothing is new");
 	tap_eq(file_write(BUS "ivshmem1/rescan", "1"), 0, "the other device is told of the label");
@@ -77,12 +85,47 @@ static void test_arrival(struct ivshmem *one)
 	       "with what it says about itself: %s", peers[1].name);
 }
 
+/* Messages, up to an error. */
+static void *receive(void *channel)
+{
+	int64_t got;
+	char byte;
+
+	do {
+		got = ivshmem_channel_recv(channel, &byte, 1, IVSHMEM_FOREVER);
+	} while (got >= 0);
+	return (void *)(intptr_t)got;
+}
+
+/* The other device has no time to close the channel: it will be gone. */
+static void test_sleeper(struct ivshmem *one)
+{
+	struct ivshmem_channel_options options = { .offset = SIZE / 2, .size = SIZE / 16 };
+	struct ivshmem_channel *channel, *other;
+	pthread_t thread;
+	int64_t start;
+	void *ret;
+
+	if (ivshmem_channel_create(one, &options, &channel) ||
+	    ivshmem_channel_attach(must_open("ivshmem1"), &options, 0, &other))
+		tap_bail("no channel");
+	pthread_create(&thread, NULL, receive, channel);
+	tap_eq(ivshmem_channel_send(other, "", 1, 0, IVSHMEM_FOREVER), 0, "a channel to it");
+	sleep_ms(LONG_MS);
+	start = now_ns();
+	tap_eq(file_write(PCI_DRIVER "unbind", dev_pci(1)), 0, "the other device leaves");
+	pthread_join(thread, &ret);
+	tap_eq((intptr_t)ret, -EPIPE, "who sleeps in the channel is told");
+	tap_ok(now_ns() - start < TOLD_MS * 1000000LL, "soon");
+	ivshmem_channel_close(channel);
+}
+
 static void test_leave(struct ivshmem *one)
 {
 	uint32_t id;
 
 	tap_about("leave");
-	tap_eq(file_write(PCI_DRIVER "unbind", dev_pci(1)), 0, "the other device leaves");
+	test_sleeper(one);
 	become(one, 0, &id);
 	tap_eq(ivshmem_list_peers(one, NULL, 0), 1, "this one is left");
 }

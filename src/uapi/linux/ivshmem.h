@@ -210,12 +210,16 @@ struct ivshmem_ring {
 #define IVSHMEM_WAIT_ABSTIME	0x4
 /* Ring @ring_vector of @ring_peer first, for a request and its response. */
 #define IVSHMEM_WAIT_RING	0x8
+/* Return also when others than the last PEERS of this open file has told are present. */
+#define IVSHMEM_WAIT_NEWS	0x10
 
 /* struct ivshmem_wait.result */
 /* At least one vector was signalled. */
 #define IVSHMEM_RESULT_SIGNALLED	0x1
 /* The word differs from @expected. */
 #define IVSHMEM_RESULT_CHANGED		0x2
+/* Others are present (IVSHMEM_WAIT_NEWS). So it is for each call, until PEERS tells who. */
+#define IVSHMEM_RESULT_NEWS		0x4
 
 /**
  * struct ivshmem_wait - sleep until a doorbell (IVSHMEM_IOC_WAIT)
@@ -226,7 +230,7 @@ struct ivshmem_ring {
  *	sleeping; negative waits for ever
  * @count: out: interrupts of @signalled_vector that this call reports
  * @signalled_vector: out: the lowest vector that was signalled, 0 if none was
- * @result: out: IVSHMEM_RESULT_SIGNALLED, IVSHMEM_RESULT_CHANGED, both or none
+ * @result: out: IVSHMEM_RESULT_*, several or none
  * @offset: with IVSHMEM_WAIT_WORD the offset of the word in the file, a multiple
  *	of 4 in the shared memory; else must be 0
  * @expected: with IVSHMEM_WAIT_WORD the value that the word has while there is

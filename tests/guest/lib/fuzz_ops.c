@@ -464,7 +464,7 @@ static void make_wait(struct op *o)
 {
 	struct ivshmem_wait *w = &o->data.wait;
 
-	w->flags = below(16);
+	w->flags = below(32);
 	if (w->flags & IVSHMEM_WAIT_SET) {
 		w->set = 1 + below(32);
 		w->nbits = 1 + (once_in(4) ? below(600) : below(6));
