@@ -39,7 +39,7 @@ struct user_kind {
 	int (*run)(struct user *u);
 };
 
-#define USERS 28
+#define USERS 30
 
 extern const struct user_kind user_kinds[USERS];
 

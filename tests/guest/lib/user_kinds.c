@@ -423,6 +423,22 @@ static int user_many_eventfds(struct user *u)
 	return 0;
 }
 
+/* Asks who is present; of a device without a label nobody says that. */
+static int user_ask(struct user *u, int64_t timeout_ns)
+{
+	struct ivshmem_peer_info infos[4];
+	struct ivshmem_peers p = {
+		.peers = (uintptr_t)infos, .room = 4, .info_size = sizeof(infos[0]),
+	};
+	int ret = result(ioctl(u->fd, IVSHMEM_IOC_PEERS, &p));
+
+	if (ret || !timeout_ns)
+		return ret;
+	p.flags = IVSHMEM_PEERS_WAIT;
+	p.timeout_ns = timeout_ns;
+	return result(ioctl(u->fd, IVSHMEM_IOC_PEERS, &p));
+}
+
 /*
  * Call WAIT all the time, and ring first if asked. Without vectors it gives EOPNOTSUPP until the
  * device is unregistered.
@@ -438,6 +454,8 @@ static int user_waits(struct user *u, const struct ivshmem_wait *wait, bool ring
 		ret = ring ? dev_ring_wait(u->fd, u->info.id, NOISY_VECTOR, &w) :
 			     dev_wait(u->fd, &w);
 		u->seat->turns += !ret;
+		if (!ret && w.result & IVSHMEM_RESULT_NEWS)
+			user_ask(u, 0);
 		if (ret == -EOPNOTSUPP && !u->info.vectors)
 			sleep_ms(1);
 		else if (ret && ret != -EINTR && (ret != -ETIMEDOUT || wait->timeout_ns < 0))
@@ -492,6 +510,34 @@ static int user_ring_waiter(struct user *u)
 	const struct ivshmem_wait w = { .vector = 1, .timeout_ns = -1 };
 
 	return user_waits(u, &w, true);
+}
+
+/* Sleeps until peers come and go, or for a moment. */
+static int user_asker(struct user *u)
+{
+	int ret;
+
+	user_ready(u);
+	while (!user_gone(u->fd)) {
+		ret = user_ask(u, 3000000);
+		if (ret && ret != -ETIMEDOUT && ret != -EINTR && ret != -EOPNOTSUPP &&
+		    ret != -ENODEV)
+			return 1;
+		u->seat->turns++;
+		sleep_ms(1);
+	}
+	return 0;
+}
+
+/* A doorbell ends the wait, and so do peers that come and go. */
+static int user_news_waiter(struct user *u)
+{
+	const struct ivshmem_wait w = {
+		.flags = IVSHMEM_WAIT_NEWS, .vector = 0, .timeout_ns = -1,
+	};
+
+	user_ask(u, 0);
+	return user_waits(u, &w, false);
 }
 
 static bool user_send(int sock, int fd)
@@ -600,6 +646,8 @@ const struct user_kind user_kinds[USERS] = {
 	{ "waiter with a long timeout", user_patient_waiter },
 	{ "waiter for a word", user_word_waiter },
 	{ "ringing waiter", user_ring_waiter },
+	{ "asker for peers", user_asker },
+	{ "waiter for peers", user_news_waiter },
 	{ "receiver of a descriptor", user_receiver },
 	{ "receiver of a descriptor in flight", user_in_flight },
 };
