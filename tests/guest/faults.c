@@ -19,6 +19,7 @@
 #include "../importer/importer.h"
 #include "failures.h"
 #include "leaks.h"
+#include "peers.h"
 
 #define DEVICE "0000:00:10.0"
 #define CONFIG "/sys/kernel/config/ivshmem/"
@@ -89,24 +90,36 @@ static bool was_said(int kmsg, const char *what)
 	return said;
 }
 
+/* Do something that succeeds though it is incomplete, and says so in the log: -ENOMEM. */
+static int with_log(int (*run)(void), const char *incomplete)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), ret;
+
+	lseek(kmsg, 0, SEEK_END);
+	ret = run();
+	if (!ret && was_said(kmsg, incomplete))
+		ret = -ENOMEM;
+	close(kmsg);
+	return ret;
+}
+
+static int insert_soft(void)
+{
+	return insert("/lib/ivshmem_soft.ko",
+		      "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
+}
+
 /*
  * Once nothing can make the module's init fail, a device without a node is left out and
  * the log says so. That is a clean failure as well.
  */
 static int soft_load(void)
 {
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), ret;
-	bool left_out;
+	int ret = with_log(insert_soft, "cannot register device: -12");
 
-	lseek(kmsg, 0, SEEK_END);
-	ret = insert("/lib/ivshmem_soft.ko",
-		     "devices=a:64K@" RESERVED ":doorbell=0xa020000,b:64K:vectors=2");
-	left_out = !ret && was_said(kmsg, "cannot register device: -12");
-	close(kmsg);
-	if (!left_out)
-		return ret;
-	soft_unload();
-	return -ENOMEM;
+	if (ret == -ENOMEM && !access("/sys/module/ivshmem_soft", F_OK))
+		soft_unload();
+	return ret;
 }
 
 static int write_fd(int to, const char *text)
@@ -330,6 +343,63 @@ static void eventfd_undo(void)
 	dev_eventfd(fd, 3, -1);
 }
 
+/* The label in the memory, and who is present by it. */
+static struct ivshmem_label label;
+static struct peers seen;
+
+static int tell_label(void)
+{
+	return file_write(LABEL_RESCAN, "1");
+}
+
+/* Without memory for its slots the device goes on without peers. */
+static int rescan(void)
+{
+	return with_log(tell_label, "peers are not announced: there is no memory");
+}
+
+static bool rescan_check(void)
+{
+	return peers_become(fd, &seen, 1) && !access("/dev/ivshmem0p1", F_OK);
+}
+
+static void forget_label(void)
+{
+	memset(map, 0, label.data_offset);
+	if (tell_label())
+		tap_bail("the label does not go");
+	label_store(map, &label);
+}
+
+static int ioctl_peers(void)
+{
+	return peers_get(fd, &seen, false, 0);
+}
+
+/* Of the first generation there is always news. */
+static int ioctl_peers_wait(void)
+{
+	seen.generation = 0;
+	return peers_get(fd, &seen, true, SECOND);
+}
+
+static int ioctl_wait_news(void)
+{
+	struct ivshmem_wait w = {
+		.flags = IVSHMEM_WAIT_NEWS, .vector = 1, .timeout_ns = 60 * SECOND,
+	};
+
+	return dev_ring_wait(fd, 0, 1, &w);
+}
+
+/* Polled doorbells are counted where there is no doorbell id; the own one only arrives. */
+static int ioctl_ring_slot(void)
+{
+	int ret = dev_ring(fd, 0xff00 + seen.at[0].slot, 1);
+
+	return ret ? ret : dev_wait_vector(fd, 1, 60 * SECOND) > 0 ? 0 : -EIO;
+}
+
 static char buffer[SIZE];
 
 static int all_or_error(ssize_t done, size_t wanted)
@@ -482,6 +552,17 @@ static const struct operation mapped[] = {
 	{ "fork with a mapping", fork_mapped, NULL, NULL, false, 0, 0 },
 };
 
+static const struct operation labelling[] = {
+	{ "rescan of a label", rescan, rescan_check, forget_label, false, 0, 0 },
+};
+
+static const struct operation labelled[] = {
+	{ "PEERS", ioctl_peers, NULL, NULL, false, 0, 0 },
+	{ "PEERS that waits", ioctl_peers_wait, NULL, NULL, false, 0, 0 },
+	{ "WAIT for peers", ioctl_wait_news, NULL, NULL, false, 0, 0 },
+	{ "RING by slot", ioctl_ring_slot, NULL, NULL, false, 0, 0 },
+};
+
 static const struct operation soft_loading[] = {
 	{ "load ivshmem_soft with two devices", soft_load, soft_check, soft_unload, true, LAST,
 	  EINVAL },
@@ -512,6 +593,19 @@ static const struct operation exporting[] = {
 	{ "import a dma-buf", import, NULL, close_made, false, 0, 0 },
 };
 
+static void test_label(void)
+{
+	label = label_new(SIZE);
+	label_add(&label, 1, "raw", "part", SIZE / 2, SIZE / 2, 0, VECTORS);
+	label_add_peers(&label, 2, VECTORS);
+	label_store(map, &label);
+	FAIL_ALL(labelling);
+	if (rescan() || !rescan_check())
+		tap_bail("the label is refused");
+	FAIL_ALL(labelled);
+	forget_label();
+}
+
 static void test_device(void)
 {
 	bind_fd = dev_open_at(PCI_DRIVER "bind", O_WRONLY);
@@ -529,6 +623,7 @@ static void test_device(void)
 	for (int i = 0; i < 2; i++)
 		places[i] = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	FAIL_ALL(mapped);
+	test_label();
 	unmap_all();
 	close(event_fd);
 	close(region_fd);
