@@ -37,12 +37,15 @@ struct ivshmem_node;
  *	doorbells may be lost
  * @IVSHMEM_EVENT_LABEL: the label of the device was read again; only for the node that is
  *	all of it
+ * @IVSHMEM_EVENT_PEERS: peers have come or gone, or this machine has another slot: see
+ *	ivshmem_node_peers(). May come late, and once for several changes
  */
 enum ivshmem_event {
 	IVSHMEM_EVENT_UNREGISTER,
 	IVSHMEM_EVENT_RESET_PREPARE,
 	IVSHMEM_EVENT_RESET_DONE,
 	IVSHMEM_EVENT_LABEL,
+	IVSHMEM_EVENT_PEERS,
 };
 
 /**
@@ -55,7 +58,7 @@ enum ivshmem_event {
  * @notify: optional: something happens to the device
  *
  * All are called under the device_lock of the node and may sleep, but must not wait for
- * programs or peers: hot-unplug waits for them.
+ * programs or peers: hot-unplug waits for them, and so do the other nodes.
  */
 struct ivshmem_driver {
 	struct device_driver driver;
@@ -79,6 +82,15 @@ int ivshmem_node_begin(struct ivshmem_node *node, int *idx);
 void ivshmem_node_end(struct ivshmem_node *node, int idx);
 u32 ivshmem_node_id(struct ivshmem_node *node);
 int ivshmem_node_ring(struct ivshmem_node *node, u32 peer, u32 vector);
+unsigned int ivshmem_node_number(const struct ivshmem_node *node);
+bool ivshmem_node_is_cached(const struct ivshmem_node *node);
+
+/* rescan.c */
+int ivshmem_node_label(struct ivshmem_node *node, u8 uuid[16]);
+
+/* presence.c */
+int ivshmem_node_peers(struct ivshmem_node *node, struct ivshmem_peer_info *peers,
+		       unsigned int room);
 
 /* handler.c */
 int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,

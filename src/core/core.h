@@ -25,7 +25,8 @@
  *		held for a few wake-ups at most.
  *   idev->nodes_lock	Partitions come and go under it alone. Who enters or leaves the
  *		state LIVE holds it, so that no node comes between the parts of that.
- *		The beat of slot.c, for which its holders wait, only tries to get it.
+ *		The beat of slot.c, for which its holders wait, only tries to get it. So work
+ *		of its own, for which they do not wait, notifies the drivers of nodes of peers.
  *   RCU	A peer found in idev->peers, or a vector in idev->counters, stays until
  *		rcu_read_unlock().
  *
@@ -350,6 +351,7 @@ struct ivshmem_bells {
  * @slots: the peer area of its label, or NULL
  * @peers_generation: one more with each change of who is present; never 0
  * @peers_notified: the one that files were notified of; under @nodes_lock
+ * @peers_work: notifies the drivers of nodes
  * @bells: its polled doorbells
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
@@ -385,6 +387,7 @@ struct ivshmem_device {
 	struct ivshmem_slots __rcu *slots;
 	atomic64_t peers_generation;
 	u64 peers_notified;
+	struct work_struct peers_work;
 	struct ivshmem_bells bells;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
@@ -525,6 +528,7 @@ void ivshmem_access_end(struct ivshmem_device *idev, int idx);
 void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state state);
 void ivshmem_device_shutdown(struct ivshmem_node *node);
 int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
+void ivshmem_nodes_notify(struct ivshmem_device *idev, enum ivshmem_event event);
 
 /* section.c */
 void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
@@ -621,6 +625,8 @@ void ivshmem_slots_leave(struct ivshmem_device *idev);
 void ivshmem_slots_free(struct ivshmem_device *idev);
 
 /* presence.c */
+void ivshmem_presence_init(struct ivshmem_device *idev);
+void ivshmem_presence_end(struct ivshmem_device *idev);
 void ivshmem_presence_notify(struct ivshmem_device *idev);
 int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info *to,
 			  unsigned int room, u64 *generation);

@@ -61,8 +61,7 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
 	mutex_init(&idev->nodes_lock);
 	mutex_init(&idev->slots_lock);
-	atomic64_set(&idev->peers_generation, 1);
-	idev->peers_notified = 1;
+	ivshmem_presence_init(idev);
 	mutex_init(&idev->irq_lock);
 	ivshmem_bells_init(&idev->bells);
 
@@ -306,11 +305,16 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
 
-/* Notify the drivers of all nodes. */
-static void notify(struct ivshmem_device *idev, enum ivshmem_event event)
+/**
+ * ivshmem_nodes_notify() - notify the drivers of all nodes
+ * @idev: registered; the caller holds its nodes_lock
+ * @event: what happens
+ */
+void ivshmem_nodes_notify(struct ivshmem_device *idev, enum ivshmem_event event)
 {
 	unsigned int i;
 
+	lockdep_assert_held(&idev->nodes_lock);
 	for (i = 0; i < IVSHMEM_NODES; i++)
 		if (idev->nodes[i])
 			ivshmem_node_notify(idev->nodes[i], event);
@@ -327,7 +331,7 @@ void ivshmem_device_reset_prepare(struct ivshmem_device *idev)
 	if (idev->state == IVSHMEM_UNREGISTERED)	/* at shutdown */
 		return;
 	mutex_lock(&idev->nodes_lock);
-	notify(idev, IVSHMEM_EVENT_RESET_PREPARE);
+	ivshmem_nodes_notify(idev, IVSHMEM_EVENT_RESET_PREPARE);
 	ivshmem_device_quiesce(idev, IVSHMEM_RESETTING);
 	mutex_unlock(&idev->nodes_lock);
 	trace_ivshmem_reset_prepare(idev->number);
@@ -350,7 +354,7 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 	trace_ivshmem_reset_done(idev->number);
 	ivshmem_irqs_update(idev);
 	wake_up_all(&idev->changed);
-	notify(idev, IVSHMEM_EVENT_RESET_DONE);
+	ivshmem_nodes_notify(idev, IVSHMEM_EVENT_RESET_DONE);
 	ivshmem_peers_signal_all(idev);
 	mutex_unlock(&idev->nodes_lock);
 }
@@ -367,7 +371,7 @@ void ivshmem_device_unregister(struct ivshmem_device *idev)
 {
 	trace_ivshmem_remove(idev->number);
 	mutex_lock(&idev->nodes_lock);
-	notify(idev, IVSHMEM_EVENT_UNREGISTER);
+	ivshmem_nodes_notify(idev, IVSHMEM_EVENT_UNREGISTER);
 	ivshmem_slots_leave(idev);
 	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
 	ivshmem_slots_free(idev);
@@ -376,6 +380,7 @@ void ivshmem_device_unregister(struct ivshmem_device *idev)
 	mutex_unlock(&idev->nodes_lock);
 	/* Who changes the partitions through a file of this node takes the lock. */
 	ivshmem_node_remove(idev->nodes[0]);
+	ivshmem_presence_end(idev);
 	ida_free(&numbers, idev->number);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unregister);

@@ -220,8 +220,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_size);
  * ivshmem_node_memory() - get the memory of a node
  * @node: bound to the caller
  *
- * Peers may write to it at any time: copy once, check, use. If struct ivshmem_region.cache
- * is not IVSHMEM_CACHE_WB, it needs the accessors for device memory.
+ * Peers may write to it at any time: copy once, check, use. Unless ivshmem_node_is_cached(), it
+ * needs the accessors for device memory.
  *
  * Return: the kernel's mapping, to be used between ivshmem_node_begin() and
  * ivshmem_node_end() only
@@ -231,6 +231,30 @@ void *ivshmem_node_memory(const struct ivshmem_node *node)
 	return node->idev->memory.mem + node->part.offset;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_memory);
+
+/**
+ * ivshmem_node_is_cached() - is the memory mapped write-back?
+ * @node: the node
+ *
+ * Return: true if it can be accessed as other memory
+ */
+bool ivshmem_node_is_cached(const struct ivshmem_node *node)
+{
+	return node->idev->memory.cache == IVSHMEM_CACHE_WB;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_is_cached);
+
+/**
+ * ivshmem_node_number() - get the number of a partition
+ * @node: the node
+ *
+ * Return: the number, the same on all machines; 0: it is all of the device
+ */
+unsigned int ivshmem_node_number(const struct ivshmem_node *node)
+{
+	return node->number;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_number);
 
 /**
  * ivshmem_node_vectors() - get the number of own vectors

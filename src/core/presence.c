@@ -127,8 +127,42 @@ void ivshmem_presence_forget(struct ivshmem_slots *slots)
 	}
 }
 
+/*
+ * Notify the drivers of all nodes. The beat must not wait for what they do, nor for the
+ * device_lock of a node, so this is work of its own.
+ */
+static void notify_fn(struct work_struct *work)
+{
+	struct ivshmem_device *idev = container_of(work, struct ivshmem_device, peers_work);
+
+	mutex_lock(&idev->nodes_lock);
+	if (READ_ONCE(idev->state) == IVSHMEM_LIVE)
+		ivshmem_nodes_notify(idev, IVSHMEM_EVENT_PEERS);
+	mutex_unlock(&idev->nodes_lock);
+}
+
 /**
- * ivshmem_presence_notify() - notify files of who has come and gone
+ * ivshmem_presence_init() - prepare to notify drivers
+ * @idev: not registered yet
+ */
+void ivshmem_presence_init(struct ivshmem_device *idev)
+{
+	atomic64_set(&idev->peers_generation, 1);
+	idev->peers_notified = 1;
+	INIT_WORK(&idev->peers_work, notify_fn);
+}
+
+/**
+ * ivshmem_presence_end() - notify nobody any more
+ * @idev: unregistered, without slots; the caller does not hold its nodes_lock
+ */
+void ivshmem_presence_end(struct ivshmem_device *idev)
+{
+	cancel_work_sync(&idev->peers_work);
+}
+
+/**
+ * ivshmem_presence_notify() - notify files and drivers of who has come and gone
  * @idev: the device; the caller holds its nodes_lock
  */
 void ivshmem_presence_notify(struct ivshmem_device *idev)
@@ -140,6 +174,7 @@ void ivshmem_presence_notify(struct ivshmem_device *idev)
 		return;
 	idev->peers_notified = generation;
 	ivshmem_peers_signal_news(idev);
+	queue_work(system_freezable_wq, &idev->peers_work);
 }
 
 /**
@@ -175,6 +210,27 @@ int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info 
 	spin_unlock(&slots->lock);
 	return nr;
 }
+
+/**
+ * ivshmem_node_peers() - get who is present
+ * @node: bound to the caller, between ivshmem_node_begin() and ivshmem_node_end()
+ * @peers: for them, in the order of slots. One with IVSHMEM_PEER_SELF is this machine;
+ *	without it this machine has no slot now
+ * @room: how many there is room for; IVSHMEM_LABEL_MAX_PEERS are enough
+ *
+ * See IVSHMEM_EVENT_PEERS for when to call it again.
+ *
+ * Return: how many are present, also if that is more than @room; or -EOPNOTSUPP if the device
+ * has no peer table
+ */
+int ivshmem_node_peers(struct ivshmem_node *node, struct ivshmem_peer_info *peers,
+		       unsigned int room)
+{
+	u64 generation;
+
+	return ivshmem_presence_copy(node->idev, peers, room, &generation);
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_peers);
 
 /* Append a line, if the page has room for all of it. */
 static bool show_peer(const struct ivshmem_peer_info *info, char *buf, ssize_t *n)

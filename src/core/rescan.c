@@ -224,6 +224,28 @@ u64 ivshmem_label_generation(const struct ivshmem_device *idev)
 }
 
 /**
+ * ivshmem_node_label() - get what identifies the label of a node's device
+ * @node: the node
+ * @uuid: out, in the byte order of RFC 4122
+ *
+ * Return: 0; -ENODATA without a label
+ */
+int ivshmem_node_label(struct ivshmem_node *node, u8 uuid[16])
+{
+	const struct ivshmem_device *idev = node->idev;
+	int ret = -ENODATA;
+
+	spin_lock(&label_lock);
+	if (idev->label_generation) {
+		memcpy(uuid, idev->label_uuid, sizeof(idev->label_uuid));
+		ret = 0;
+	}
+	spin_unlock(&label_lock);
+	return ret;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_label);
+
+/**
  * ivshmem_label_show() - show which label a device has
  * @idev: the device
  * @buf: of a file in sysfs

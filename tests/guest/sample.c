@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A module that drives a node in place of the character device (tests/sample): it owns
- * the node, gets doorbells in the interrupt, and is unbound, unloaded, reset and
- * unplugged while it rings itself without end.
+ * the node, gets doorbells in the interrupt, is told of peers, and is unbound, unloaded,
+ * reset and unplugged while it rings itself without end.
  */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory bridges=yes timeout=400 */
 #include <signal.h>
 
 #include "dev.h"
 #include "guarded.h"
+#include "labels.h"
 #include "module.h"
 
 #define BUS "/sys/bus/ivshmem/"
@@ -33,6 +34,33 @@ static int node_number(const char *attribute)
 	if (file)
 		fclose(file);
 	return value;
+}
+
+/* Wait until the number in a file of the node is not less than this. */
+static bool node_reaches(const char *attribute, int least)
+{
+	for (int i = 0; i < 3000; i++) {
+		if (node_number(attribute) >= least)
+			return true;
+		sleep_ms(10);
+	}
+	return false;
+}
+
+/* A line in a file of the node; empty if there is none. */
+static const char *node_line(const char *attribute)
+{
+	static char line[80];
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), NODE "%s", attribute);
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		*line = 0;
+	if (file)
+		fclose(file);
+	return line;
 }
 
 /* Do doorbells go on? Waits for some more of them. */
@@ -161,6 +189,35 @@ static void test_reset(void)
 	tap_eq(sample_give(), 0, "it gives the node back");
 }
 
+/* Give the region a label, with slots for peers. */
+static void make_label(void)
+{
+	struct ivshmem_label label = label_new(1 << 20);
+	int fd = dev_open();
+	void *map = dev_map(fd, 1 << 20);
+
+	memset(label.uuid, 0x5a, sizeof(label.uuid));
+	label_add_peers(&label, 4, 0);
+	label_store(map, &label);
+	munmap(map, 1 << 20);
+	close(fd);
+}
+
+static void test_peers(void)
+{
+	make_label();
+	tap_eq(sample_take(), 0, "the sample takes the node");
+	tap_eq(node_number("peers"), -EOPNOTSUPP, "without a label it has no peers");
+	tap_ok(!*node_line("identity"), "nor an identity");
+	tap_eq(file_write(LABEL_RESCAN, "1"), 0, "a label comes");
+	tap_ok(node_reaches("peers", 1), "the sample finds this machine among the peers");
+	tap_eq(node_number("slot"), 0, "it has the first slot");
+	tap_ok(node_reaches("news", 1), "it is notified");
+	tap_ok(!strcmp(node_line("identity"), "0 of 5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a\n"),
+	       "it knows the label");
+	tap_eq(sample_give(), 0, "it gives the node back");
+}
+
 int main(void)
 {
 	int fd = dev_open();
@@ -173,8 +230,10 @@ int main(void)
 	tap_eq(sample_load(), 0, "the sample loads");
 	test_override();
 	test_handover();
-	if (*pci)
+	if (*pci) {
+		test_peers();
 		test_reset();
+	}
 	test_cycles(rig_cycles(60));
 	tap_eq(system("rmmod ivshmem_sample"), 0, "the sample unloads");
 	tap_ok(!access(RIG_DEVICE, F_OK), "the device is there in the end");

@@ -12,6 +12,9 @@
 #include <linux/workqueue.h>
 #include "client.h"
 
+/* Slots of a label, at most. */
+#define MAX_PEERS	128
+
 struct sample;
 
 struct sample_vector {
@@ -26,6 +29,7 @@ struct sample_vector {
  * @stopped: doorbells are not passed on
  * @echoes: doorbells passed on
  * @resets: resets seen
+ * @news: times that peers have come or gone
  * @nr_vectors: number of @vectors
  * @vectors: the node's vectors, all with a handler
  */
@@ -34,6 +38,7 @@ struct sample {
 	bool stopped;
 	atomic_t echoes;
 	unsigned int resets;
+	unsigned int news;
 	unsigned int nr_vectors;
 	struct sample_vector vectors[];
 };
@@ -41,12 +46,12 @@ struct sample {
 static void ring_self(struct sample *sample, unsigned int vector)
 {
 	struct ivshmem_node *node = sample->node;
-	u32 __iomem *count;
+	void *end = ivshmem_node_memory(node) + ivshmem_node_size(node);
+	u32 __iomem *count = (u32 __iomem __force *)end - 1;	/* at the start is a label */
 	int idx;
 
 	if (READ_ONCE(sample->stopped) || ivshmem_node_begin(node, &idx))
 		return;
-	count = (u32 __iomem __force *)ivshmem_node_memory(node);
 	writel(readl(count) + 1, count);
 	ivshmem_node_ring(node, ivshmem_node_id(node), vector % sample->nr_vectors);
 	ivshmem_node_end(node, idx);
@@ -138,7 +143,8 @@ static int sample_probe(struct ivshmem_node *node)
 		return ret;
 	}
 	dev_set_drvdata(dev, sample);
-	dev_info(dev, "%zu bytes, %u vectors, features %llx\n", ivshmem_node_size(node), nr,
+	dev_info(dev, "%zu bytes%s, %u vectors, features %llx\n", ivshmem_node_size(node),
+		 ivshmem_node_is_cached(node) ? "" : " uncached", nr,
 		 ivshmem_node_features(node));
 	sample_start(sample);
 	return 0;
@@ -169,6 +175,9 @@ static void sample_notify(struct ivshmem_node *node, enum ivshmem_event event)
 		sample->resets++;
 		sample_start(sample);
 		break;
+	case IVSHMEM_EVENT_PEERS:
+		sample->news++;
+		break;
 	case IVSHMEM_EVENT_LABEL:
 		break;
 	}
@@ -190,7 +199,72 @@ static ssize_t resets_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(resets);
 
+static ssize_t news_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct sample *sample = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%u\n", sample->news);
+}
+static DEVICE_ATTR_RO(news);
+
+/* How many peers there are, or a negative errno; and in *@own the slot of this machine, or -1. */
+static int count_peers(struct ivshmem_node *node, int *own)
+{
+	struct ivshmem_peer_info *peers;
+	int i, nr, idx;
+
+	*own = -1;
+	peers = kvcalloc(MAX_PEERS, sizeof(*peers), GFP_KERNEL);
+	if (!peers)
+		return -ENOMEM;
+	nr = ivshmem_node_begin(node, &idx);
+	if (!nr) {
+		nr = ivshmem_node_peers(node, peers, MAX_PEERS);
+		ivshmem_node_end(node, idx);
+	}
+	for (i = 0; i < nr; i++)
+		if (peers[i].flags & IVSHMEM_PEER_SELF)
+			*own = peers[i].slot;
+	kvfree(peers);
+	return nr;
+}
+
+static ssize_t peers_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct sample *sample = dev_get_drvdata(dev);
+	int own, nr = count_peers(sample->node, &own);
+
+	return sysfs_emit(buf, "%d\n", nr);
+}
+static DEVICE_ATTR_RO(peers);
+
+static ssize_t slot_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct sample *sample = dev_get_drvdata(dev);
+	int own;
+
+	count_peers(sample->node, &own);
+	return sysfs_emit(buf, "%d\n", own);
+}
+static DEVICE_ATTR_RO(slot);
+
+/* What identifies the node on all machines. */
+static ssize_t identity_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct sample *sample = dev_get_drvdata(dev);
+	u8 uuid[16];
+	int ret = ivshmem_node_label(sample->node, uuid);
+
+	return ret ? ret : sysfs_emit(buf, "%u of %pUb\n", ivshmem_node_number(sample->node),
+				      uuid);
+}
+static DEVICE_ATTR_RO(identity);
+
 static struct attribute *sample_attrs[] = {
+	&dev_attr_identity.attr,
+	&dev_attr_news.attr,
+	&dev_attr_peers.attr,
+	&dev_attr_slot.attr,
 	&dev_attr_echoes.attr,
 	&dev_attr_resets.attr,
 	NULL
