@@ -2,13 +2,8 @@
 /*
  * Makes the fixed part of a label, see docs/label-format.md.
  */
+#include "../src/core/bytes.h"
 #include "label_build.h"
-
-static void store(__u8 *at, __u64 value, size_t size)
-{
-	for (size_t n = 0; n < size; n++)
-		at[n] = (__u8)(value >> 8 * n);
-}
 
 static void store_header(__u8 *copy, const struct ivshmem_label *label)
 {

@@ -5,6 +5,7 @@
  * What is parsed is a copy that nobody else can write to. Each check is a line of the table in
  * docs/label-format.md, in the same order. The driver and the library share this file.
  */
+#include "bytes.h"
 #include "label.h"
 
 /* By reason: its name in docs/label-format.md, and a text that follows "the label: ". */
@@ -60,21 +61,6 @@ const char *ivshmem_label_reason_text(enum ivshmem_label_reason reason)
 	return reasons[reason].text;
 }
 
-static __u16 load16(const __u8 *at)
-{
-	return at[0] | at[1] << 8;
-}
-
-static __u32 load32(const __u8 *at)
-{
-	return load16(at) | (__u32)load16(at + 2) << 16;
-}
-
-static __u64 load64(const __u8 *at)
-{
-	return load32(at) | (__u64)load32(at + 4) << 32;
-}
-
 static bool is_zero(const void *bytes, size_t n)
 {
 	const __u8 *at = bytes;
@@ -90,25 +76,11 @@ static bool is_zero(const void *bytes, size_t n)
  * @copy: the fixed part
  * @fixed_size: its bytes, at least those of a header
  *
- * The kernel's own CRC32C is an option of its configuration, and for a few KiB now and then
- * no table is worth it.
- *
  * Return: CRC32C, with the checksum's own field as 0
  */
 __u32 ivshmem_label_crc(const void *copy, size_t fixed_size)
 {
-	const __u8 *bytes = copy;
-	__u32 crc = ~0U;
-	size_t n;
-	int bit;
-
-	for (n = 0; n < fixed_size; n++) {
-		if (n < IVSHMEM_LABEL_AT_CRC || n >= IVSHMEM_LABEL_AT_CRC + 4)
-			crc ^= bytes[n];
-		for (bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	}
-	return ~crc;
+	return ivshmem_checksum(copy, fixed_size, IVSHMEM_LABEL_AT_CRC);
 }
 
 static bool is_digit(char c)
