@@ -5,7 +5,8 @@
 
 test-sources := $(sort $(wildcard tests/host/*.c))
 common-sources := $(sort $(wildcard tests/host/common/*.c)) \
-	$(addprefix tests/guest/lib/,hostile.c loop.c pattern.c) tests/mutations/mutation.c
+	$(addprefix tests/guest/lib/,hostile.c loop.c pattern.c) tests/mutations/mutation.c \
+	$(addprefix src/rings/,broadcast.c layout.c ring.c)
 race-tests := $(filter %_race.c,$(test-sources))
 
 # $(call host-tests,VARIANT,FLAGS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""channel_fuzz.c and label_fuzz.c under libFuzzer, for some seconds, where clang has it."""
+"""channel_fuzz.c, label_fuzz.c and rings_fuzz.c under libFuzzer, for some seconds, where clang has it."""
 
 import pathlib
 import shutil
@@ -24,7 +24,10 @@ FLAGS = [
 SOURCES = [
     TOP / "src" / "core" / "label.c",
     TOP / "tests" / "mutations" / "mutation.c",
+    TOP / "tests" / "guest" / "lib" / "pattern.c",
+    TOP / "tests" / "host" / "common" / "segment.c",
     *sorted(TOP.glob("lib/*.c")),
+    *(TOP / "src" / "rings" / f"{name}.c" for name in ("broadcast", "layout", "ring")),
 ]
 SECONDS = 15
 PROBE = """
@@ -55,7 +58,7 @@ def fixture_directory(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["channel_fuzz", "label_fuzz"])
+@pytest.mark.parametrize("name", ["channel_fuzz", "label_fuzz", "rings_fuzz"])
 def test_libfuzzer_finds_nothing(directory: pathlib.Path, name: str) -> None:
     built = run("clang", *FLAGS, "-o", "fuzz", TOP / "tests" / "host" / f"{name}.c", *SOURCES)
     assert built.returncode == 0, built.stdout
