@@ -9,25 +9,15 @@
 #include <string.h>
 
 #include "free_range.h"
-#include "labelled.h"
+#include "new_partition.h"
 #include "numbers.h"
-
-#define NOT_GIVEN	UINT64_MAX
 
 static struct labelled region;
 
 static struct {
-	const char *action;	/* list, ... */
-	const char *name;
-	const char *type;
-	uint64_t size;
-	uint64_t offset;
-	uint64_t vectors;
-	uint64_t first_vector;
+	struct new_partition new;	/* of others than add the name and the size */
 	bool force;
-} option = {
-	.size = NOT_GIVEN, .offset = NOT_GIVEN, .first_vector = NOT_GIVEN,
-};
+} option = { .new = NEW_PARTITION };
 
 static const struct action {
 	const char *name;
@@ -71,78 +61,12 @@ static enum exit_code list(void)
 	return EXIT_OK;
 }
 
-static enum exit_code complain_full(void)
-{
-	char size[SIZE_TEXT];
-	struct range free = free_largest(&region.label);
-
-	if (!free.size)
-		return complain(EXIT_FAILED, "no space is left on %s: 'ivshmemctl partition list' shows what has it",
-				region.device.name);
-	return complain(EXIT_FAILED,
-			"no space for the partition on %s: the largest free range is %" PRIu64 " bytes (%s), at %#" PRIx64,
-			region.device.name, free.size, format_size(size, (double)free.size),
-			free.offset);
-}
-
-/* Where the partition goes: as the user says, or the first place that is large enough. */
-static enum exit_code place(struct ivshmem_label_entry *entry)
-{
-	struct range range = { .offset = option.offset, .size = option.size };
-
-	if (option.size != NOT_GIVEN)
-		range.size = range_align_size(option.size);
-	if (option.offset != NOT_GIVEN && option.size == NOT_GIVEN)
-		range.size = free_at(&region.label, option.offset);
-	else if (option.size == NOT_GIVEN)
-		range = free_largest(&region.label);
-	else if (option.offset == NOT_GIVEN)
-		range = free_first(&region.label, range.size);
-	if (!range.size || range.size > free_at(&region.label, range.offset))
-		return complain_full();
-	entry->offset = range.offset;
-	entry->size = range.size;
-	return EXIT_OK;
-}
-
-static enum exit_code choose_vectors(struct ivshmem_label_entry *entry)
-{
-	int first = (int)option.first_vector;
-	char count[COUNT_TEXT];
-
-	entry->vectors = (uint16_t)option.vectors;
-	if (!option.vectors)
-		return EXIT_OK;
-	if (option.first_vector == NOT_GIVEN)
-		first = free_vectors(&region.label, (unsigned int)option.vectors);
-	if (first < 0)
-		return complain(EXIT_FAILED, "the label of %s has no %s left in a row",
-				region.device.name,
-				format_count(count, option.vectors, "vector"));
-	entry->first_vector = (uint16_t)first;
-	return EXIT_OK;
-}
-
 static enum exit_code add(void)
 {
-	struct ivshmem_label *label = &region.label;
-	struct ivshmem_label_entry *entry = label->entries, new = { 0 };
-	enum exit_code code;
+	struct ivshmem_label_entry *entry;
+	enum exit_code code = partition_make(&region, &option.new, &entry);
 
-	while (entry < label->entries + label->nr_entries && !ivshmem_label_free(entry))
-		entry++;
-	if (entry == label->entries + label->nr_entries)
-		return complain(EXIT_FAILED, "the label of %s has no more than %u partitions",
-				region.device.name, label->nr_entries);
-	snprintf(new.type, sizeof(new.type), "%s", option.type ?: "raw");
-	snprintf(new.name, sizeof(new.name), "%s", option.name);
-	code = place(&new);
-	if (!code)
-		code = choose_vectors(&new);
-	if (code)
-		return code;
-	*entry = new;
-	return store_and_print(entry);
+	return code ? code : store_and_print(entry);
 }
 
 /* The partition of a name, or of a number if none has that name. */
@@ -177,7 +101,7 @@ static enum exit_code need_force(const struct ivshmem_label_entry *entry, const 
 
 static enum exit_code remove_partition(void)
 {
-	struct ivshmem_label_entry *entry = find(option.name), old;
+	struct ivshmem_label_entry *entry = find(option.new.name), old;
 	enum exit_code code;
 
 	if (!entry)
@@ -202,14 +126,14 @@ static enum exit_code remove_partition(void)
 
 static enum exit_code resize(void)
 {
-	struct ivshmem_label_entry *entry = find(option.name);
+	struct ivshmem_label_entry *entry = find(option.new.name);
 	char size[SIZE_TEXT], what[64];
 	uint64_t room, wanted;
 	enum exit_code code;
 
 	if (!entry)
 		return EXIT_FAILED;
-	wanted = range_align_size(option.size);
+	wanted = range_align_size(option.new.size);
 	room = entry->size + free_at(&region.label, entry->offset + entry->size);
 	if (wanted > room)
 		return complain(EXIT_FAILED,
@@ -245,7 +169,7 @@ static void take_name(struct argp_state *state, const char *word)
 {
 	char name[32] = "";
 
-	option.name = word;
+	option.new.name = word;
 	if (strcmp(action->name, "add"))
 		return;
 	strncpy(name, word, sizeof(name) - 1);
@@ -258,7 +182,7 @@ static void take_type(struct argp_state *state, const char *word)
 {
 	char type[16] = "";
 
-	option.type = word;
+	option.new.type = word;
 	strncpy(type, word, sizeof(type) - 1);
 	if (strlen(word) >= sizeof(type) || !ivshmem_label_is_type(type))
 		complain_usage(state, "invalid type '%.40s': up to 15 of a to z, 0 to 9 and '-', the first a letter",
@@ -267,8 +191,8 @@ static void take_type(struct argp_state *state, const char *word)
 
 static void take_size(struct argp_state *state, const char *word)
 {
-	option.size = argument_size(state, "SIZE", word, INT64_MAX);
-	if (!option.size)
+	option.new.size = argument_size(state, "SIZE", word, INT64_MAX);
+	if (!option.new.size)
 		argp_error(state, "SIZE must be at least 1");
 }
 
@@ -299,7 +223,7 @@ static void check_end(struct argp_state *state)
 	wrong = strspn(given, action->options);
 	if (given[wrong])
 		argp_error(state, "%s has no option -%c", action->name, given[wrong]);
-	if (option.first_vector != NOT_GIVEN && !option.vectors)
+	if (option.new.first_vector != NOT_GIVEN && !option.new.vectors)
 		argp_error(state, "--first-vector needs --vectors");
 }
 
@@ -312,16 +236,16 @@ static error_t parse_partition(int key, char *argument, struct argp_state *state
 		take_type(state, argument);
 		return 0;
 	case 'o':
-		option.offset = argument_size(state, "--offset", argument, INT64_MAX);
-		if (option.offset % IVSHMEM_LABEL_ALIGNMENT)
+		option.new.offset = argument_size(state, "--offset", argument, INT64_MAX);
+		if (option.new.offset % IVSHMEM_LABEL_ALIGNMENT)
 			argp_error(state, "--offset must be a multiple of 4096");
 		return 0;
 	case 'v':
-		option.vectors = argument_size(state, "--vectors", argument,
+		option.new.vectors = argument_size(state, "--vectors", argument,
 					       IVSHMEM_LABEL_MAX_VECTORS);
 		return 0;
 	case 'i':
-		option.first_vector = argument_size(state, "--first-vector", argument,
+		option.new.first_vector = argument_size(state, "--first-vector", argument,
 						    IVSHMEM_LABEL_MAX_VECTORS - 1);
 		return 0;
 	case 'f':
