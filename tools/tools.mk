@@ -2,7 +2,9 @@
 # The programs: ivshmemctl and ivshmem-server.
 
 server-sources := $(sort $(wildcard tools/server/*.c))
-ctl-sources := $(sort $(wildcard tools/ctl/*.c))
+# The driver's rings are those of net, too.
+ctl-sources := $(sort $(wildcard tools/ctl/*.c)) \
+	$(addprefix src/rings/,broadcast.c layout.c ring.c)
 ctl-libs = $(shell $(PKG_CONFIG) $(1) --libs jansson libxxhash ncursesw) -lm
 
 # $(call programs,VARIANT,FLAGS)

@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 """
 OBJECTS = [
     *(path for path in ctl.BUILD.glob("obj/tools/ctl/*.o") if path.name != "ivshmemctl.o"),
+    *ctl.BUILD.glob("obj/src/rings/*.o"),
     ctl.BUILD / "libivshmem.a",
 ]
 LIBRARIES = (

@@ -192,6 +192,95 @@ def test_a_bad_label_is_named_and_left_alone(region: Region) -> None:
     assert not any(region.file.read_bytes()[:16384])
 
 
+def rings(region: Region, offset: int) -> dict[str, int]:
+    """The header of a partition of rings, as docs/ring-format.md has it."""
+    data = region.file.read_bytes()[offset : offset + 64]
+    magic, crc, version, ports, features, start, section, *sizes = struct.unpack(
+        "<8sIHHQQQ4I8x", data
+    )
+    assert (magic, version, features, start) == (b"IVSHMRNG", 1, 0, 4096)
+    assert crc == label_reader.label_crc(data)
+    keys = ("entries", "bytes", "broadcast_entries", "broadcast_bytes")
+    return {"ports": ports, "section": section, **dict(zip(keys, sizes))}
+
+
+def divided(entry: dict[str, typing.Any], wanted: int) -> dict[str, int]:
+    """What is printed of a segment, whose rings fill the partition, and not more."""
+    found = dict(entry["rings"])
+    assert found.pop("largest_frame") == min(found["bytes"], 65535 + 64)
+    ports, ring = found["ports"], 32 * found["entries"] + found["bytes"]
+    assert ports == wanted and found["bytes"] == found["broadcast_bytes"]
+    used = 64 + 128 * ports + ports * ring
+    assert found["section"] - 4096 < used <= found["section"]
+    left = entry["size"] - 4096 - ports * found["section"]
+    assert 0 <= left < ports * (4096 + 64 * ports) or found["bytes"] == 16 << 20
+    return found
+
+
+def test_format_divides_a_segment(region: Region) -> None:
+    made = region.json("format", "--net")
+    assert made == region.json("label")
+    (entry,) = made["partitions"]
+    assert (entry["name"], entry["type"], entry["generation"]) == ("net", "net", 1)
+    assert (entry["vectors"], entry["first_vector"]) == (2, 0)
+    assert divided(entry, 16) == rings(region, entry["offset"])
+    assert "240 rings from one port to another: " in region.run("label")
+    again = region.run("format", "--net=4M", "--ports", 3, "--force")
+    assert "3 ports, the largest frame has 65599 bytes\n" in again
+    (entry,) = region.json("partition", "list")
+    assert entry["size"] == 4 << 20 and divided(entry, 3) == rings(region, entry["offset"])
+
+
+@pytest.mark.parametrize("ports", [5, 16, 40])
+def test_the_least_segment(region: Region, ports: int) -> None:
+    """What a refusal says is needed is enough, and 64 KiB less, the next size, are not."""
+    region.run("format", "--peers", 40)
+    add: list[ctl.Word] = ["partition", "add", "a", "-t", "net", "-P", ports, "-n"]
+    program = ctl.run(*add, "1", device=region.device)
+    assert program.process.returncode == USAGE, program.report()
+    needed = int(program.err.partition(f" {ports} ports need ")[2].split(":")[0])
+    assert divided(region.json(*add, needed), ports)["bytes"] >= 4096
+    region.run(*add, needed - 65536, code=USAGE, says=f"{ports} ports need {needed}: ")
+
+
+def test_a_dry_run_writes_nothing(region: Region) -> None:
+    region.poke(0, b"x")
+    before = region.file.read_bytes()
+    region.run("format", "--net", "-n", code=FAILED, says="--force overwrites them")
+    assert "16 ports" in region.run("format", "--net", "-n", "--force")
+    assert region.file.read_bytes() == before
+    region.run("format", "--force")
+    region.run("partition", "add", "a", "64K")
+    before = region.file.read_bytes()
+    assert region.json("partition", "add", "b", "-t", "net", "-n")["rings"]["ports"] == 16
+    region.run("partition", "remove", "a", "-f", "-n")
+    assert region.json("partition", "resize", "a", "1M", "-f", "-n")["size"] == 1 << 20
+    assert region.file.read_bytes() == before
+
+
+def test_the_rings_of_a_segment_stay(region: Region) -> None:
+    """Its size can change only as far as they allow; a bad header is named."""
+    region.run("format", "--peers", 4)
+    made = region.json("partition", "add", "a", "4M", "-t", "net", "-v", 3, "-o", "2M")
+    assert (made["vectors"], made["rings"]["ports"]) == (3, 4)
+    region.run("partition", "resize", "a", "3M", "-f", code=FAILED, says="its rings are there")
+    grown = region.json("partition", "resize", "a", "5M", "-f")
+    assert grown["rings"] == made["rings"]
+    region.poke((2 << 20) + 0x0E, b"\x05")
+    assert "no rings: its checksum is wrong (crc)" in region.run("partition", "list")
+    assert region.json("label")["partitions"][0]["rings"] is None
+
+
+def test_a_segment_that_is_refused_changes_nothing(region: Region) -> None:
+    region.run("format")
+    region.run("partition", "add", "a", "64K")
+    before = region.read(), region.file.read_bytes()[131072:]
+    region.run("format", "--net=1M", "-f", code=USAGE, says="at most --ports 14 fits")
+    region.run("format", "--net=1M", "-p", 0, "-f", code=USAGE, says="room for 0 peers")
+    region.run("partition", "add", "a", "-t", "net", code=FAILED, says="has its name")
+    assert (region.read(), region.file.read_bytes()[131072:]) == before
+
+
 def test_wipe_leaves_the_data(region: Region) -> None:
     region.run("format")
     region.poke(131072, b"data")

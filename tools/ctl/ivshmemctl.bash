@@ -45,9 +45,9 @@ _ivshmemctl_options()
 	send | recv) echo "$always --device --json --offset --size --timeout" ;;
 	add) echo "$always --json --address --size --irq --doorbell --vectors --node" ;;
 	remove) echo "$always" ;;
-	format) echo "$always --device --json --peers --doorbells --force" ;;
+	format) echo "$always --device --json --peers --doorbells --net --ports --dry-run --force" ;;
 	label) echo "$always --device --json" ;;
-	partition) echo "$always --device --json --type --offset --vectors --first-vector --force" ;;
+	partition) echo "$always --device --json --type --offset --vectors --first-vector --ports --dry-run --force" ;;
 	rescan) echo "$always --device" ;;
 	wipe) echo "$always --device --force" ;;
 	trace) echo "$always --json --graph --list --timeout" ;;
@@ -92,7 +92,7 @@ _ivshmemctl()
 		[[ $verb == ping || $verb == partition || $verb == top ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-b | -c | -p | -s | -t | -v | -O | -S | --doorbells | --first-vector | --peers | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+	-b | -c | -p | -s | -t | -v | -O | -P | -S | --doorbells | --first-vector | --peers | --ports | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
 		return
 		;;
 	esac

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "../../src/core/peer_area.h"
-#include "labelled.h"
+#include "new_partition.h"
 #include "numbers.h"
 
 #define PEERS		16
@@ -22,8 +22,10 @@ static struct labelled region;
 static struct {
 	uint64_t peers;
 	uint64_t doorbells;
+	bool net;			/* with a segment */
+	struct new_partition segment;
 	bool force;
-} option = { .peers = PEERS, .doorbells = DOORBELLS };
+} option = { .peers = PEERS, .doorbells = DOORBELLS, .segment = NEW_PARTITION };
 
 static uint64_t align_up(uint64_t n, uint64_t alignment)
 {
@@ -66,12 +68,12 @@ static enum exit_code make_uuid(uint8_t uuid[16])
 }
 
 /* Without a magic, nobody takes what is half there for a label. */
-static void clear(const struct mapping *area)
+static void clear(const struct mapping *area, bool had_peers)
 {
 	memset(area->bytes, 0, 8);
 	atomic_thread_fence(memory_order_release);
 	/* Peers write to their sections until they see that. */
-	if (!region.reason && region.label.peers)
+	if (had_peers)
 		usleep(2000 * IVSHMEM_BEAT_MS);
 	memset(area->bytes, 0, area->length);
 }
@@ -100,22 +102,48 @@ static enum exit_code check_empty(const struct mapping *area)
 			area->length, region.device.name);
 }
 
+static enum exit_code add_segment(void)
+{
+	struct ivshmem_label_entry *entry;
+
+	if (!option.net)
+		return EXIT_OK;
+	option.segment.name = SEGMENT_TYPE;
+	option.segment.type = SEGMENT_TYPE;
+	return partition_make(&region, &option.segment, &entry);
+}
+
 static enum exit_code store_new(const struct ivshmem_label *label)
 {
 	struct mapping area;
 	enum exit_code code = map_area(label, &area);
+	bool had_peers = false;
 
 	if (code)
 		return code;
 	code = check_empty(&area);
 	if (!code) {
-		clear(&area);
+		had_peers = !region.reason && region.label.peers;
 		memset(region.copy, 0, sizeof(region.copy));
 		region.label = *label;
-		code = labelled_store(&region);
+		code = add_segment();
 	}
+	if (!code && !region.dry_run)
+		clear(&area, had_peers);
+	if (!code)
+		code = labelled_store(&region);
 	device_unmap(&region.device, &area);
 	return code;
+}
+
+static enum exit_code print_all(void)
+{
+	if (common.json)
+		return print_json(stdout, label_json(&region), false);
+	print_label(&region);
+	putchar('\n');
+	print_partitions(&region);
+	return EXIT_OK;
 }
 
 static enum exit_code format(void)
@@ -134,8 +162,8 @@ static enum exit_code format(void)
 	if (code)
 		return code;
 	labelled_warn_of_peers(&region);
-	if (common.json)
-		return print_json(stdout, label_json(&region), false);
+	if (option.net || common.json)
+		return print_all();
 	print_label(&region);
 	return EXIT_OK;
 }
@@ -151,8 +179,29 @@ static error_t parse_format(int key, char *argument, struct argp_state *state)
 		option.doorbells = argument_size(state, "--doorbells", argument,
 						 IVSHMEM_LABEL_MAX_VECTORS);
 		return 0;
+	case 'N':
+		option.net = true;
+		if (argument)
+			option.segment.size = argument_partition_size(state, argument);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!option.net || option.segment.size != NOT_GIVEN)
+			return ARGP_ERR_UNKNOWN;
+		option.segment.size = argument_partition_size(state, argument);
+		return 0;
+	case 'P':
+		option.segment.ports = argument_size(state, "--ports", argument,
+						     IVSHMEM_RINGS_MAX_PORTS);
+		return 0;
+	case 'n':
+		region.dry_run = true;
+		return 0;
 	case 'f':
 		option.force = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (option.segment.ports != NOT_GIVEN && !option.net)
+			argp_error(state, "--ports needs --net");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -162,6 +211,9 @@ static error_t parse_format(int key, char *argument, struct argp_state *state)
 static const struct argp_option format_options[] = {
 	{ "peers", 'p', "N", 0, "Slots for peers (default: 16; 0: none)", 0 },
 	{ "doorbells", 'b', "N", 0, "Polled doorbells of each peer (default: 4)", 0 },
+	{ "net", 'N', "SIZE", OPTION_ARG_OPTIONAL, "With a partition of the type net (default: of all that is left)", 0 },
+	{ "ports", 'P', "N", 0, "Divide it over the rings of N ports (default: one per slot)", 0 },
+	{ "dry-run", 'n', NULL, 0, "Print what would be, and write nothing", 0 },
 	{ "force", 'f', NULL, 0, "Overwrite what is at the start of the region", 0 },
 	{ 0 }
 };
@@ -169,7 +221,8 @@ static const struct argp_option format_options[] = {
 static const struct argp format_argp = {
 	.options = format_options,
 	.parser = parse_format,
-	.doc = "Write a label without partitions to the start of the region, if that is empty.",
+	.args_doc = "\n--net [SIZE]",
+	.doc = "Write a label to the start of the region, if that is empty. It has no partitions, or one for Ethernet between all machines.",
 	.children = with_device_and_json,
 };
 
@@ -178,7 +231,7 @@ int verb_format(int argc, char **argv)
 	enum exit_code code;
 
 	argp_parse(&format_argp, argc, argv, 0, NULL, NULL);
-	code = labelled_open(&region, 0);
+	code = labelled_open(&region, region.dry_run ? IVSHMEM_READ_ONLY : 0);
 	if (code)
 		return code;
 	code = format();
@@ -199,13 +252,7 @@ int verb_label(int argc, char **argv)
 	code = labelled_open_good(&region, IVSHMEM_READ_ONLY);
 	if (code)
 		return code;
-	if (common.json) {
-		code = print_json(stdout, label_json(&region), false);
-	} else {
-		print_label(&region);
-		putchar('\n');
-		print_partitions(&region.label);
-	}
+	code = print_all();
 	labelled_close(&region);
 	return code;
 }
@@ -227,7 +274,7 @@ static enum exit_code wipe(void)
 	if (code)
 		return code;
 	labelled_warn_of_peers(&region);
-	clear(&area);
+	clear(&area, !region.reason && label->peers);
 	device_unmap(&region.device, &area);
 	return EXIT_OK;
 }

@@ -31,6 +31,22 @@ bool labelled_look(const struct device *device, struct ivshmem_label *label)
 	return !reason;
 }
 
+struct segment *entry_segment(struct labelled *region, const struct ivshmem_label_entry *entry)
+{
+	return is_segment(entry) ? &region->segments[entry - region->label.entries] : NULL;
+}
+
+static void read_segments(struct labelled *region)
+{
+	for (unsigned int i = 0; i < region->label.nr_entries; i++) {
+		struct ivshmem_label_entry *entry = &region->label.entries[i];
+		struct segment *segment = entry_segment(region, entry);
+
+		if (segment)
+			segment_read(&region->device, entry, segment);
+	}
+}
+
 enum exit_code labelled_open(struct labelled *region, unsigned int flags)
 {
 	struct device *device = &region->device;
@@ -55,6 +71,8 @@ enum exit_code labelled_open(struct labelled *region, unsigned int flags)
 	region->reason = ivshmem_label_take(region->mapping.bytes, region->length,
 					    device->properties.size, region->copy,
 					    &region->label);
+	if (!region->reason)
+		read_segments(region);
 	return EXIT_OK;
 }
 
@@ -100,11 +118,27 @@ enum exit_code labelled_open_good(struct labelled *region, unsigned int flags)
 	return code;
 }
 
+/* Those that were planned. */
+static enum exit_code write_segments(struct labelled *region)
+{
+	enum exit_code code = EXIT_OK;
+
+	for (unsigned int i = 0; !code && i < region->label.nr_entries; i++) {
+		struct ivshmem_label_entry *entry = &region->label.entries[i];
+		struct segment *segment = entry_segment(region, entry);
+
+		if (segment && segment->planned)
+			code = segment_write(&region->device, entry, segment);
+	}
+	return code;
+}
+
 enum exit_code labelled_store(struct labelled *region)
 {
 	uint8_t old[IVSHMEM_LABEL_MAX_SIZE];
 	enum ivshmem_label_reason reason;
 	char text[REASON_TEXT];
+	enum exit_code code;
 	size_t size;
 
 	memcpy(old, region->copy, sizeof(old));
@@ -115,12 +149,16 @@ enum exit_code labelled_store(struct labelled *region)
 		return complain(EXIT_FAILED,
 				"not done: the label of %s would be bad: %s", region->device.name,
 				format_reason(text, &region->label, reason));
+	if (region->dry_run)
+		return EXIT_OK;
 	if (memcmp(region->mapping.bytes, old, size))
 		return complain(EXIT_FAILED,
 				"not done: somebody else has changed the label of %s meanwhile; look at it, then try again",
 				region->device.name);
-	ivshmem_label_put(region->mapping.bytes, region->copy, size);
-	return EXIT_OK;
+	code = write_segments(region);
+	if (!code)
+		ivshmem_label_put(region->mapping.bytes, region->copy, size);
+	return code;
 }
 
 void labelled_warn_of_peers(const struct labelled *region)
@@ -162,11 +200,12 @@ static json_t *json_generation(uint64_t generation)
 	return json_integer(generation > INT64_MAX ? INT64_MAX : (json_int_t)generation);
 }
 
-json_t *partition_json(const struct ivshmem_label *label,
-		       const struct ivshmem_label_entry *entry)
+json_t *partition_json(struct labelled *region, const struct ivshmem_label_entry *entry)
 {
-	return json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:I, s:i, s:o}",
-			 "number", (int)entry_number(label, entry),
+	const struct segment *segment = entry_segment(region, entry);
+	json_t *partition =
+	       json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:I, s:i, s:o}",
+			 "number", (int)entry_number(&region->label, entry),
 			 "name", entry->name, "type", entry->type,
 			 "offset", (json_int_t)entry->offset,
 			 "size", (json_int_t)entry->size,
@@ -175,16 +214,21 @@ json_t *partition_json(const struct ivshmem_label *label,
 			 "vectors", (int)entry->vectors,
 			 "first_vector", entry->vectors ? json_integer(entry->first_vector) :
 							  json_null());
+
+	if (segment)
+		json_object_set_new(partition, "rings", segment_json(segment));
+	return partition;
 }
 
-json_t *partitions_json(const struct ivshmem_label *label)
+json_t *partitions_json(struct labelled *region)
 {
+	const struct ivshmem_label *label = &region->label;
 	json_t *array = json_array();
 
 	for (unsigned int i = 0; i < label->nr_entries; i++)
 		if (!ivshmem_label_free(&label->entries[i]))
 			json_array_append_new(array,
-					      partition_json(label, &label->entries[i]));
+					      partition_json(region, &label->entries[i]));
 	return array;
 }
 
@@ -198,7 +242,7 @@ static json_t *peer_area_json(const struct ivshmem_label *label)
 			 "slots", (int)label->peers, "doorbells", (int)label->bell_vectors);
 }
 
-json_t *label_json(const struct labelled *region)
+json_t *label_json(struct labelled *region)
 {
 	const struct ivshmem_label *label = &region->label;
 	char uuid[UUID_TEXT];
@@ -211,17 +255,19 @@ json_t *label_json(const struct labelled *region)
 			 "data_offset", (json_int_t)label->data_offset,
 			 "peers", peer_area_json(label),
 			 "entries", (int)label->nr_entries,
-			 "partitions", partitions_json(label));
+			 "partitions", partitions_json(region));
 }
 
-void print_partitions(const struct ivshmem_label *label)
+void print_partitions(struct labelled *region)
 {
+	const struct ivshmem_label *label = &region->label;
 	char size[SIZE_TEXT], vectors[VECTORS_TEXT];
 
 	printf("%6s  %-31s  %-15s  %12s  %9s  %s\n", "NUMBER", "NAME", "TYPE", "OFFSET", "SIZE",
 	       "VECTORS");
 	for (unsigned int i = 0; i < label->nr_entries; i++) {
 		const struct ivshmem_label_entry *entry = &label->entries[i];
+		const struct segment *segment = entry_segment(region, entry);
 
 		if (ivshmem_label_free(entry))
 			continue;
@@ -229,6 +275,8 @@ void print_partitions(const struct ivshmem_label *label)
 		       entry->offset, format_size(size, (double)entry->size),
 		       format_vectors(vectors, entry),
 		       ivshmem_label_usable(entry) ? "" : " (unknown flags: not used)");
+		if (segment)
+			segment_print(segment);
 	}
 }
 

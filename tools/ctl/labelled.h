@@ -7,6 +7,7 @@
 
 #include "../../lib/label_build.h"
 #include "ctl.h"
+#include "segment.h"
 
 struct labelled {
 	struct device device;
@@ -15,6 +16,8 @@ struct labelled {
 	uint8_t copy[IVSHMEM_LABEL_MAX_SIZE];
 	struct ivshmem_label label;
 	enum ivshmem_label_reason reason;
+	struct segment segments[IVSHMEM_LABEL_MAX_ENTRIES];	/* of those that are some */
+	bool dry_run;			/* nothing is stored */
 };
 
 /* Open the device and read its label, if any: see @reason. Complains if it cannot open. */
@@ -33,13 +36,16 @@ const char *format_reason(char text[REASON_TEXT], const struct ivshmem_label *la
 			  enum ivshmem_label_reason reason);
 
 /*
- * Store the label, which @region->label has become. Complains if it would not be good, or if
- * somebody else has changed it since it was read.
+ * Store the label, which @region->label has become, and before it what is new in segments.
+ * Complains if it would not be good, or if somebody else has changed it since it was read.
  */
 enum exit_code labelled_store(struct labelled *region);
 
 /* On stderr, if peers are there: they work on with what they know of the label. */
 void labelled_warn_of_peers(const struct labelled *region);
+
+/* What is said of a partition that is a segment; NULL: it is none. */
+struct segment *entry_segment(struct labelled *region, const struct ivshmem_label_entry *entry);
 
 static inline unsigned int entry_number(const struct ivshmem_label *label,
 					const struct ivshmem_label_entry *entry)
@@ -55,11 +61,10 @@ const char *format_uuid(char text[UUID_TEXT], const uint8_t uuid[16]);
 const char *format_vectors(char text[VECTORS_TEXT], const struct ivshmem_label_entry *entry);
 
 /* What --json prints of a label, and of a partition. */
-json_t *label_json(const struct labelled *region);
-json_t *partition_json(const struct ivshmem_label *label,
-		       const struct ivshmem_label_entry *entry);
-json_t *partitions_json(const struct ivshmem_label *label);
+json_t *label_json(struct labelled *region);
+json_t *partition_json(struct labelled *region, const struct ivshmem_label_entry *entry);
+json_t *partitions_json(struct labelled *region);
 void print_label(const struct labelled *region);
-void print_partitions(const struct ivshmem_label *label);
+void print_partitions(struct labelled *region);
 
 #endif /* CTL_LABELLED_H */

@@ -9,6 +9,15 @@
 #include "new_partition.h"
 #include "numbers.h"
 
+uint64_t argument_partition_size(struct argp_state *state, const char *text)
+{
+	uint64_t size = argument_size(state, "SIZE", text, INT64_MAX);
+
+	if (!size)
+		argp_error(state, "SIZE must be at least 1");
+	return size;
+}
+
 static enum exit_code complain_full(const struct labelled *region)
 {
 	char size[SIZE_TEXT];
@@ -44,6 +53,19 @@ static enum exit_code place(const struct labelled *region, const struct new_part
 	return EXIT_OK;
 }
 
+/* Ports have to be rung. The other half of the doorbells is for other partitions. */
+static uint16_t vectors_of(const struct labelled *region, const struct new_partition *wanted,
+			   const struct ivshmem_label_entry *entry)
+{
+	uint16_t doorbells = region->label.bell_vectors;
+
+	if (wanted->vectors != NOT_GIVEN)
+		return (uint16_t)wanted->vectors;
+	if (!is_segment(entry))
+		return 0;
+	return doorbells > 1 ? doorbells / 2 : 1;
+}
+
 static enum exit_code choose_vectors(const struct labelled *region,
 				     const struct new_partition *wanted,
 				     struct ivshmem_label_entry *entry)
@@ -51,17 +73,46 @@ static enum exit_code choose_vectors(const struct labelled *region,
 	int first = (int)wanted->first_vector;
 	char count[COUNT_TEXT];
 
-	entry->vectors = (uint16_t)wanted->vectors;
-	if (!wanted->vectors)
+	entry->vectors = vectors_of(region, wanted, entry);
+	if (!entry->vectors)
 		return EXIT_OK;
 	if (wanted->first_vector == NOT_GIVEN)
-		first = free_vectors(&region->label, (unsigned int)wanted->vectors);
+		first = free_vectors(&region->label, entry->vectors);
 	if (first < 0)
 		return complain(EXIT_FAILED, "the label of %s has no %s left in a row",
 				region->device.name,
-				format_count(count, wanted->vectors, "vector"));
+				format_count(count, entry->vectors, "vector"));
 	entry->first_vector = (uint16_t)first;
 	return EXIT_OK;
+}
+
+/* A port is a slot. */
+static enum exit_code check_ports(const struct labelled *region, uint64_t ports)
+{
+	unsigned int slots = region->label.peers;
+	char count[COUNT_TEXT];
+
+	format_count(count, slots, "peer");
+	if (slots < IVSHMEM_RINGS_MIN_PORTS)
+		return complain(EXIT_USAGE,
+				"the label of %s has room for %s, and a port is a peer: 'ivshmemctl format --peers N' makes a label for more",
+				region->device.name, count);
+	if (ports < IVSHMEM_RINGS_MIN_PORTS || ports > slots)
+		return complain(EXIT_USAGE,
+				"--ports must be %d to %u: the label of %s has room for %s",
+				IVSHMEM_RINGS_MIN_PORTS, slots, region->device.name, count);
+	return EXIT_OK;
+}
+
+static enum exit_code plan_segment(struct labelled *region, const struct new_partition *wanted,
+				   const struct ivshmem_label_entry *entry)
+{
+	uint64_t ports = wanted->ports == NOT_GIVEN ? region->label.peers : wanted->ports;
+	struct segment *segment = entry_segment(region, entry);
+	enum exit_code code = check_ports(region, ports);
+
+	return code ? code : segment_plan(region->device.name, entry->size, (unsigned int)ports,
+					  segment);
 }
 
 enum exit_code partition_make(struct labelled *region, const struct new_partition *wanted,
@@ -86,5 +137,5 @@ enum exit_code partition_make(struct labelled *region, const struct new_partitio
 	new.generation = label->generation;
 	*entry = new;
 	*made = entry;
-	return EXIT_OK;
+	return is_segment(entry) ? plan_segment(region, wanted, entry) : EXIT_OK;
 }

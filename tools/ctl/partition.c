@@ -29,14 +29,17 @@ static const struct action {
 
 static enum exit_code print_one(const struct ivshmem_label_entry *entry)
 {
+	const struct segment *segment = entry_segment(&region, entry);
 	char size[SIZE_TEXT], vectors[VECTORS_TEXT];
 
 	if (common.json)
-		return print_json(stdout, partition_json(&region.label, entry), false);
+		return print_json(stdout, partition_json(&region, entry), false);
 	printf("partition %u, %s: %s at %#llx, vectors: %s\n",
 	       entry_number(&region.label, entry), entry->name,
 	       format_size(size, (double)entry->size), entry->offset,
 	       format_vectors(vectors, entry));
+	if (segment)
+		segment_print(segment);
 	return EXIT_OK;
 }
 
@@ -56,8 +59,8 @@ static enum exit_code store_and_print(struct ivshmem_label_entry *entry)
 static enum exit_code list(void)
 {
 	if (common.json)
-		return print_json(stdout, partitions_json(&region.label), false);
-	print_partitions(&region.label);
+		return print_json(stdout, partitions_json(&region), false);
+	print_partitions(&region);
 	return EXIT_OK;
 }
 
@@ -127,12 +130,14 @@ static enum exit_code remove_partition(void)
 static enum exit_code resize(void)
 {
 	struct ivshmem_label_entry *entry = find(option.new.name);
+	const struct segment *segment;
 	char size[SIZE_TEXT], what[64];
 	uint64_t room, wanted;
 	enum exit_code code;
 
 	if (!entry)
 		return EXIT_FAILED;
+	segment = entry_segment(&region, entry);
 	wanted = range_align_size(option.new.size);
 	room = entry->size + free_at(&region.label, entry->offset + entry->size);
 	if (wanted > room)
@@ -140,6 +145,11 @@ static enum exit_code resize(void)
 				"partition %u of %s (%s) cannot become larger than %" PRIu64 " bytes (%s), as it stays where it is",
 				entry_number(&region.label, entry), region.device.name,
 				entry->name, room, format_size(size, (double)room));
+	if (segment && !segment->reason && ivshmem_rings_check(&segment->layout, wanted))
+		return complain(EXIT_FAILED,
+				"partition %u of %s (%s) cannot become as small as %" PRIu64 " bytes (%s), as its rings are there: remove it and add it again",
+				entry_number(&region.label, entry), region.device.name,
+				entry->name, wanted, format_size(size, (double)wanted));
 	snprintf(what, sizeof(what), "would have %s", format_size(size, (double)wanted));
 	code = need_force(entry, what);
 	if (code)
@@ -150,9 +160,9 @@ static enum exit_code resize(void)
 
 static const struct action actions[] = {
 	{ "list", list, 0, 0, "" },
-	{ "add", add, 2, 1, "tovi" },
-	{ "remove", remove_partition, 1, 1, "f" },
-	{ "resize", resize, 2, 2, "f" },
+	{ "add", add, 2, 1, "toviPn" },
+	{ "remove", remove_partition, 1, 1, "fn" },
+	{ "resize", resize, 2, 2, "fn" },
 };
 
 static void take_action(struct argp_state *state, const char *word)
@@ -189,13 +199,6 @@ static void take_type(struct argp_state *state, const char *word)
 			       word);
 }
 
-static void take_size(struct argp_state *state, const char *word)
-{
-	option.new.size = argument_size(state, "SIZE", word, INT64_MAX);
-	if (!option.new.size)
-		argp_error(state, "SIZE must be at least 1");
-}
-
 static void take_operand(struct argp_state *state, const char *word)
 {
 	if (!state->arg_num)
@@ -205,10 +208,10 @@ static void take_operand(struct argp_state *state, const char *word)
 	else if (state->arg_num == 1)
 		take_name(state, word);
 	else
-		take_size(state, word);
+		option.new.size = argument_partition_size(state, word);
 }
 
-static char given[8];	/* the letters of the options */
+static char given[16];	/* the letters of the options */
 
 static void check_end(struct argp_state *state)
 {
@@ -223,8 +226,12 @@ static void check_end(struct argp_state *state)
 	wrong = strspn(given, action->options);
 	if (given[wrong])
 		argp_error(state, "%s has no option -%c", action->name, given[wrong]);
-	if (option.new.first_vector != NOT_GIVEN && !option.new.vectors)
+	if (option.new.first_vector != NOT_GIVEN &&
+	    (!option.new.vectors || option.new.vectors == NOT_GIVEN))
 		argp_error(state, "--first-vector needs --vectors");
+	if (option.new.ports != NOT_GIVEN &&
+	    (!option.new.type || strcmp(option.new.type, SEGMENT_TYPE)))
+		argp_error(state, "--ports needs --type " SEGMENT_TYPE);
 }
 
 static error_t parse_partition(int key, char *argument, struct argp_state *state)
@@ -248,8 +255,15 @@ static error_t parse_partition(int key, char *argument, struct argp_state *state
 		option.new.first_vector = argument_size(state, "--first-vector", argument,
 						    IVSHMEM_LABEL_MAX_VECTORS - 1);
 		return 0;
+	case 'P':
+		option.new.ports = argument_size(state, "--ports", argument,
+						 IVSHMEM_RINGS_MAX_PORTS);
+		return 0;
 	case 'f':
 		option.force = true;
+		return 0;
+	case 'n':
+		region.dry_run = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		take_operand(state, argument);
@@ -265,9 +279,11 @@ static error_t parse_partition(int key, char *argument, struct argp_state *state
 static const struct argp_option partition_options[] = {
 	{ "type", 't', "TYPE", 0, "add: what is in the partition (default: raw)", 0 },
 	{ "offset", 'o', "OFFSET", 0, "add: where it begins (default: where there is space)", 0 },
-	{ "vectors", 'v', "N", 0, "add: how many vectors it has (default: none)", 0 },
+	{ "vectors", 'v', "N", 0, "add: how many vectors it has (default: none; of a segment, half of the label's doorbells)", 0 },
 	{ "first-vector", 'i', "N", 0, "add: the first of them (default: those that are free)", 0 },
+	{ "ports", 'P', "N", 0, "add --type net: how many ports it has (default: one per slot of the label)", 0 },
 	{ "force", 'f', NULL, 0, "remove, resize: do it", 0 },
+	{ "dry-run", 'n', NULL, 0, "Print what would be, and write nothing", 0 },
 	{ 0 }
 };
 
@@ -281,10 +297,13 @@ static const struct argp partition_argp = {
 
 int verb_partition(int argc, char **argv)
 {
+	unsigned int flags = 0;
 	enum exit_code code;
 
 	argp_parse(&partition_argp, argc, argv, 0, NULL, NULL);
-	code = labelled_open_good(&region, action->run == list ? IVSHMEM_READ_ONLY : 0);
+	if (action->run == list || region.dry_run)
+		flags = IVSHMEM_READ_ONLY;
+	code = labelled_open_good(&region, flags);
 	if (code)
 		return code;
 	code = action->run();
