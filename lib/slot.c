@@ -70,6 +70,7 @@ int ivshmem_slots_open(struct slots *slots, struct ivshmem *handle)
 	slots->section_size = label.peer_size;
 	slots->count = label.peers;
 	slots->vectors = label.bell_vectors;
+	slots->id = IVSHMEM_PEER_NO_ID;
 	slots->own = IVSHMEM_SLOT_NONE;
 	identify(slots, &label);
 	choose_name(slots);
@@ -123,8 +124,8 @@ static void write_self(struct slots *slots, struct section *section)
 {
 	int n;
 
-	if (atomic_load(&section->id) != IVSHMEM_PEER_NO_ID)
-		atomic_store(&section->id, IVSHMEM_PEER_NO_ID);
+	if (atomic_load(&section->id) != slots->id)
+		atomic_store(&section->id, slots->id);
 	if (atomic_load(&section->kind) != IVSHMEM_KIND_PROGRAM)
 		atomic_store(&section->kind, IVSHMEM_KIND_PROGRAM);
 	for (n = 0; n < 4; n++)

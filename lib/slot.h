@@ -51,6 +51,7 @@ struct slots {
 	uint32_t section_size;
 	uint32_t count;
 	uint32_t vectors;	/* polled doorbells of each peer; can be 0 */
+	uint32_t id;		/* by which others ring this program, or IVSHMEM_PEER_NO_ID */
 
 	uint32_t own;		/* or IVSHMEM_SLOT_NONE */
 	uint64_t owner;		/* what the own section says then */
