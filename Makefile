@@ -89,8 +89,8 @@ guest-packages := busybox-static debian-archive-keyring gcc kmod libc6-dev libja
 	libncurses-dev libxxhash-dev make pkgconf python3 qemu-system-x86 util-linux \
 	$(if $(filter arm64,$(ARCH)),$(arm64-packages)) \
 	$(if $(findstring /,$(KERNEL)),mmdebstrap)
-test-packages := $(guest-packages) acpica-tools g++ gpg gpg-agent man-db python3-jsonschema \
-	python3-pytest stress-ng trinity udev valgrind
+test-packages := $(guest-packages) acpica-tools g++ gpg gpg-agent iproute2 man-db \
+	python3-jsonschema python3-pytest stress-ng trinity udev valgrind
 
 prerequisites-guests:
 	@packaging/prerequisites.sh $(guest-packages)

@@ -177,6 +177,11 @@ OPTIONS = [
     Row(["format", "--net=0"], USAGE, ["SIZE must be at least 1"]),
     Row(["format", "--ports", "4"], USAGE, ["--ports needs --net"]),
     Row(["format", "--net", "--ports", "129"], USAGE, ["--ports 129 is too large"]),
+    Row(["net", "a", "b"], USAGE, ["net: Too many arguments"]),
+    Row(["net", "--tap"], USAGE, ["'--tap' requires an argument"]),
+    Row(["net", "--tap="], USAGE, ["invalid name '' of an interface", "1 to 15"]),
+    Row(["net", "-t", "a/b"], USAGE, ["invalid name 'a/b' of an interface"]),
+    Row(["net", "-t", "a234567890123456"], USAGE, ["invalid name 'a234567890123456'"]),
     Row(["label", "--force"], USAGE, ["label: unrecognized option '--force'"]),
     Row(["wipe", "--json"], USAGE, ["wipe: unrecognized option '--json'"]),
     Row([*PART, "-t", "Raw"], USAGE, ["invalid type 'Raw'", "up to 15"]),
@@ -233,7 +238,13 @@ DEVICE = [
     Row(["format", "-d", "{scratch}/file"], USAGE, ["{scratch}/file is too small", "--peers"]),
     *(
         Row([*words, "-d", name], FAILED, [f"{name} has no label"])
-        for words in (["label"], [*PART, "4K"], ["partition", "list"], ["wipe", "--force"])
+        for words in (
+            ["label"],
+            ["net"],
+            [*PART, "4K"],
+            ["partition", "list"],
+            ["wipe", "--force"],
+        )
         for name in ("{scratch}/file", "{device}")
     ),
     Row(["format", "--net", "64M", "-d", "{device}"], FAILED, ["largest free range is 917504"]),

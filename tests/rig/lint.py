@@ -113,6 +113,9 @@ def check_user_space() -> Points:
     groups = {
         "lib/**/*.c": "user-flags",
         "src/core/label.c": "user-flags",
+        "src/rings/broadcast.c": "user-flags",
+        "src/rings/layout.c": "user-flags",
+        "src/rings/ring.c": "user-flags",
         "examples/**/*.c": "user-flags",
         "tools/**/*.c": "user-flags",
         "tests/host/**/*.c": "user-flags",

@@ -63,6 +63,7 @@ int verb_doctor(int argc, char **argv);
 int verb_format(int argc, char **argv);
 int verb_label(int argc, char **argv);
 int verb_partition(int argc, char **argv);
+int verb_net(int argc, char **argv);
 int verb_rescan(int argc, char **argv);
 int verb_wipe(int argc, char **argv);
 

@@ -48,6 +48,7 @@ _ivshmemctl_options()
 	format) echo "$always --device --json --peers --doorbells --net --ports --dry-run --force" ;;
 	label) echo "$always --device --json" ;;
 	partition) echo "$always --device --json --type --offset --vectors --first-vector --ports --dry-run --force" ;;
+	net) echo "$always --device --json --tap" ;;
 	rescan) echo "$always --device" ;;
 	wipe) echo "$always --device --force" ;;
 	trace) echo "$always --json --graph --list --timeout" ;;
@@ -58,7 +59,7 @@ _ivshmemctl_options()
 _ivshmemctl_arguments()
 {
 	case $1 in
-	"") mapfile -t COMPREPLY < <(compgen -W "list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help" -- "$2") ;;
+	"") mapfile -t COMPREPLY < <(compgen -W "list info peers top read write ring wait ping send recv add remove format label partition net rescan wipe trace doctor help" -- "$2") ;;
 	remove)
 		mapfile -t COMPREPLY < <(cd /sys/kernel/config/ivshmem 2>/dev/null &&
 			compgen -d -- "$2")
@@ -92,7 +93,7 @@ _ivshmemctl()
 		[[ $verb == ping || $verb == partition || $verb == top ]] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	-b | -c | -p | -s | -t | -v | -O | -P | -S | --doorbells | --first-vector | --peers | --ports | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
+	-b | -c | -p | --tap | -s | -t | -v | -O | -P | -S | --doorbells | --first-vector | --peers | --ports | --type | --address | --irq | --doorbell | --vectors | --node | --count | --spin | --timeout | --vector | --interval | --offset | --size)
 		return
 		;;
 	esac

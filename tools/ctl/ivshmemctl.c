@@ -38,6 +38,7 @@ static const struct verb {
 	{ "ivshmemctl format", "write a label to a region", verb_format },
 	{ "ivshmemctl label", "show the label of a region", verb_label },
 	{ "ivshmemctl partition", "list, add, remove or resize partitions", verb_partition },
+	{ "ivshmemctl net", "give this machine an interface to all others", verb_net },
 	{ "ivshmemctl rescan", "have the driver read the label again", verb_rescan },
 	{ "ivshmemctl wipe", "remove the label of a region", verb_wipe },
 	{ "ivshmemctl trace", "trace the driver step by step", verb_trace },

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion for ivshmemctl: verbs, options, devices, files.
 
-set -l verbs list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor help
+set -l verbs list info peers top read write ring wait ping send recv add remove format label partition net rescan wipe trace doctor help
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c ivshmemctl -f
@@ -25,16 +25,17 @@ complete -c ivshmemctl -n $none -a remove -d 'Remove a device in software'
 complete -c ivshmemctl -n $none -a format -d 'Write a label to a region'
 complete -c ivshmemctl -n $none -a label -d 'Show the label of a region'
 complete -c ivshmemctl -n $none -a partition -d 'List, add, remove or resize partitions'
+complete -c ivshmemctl -n $none -a net -d 'Give this machine an interface to all others'
 complete -c ivshmemctl -n $none -a rescan -d 'Have the driver read the label again'
 complete -c ivshmemctl -n $none -a wipe -d 'Remove the label of a region'
 complete -c ivshmemctl -n $none -a trace -d 'Trace the driver step by step'
 complete -c ivshmemctl -n $none -a doctor -d 'Find out why a device cannot be used'
 complete -c ivshmemctl -n $none -a help -d 'Print the list of verbs'
 
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l help -d 'Print help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition rescan wipe trace doctor' -l usage -d 'Print a short help'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read wait ping send recv add format label partition trace doctor' -s j -l json -d 'Print JSON'
-complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers top read write ring wait ping send recv format label partition rescan wipe' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition net rescan wipe trace doctor' -l help -d 'Print help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read write ring wait ping send recv add remove format label partition net rescan wipe trace doctor' -l usage -d 'Print a short help'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from list info peers top read wait ping send recv add format label partition net trace doctor' -s j -l json -d 'Print JSON'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from info peers top read write ring wait ping send recv format label partition net rescan wipe' -s d -l device -rF -a '(command ls /sys/class/ivshmem 2>/dev/null)' -d 'Device node, name, server socket, or file'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from peers' -s w -l watch -d 'Print who comes and goes'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from peers' -s c -l count -x -d 'Exit after N of them'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from top' -s o -l once -d 'Print it once'
@@ -70,6 +71,7 @@ complete -c ivshmemctl -n '__fish_seen_subcommand_from format' -s N -l net -d 'W
 complete -c ivshmemctl -n '__fish_seen_subcommand_from format partition' -s P -l ports -x -d 'Ports of a partition of the type net'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from format partition' -s n -l dry-run -d 'Print what would be, and write nothing'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from format partition wipe' -s f -l force -d 'Do it all the same'
+complete -c ivshmemctl -n '__fish_seen_subcommand_from net' -s t -l tap -x -d 'Name of the interface'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s g -l graph -d 'Print function calls as well'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s l -l list -d 'List the steps without tracing'
 complete -c ivshmemctl -n '__fish_seen_subcommand_from trace' -s t -l timeout -x -d 'Exit after SECONDS'

@@ -28,6 +28,7 @@ _ivshmemctl_verbs()
 		'format:Write a label to a region'
 		'label:Show the label of a region'
 		'partition:List, add, remove or resize partitions'
+		'net:Give this machine an interface to all others'
 		'rescan:Have the driver read the label again'
 		'wipe:Remove the label of a region'
 		'trace:Trace the driver step by step'
@@ -158,6 +159,13 @@ _ivshmemctl_arguments()
 			'1:action:(list add remove resize)' \
 			'2:name:' \
 			'3:size:'
+		;;
+	net)
+		_arguments -s $options \
+			$device \
+			$json \
+			'(-t --tap)'{-t,--tap=}'[Name of the interface]:name:' \
+			':partition:'
 		;;
 	rescan)
 		_arguments -s $options \
