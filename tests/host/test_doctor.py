@@ -3,7 +3,6 @@
 where all was well, and the problems that it finds, each by its name and with its whole text.
 The exit code is 1 if there are any. It looks at machines made of files (common/machine.py)."""
 
-import dataclasses
 import lzma
 import os
 import pathlib
@@ -13,8 +12,9 @@ import typing
 
 import ctl
 import pytest
-from machine import DEVICE, EFIVARS, KERNEL, KEY, LOG, MODULE, PCI, SERVER, Machine
+from machine import DEVICE, EFIVARS, KERNEL, KEY, LOG, MODULE, PCI, SERVER, Change, Machine, Row
 from machine import module, signed
+from networks import NETWORK
 
 ABSENT = {
     "device-absent": "no ivshmem device in this machine, and no server that you can use: add a "
@@ -65,8 +65,6 @@ WRONG_KERNEL = {
 TOO_OLD = {
     "kernel-too-old": f"kernel {KERNEL} is too old for the driver: boot kernel 99.10 or later"
 }
-
-Change = typing.Callable[[Machine], Machine]
 
 
 def unbuilt(machine: Machine) -> Machine:
@@ -121,17 +119,6 @@ def obstructed(put: typing.Callable[[pathlib.Path], object]) -> Change:
         return machine
 
     return obstruct
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One thing that happened to a machine."""
-
-    name: str
-    happens: Change
-    problems: dict[str, str]  # in the order of the lines; {root} is where the machine is
-    usable: list[str] = dataclasses.field(default_factory=list)  # what else works
-    user: str = ""  # who is in no group, though perhaps in the file
 
 
 HOST = [
@@ -774,6 +761,7 @@ ROWS = [
     *BLACKLIST,
     *SIGNATURE,
     *ACCESS,
+    *NETWORK,
 ]
 
 

@@ -3,6 +3,7 @@
 is well, and then something goes wrong."""
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -302,3 +303,17 @@ class Machine:
 
     def report(self, user: str = "") -> dict[str, typing.Any]:
         return json.loads(self.doctor("--json", user=user).stdout)
+
+
+Change = typing.Callable[[Machine], Machine]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One thing that happened to a machine."""
+
+    name: str
+    happens: Change
+    problems: dict[str, str]  # in the order of the lines; {root} is where the machine is
+    usable: list[str] = dataclasses.field(default_factory=list)  # what else works
+    user: str = ""  # who is in no group, though perhaps in the file
