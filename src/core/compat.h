@@ -242,4 +242,42 @@ static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigne
 }
 #endif
 
+/*
+ * What follows is for network interfaces: macros, so that no other file reads their headers.
+ *
+ * 5.15, and stable 5.10: the address of an interface is written by a function.
+ */
+#ifndef HAVE_ETH_HW_ADDR_SET
+#define eth_hw_addr_set(dev, address)	ether_addr_copy((dev)->dev_addr, address)
+#endif
+
+/* 5.19: the function for a NAPI with a weight has a name of its own. */
+#ifndef HAVE_NAPI_ADD_WEIGHT
+#define netif_napi_add_weight	netif_napi_add
+#endif
+
+/* 5.19: what the interface can take, and not what it is used with. */
+#ifdef HAVE_TSO_MAX_SIZE
+#define ivshmem_set_tso_max_size	netif_set_tso_max_size
+#else
+#define ivshmem_set_tso_max_size	netif_set_gso_max_size
+#endif
+
+/* 5.17: more parameters for the rings, and words for errors. */
+#ifdef HAVE_KERNEL_RINGPARAM
+#define IVSHMEM_RINGPARAM_MORE \
+	, struct kernel_ethtool_ringparam *more, struct netlink_ext_ack *extack
+#define IVSHMEM_EXTACK	extack
+#else
+#define IVSHMEM_RINGPARAM_MORE
+#define IVSHMEM_EXTACK	NULL
+#endif
+
+/* 6.2: the header of virtio_net carries UDP of many packets. */
+#ifdef HAVE_VIRTIO_USO
+#define IVSHMEM_USO_FEATURE	NETIF_F_GSO_UDP_L4
+#else
+#define IVSHMEM_USO_FEATURE	0
+#endif
+
 #endif /* IVSHMEM_COMPAT_H */
