@@ -128,3 +128,66 @@ rig_ask() {
 		;;
 	esac
 }
+
+# soon COMMAND...: the command must succeed before long
+soon() {
+	soon_tries=0
+	until "$@"; do
+		soon_tries=$((soon_tries + 1))
+		[ $soon_tries -lt 300 ] || return
+		sleep 0.1
+	done
+}
+
+# segment_make OPTION...: guest 0 gives all of the memory to a network, and all guests make it
+segment_make() {
+	export IVSHMEM_DEVICE=/dev/ivshmem0
+	[ "$RIG_GUEST" != 0 ] || tap_ok "lay out a network" ivshmemctl format --force --net "$@"
+	rig_ask barrier segment
+	tap_ok "rescan" ivshmemctl rescan
+}
+
+# segment_load: load the network driver, whose interface must appear
+segment_load() {
+	for segment_module in ivshmem_rings ivshmem_net; do
+		[ -d /sys/module/$segment_module ] || insmod /lib/$segment_module.ko
+	done
+	tap_ok "there is an interface" soon test -d /sys/class/net/ivs0
+}
+
+# segment_up [INTERFACE]: set it up, with the addresses 10.9.0.N and fd09::N, where N is 1 in guest 0
+segment_up() {
+	echo 0 >"/proc/sys/net/ipv6/conf/${1:-ivs0}/accept_dad"
+	ip link set "${1:-ivs0}" up
+	ip addr add 10.9.0.$((RIG_GUEST + 1))/24 dev "${1:-ivs0}" 2>/dev/null
+	ip addr add fd09::$((RIG_GUEST + 1))/64 dev "${1:-ivs0}"
+}
+
+# segment_carrier [0]: the interface must have a carrier, or none
+segment_carrier() {
+	soon grep -qx "${1:-1}" /sys/class/net/ivs0/carrier
+}
+
+# pings ADDRESS [OPTION...]: somebody must answer
+pings() {
+	soon ping -c 1 -W 2 -q "$@" >/tmp/ping 2>&1
+}
+
+# segment_stream NAME FROM TO FILE: send a file, which both guests have, from one guest to another
+segment_stream() {
+	if [ "$RIG_GUEST" = "$3" ]; then
+		# Without input, nc says so at once, and the other nc ends then.
+		[ -p /tmp/idle ] || mkfifo /tmp/idle
+		nc -l -p 5000 <>/tmp/idle >/tmp/stream &
+		segment_receiver=$!
+		soon grep -q ":1388 " /proc/net/tcp /proc/net/tcp6
+		rig_ask barrier "$1"
+		wait $segment_receiver
+		tap_ok "$1: what was sent has come" cmp "$4" /tmp/stream
+	elif [ "$RIG_GUEST" = "$2" ]; then
+		rig_ask barrier "$1"
+		tap_ok "$1: send" sh -c "nc 10.9.0.$(($3 + 1)) 5000 <$4"
+	else
+		rig_ask barrier "$1"
+	fi
+}

@@ -7,7 +7,8 @@ guest-flags := -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Isrc/uapi -Ilib/include 
 GUEST_CFLAGS := -std=gnu11 $(guest-flags)
 GUEST_CXXFLAGS := -std=c++20 $(guest-flags)
 
-guest-sources := $(sort $(wildcard tests/guest/lib/*.c))
+guest-sources := $(sort $(wildcard tests/guest/lib/*.c)) \
+	$(addprefix src/rings/,layout.c ring.c)
 
 # $(call guest-tests,DIRECTORY)
 define guest-tests
