@@ -7,6 +7,7 @@
  * tests/guest/sample.c unplugs, resets and unloads it meanwhile.
  */
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
