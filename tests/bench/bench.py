@@ -9,11 +9,9 @@ greatest.
 
 import ending
 
-import collections
 import contextlib
 import copy
 import os
-import statistics
 import sys
 import time
 import typing
@@ -21,6 +19,8 @@ import typing
 import figures
 import joins
 import machines
+import networks
+from samples import Samples, best, command, interleaved, say
 
 import archive
 import boot
@@ -30,9 +30,6 @@ import kernels
 import qemu
 import record
 
-# {label: {what a command printed: values}}
-Samples = dict[str, dict[str, list[float]]]
-REPETITIONS = 7
 MAPPING_REPETITIONS = 5  # they take long
 SLOW_REPETITIONS = 3  # crowds and many waiters, even longer
 SLOW_SECONDS = 600
@@ -45,36 +42,7 @@ ERRORS = (
     machines.MeasureError,
     qemu.GuestError,
 )
-MODULES = "vfio-pci,vfio_iommu_type1"
-NET_MODULES = "virtio_pci,virtio_net,virtio_console"
-
-
-def interleaved(
-    guests: machines.Programs,
-    plan: dict[str, str],
-    repetitions: int = REPETITIONS,
-    seconds: float = 60,
-) -> Samples:
-    """Run all commands of a plan {label: command} in turn, again and again. Gives
-    {label: {what the command printed: values}}."""
-    samples: Samples = {label: collections.defaultdict(list) for label in plan}
-    for _ in range(repetitions):
-        for label, command in plan.items():
-            for key, value in guests.measure(command, seconds).items():
-                samples[label][key].append(value)
-    return samples
-
-
-def best(
-    samples: Samples, labels: typing.Iterable[str], key: str, pick: typing.Callable[..., str] = min
-) -> tuple[str, list[float]]:
-    """Of some labels the one with the best median, and its values."""
-    label = pick(labels, key=lambda label: statistics.median(samples[label][key]))
-    return label, samples[label][key]
-
-
-def say(text: str) -> None:
-    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+SERIAL_MODULE = "virtio_console"
 
 
 # Doorbells.
@@ -102,16 +70,10 @@ ADAPTIVE = {
 IDLE = {POLLING: "poll", CHANNEL: "channel", "ivshmem, WAIT that spins": "wait"}
 
 
-def command(program: str, way: str, *numbers: int) -> str:
-    """A way may have an argument, which comes last."""
-    name, *argument = way.split()
-    return " ".join([program, name, *map(str, numbers), *argument])
-
-
 def net_ways(nets: typing.Sequence[str], protocol: str) -> dict[str, str]:
     return {
-        f"virtio-net {net}, {protocol.upper()}": f"{protocol} 10.0.{machines.NETS.index(net)}.2"
-        for net in nets
+        f"{label}, {protocol.upper()}": f"{protocol} {address}"
+        for label, address in networks.ways(nets).items()
     }
 
 
@@ -399,7 +361,7 @@ def mapping(setup: boot.Setup, found: figures.Figures) -> None:
         size="1G",
         mem="1024",
         modargs="pages=no,0000:00:13.0=yes",
-        modules=MODULES,
+        modules=machines.VFIO_MODULES,
         qemu=machines.hardware(()),
     ) as guests:
         guests.shell(
@@ -455,7 +417,7 @@ def counting(setup: boot.Setup, **words: str) -> typing.Iterator[machines.Machin
     with machines.running(
         setup,
         devices="doorbell,doorbell",
-        modules=MODULES,
+        modules=machines.VFIO_MODULES,
         turns="yes",
         qemu=machines.hardware(()) + " -icount shift=0,sleep=off",
         **words,
@@ -520,26 +482,17 @@ def crowds(setup: boot.Setup, found: figures.Figures) -> None:
 
 def pair(setup: boot.Setup, found: figures.Figures) -> None:
     """What takes two guests."""
-    nets: typing.Sequence[str] = machines.NETS
-    if not machines.private_network():
-        say("no tap: it takes root, and a kernel with tun and bridge")
-        nets = nets[:-1]
+    nets = networks.available()
     with machines.running(
         setup,
         guests="2",
         devices="doorbell,doorbell",
         size="64M",
         mem="512",
-        modules=f"{MODULES},{NET_MODULES}",
+        modules=f"{machines.VFIO_MODULES},{networks.MODULES},{SERIAL_MODULE}",
         qemu=machines.hardware(nets),
     ) as guests:
-        for guest in (0, 1):
-            for index in range(len(nets)):
-                guests.shell(
-                    guest,
-                    f"ip addr add 10.0.{index}.{1 + guest}/24 dev eth{index} && "
-                    f"ip link set eth{index} up",
-                )
+        networks.connect_virtio(guests, nets)
         doorbells(guests, found, nets)
         spinning(guests, found)
         streams(guests, found, nets)
@@ -574,7 +527,7 @@ def polled(setup: boot.Setup, found: figures.Figures) -> None:
         guests="2",
         devices="doorbell,doorbell,plain,plain",
         size="16M",
-        modules=MODULES,
+        modules=machines.VFIO_MODULES,
         qemu=machines.hardware(()),
     ) as guests:
         guests.shell(0, f"ivshmemctl format --device {PLAIN}")
@@ -619,6 +572,7 @@ def mappings(setups: list[boot.Setup], found: figures.Figures) -> None:
 PARTS: dict[str, typing.Callable[[list[boot.Setup], figures.Figures], None]] = {
     "host": host_alone_and_busy,
     "joins": lambda setups, found: joins.joins(found),
+    "net": lambda setups, found: networks.compare(setups[0], found),
     "pair": lambda setups, found: pair(setups[0], found),
     "mapping": mappings,
     "instructions": lambda setups, found: instructions(setups[0], found),
@@ -632,12 +586,14 @@ def prepare() -> list[boot.Setup]:
         [
             joins.SERVER,
             joins.PROGRAM,
+            "build/static/ivshmemctl",
             *(f"build/bench/bin/{name}" for name in machines.PROGRAMS),
         ]
     )
     programs = {
         f"bench/{name}": build.BUILD / "bench" / "bin" / name for name in machines.PROGRAMS
     }
+    programs["bin/ivshmemctl"] = build.BUILD / "static" / "ivshmemctl"
     found = [kernels.find(line) for line in KERNELS]
     return [boot.Setup(kernel, build.module(kernel), programs) for kernel in found]
 

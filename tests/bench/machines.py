@@ -20,7 +20,19 @@ import topology as topo
 import verbs
 
 OTHER = "0000:00:11.0"  # the second device, which vfio-pci gets
-PROGRAMS = ("crowd", "doorbell", "idle", "instructions", "mapping", "polled", "stream", "waiters")
+PROGRAMS = (
+    "crowd",
+    "doorbell",
+    "flows",
+    "idle",
+    "instructions",
+    "mapping",
+    "packets",
+    "polled",
+    "stream",
+    "waiters",
+)
+VFIO_MODULES = "vfio-pci,vfio_iommu_type1"  # for the second device
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
 APPEND = "intel_iommu=on "
 
@@ -88,6 +100,7 @@ class Programs:
     guests: typing.Sequence[Runner]
     programs: str | pathlib.Path = "/bench"
     devices: typing.Any = None
+    environment = ""
 
     def shell(
         self, guest: int, command: str, seconds: float = 60, on_line: qemu.OnLine | None = None
@@ -128,7 +141,7 @@ class Programs:
             try:
                 self.shell(
                     index,
-                    f"export RIG_GUEST={index}; exec {self.programs}/{command}",
+                    f"export RIG_GUEST={index} {self.environment}; exec {self.programs}/{command}",
                     seconds,
                     lambda line: on_line(index, line),
                 )
@@ -176,6 +189,18 @@ class Machines(Programs):
         except BaseException:
             self.close()
             raise
+
+    def measure(self, command: str, seconds: float = 60) -> dict[str, float]:
+        """Also how long processors have worked for both machines meanwhile, in seconds."""
+        start = self._processor_time()
+        values = super().measure(command, seconds)
+        return {**values, "qemu": self._processor_time() - start}
+
+    def _processor_time(self) -> float:
+        """Of all processes of QEMU, by the clock that the kernel has for each (see
+        clock_getcpuclockid)."""
+        pids = (guest.process.pid for guest in self.boot.guests if guest.process)
+        return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
     def close(self) -> None:
         self.boot.stop()

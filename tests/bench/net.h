@@ -24,35 +24,47 @@ static inline struct sockaddr_in net_address(const char *host)
 	return in;
 }
 
-/* Connect both sides: one listens with the socket, the other connects with its own. */
-static inline int net_connect(int fd, bool listens, const void *address, socklen_t size)
+/* Connect both sides by @n sockets: one listens, the other connects. */
+static inline void net_connect(int domain, bool listens, const void *address, socklen_t size,
+			       int *fds, int n)
 {
-	int listener = fd;
+	int listener = -1, one = 1;
 
 	if (listens) {
-		must(bind(fd, address, size));
-		must(listen(fd, 1));
+		listener = must(socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		must(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
+		must(bind(listener, address, size));
+		must(listen(listener, n));
 	}
 	rig_ask("barrier listening");
-	if (listens) {
-		fd = must(accept(listener, NULL, NULL));
-		close(listener);
-	} else {
-		must(connect(fd, address, size));
+	for (int i = 0; i < n; i++) {
+		if (listens) {
+			fds[i] = must(accept(listener, NULL, NULL));
+		} else {
+			fds[i] = must(socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+			must(connect(fds[i], address, size));
+		}
 	}
-	return fd;
+	if (listens)
+		close(listener);
 }
 
-/* Connect the two guests by TCP; the one that does not listen connects to @host. */
-static inline int net_tcp(bool listens, const char *host)
+/* Connect the two guests by @n TCP connections; the one that does not listen connects to @host. */
+static inline void net_tcp_many(bool listens, const char *host, int *fds, int n)
 {
 	struct sockaddr_in in = net_address(listens ? NULL : host);
-	int fd = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	int one = 1;
 
-	must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
-	fd = net_connect(fd, listens, &in, sizeof(in));
-	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
+	net_connect(AF_INET, listens, &in, sizeof(in), fds, n);
+	for (int i = 0; i < n; i++)
+		must(setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
+}
+
+static inline int net_tcp(bool listens, const char *host)
+{
+	int fd;
+
+	net_tcp_many(listens, host, &fd, 1);
 	return fd;
 }
 
@@ -60,14 +72,15 @@ static inline int net_tcp(bool listens, const char *host)
 static inline int net_unix(bool listens, const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd;
 
 	if (strlen(path) >= sizeof(un.sun_path))
 		tap_bail("the path of the socket is too long: %s", path);
 	strcpy(un.sun_path, path);
 	if (listens)
 		unlink(path);
-	return net_connect(must(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), listens, &un,
-			   sizeof(un));
+	net_connect(AF_UNIX, listens, &un, sizeof(un), &fd, 1);
+	return fd;
 }
 
 #endif
