@@ -197,7 +197,8 @@ class Archive:
             package = pending.pop()
             if package not in found and package.partition("/")[0] in self.names():
                 found.append(package)
-                pending += [name for name in self.depends(package) if name.startswith("lib")]
+                needs = self.depends(package)
+                pending += [name for name in needs if name.startswith(("lib", "zlib"))]
         return found
 
     def serves(self, package: str) -> bool:

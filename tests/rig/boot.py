@@ -16,6 +16,7 @@ import initramfs
 import kernel_reports
 import kernels
 import klog
+import network
 import qemu
 import qmp
 import scratch
@@ -76,12 +77,16 @@ class Setup:
         the names of the kernel's modules to load, in order."""
         arch = self.kernel.arch
         modules = [*topology.modules.split(","), "configfs" if topology.over in REPLACED else ""]
+        if int(topology.nets):
+            modules += network.modules()
         extra = build.kernel_modules(
             self.kernel, filter(None, modules), path.with_suffix(".modules")
         )
         files = dict(self.programs)
         for name in filter(None, topology.programs.split(",")):
             files.update(guest_programs.program(name, arch))
+        if int(topology.nets):
+            files.update(guest_programs.of_packages(network.PROGRAMS, arch))
         files.update({f"lib/{file.name}": file for file in [*self.modules, *extra]})
         files.update({f"tests/{test.name}": test.program(arch) for test in tests})
         initramfs.write(path, files, arch)
@@ -207,7 +212,7 @@ class Boot:
         """What the topology wants of QEMU for one guest: {guest} and {other} are the
         numbers of the two; guest 0 listens to the other, with {server} for netdevs
         and {listen} for chardevs. {half} is half of the guest's MiB."""
-        return shlex.split(
+        return network.hardware(int(self.topology.nets), index) + shlex.split(
             self.topology.qemu.format(
                 half=int(mem) // 2,
                 guest=index,
@@ -274,7 +279,7 @@ class Boot:
         """What was said to the rig that tests want to know, as RIG_NAME."""
         return "".join(
             f"export RIG_{name}={shlex.quote(settings.get(name))}; "
-            for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED")
+            for name in ("QUICK", "CYCLES", "OPERATIONS", "SEED", "NET")
         )
 
     def _mark(self, guest: qemu.Guest, word: str) -> int | None:

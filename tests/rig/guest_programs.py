@@ -3,6 +3,7 @@
 another architecture, unpacked into the cache directory."""
 
 import hashlib
+import itertools
 import pathlib
 import re
 import subprocess
@@ -33,7 +34,8 @@ READS = {
         "usr/lib/python3.*/os.py",
         "usr/lib/python3.*/encodings/*.py",
         "usr/lib/python3.*/lib-dynload/mmap.*",
-    )
+    ),
+    "sshd": ("usr/lib/openssh/sshd-*",),  # the rest of newer ones
 }
 
 
@@ -45,14 +47,19 @@ def root(arch: str) -> pathlib.Path:
     """The directory with the programs and libraries of an architecture."""
     if arch == arches.HOST:
         return pathlib.Path("/")
+    return _unpacked(PACKAGES, arch)
+
+
+def _unpacked(packages: typing.Iterable[str], arch: str) -> pathlib.Path:
+    """The directory with some packages and the libraries they depend on."""
     release = archive.host_release() or "trixie"
 
     def fetch(work: pathlib.Path) -> None:
         print(f"# fetching programs for {arch}", flush=True)
         source = archive.Archive(release, arch)
-        source.unpack(source.with_libraries(PACKAGES), work)
+        source.unpack(source.with_libraries(packages), work)
 
-    contents = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    contents = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
     return cache.made(cache.directory() / f"guest-programs-{release}-{arch}-{contents}", fetch)
 
 
@@ -63,7 +70,21 @@ def busybox(arch: str) -> pathlib.Path:
 
 def program(name: str, arch: str) -> dict[str, pathlib.Path]:
     """A program and all that it needs to start, as {name in the guest: path}."""
-    top = root(arch)
+    return _with_needs(name, arch, root(arch))
+
+
+def of_packages(
+    packages: typing.Mapping[str, typing.Sequence[str]], arch: str
+) -> dict[str, pathlib.Path]:
+    """The same for programs, {package: names}, of packages that this machine need not have."""
+    top = _unpacked(packages, arch)
+    files: dict[str, pathlib.Path] = {}
+    for name in itertools.chain(*packages.values()):
+        files.update(_with_needs(name, arch, top))
+    return files
+
+
+def _with_needs(name: str, arch: str, top: pathlib.Path) -> dict[str, pathlib.Path]:
     triplet = arches.ALL[arch].triplet
     directories = [
         f"{base}/{sub}"
@@ -72,9 +93,9 @@ def program(name: str, arch: str) -> dict[str, pathlib.Path]:
     ]
     path = _find(top, ("bin", "usr/bin", "sbin", "usr/sbin", f"usr/lib/{triplet}/qemu"), name)
     files = {f"bin/{name}": path}
-    for pattern in READS.get(name, ()):
-        files.update({str(file.relative_to(top)): file for file in top.glob(pattern)})
-    pending = [path]
+    read = [file for pattern in READS.get(name, ()) for file in top.glob(pattern)]
+    files.update({str(file.relative_to(top)): file for file in read})
+    pending = [path, *(file for file in read if file.suffix != ".py")]
     while pending:
         loader, libraries = _needs(pending.pop())
         if loader:

@@ -31,6 +31,7 @@ ALL = {
     "CYCLES": Setting("N", number, "how often devices come and go"),
     "OPERATIONS": Setting("N", number, "how many operations the fuzzers try"),
     "SEED": Setting("N", number, "the order that chance decided in an earlier run"),
+    "NET": Setting("KIND", str, "virtio: try the tests of networks over QEMU's"),
     "QEMU": Setting("PROGRAM", str, "the emulator, instead of Debian's"),
     "IVSHMEM_CACHE": Setting("DIRECTORY", str, "where kernels are kept: ~/.cache/ivshmem"),
     "SECONDS": Setting("N", float, "how long the load lasts"),
@@ -39,7 +40,7 @@ ALL = {
 }
 # What each program that boots guests can be told.
 MACHINE = ("KERNEL", "ARCH", "SLOW", "APPEND", "QEMU", "IVSHMEM_CACHE")
-SUITE = ("TESTS", *MACHINE, "QUICK", "CYCLES", "OPERATIONS", "SEED")
+SUITE = ("TESTS", *MACHINE, "QUICK", "CYCLES", "OPERATIONS", "SEED", "NET")
 
 
 def get(name: str) -> str:

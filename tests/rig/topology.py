@@ -42,6 +42,7 @@ class Topology(typing.NamedTuple):
     append: str = ""  # more kernel command line
     modules: str = ""  # comma list of the kernel's modules to load before; NAME? if there
     programs: str = ""  # comma list of the host's programs to have in the guest
+    nets: str = "0"  # how many networks the guests share; then also network.py's programs
     newqemu: str = ""  # yes: QEMU 11, see emulator.py; there "fake" works, too
     qemu: str = ""  # more arguments for QEMU, see Boot._hardware()
     firmware: str = ""  # an overlay or table in tests/guest, see firmware.py
@@ -106,7 +107,7 @@ def parse(path: pathlib.Path) -> list[Wants]:
 
 
 def _check(path: pathlib.Path, topology: Topology) -> None:
-    for name in ("guests", "vectors", "mem", "smp"):
+    for name in ("guests", "vectors", "mem", "smp", "nets"):
         if not getattr(topology, name).isdigit():
             raise TopologyError(f"{path}: {name} must be a number")
     names = list(filter(None, topology.arches.split(",")))
