@@ -207,7 +207,7 @@ static void test_module(void)
 
 int main(int argc, char **argv)
 {
-	const int cycles = rig_cycles(rig_over("memory") ? 10 : 5);
+	const int cycles = rig_cycles(rig_over("memory") ? 6 : 3);
 	long before;
 	int fd;
 

@@ -35,7 +35,7 @@ static bool survives_reset(const struct pin *way, int fd, int number)
 
 int main(int argc, char **argv)
 {
-	const int cycles = rig_cycles(5);
+	const int cycles = rig_cycles(3);
 	glob_t found;
 	int fd;
 

@@ -19,7 +19,7 @@ TOP = HERE.parent.parent
 # What Python's tests import.
 MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
-AT_ONCE = 2  # as the longest of them wait most of the time
+AT_ONCE = 3  # as the longest of them wait most of the time
 
 sys.path.insert(0, str(HERE.parent / "rig"))
 import ending  # noqa: E402

@@ -31,7 +31,7 @@ import settings
 import tap
 import topology
 
-SOAK_SECONDS = "60"  # instead of an hour
+SOAK_SECONDS = "30"  # instead of an hour
 BOOTS_AHEAD = 6  # groups of guests that are up, or will be, before their turn
 ERRORS = (
     archive.ArchiveError,
