@@ -20,14 +20,17 @@ int ethtool(const char *interface, void *command)
 
 unsigned int ethtool_counters(const char *interface)
 {
-	struct {
-		struct ethtool_sset_info info;
-		__u32 number;
-	} set = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1 << ETH_SS_STATS } };
+	struct ethtool_sset_info *info = calloc(1, sizeof(*info) + sizeof(info->data[0]));
+	unsigned int nr;
 
-	if (ethtool(interface, &set))
+	*info = (struct ethtool_sset_info){
+		.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1 << ETH_SS_STATS,
+	};
+	if (ethtool(interface, info))
 		tap_bail("%s has no counters", interface);
-	return set.number;
+	nr = info->data[0];
+	free(info);
+	return nr;
 }
 
 long long ethtool_sum(const char *interface, const char *name)
