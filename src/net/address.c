@@ -33,6 +33,23 @@ void ivshmem_net_address(struct ivshmem_net *net, u8 *address)
 	address[5] = own < 0 ? NO_PORT : own;
 }
 
+/**
+ * ivshmem_net_port_of() - find the port that an address belongs to
+ * @net: the interface
+ * @address: any
+ *
+ * Return: the port, which may be down; or -1: it is none that ivshmem_net_address() makes
+ */
+int ivshmem_net_port_of(struct ivshmem_net *net, const u8 *address)
+{
+	u8 own[ETH_ALEN];
+
+	ivshmem_net_address(net, own);
+	if (memcmp(own, address, ETH_ALEN - 1) || address[ETH_ALEN - 1] >= net->ports)
+		return -1;
+	return address[ETH_ALEN - 1];
+}
+
 static void follow(struct work_struct *work)
 {
 	struct ivshmem_net *net = container_of(work, struct ivshmem_net, address);

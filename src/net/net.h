@@ -34,6 +34,7 @@
  * struct ivshmem_net_rx - counters of frames from a port
  * @frames: handed to the stack
  * @bytes: of these
+ * @multicast: of these
  * @dropped: there was no memory
  * @errors: too short, or with a header of virtio_net that makes no sense
  *
@@ -43,6 +44,7 @@
 struct ivshmem_net_rx {
 	u64_stats_t frames;
 	u64_stats_t bytes;
+	u64_stats_t multicast;
 	u64_stats_t dropped;
 	u64_stats_t errors;
 };
@@ -130,6 +132,7 @@ void ivshmem_net_schedule(void *data, unsigned int vector);
 /* address.c */
 void ivshmem_net_address_init(struct ivshmem_net *net);
 void ivshmem_net_address(struct ivshmem_net *net, u8 *address);
+int ivshmem_net_port_of(struct ivshmem_net *net, const u8 *address);
 void ivshmem_net_own(void *data, int own);
 
 /* tx.c */

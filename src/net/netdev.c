@@ -90,6 +90,7 @@ static void net_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *st
 		ivshmem_port_count(net->port, i, &counters);
 		stats->rx_packets += u64_stats_read(&net->rx[i].frames);
 		stats->rx_bytes += u64_stats_read(&net->rx[i].bytes);
+		stats->multicast += u64_stats_read(&net->rx[i].multicast);
 		stats->rx_dropped += u64_stats_read(&net->rx[i].dropped);
 		stats->rx_frame_errors += u64_stats_read(&net->rx[i].errors);
 		stats->rx_missed_errors += counters.missed;

@@ -68,6 +68,8 @@ static bool deliver(struct ivshmem_net_vector *v, unsigned int from, const u8 *h
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	skb_record_rx_queue(skb, v->number);
 	skb->protocol = eth_type_trans(skb, dev);
+	if (skb->pkt_type == PACKET_MULTICAST)
+		u64_stats_inc(&v->net->rx[from].multicast);
 	ivshmem_learn_source(&v->net->learn, eth_hdr(skb)->h_source, from);
 	napi_gro_receive(&v->napi, skb);
 	return true;

@@ -16,6 +16,20 @@
 #include "core/compat.h"
 #include "net.h"
 
+/*
+ * Where an address is, or -1: the frame goes to all. Nobody else has the address of a port, so a
+ * frame to one that is down is dropped there, and does not come to all others in its place.
+ */
+static int port_at(struct ivshmem_net *net, const u8 *address)
+{
+	int port;
+
+	if (is_multicast_ether_addr(address))
+		return -1;
+	port = ivshmem_learn_find(&net->learn, address);
+	return port < 0 ? ivshmem_net_port_of(net, address) : port;
+}
+
 /**
  * ivshmem_net_select_queue() - choose the queue of a frame: by where its destination is
  * @dev: the interface
@@ -28,8 +42,7 @@ u16 ivshmem_net_select_queue(struct net_device *dev, struct sk_buff *skb,
 			     struct net_device *sb_dev)
 {
 	struct ivshmem_net *net = ivshmem_net_of(dev);
-	const u8 *to = ((const struct ethhdr *)skb->data)->h_dest;
-	int port = is_multicast_ether_addr(to) ? -1 : ivshmem_learn_find(&net->learn, to);
+	int port = port_at(net, ((const struct ethhdr *)skb->data)->h_dest);
 
 	return port < 0 ? net->ports : port;
 }

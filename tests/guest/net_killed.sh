@@ -11,6 +11,12 @@ loaded() {
 	[ "$(cat /sys/class/net/"$net"/statistics/rx_packets)" -gt 1000 ]
 }
 
+# few_to_all: has the interface sent little to all, as for ARP?
+few_to_all() {
+	ethtool -S "$net" >/tmp/counters
+	[ "$(sed -n 's/.*broadcast_tx_frames: //p' /tmp/counters)" -lt 1000 ]
+}
+
 me=$((RIG_GUEST + 1))
 net_make
 net=$(net_name 0)
@@ -26,6 +32,8 @@ case $me in
 	tap_ok "that one is gone" sh -c "! ping -q -c 2 -W 1 10.0.0.3 >/dev/null"
 	tap_ok "pings return as before" net_flood -c 100 10.0.0.2
 	tap_ok "and TCP both ways" net_flow 10.0.0.2 -t 1 --bidir -p 5202
+	[ "${RIG_NET:-}" = virtio ] ||
+		tap_ok "what was for the dead guest has not gone to all" few_to_all
 	;;
 2)
 	iperf3 --server --one-off >/tmp/first &
