@@ -142,10 +142,10 @@ static int node_register(struct ivshmem_node *node)
 		ret = device_add(&node->dev);
 	if (ret)
 		return ret;
-	/* A partition may wait for the module that drives its type. */
-	if (ivshmem_node_is_partition(node))
-		return 0;
 	ret = node_bind(node);
+	/* A partition may wait for the module that drives its type, or displease it. */
+	if (ret != -ENOMEM && ivshmem_node_is_partition(node))
+		return 0;
 	if (ret)
 		device_del(&node->dev);
 	return ret;
