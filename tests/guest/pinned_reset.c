@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device is reset while pages are pinned in every way. The reset waits for no pin: the mapping
- * stays, and who has the pages sees what is in the memory.
+ * A device is reset while pages are pinned. The reset waits for no pin: the mapping stays, and who
+ * has the pages sees what is in the memory. There is no disk: QEMU's stops for good if the memory
+ * that it shall read from is missing at that moment.
  */
-/*
- * rig: bridges=yes devices=plain size=4M mem=1024 timeout=120
- * rig: modules=virtio_pci?,virtio_blk?
- * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M,bps=20000000'
- */
+/* rig: bridges=yes devices=plain size=4M mem=1024 timeout=120 */
 #include <glob.h>
 
 #include "pins.h"
@@ -52,6 +49,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < PINS; i++) {
 		int wrong = 0;
 
+		if (pins[i].pin == direct_pin)
+			continue;
 		if (!can_pin(&pins[i], fd)) {
 			tap_skip(pins[i].name, "this kernel has no such thing");
 			continue;
