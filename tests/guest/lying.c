@@ -20,7 +20,7 @@
 #define SILENT "patience=1000"
 #define TORN_OUT 4	/* moments of probe, and as many of unbind */
 #define RESETS 20
-#define WITHIN 5	/* moments of a reset: after some the kernel waits a minute */
+#define WITHIN 3	/* moments of a reset: after some the kernel waits a minute */
 #define VANISHING 3
 
 static int bind_pci(const char *pci)

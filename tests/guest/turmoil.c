@@ -176,7 +176,7 @@ static const struct {
 int main(void)
 {
 	const unsigned int seed = rig_said("RIG_SEED", now_ns() / 1000 % 1000000);
-	const int rounds = rig_cycles(rig_over("polled") ? 40 : 200);
+	const int rounds = rig_cycles(rig_over("polled") ? 40 : 100);
 	int times[EVENTS] = { 0 }, failed, fd = dev_open();
 
 	/* Without doorbells all_well() cannot reach the waiters. */
