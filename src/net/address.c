@@ -91,6 +91,6 @@ void ivshmem_net_own(void *data, int own)
 {
 	struct ivshmem_net *net = data;
 
-	/* Whoever holds the rtnl may wait for the caller. */
+	/* The holder of the rtnl may wait for the caller. */
 	schedule_work(&net->address);
 }

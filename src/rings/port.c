@@ -2,7 +2,7 @@
 /*
  * ivshmem_rings: a port of a segment: its life, its peers and their doorbells
  *
- * While the port is up, others are inside it: whoever sends or polls, in an RCU read-side section.
+ * While the port is up, others are inside it: those who send or poll, in an RCU read-side section.
  * To go down is to clear @running and to wait for them; then all that they use is rebuilt.
  *
  * The peer table tells who is present, and each section whether its port is up. Both are looked

@@ -172,7 +172,7 @@ bool port_is_lost(const struct port *port)
 	       port->hello;
 }
 
-/* Whoever had the slot before is gone, even if what it wrote is still there. */
+/* Another peer that had the slot before is gone, even if what it wrote is still there. */
 static void note_owner(struct port *port, unsigned int peer, const struct ivshmem_peer *known)
 {
 	struct link *link = &port->links[peer];
