@@ -264,7 +264,7 @@ static bool keeps(struct ivshmem_slots *slots)
 	if (log && taken)
 		dev_info(log, "slot %d was taken by another peer\n", own);
 	else if (log)
-		dev_info(log, "slot %d has a heartbeat of another time: it is taken anew\n", own);
+		dev_info(log, "slot %d has an old heartbeat: a slot is taken again\n", own);
 	set_own(slots, -1);
 	if (!taken)
 		give_back(slots, own);

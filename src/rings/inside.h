@@ -22,7 +22,7 @@
  * @listener: receives what is sent to all
  * @id: the number by which the peer is rung, or PORT_ABSENT. Written under port->lock
  * @owner: random number of the peer's presence; under port->lock
- * @again: the presence is another one: greet anew. Set under port->lock, cleared by the
+ * @again: the presence is another one: greet again. Set under port->lock, cleared by the
  *	context that polls
  * @idx: for ivshmem_node_end(), while the client sends
  * @up: what ops->link() said last. Written by the context that polls

@@ -151,7 +151,7 @@ enum ivshmem_ring_state {
 	IVSHMEM_RING_DOWN,	/* the other end is not there */
 	IVSHMEM_RING_GREETING,	/* sender only: it has not answered yet */
 	IVSHMEM_RING_UP,
-	IVSHMEM_RING_BROKEN,	/* it broke the rules. Until it starts anew */
+	IVSHMEM_RING_BROKEN,	/* it broke the rules. Until it starts again */
 };
 
 /**

@@ -83,7 +83,7 @@ static void note_broken(struct ivshmem_port *port, unsigned int peer)
 	atomic64_inc(&port->links[peer].broken);
 	if (__ratelimit(&port->log))
 		dev_warn(ivshmem_node_dev(port->node),
-			 "port %u broke the rules of its ring: nothing goes until it starts anew\n",
+			 "port %u broke the rules of its ring: nothing goes until it starts again\n",
 			 peer);
 }
 
