@@ -26,6 +26,7 @@ OPTIONS = {
     "DEBUG_INFO_BTF": Option(r"DEBUG_INFO_BTF_\w+", ""),
     "DMA_SHARED_BUFFER": Option("-", r"dma_(buf|fence|resv)_\w+"),
     "EVENTFD": Option("-", r"eventfd_\w+"),
+    "INET": Option(r"IPV6\w*|INET_\w+|TCP_\w+|IP_\w+", r"_*(inet|inet6|tcp|ip|ipv6)_\w+"),
     "MODVERSIONS": Option("ASM_MODVERSIONS", ""),
     "PCI": Option(r"PCI_\w+|PCIE\w+|HOTPLUG_PCI\w*", r"_*pci(e|m|bios)?_\w+"),
     "PCI_MSI": Option(r"GENERIC_MSI_IRQ|PCI_MSI_\w+", r"pci_\w*(msi|irq_vector)\w*"),
