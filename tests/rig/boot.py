@@ -227,7 +227,7 @@ class Boot:
     def _commands(guest: qemu.Guest, commands: list[str]) -> None:
         for command in commands:
             output: list[str] = []
-            if guest.run(command, MODULE_SECONDS, output.append):
+            if guest.run(command, qemu.patience(MODULE_SECONDS), output.append):
                 raise qemu.GuestError("\n".join([f"{command} failed", *output]))
 
     def run(self, test: selection.Test, writer: tap.Sink) -> bool:
