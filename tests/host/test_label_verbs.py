@@ -17,6 +17,7 @@ from ctl import CORRUPTED, FAILED, NO_DEVICE, OK, USAGE
 from json_schema import conforms
 
 SIZE = 16 << 20
+LARGEST_PACKET = 44 + (64 << 10)  # of vsock
 SEED = int(os.environ.get("SEED", "1"))
 
 
@@ -209,8 +210,12 @@ def divided(entry: dict[str, typing.Any], wanted: int) -> dict[str, int]:
     found = dict(entry["rings"])
     assert found.pop("largest_frame") == min(found["bytes"], 65535 + 64)
     ports, ring = found["ports"], 32 * found["entries"] + found["bytes"]
-    assert ports == wanted and found["bytes"] == found["broadcast_bytes"]
-    used = 64 + 128 * ports + ports * ring
+    assert ports == wanted
+    if entry["type"] == "net":
+        assert found["bytes"] == found["broadcast_bytes"] and found["bytes"] >= 4096
+    else:
+        assert not found["broadcast_bytes"] and found["bytes"] >= LARGEST_PACKET
+    used = 64 + 128 * ports + (ports - (entry["type"] != "net")) * ring
     assert found["section"] - 4096 < used <= found["section"]
     left = entry["size"] - 4096 - ports * found["section"]
     assert 0 <= left < ports * (4096 + 64 * ports) or found["bytes"] == 16 << 20
@@ -231,15 +236,29 @@ def test_format_divides_a_segment(region: Region) -> None:
     assert entry["size"] == 4 << 20 and divided(entry, 3) == rings(region, entry["offset"])
 
 
-@pytest.mark.parametrize("ports", [5, 16, 40])
-def test_the_least_segment(region: Region, ports: int) -> None:
+def test_format_divides_more_than_one(region: Region) -> None:
+    """The one without a size gets what is left, wherever it is named."""
+    for words in (["--vsock", "--net", "2M"], ["--net=2M", "--vsock"]):
+        made = region.json("format", *words, "-P", 3, "--force")
+        assert [one["type"] for one in made["partitions"]] == ["net", "vsock"]
+        assert [one["first_vector"] for one in made["partitions"]] == [0, 2]
+        for entry in made["partitions"]:
+            assert entry["name"] == entry["type"]
+            assert divided(entry, 3) == rings(region, entry["offset"])
+    assert " to all" not in region.run("format", "--vsock", "-P", 3, "--force")
+
+
+@pytest.mark.parametrize(
+    "kind, ports", [("net", 5), ("net", 16), ("net", 40), ("vsock", 5), ("vsock", 14)]
+)
+def test_the_least_segment(region: Region, kind: str, ports: int) -> None:
     """What a refusal says is needed is enough, and 64 KiB less, the next size, are not."""
     region.run("format", "--peers", 40)
-    add: list[ctl.Word] = ["partition", "add", "a", "-t", "net", "-P", ports, "-n"]
+    add: list[ctl.Word] = ["partition", "add", "a", "-t", kind, "-P", ports, "-n"]
     program = ctl.run(*add, "1", device=region.device)
     assert program.process.returncode == USAGE, program.report()
     needed = int(program.err.partition(f" {ports} ports need ")[2].split(":")[0])
-    assert divided(region.json(*add, needed), ports)["bytes"] >= 4096
+    divided(region.json(*add, needed), ports)
     region.run(*add, needed - 65536, code=USAGE, says=f"{ports} ports need {needed}: ")
 
 

@@ -192,7 +192,7 @@ static bool is_network(struct network *network, const char *node)
 
 	*network = (struct network){ .node = node };
 	if (read_line(below(BUS "/%s/type", node), type, sizeof(type)) ||
-	    strcmp(type, SEGMENT_TYPE))
+	    strcmp(type, NET_TYPE))
 		return false;
 	snprintf(network->device, sizeof(network->device), "%s", node);
 	end = strrchr(network->device, 'p');

@@ -45,7 +45,7 @@ _ivshmemctl_options()
 	send | recv) echo "$always --device --json --offset --size --timeout" ;;
 	add) echo "$always --json --address --size --irq --doorbell --vectors --node" ;;
 	remove) echo "$always" ;;
-	format) echo "$always --device --json --peers --doorbells --net --ports --dry-run --force" ;;
+	format) echo "$always --device --json --peers --doorbells --net --vsock --ports --dry-run --force" ;;
 	label) echo "$always --device --json" ;;
 	partition) echo "$always --device --json --type --offset --vectors --first-vector --ports --dry-run --force" ;;
 	net) echo "$always --device --json --tap" ;;

@@ -141,6 +141,7 @@ _ivshmemctl_arguments()
 			'(-p --peers)'{-p,--peers=}'[Slots for peers]:n:' \
 			'(-b --doorbells)'{-b,--doorbells=}'[Polled doorbells of each peer]:n:' \
 			'(-N --net)'{-N,--net=}'[With a partition of the type net]::size:' \
+			'(-s --vsock)'{-s,--vsock=}'[With a partition of the type vsock]::size:' \
 			'(-P --ports)'{-P,--ports=}'[Ports of that partition]:n:' \
 			'(-n --dry-run)'{-n,--dry-run}'[Print what would be, and write nothing]' \
 			'(-f --force)'{-f,--force}'[Overwrite what is at the start]'
@@ -153,7 +154,7 @@ _ivshmemctl_arguments()
 			'(-o --offset)'{-o,--offset=}'[Where it begins]:offset:' \
 			'(-v --vectors)'{-v,--vectors=}'[How many vectors it has]:n:' \
 			'(-i --first-vector)'{-i,--first-vector=}'[The first of them]:n:' \
-			'(-P --ports)'{-P,--ports=}'[Ports, with the type net]:n:' \
+			'(-P --ports)'{-P,--ports=}'[Ports, with the types net and vsock]:n:' \
 			'(-n --dry-run)'{-n,--dry-run}'[Print what would be, and write nothing]' \
 			'(-f --force)'{-f,--force}'[Do it, though it is in use]' \
 			'1:action:(list add remove resize)' \

@@ -22,10 +22,11 @@ static struct labelled region;
 static struct {
 	uint64_t peers;
 	uint64_t doorbells;
-	bool net;			/* with a segment */
-	struct new_partition segment;
+	struct new_partition segments[2];	/* as the user named them */
+	unsigned int count;
+	uint64_t ports;
 	bool force;
-} option = { .peers = PEERS, .doorbells = DOORBELLS, .segment = NEW_PARTITION };
+} option = { .peers = PEERS, .doorbells = DOORBELLS, .ports = NOT_GIVEN };
 
 static uint64_t align_up(uint64_t n, uint64_t alignment)
 {
@@ -102,15 +103,20 @@ static enum exit_code check_empty(const struct mapping *area)
 			area->length, region.device.name);
 }
 
-static enum exit_code add_segment(void)
+/* The one that gets what is left comes last. */
+static enum exit_code add_segments(void)
 {
 	struct ivshmem_label_entry *entry;
+	enum exit_code code = EXIT_OK;
 
-	if (!option.net)
-		return EXIT_OK;
-	option.segment.name = SEGMENT_TYPE;
-	option.segment.type = SEGMENT_TYPE;
-	return partition_make(&region, &option.segment, &entry);
+	for (unsigned int i = 0; !code && i < 2 * option.count; i++) {
+		struct new_partition *segment = &option.segments[i % option.count];
+
+		segment->ports = option.ports;
+		if ((segment->size == NOT_GIVEN) == (i >= option.count))
+			code = partition_make(&region, segment, &entry);
+	}
+	return code;
 }
 
 static enum exit_code store_new(const struct ivshmem_label *label)
@@ -126,7 +132,7 @@ static enum exit_code store_new(const struct ivshmem_label *label)
 		had_peers = !region.reason && region.label.peers;
 		memset(region.copy, 0, sizeof(region.copy));
 		region.label = *label;
-		code = add_segment();
+		code = add_segments();
 	}
 	if (!code && !region.dry_run)
 		clear(&area, had_peers);
@@ -162,10 +168,48 @@ static enum exit_code format(void)
 	if (code)
 		return code;
 	labelled_warn_of_peers(&region);
-	if (option.net || common.json)
+	if (option.count || common.json)
 		return print_all();
 	print_label(&region);
 	return EXIT_OK;
+}
+
+static void take_segment(struct argp_state *state, const char *type, const char *size)
+{
+	struct new_partition *segment = &option.segments[option.count];
+
+	for (unsigned int i = 0; i < option.count; i++)
+		if (!strcmp(option.segments[i].type, type))
+			argp_error(state, "--%s is given twice", type);
+	*segment = (struct new_partition)NEW_PARTITION;
+	segment->name = type;
+	segment->type = type;
+	if (size)
+		segment->size = argument_partition_size(state, size);
+	option.count++;
+}
+
+/* The size of the segment before it. */
+static error_t take_size(struct argp_state *state, const char *size)
+{
+	struct new_partition *segment;
+
+	if (!option.count)
+		return ARGP_ERR_UNKNOWN;
+	segment = &option.segments[option.count - 1];
+	if (segment->size != NOT_GIVEN)
+		return ARGP_ERR_UNKNOWN;
+	segment->size = argument_partition_size(state, size);
+	return 0;
+}
+
+static void check_segments(struct argp_state *state)
+{
+	if (option.ports != NOT_GIVEN && !option.count)
+		argp_error(state, "--ports needs --net or --vsock");
+	if (option.count == 2 && option.segments[0].size == NOT_GIVEN &&
+	    option.segments[1].size == NOT_GIVEN)
+		argp_error(state, "--net or --vsock needs a SIZE, as each gets all that is left");
 }
 
 static error_t parse_format(int key, char *argument, struct argp_state *state)
@@ -180,18 +224,15 @@ static error_t parse_format(int key, char *argument, struct argp_state *state)
 						 IVSHMEM_LABEL_MAX_VECTORS);
 		return 0;
 	case 'N':
-		option.net = true;
-		if (argument)
-			option.segment.size = argument_partition_size(state, argument);
+		take_segment(state, NET_TYPE, argument);
+		return 0;
+	case 's':
+		take_segment(state, VSOCK_TYPE, argument);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!option.net || option.segment.size != NOT_GIVEN)
-			return ARGP_ERR_UNKNOWN;
-		option.segment.size = argument_partition_size(state, argument);
-		return 0;
+		return take_size(state, argument);
 	case 'P':
-		option.segment.ports = argument_size(state, "--ports", argument,
-						     IVSHMEM_RINGS_MAX_PORTS);
+		option.ports = argument_size(state, "--ports", argument, IVSHMEM_RINGS_MAX_PORTS);
 		return 0;
 	case 'n':
 		region.dry_run = true;
@@ -200,8 +241,7 @@ static error_t parse_format(int key, char *argument, struct argp_state *state)
 		option.force = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (option.segment.ports != NOT_GIVEN && !option.net)
-			argp_error(state, "--ports needs --net");
+		check_segments(state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -212,7 +252,8 @@ static const struct argp_option format_options[] = {
 	{ "peers", 'p', "N", 0, "Slots for peers (default: 16; 0: none)", 0 },
 	{ "doorbells", 'b', "N", 0, "Polled doorbells of each peer (default: 4)", 0 },
 	{ "net", 'N', "SIZE", OPTION_ARG_OPTIONAL, "With a partition of the type net (default: of all that is left)", 0 },
-	{ "ports", 'P', "N", 0, "Divide it over the rings of N ports (default: one per slot)", 0 },
+	{ "vsock", 's', "SIZE", OPTION_ARG_OPTIONAL, "With a partition of the type vsock (default: of all that is left)", 0 },
+	{ "ports", 'P', "N", 0, "Divide these over the rings of N ports (default: one per slot)", 0 },
 	{ "dry-run", 'n', NULL, 0, "Print what would be, and write nothing", 0 },
 	{ "force", 'f', NULL, 0, "Overwrite what is at the start of the region", 0 },
 	{ 0 }
@@ -221,8 +262,8 @@ static const struct argp_option format_options[] = {
 static const struct argp format_argp = {
 	.options = format_options,
 	.parser = parse_format,
-	.args_doc = "\n--net [SIZE]",
-	.doc = "Write a label to the start of the region, if that is empty. It has no partitions, or one for Ethernet between all machines.",
+	.args_doc = "\n--net [SIZE]\n--vsock [SIZE]",
+	.doc = "Write a label to the start of the region, if that is empty. It has no partitions, or one for Ethernet or one for vsock between all machines, or both.",
 	.children = with_device_and_json,
 };
 
@@ -230,7 +271,7 @@ int verb_format(int argc, char **argv)
 {
 	enum exit_code code;
 
-	argp_parse(&format_argp, argc, argv, 0, NULL, NULL);
+	argp_parse(&format_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	code = labelled_open(&region, region.dry_run ? IVSHMEM_READ_ONLY : 0);
 	if (code)
 		return code;

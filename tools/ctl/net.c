@@ -45,7 +45,7 @@ static enum exit_code choose(struct labelled *region, struct ivshmem_label_entry
 	for (unsigned int i = 0; i < region->label.nr_entries; i++) {
 		struct ivshmem_label_entry *entry = &region->label.entries[i];
 
-		if (!is_segment(entry) ||
+		if (strcmp(entry->type, NET_TYPE) ||
 		    (option.partition && strcmp(option.partition, entry->name)))
 			continue;
 		several |= *chosen != NULL;

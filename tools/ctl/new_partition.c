@@ -111,7 +111,7 @@ static enum exit_code plan_segment(struct labelled *region, const struct new_par
 	struct segment *segment = entry_segment(region, entry);
 	enum exit_code code = check_ports(region, ports);
 
-	return code ? code : segment_plan(region->device.name, entry->size, (unsigned int)ports,
+	return code ? code : segment_plan(region->device.name, entry, (unsigned int)ports,
 					  segment);
 }
 

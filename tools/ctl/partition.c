@@ -230,8 +230,8 @@ static void check_end(struct argp_state *state)
 	    (!option.new.vectors || option.new.vectors == NOT_GIVEN))
 		argp_error(state, "--first-vector needs --vectors");
 	if (option.new.ports != NOT_GIVEN &&
-	    (!option.new.type || strcmp(option.new.type, SEGMENT_TYPE)))
-		argp_error(state, "--ports needs --type " SEGMENT_TYPE);
+	    (!option.new.type || !segment_type(option.new.type)))
+		argp_error(state, "--ports needs --type " NET_TYPE " or " VSOCK_TYPE);
 }
 
 static error_t parse_partition(int key, char *argument, struct argp_state *state)
@@ -279,9 +279,9 @@ static error_t parse_partition(int key, char *argument, struct argp_state *state
 static const struct argp_option partition_options[] = {
 	{ "type", 't', "TYPE", 0, "add: what is in the partition (default: raw)", 0 },
 	{ "offset", 'o', "OFFSET", 0, "add: where it begins (default: where there is space)", 0 },
-	{ "vectors", 'v', "N", 0, "add: how many vectors it has (default: none; of a segment, half of the label's doorbells)", 0 },
+	{ "vectors", 'v', "N", 0, "add: how many vectors it has (default: none; of net and vsock, half of the label's doorbells)", 0 },
 	{ "first-vector", 'i', "N", 0, "add: the first of them (default: those that are free)", 0 },
-	{ "ports", 'P', "N", 0, "add --type net: how many ports it has (default: one per slot of the label)", 0 },
+	{ "ports", 'P', "N", 0, "add --type net or vsock: how many ports it has (default: one per slot of the label)", 0 },
 	{ "force", 'f', NULL, 0, "remove, resize: do it", 0 },
 	{ "dry-run", 'n', NULL, 0, "Print what would be, and write nothing", 0 },
 	{ 0 }

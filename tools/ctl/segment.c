@@ -2,8 +2,8 @@
 /*
  * How a partition is divided over rings: see segment.h.
  *
- * Each port sends by a ring to each other port, and by one to all. All of them have the same
- * share: who talks to whom is not known here.
+ * Each port sends by a ring to each other port, and by one to all where frames to all exist. All
+ * of them have the same share: who talks to whom is not known here.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,68 +17,97 @@
 /* For readers of either, the checksum is what makes it one. */
 _Static_assert((int)IVSHMEM_RINGS_AT_CRC == (int)IVSHMEM_LABEL_AT_CRC, "written by the same call");
 
-static void set_rings(struct ivshmem_rings_layout *layout, uint32_t entries, uint32_t bytes)
+/* A packet of the kernel's vsock: its header, and 64 KiB. */
+static const struct segment_type types[] = {
+	{ .name = NET_TYPE, .broadcast = true },
+	{ .name = VSOCK_TYPE, .frame = 44 + (64 << 10) },
+};
+
+const struct segment_type *segment_type(const char *name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (!strcmp(types[i].name, name))
+			return &types[i];
+	return NULL;
+}
+
+static uint32_t least_slab(const struct segment_type *type)
+{
+	uint32_t bytes = (type->frame + IVSHMEM_RINGS_ALIGNMENT - 1) & -IVSHMEM_RINGS_ALIGNMENT;
+
+	return bytes > IVSHMEM_RINGS_MIN_BYTES ? bytes : IVSHMEM_RINGS_MIN_BYTES;
+}
+
+static void set_rings(const struct segment_type *type, struct ivshmem_rings_layout *layout,
+		      uint32_t entries, uint32_t bytes)
 {
 	layout->entries = entries;
 	layout->bytes = bytes;
-	layout->broadcast_entries = entries;
-	layout->broadcast_bytes = bytes;
+	if (type->broadcast) {
+		layout->broadcast_entries = entries;
+		layout->broadcast_bytes = bytes;
+	}
 	layout->section_size = ivshmem_rings_section_size(layout);
 }
 
-static uint64_t least_bytes(unsigned int ports)
+static uint64_t least_bytes(const struct segment_type *type, unsigned int ports)
 {
 	struct ivshmem_rings_layout layout = { .ports = (uint16_t)ports };
 
-	set_rings(&layout, IVSHMEM_RINGS_MIN_ENTRIES, IVSHMEM_RINGS_MIN_BYTES);
+	set_rings(type, &layout, IVSHMEM_RINGS_MIN_ENTRIES, least_slab(type));
 	return IVSHMEM_RINGS_PAGE + ports * layout.section_size;
 }
 
-static enum exit_code complain_small(const char *device, uint64_t size, unsigned int ports)
+static enum exit_code complain_small(const char *device, const struct segment_type *type,
+				     uint64_t size, unsigned int ports)
 {
+	uint64_t least = least_bytes(type, ports);
 	unsigned int fit = ports;
 
-	while (fit && least_bytes(fit) > size)
+	while (fit && least_bytes(type, fit) > size)
 		fit--;
 	if (fit < IVSHMEM_RINGS_MIN_PORTS)
 		return complain(EXIT_USAGE,
 				"not done: the partition would have %" PRIu64 " bytes on %s, and %u ports need %" PRIu64,
-				size, device, ports, least_bytes(ports));
+				size, device, ports, least);
 	return complain(EXIT_USAGE,
 			"not done: the partition would have %" PRIu64 " bytes on %s, and %u ports need %" PRIu64 ": at most --ports %u fits",
-			size, device, ports, least_bytes(ports), fit);
+			size, device, ports, least, fit);
 }
 
-static uint32_t entries_for(uint64_t share)
+static uint32_t entries_for(const struct segment_type *type, uint64_t share)
 {
 	uint32_t entries = IVSHMEM_RINGS_MIN_ENTRIES;
 
-	while (entries < IVSHMEM_RINGS_MAX_ENTRIES && 2 * entries * FRAME_BYTES <= share)
+	while (entries < IVSHMEM_RINGS_MAX_ENTRIES && 2 * entries * FRAME_BYTES <= share &&
+	       2 * entries * IVSHMEM_RINGS_DESCRIPTOR + least_slab(type) <= share)
 		entries *= 2;
 	return entries;
 }
 
-enum exit_code segment_plan(const char *device, uint64_t size, unsigned int ports,
-			    struct segment *segment)
+enum exit_code segment_plan(const char *device, const struct ivshmem_label_entry *entry,
+			    unsigned int ports, struct segment *segment)
 {
+	const struct segment_type *type = segment_type(entry->type);
 	struct ivshmem_rings_layout *layout = &segment->layout;
 	uint64_t section, lines, share, bytes;
 	uint32_t entries;
 
-	if (size < least_bytes(ports))
-		return complain_small(device, size, ports);
-	section = (size - IVSHMEM_RINGS_PAGE) / ports & -(uint64_t)IVSHMEM_RINGS_PAGE;
+	if (entry->size < least_bytes(type, ports))
+		return complain_small(device, type, entry->size, ports);
+	section = (entry->size - IVSHMEM_RINGS_PAGE) / ports & -(uint64_t)IVSHMEM_RINGS_PAGE;
 	lines = IVSHMEM_RINGS_PORT_LINE + ports * IVSHMEM_RINGS_LINE;
-	share = (section - lines) / ports & -(uint64_t)IVSHMEM_RINGS_ALIGNMENT;
-	entries = entries_for(share);
+	share = (section - lines) / (ports - !type->broadcast) &
+		-(uint64_t)IVSHMEM_RINGS_ALIGNMENT;
+	entries = entries_for(type, share);
 	bytes = share - entries * IVSHMEM_RINGS_DESCRIPTOR;
 	*segment = (struct segment){
 		.planned = true,
 		.layout = { .ports = (uint16_t)ports, .section_offset = IVSHMEM_RINGS_PAGE },
 	};
-	set_rings(layout, entries,
+	set_rings(type, layout, entries,
 		  bytes < IVSHMEM_RINGS_MAX_BYTES ? (uint32_t)bytes : IVSHMEM_RINGS_MAX_BYTES);
-	segment->reason = ivshmem_rings_check(layout, size);
+	segment->reason = ivshmem_rings_check(layout, entry->size);
 	return EXIT_OK;
 }
 

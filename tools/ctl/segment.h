@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A partition of the type net: its bytes are divided over the rings between its ports, as
- * docs/ring-format.md specifies.
+ * A partition of the type net or vsock: its bytes are divided over the rings between its ports,
+ * as docs/ring-format.md specifies.
  */
 #ifndef CTL_SEGMENT_H
 #define CTL_SEGMENT_H
@@ -10,7 +10,17 @@
 #include "../../src/rings/ring.h"
 #include "ctl.h"
 
-#define SEGMENT_TYPE	"net"
+#define NET_TYPE	"net"
+#define VSOCK_TYPE	"vsock"
+
+struct segment_type {
+	const char *name;
+	bool broadcast;		/* there are rings to all */
+	uint32_t frame;		/* its longest frame, which has to fit into a ring; 0: any does */
+};
+
+/* NULL: partitions of this type are no segments. */
+const struct segment_type *segment_type(const char *name);
 
 struct segment {
 	enum ivshmem_rings_reason reason;	/* why there is no @layout */
@@ -20,12 +30,12 @@ struct segment {
 
 static inline bool is_segment(const struct ivshmem_label_entry *entry)
 {
-	return !strcmp(entry->type, SEGMENT_TYPE);
+	return segment_type(entry->type);
 }
 
-/* Divide @size bytes over rings between @ports. Complains if they are too few. */
-enum exit_code segment_plan(const char *device, uint64_t size, unsigned int ports,
-			    struct segment *segment);
+/* Divide the bytes of @entry over rings between @ports. Complains if they are too few. */
+enum exit_code segment_plan(const char *device, const struct ivshmem_label_entry *entry,
+			    unsigned int ports, struct segment *segment);
 
 /* Write that to the partition, which nobody uses yet. Complains on failure. */
 enum exit_code segment_write(const struct device *device,
