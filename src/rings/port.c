@@ -424,6 +424,8 @@ void ivshmem_port_count(const struct ivshmem_port *port, unsigned int peer,
 		.broken = atomic64_read(&link->broken),
 		.missed = READ_ONCE(link->listener.missed),
 		.rings = atomic64_read(&link->rings),
+		.is_broken = READ_ONCE(link->receiver.state) == IVSHMEM_RING_BROKEN ||
+			     READ_ONCE(link->sender.state) == IVSHMEM_RING_BROKEN,
 	};
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_port_count);

@@ -11,6 +11,7 @@
  *			while (budget && ivshmem_port_receive()) {
  *				copy the frame
  *				if (ivshmem_port_received()) the copy is good
+ *				or ivshmem_port_break()
  *			}
  *			ivshmem_port_begin(), _reclaim(), _end() of what it sends to
  *			ivshmem_port_poll_end()
@@ -42,10 +43,11 @@ struct ivshmem_port;
  * struct ivshmem_port_ops - what a client does for its port
  * @schedule: start to poll a vector. Called in any context, interrupts included; not after
  *	ivshmem_port_stop() until the next start. Calls may overlap
- * @link: a port can be sent to now, or no longer. If no longer, all that was sent and not
- *	reclaimed is lost. BH, in the context that polls the port, in ivshmem_port_poll_begin()
- *	and _receive(); or under port->lock, when the port goes down and nothing polls. It may
- *	take locks that are held around ivshmem_port_begin()
+ * @link: a port can be sent to and received from now, or no longer. If no longer, all that was
+ *	sent and not reclaimed is lost, and what is received next, after a link that is up again,
+ *	is of another session. BH, in the context that polls the port, in
+ *	ivshmem_port_poll_begin(), _receive() and _break(); or under port->lock, when the port
+ *	goes down and nothing polls. It may take locks that are held around ivshmem_port_begin()
  * @own: this machine has got a port, another one, or none (-1): the number is that of its slot.
  *	Sleeps; under port->lock, when no link is up, whether started or not
  *
@@ -71,16 +73,18 @@ struct ivshmem_arrival {
 
 /**
  * struct ivshmem_port_counters - what happened between a port and one other
- * @ups: times that the own ring to it came up
+ * @ups: times that the link came up
  * @broken: times that it broke the rules
  * @missed: frames to all that it had overwritten before they were read here
  * @rings: times it was rung
+ * @is_broken: nothing comes from it until it starts again
  */
 struct ivshmem_port_counters {
 	u64 ups;
 	u64 broken;
 	u64 missed;
 	u64 rings;
+	bool is_broken;
 };
 
 /**
@@ -287,7 +291,8 @@ int ivshmem_port_poll_begin(struct ivshmem_port *port, unsigned int vector);
  * @arrival: out. Its data is in shared memory, where the sender can change it at any time: copy
  *	once, check the copy
  *
- * Ports take turns. Return: false if there is none. After true, ivshmem_port_received() follows
+ * Ports take turns. Return: false if there is none. After true, ivshmem_port_received() or _break()
+ * follows. If neither does, the frame comes again: nothing else is received in between
  */
 bool ivshmem_port_receive(struct ivshmem_port *port, unsigned int vector,
 			  struct ivshmem_arrival *arrival);
@@ -300,6 +305,16 @@ bool ivshmem_port_receive(struct ivshmem_port *port, unsigned int vector,
  * Return: false if the frame was overwritten meanwhile, and the copy is to be thrown away
  */
 bool ivshmem_port_received(struct ivshmem_port *port, const struct ivshmem_arrival *arrival);
+
+/**
+ * ivshmem_port_break() - be done with a port that has sent what it must not
+ * @port: the port
+ * @from: the port that sent it, to this one and not to all; instead of ivshmem_port_received()
+ *
+ * Does what a bad descriptor does: until that port starts again nothing comes from it, and the
+ * link is down.
+ */
+void ivshmem_port_break(struct ivshmem_port *port, unsigned int from);
 
 /**
  * ivshmem_port_poll_end() - let the senders see what was read

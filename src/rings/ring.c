@@ -207,10 +207,15 @@ void ivshmem_receiver_init(struct ivshmem_receiver *r, const struct ivshmem_ring
 }
 
 /* The sender sees that nothing more is read. */
-static unsigned int break_ring(struct ivshmem_receiver *r)
+void ivshmem_receiver_break(struct ivshmem_receiver *r)
 {
 	r->state = IVSHMEM_RING_BROKEN;
 	position_store(&r->own->consumed, 0, 0);
+}
+
+static unsigned int break_ring(struct ivshmem_receiver *r)
+{
+	ivshmem_receiver_break(r);
 	return IVSHMEM_LOOK_BROKEN;
 }
 

@@ -426,6 +426,12 @@ bool ivshmem_receiver_peek(struct ivshmem_receiver *r, struct ivshmem_frame *fra
 void ivshmem_receiver_next(struct ivshmem_receiver *r);
 
 /**
+ * ivshmem_receiver_break() - receive nothing more, until the sender begins anew
+ * @r: UP; BROKEN afterwards
+ */
+void ivshmem_receiver_break(struct ivshmem_receiver *r);
+
+/**
  * ivshmem_receiver_publish() - let the sender see what was read
  * @r: the receiver
  *

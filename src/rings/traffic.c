@@ -58,10 +58,10 @@ void ivshmem_port_ring(struct ivshmem_port *port, unsigned int peer)
 }
 
 /**
- * ivshmem_port_tell() - tell the client whether a port can be sent to
+ * ivshmem_port_tell() - tell the client whether a link is up
  * @port: polled by the caller, or down; BH
  * @peer: the other port
- * @up: whether it can; nothing happens if the client knows
+ * @up: whether it is; nothing happens if the client knows
  */
 void ivshmem_port_tell(struct ivshmem_port *port, unsigned int peer, bool up)
 {
@@ -99,14 +99,21 @@ static u32 hello_of(const struct ivshmem_port *port, unsigned int peer)
 	       ivshmem_port_hello(&port->layout, port->memory, peer) : 0;
 }
 
-/* Is there something for look_at_sender()? */
+/* Are both rings of a link up? */
+static bool is_up(const struct port_link *link)
+{
+	return READ_ONCE(link->sender.state) == IVSHMEM_RING_UP &&
+	       link->receiver.state == IVSHMEM_RING_UP;
+}
+
+/* Is there something for settle()? */
 static bool sender_stirs(const struct ivshmem_port *port, unsigned int peer)
 {
 	const struct port_link *link = &port->links[peer];
 
 	return READ_ONCE(link->again) ||
 	       ivshmem_sender_stirs(&link->sender, hello_of(port, peer)) ||
-	       link->up != (READ_ONCE(link->sender.state) == IVSHMEM_RING_UP);
+	       link->up != is_up(link);
 }
 
 static void look_at_sender(struct ivshmem_port *port, unsigned int peer)
@@ -125,13 +132,36 @@ static void look_at_sender(struct ivshmem_port *port, unsigned int peer)
 		ivshmem_port_ring(port, peer);
 	if (look & IVSHMEM_LOOK_BROKEN)
 		note_broken(port, peer);
-	ivshmem_port_tell(port, peer, READ_ONCE(link->sender.state) == IVSHMEM_RING_UP);
+}
+
+/* Tell whether the link is up, after its rings may have changed. */
+static void settle(struct ivshmem_port *port, unsigned int peer)
+{
+	if (sender_stirs(port, peer))
+		look_at_sender(port, peer);
+	ivshmem_port_tell(port, peer, is_up(&port->links[peer]));
+}
+
+/* A link ends as a whole: with the ring from a port, also what is in the ring to it. */
+static void lose(struct ivshmem_port *port, unsigned int peer)
+{
+	struct port_link *link = &port->links[peer];
+
+	if (!link->up)
+		return;
+	spin_lock(&link->lock);
+	ivshmem_sender_look(&link->sender, 0, 0);	/* it greets again */
+	spin_unlock(&link->lock);
+	ivshmem_port_tell(port, peer, false);
 }
 
 static void look_at_receiver(struct ivshmem_port *port, unsigned int peer)
 {
 	unsigned int look = ivshmem_receiver_look(&port->links[peer].receiver);
 
+	if (!look)
+		return;
+	lose(port, peer);
 	if (look & IVSHMEM_LOOK_RING)
 		ivshmem_port_ring(port, peer);
 	if (look & IVSHMEM_LOOK_BROKEN)
@@ -152,7 +182,7 @@ int ivshmem_port_begin(struct ivshmem_port *port, unsigned int to)
 		ret = -ENOTCONN;
 	} else if (spin_trylock(&link->lock)) {
 		link->idx = idx;
-		if (link->sender.state == IVSHMEM_RING_UP) {
+		if (link->sender.state == IVSHMEM_RING_UP && READ_ONCE(link->up)) {
 			__release(&link->lock);	/* as in enter() */
 			return 0;
 		}
@@ -262,10 +292,10 @@ int ivshmem_port_poll_begin(struct ivshmem_port *port, unsigned int vector)
 		return ret;
 	v->turn = TURN;
 	for (peer = vector; peer < port->layout.ports; peer += port->nr_vectors) {
-		if (sender_stirs(port, peer))
-			look_at_sender(port, peer);
+		/* First, since a peer that has started again says so before it greets. */
 		if (is_present(port, peer))
 			look_at_receiver(port, peer);
+		settle(port, peer);
 	}
 	return 0;
 }
@@ -281,10 +311,16 @@ static bool receive_from(struct ivshmem_port *port, unsigned int peer,
 
 	arrival->from = peer;
 	arrival->broadcast = false;
-	if (ivshmem_receiver_peek(&link->receiver, &arrival->frame))
+	if (ivshmem_receiver_peek(&link->receiver, &arrival->frame)) {
+		/* It has accepted this port's greeting before it sent, and may want an answer. */
+		if (!link->up)
+			settle(port, peer);
 		return true;
-	if (receives && link->receiver.state == IVSHMEM_RING_BROKEN)
+	}
+	if (receives && link->receiver.state == IVSHMEM_RING_BROKEN) {
+		lose(port, peer);
 		note_broken(port, peer);
+	}
 	if (!port->layout.broadcast_entries)
 		return false;
 	listens = link->listener.state != IVSHMEM_RING_BROKEN;
@@ -327,6 +363,14 @@ bool ivshmem_port_received(struct ivshmem_port *port, const struct ivshmem_arriv
 	return true;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_port_received);
+
+void ivshmem_port_break(struct ivshmem_port *port, unsigned int from)
+{
+	ivshmem_receiver_break(&port->links[from].receiver);
+	lose(port, from);
+	note_broken(port, from);
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_port_break);
 
 void ivshmem_port_poll_end(struct ivshmem_port *port, unsigned int vector)
 {
