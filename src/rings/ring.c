@@ -209,7 +209,7 @@ void ivshmem_receiver_init(struct ivshmem_receiver *r, const struct ivshmem_ring
 /* The sender sees that nothing more is read. */
 void ivshmem_receiver_break(struct ivshmem_receiver *r)
 {
-	r->state = IVSHMEM_RING_BROKEN;
+	word_store(&r->state, IVSHMEM_RING_BROKEN);
 	position_store(&r->own->consumed, 0, 0);
 }
 
@@ -233,7 +233,7 @@ static unsigned int accept_session(struct ivshmem_receiver *r, struct position p
 	r->produced = 0;
 	if (produced.index)
 		return break_ring(r);
-	r->state = IVSHMEM_RING_UP;
+	word_store(&r->state, IVSHMEM_RING_UP);
 	number_store(&r->own->want_frames, WANTS_NOTHING);
 	position_store(&r->own->consumed, r->session, 0);
 	return IVSHMEM_LOOK_UP | IVSHMEM_LOOK_RING;
@@ -255,7 +255,7 @@ unsigned int ivshmem_receiver_look(struct ivshmem_receiver *r)
 	}
 	if (is_mine(r, produced.session))
 		return accept_session(r, produced);
-	r->state = IVSHMEM_RING_DOWN;
+	word_store(&r->state, IVSHMEM_RING_DOWN);
 	r->session = 0;
 	return down;
 }
