@@ -15,6 +15,9 @@
 #include <linux/virtio_vsock.h>
 #include <net/af_vsock.h>
 
+/* Flags of a packet that ends a message, for kernels before 5.16 as well. */
+#define VSOCK_ENDS	0x3
+
 /* 6.3: packets are sk_buffs. */
 #ifdef HAVE_VSOCK_PKT
 #define vsock_packet	virtio_vsock_pkt
@@ -137,19 +140,40 @@ static inline void vsock_packet_sent(struct vsock_packet *packet)
 
 /* 7.0: vsock knows network namespaces. Peers are in none, so that all but closed ones see them. */
 #ifdef HAVE_VSOCK_NET
-#define VSOCK_SEND_NET		, struct net *net
+#define VSOCK_SEND_ARGS		struct vsock_packet *packet, struct net *net
 #define VSOCK_ALLOW_SOCKET	struct vsock_sock *vsk,
-
-static inline bool vsock_packet_allowed(struct vsock_sock *vsk)
-{
-	return vsock_net_mode_global(vsk);
-}
-#define VSOCK_ALLOWED		vsock_packet_allowed(vsk)
+#define VSOCK_ALLOWED		vsock_net_mode_global(vsk)
 #else
-#define VSOCK_SEND_NET
+#define VSOCK_SEND_ARGS		struct vsock_packet *packet
 #define VSOCK_ALLOW_SOCKET
 #define VSOCK_ALLOWED		true
 #endif
+
+/*
+ * 7.2, and stable 6.1 and 6.12: the kernel compares who sends to a socket that has a connection with
+ * whom it is connected to. Before, any peer could send to any such socket that it knows the port of.
+ */
+static inline bool vsock_packet_strays(struct vsock_packet *packet)
+{
+#ifdef HAVE_VSOCK_CHECK_SOURCE
+	return false;
+#else
+	const struct virtio_vsock_hdr *hdr = vsock_packet_header(packet);
+	struct sockaddr_vm src, dst;
+	struct sock *sk;
+	bool strays;
+
+	vsock_addr_init(&src, le64_to_cpu(hdr->src_cid), le32_to_cpu(hdr->src_port));
+	vsock_addr_init(&dst, le64_to_cpu(hdr->dst_cid), le32_to_cpu(hdr->dst_port));
+	sk = vsock_find_connected_socket(&src, &dst) ?: vsock_find_bound_socket(&dst);
+	if (!sk)
+		return false;
+	strays = sk->sk_state != TCP_LISTEN &&
+		 !vsock_addr_equals_addr(&src, &vsock_sk(sk)->remote_addr);
+	sock_put(sk);
+	return strays;
+#endif
+}
 
 static inline void vsock_packet_receive(struct virtio_transport *transport,
 					struct vsock_packet *packet)
@@ -162,35 +186,35 @@ static inline void vsock_packet_receive(struct virtio_transport *transport,
 #endif
 }
 
-/* Operations that a kernel has or not. */
-#ifdef HAVE_VSOCK_SEQPACKET	/* 5.14 */
-#define VSOCK_SEQPACKET_OPS(allow) \
+/* Operations that a kernel has or not: 5.14, 6.4, 6.8, 6.12, 7.0. */
+#ifdef HAVE_VSOCK_SEQPACKET
+#define VSOCK_SEQPACKET_OPS \
 	.seqpacket_dequeue = virtio_transport_seqpacket_dequeue, \
 	.seqpacket_enqueue = virtio_transport_seqpacket_enqueue, \
 	.seqpacket_has_data = virtio_transport_seqpacket_has_data, \
-	.seqpacket_allow = allow,
+	.seqpacket_allow = seqpacket_allow,
 #else
-#define VSOCK_SEQPACKET_OPS(allow)
+#define VSOCK_SEQPACKET_OPS
 #endif
-#ifdef HAVE_VSOCK_READ_SKB	/* 6.4 */
+#ifdef HAVE_VSOCK_READ_SKB
 #define VSOCK_READ_OPS		.read_skb = virtio_transport_read_skb,
 #else
 #define VSOCK_READ_OPS
 #endif
-#ifdef HAVE_VSOCK_RCVLOWAT	/* 6.8 */
+#ifdef HAVE_VSOCK_RCVLOWAT
 #define VSOCK_RCVLOWAT_OPS	.notify_set_rcvlowat = virtio_transport_notify_set_rcvlowat,
 #else
 #define VSOCK_RCVLOWAT_OPS
 #endif
-#ifdef HAVE_VSOCK_SENT		/* 6.12 */
+#ifdef HAVE_VSOCK_SENT
 #define VSOCK_SENT_OPS		.unsent_bytes = virtio_transport_unsent_bytes,
 #else
 #define VSOCK_SENT_OPS
 #endif
-#ifdef HAVE_VSOCK_REMOTE_CID	/* 7.0 */
-#define VSOCK_REMOTE_OPS(has)	.has_remote_cid = has,
+#ifdef HAVE_VSOCK_REMOTE_CID
+#define VSOCK_REMOTE_OPS	.has_remote_cid = has_remote_cid,
 #else
-#define VSOCK_REMOTE_OPS(has)
+#define VSOCK_REMOTE_OPS
 #endif
 
 static inline struct vsock_packet *vsock_packet_first(struct list_head *packets)

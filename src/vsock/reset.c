@@ -16,11 +16,11 @@ struct found {
 	unsigned int nr;
 };
 
-/* Is the socket one of ours, with this peer? Without its lock this is a guess. */
+/* Is the socket one of ours, with this peer? */
 static bool is_with(const struct vsock_sock *vsk, u32 cid)
 {
-	return data_race(vsk->transport) == &ivshmem_vsock_transport.transport &&
-	       data_race(vsk->remote_addr.svm_cid) == cid;
+	return vsk->transport == &ivshmem_vsock_transport.transport &&
+	       vsk->remote_addr.svm_cid == cid;
 }
 
 /*
@@ -29,16 +29,15 @@ static bool is_with(const struct vsock_sock *vsk, u32 cid)
  */
 static bool is_orphan(const struct vsock_sock *vsk, u32 cid)
 {
-	int state = data_race(vsk->sk.sk_state);
-
-	return is_with(vsk, cid) && (state == TCP_SYN_SENT || state == TCP_ESTABLISHED) &&
-	       !data_race(sock_flag(&vsk->sk, SOCK_DONE)) &&
-	       !data_race(vsk->close_work_scheduled);
+	return is_with(vsk, cid) &&
+	       (vsk->sk.sk_state == TCP_SYN_SENT || vsk->sk.sk_state == TCP_ESTABLISHED) &&
+	       !sock_flag(&vsk->sk, SOCK_DONE) && !vsk->close_work_scheduled;
 }
 
 static void add(struct found *found, struct vsock_sock *vsk, u32 cid)
 {
-	if (found->nr == SOME || !is_orphan(vsk, cid))
+	/* Without its lock this is a guess; see reset(). */
+	if (found->nr == SOME || !data_race(is_orphan(vsk, cid)))
 		return;
 	sock_hold(sk_vsock(vsk));
 	found->socks[found->nr++] = sk_vsock(vsk);
@@ -113,7 +112,8 @@ void ivshmem_vsock_wake(u32 cid)
 	spin_lock_bh(&vsock_table_lock);
 	for (i = 0; i < VSOCK_HASH_SIZE; i++)
 		list_for_each_entry(vsk, &vsock_connected_table[i], connected_table)
-			if (is_with(vsk, cid))
+			/* Who is woken in vain waits again. */
+			if (data_race(is_with(vsk, cid)))
 				vsk->sk.sk_write_space(sk_vsock(vsk));
 	spin_unlock_bh(&vsock_table_lock);
 }

@@ -142,7 +142,8 @@ static unsigned int poll(struct vsock_vector *v, struct ivshmem_port *port,
 		if (!receive(v, port, &arrival, packets))
 			break;
 	for (i = v->number; i < vsock->ports; i += vsock->nr_vectors)
-		ivshmem_vsock_flush(vsock, port, i);
+		if (!list_empty(&vsock->peers[i].queue))
+			ivshmem_vsock_flush(vsock, port, i);
 	ivshmem_port_poll_end(port, v->number);
 	return n;
 }
@@ -154,6 +155,8 @@ static void tidy(struct ivshmem_vsock *vsock, unsigned int from)
 	bool wake;
 	LIST_HEAD(packets);
 
+	if (peer->resetting == peer->handled && !READ_ONCE(peer->waiting))
+		return;
 	if (peer->resetting != peer->handled)
 		ivshmem_vsock_reset(vsock->cid + from);
 	spin_lock_bh(&peer->lock);
@@ -161,7 +164,7 @@ static void tidy(struct ivshmem_vsock *vsock, unsigned int from)
 	list_splice_init(&peer->lost, &packets);
 	wake = vsock_peer_wakes(peer);
 	if (wake)
-		peer->waiting = false;
+		WRITE_ONCE(peer->waiting, false);
 	spin_unlock_bh(&peer->lock);
 	vsock_packets_free(&packets);
 	if (wake)
@@ -178,6 +181,20 @@ static void get_spare(struct vsock_vector *v)
 		msleep(20);	/* others need it more */
 }
 
+static void deliver(struct list_head *packets)
+{
+	struct vsock_packet *packet;
+
+	while (!list_empty(packets)) {
+		packet = vsock_packet_take(packets);
+		if (vsock_packet_strays(packet))
+			vsock_packet_free(packet);
+		else
+			vsock_packet_receive(&ivshmem_vsock_transport, packet);
+		cond_resched();
+	}
+}
+
 /* Receive and deliver frames. Return: is there more? */
 static bool round_of(struct vsock_vector *v)
 {
@@ -192,10 +209,7 @@ static bool round_of(struct vsock_vector *v)
 	rcu_read_unlock();
 	for (i = v->number; i < vsock->ports; i += vsock->nr_vectors)
 		tidy(vsock, i);
-	while (!list_empty(&packets)) {
-		vsock_packet_receive(&ivshmem_vsock_transport, vsock_packet_take(&packets));
-		cond_resched();
-	}
+	deliver(&packets);
 	if (v->starved)
 		get_spare(v);
 	return n || v->starved;

@@ -38,6 +38,7 @@ static int print_port(struct ivshmem_vsock *vsock, unsigned int i, char *buf, in
 	up = peer->up;
 	tx = peer->tx;
 	spin_unlock_bh(&peer->lock);
+	/* The work may count right now. */
 	rx = data_race(peer->rx);
 	return sysfs_emit_at(buf, at, "%u %u %s %llu %llu %llu %llu %llu %llu\n", i,
 			     vsock->cid + i, state_of(&counters, up), counters.broken,

@@ -74,7 +74,7 @@ static int cancel_pkt(struct vsock_sock *vsk)
 }
 
 /* Send a packet, or free it. */
-static int send_pkt(struct vsock_packet *packet VSOCK_SEND_NET)
+static int send_pkt(VSOCK_SEND_ARGS)
 {
 	u32 cid = le64_to_cpu(vsock_packet_header(packet)->dst_cid);
 	u32 length = vsock_packet_length(packet);
@@ -96,7 +96,7 @@ struct virtio_transport ivshmem_vsock_transport = {
 	.transport = {
 		.module = THIS_MODULE,
 		.get_local_cid = get_local_cid,
-		VSOCK_REMOTE_OPS(has_remote_cid)
+		VSOCK_REMOTE_OPS
 
 		.init = virtio_transport_do_socket_init,
 		.destruct = virtio_transport_destruct,
@@ -117,7 +117,7 @@ struct virtio_transport ivshmem_vsock_transport = {
 		.stream_rcvhiwat = virtio_transport_stream_rcvhiwat,
 		.stream_is_active = virtio_transport_stream_is_active,
 		.stream_allow = stream_allow,
-		VSOCK_SEQPACKET_OPS(seqpacket_allow)
+		VSOCK_SEQPACKET_OPS
 
 		.notify_poll_in = virtio_transport_notify_poll_in,
 		.notify_poll_out = virtio_transport_notify_poll_out,

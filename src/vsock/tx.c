@@ -36,7 +36,7 @@ static bool push(struct ivshmem_vsock *vsock, struct ivshmem_port *port, unsigne
 		return false;
 	hdr.len = cpu_to_le32(length);
 	if (length < left)	/* a message does not end here */
-		hdr.flags &= ~cpu_to_le32(VIRTIO_VSOCK_SEQ_EOM | VIRTIO_VSOCK_SEQ_EOR);
+		hdr.flags &= ~cpu_to_le32(VSOCK_ENDS);
 	memcpy(room, &hdr, sizeof(hdr));
 	vsock_packet_read(packet, peer->sent, room + sizeof(hdr), length);
 	ivshmem_port_commit(port, to, sizeof(hdr) + length, NULL, 0);
@@ -169,7 +169,7 @@ bool ivshmem_vsock_is_full(struct ivshmem_vsock *vsock, unsigned int to)
 	spin_lock_bh(&peer->lock);
 	full = peer->bytes >= IVSHMEM_VSOCK_QUEUE;
 	if (full)
-		peer->waiting = true;
+		WRITE_ONCE(peer->waiting, true);
 	spin_unlock_bh(&peer->lock);
 	return full;
 }
@@ -216,7 +216,7 @@ void ivshmem_vsock_link(void *data, unsigned int to, bool up)
 	spin_lock_bh(&peer->lock);
 	peer->up = up;
 	if (!up) {
-		peer->losses++;
+		WRITE_ONCE(peer->losses, peer->losses + 1);
 		list_splice_tail_init(&peer->queue, &peer->lost);
 		peer->sent = 0;
 		peer->controls = 0;

@@ -37,7 +37,7 @@
 #include "rings/port.h"
 
 /* Bytes of data that wait for room in a ring, before programs have to wait. */
-#define IVSHMEM_VSOCK_QUEUE	(1 << 20)
+#define IVSHMEM_VSOCK_QUEUE	0x100000
 
 /* CIDs of a partition: as many as there can be ports. */
 #define IVSHMEM_VSOCK_CIDS	IVSHMEM_RINGS_MAX_PORTS
