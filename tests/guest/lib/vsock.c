@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Connections by vsock between the guests of a test: see vsock.h. */
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "../labels.h"
 #include "../vsock.h"
@@ -69,24 +70,26 @@ static bool link_of(int guest, char *rest)
 	return slot >= 0 && find_line(VSOCK_NODE "cids", slot, rest);
 }
 
-bool vsock_is_up(int guest)
+unsigned int vsock_up(int guest)
 {
 	char rest[200], state[16];
+	unsigned int cid;
 
-	return link_of(guest, rest) && sscanf(rest, "%*u %15s", state) == 1 &&
-	       !strcmp(state, "up");
+	if (!link_of(guest, rest) || sscanf(rest, "%u %15s", &cid, state) != 2)
+		return 0;
+	return strcmp(state, "up") ? 0 : cid;
 }
 
 unsigned int vsock_cid(int guest)
 {
 	unsigned int cid;
-	char rest[200];
 
-	for (int i = 0; i < 600 && !vsock_is_up(guest); i++)
-		sleep_ms(50);
-	if (!link_of(guest, rest) || sscanf(rest, "%u", &cid) != 1)
-		tap_bail("guest %d has no CID", guest);
-	return cid;
+	for (int i = 0; i < 600; i++, sleep_ms(50)) {
+		cid = vsock_up(guest);
+		if (cid)
+			return cid;
+	}
+	tap_bail("the link to guest %d does not come up", guest);
 }
 
 long long vsock_number(int guest, enum vsock_field field)
@@ -117,18 +120,26 @@ int vsock_listen(int type, unsigned int port)
 	return result(close(fd)) ?: -EIO;
 }
 
-int vsock_connect(int type, unsigned int cid, unsigned int port)
+int vsock_connect_from(unsigned int from, int type, unsigned int cid, unsigned int port)
 {
-	struct sockaddr_vm peer = address(cid, port);
+	struct sockaddr_vm peer = address(cid, port), own = address(VMADDR_CID_ANY, from);
+	struct timeval patience = { .tv_sec = 600 };
 	int fd = socket(AF_VSOCK, type, 0), ret;
 
 	if (fd < 0)
 		return -errno;
-	ret = result(connect(fd, (void *)&peer, sizeof(peer)));
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
+	ret = result(bind(fd, (void *)&own, sizeof(own)));
+	ret = ret ? ret : result(connect(fd, (void *)&peer, sizeof(peer)));
 	if (!ret)
 		return fd;
 	close(fd);
 	return ret;
+}
+
+int vsock_connect(int type, unsigned int cid, unsigned int port)
+{
+	return vsock_connect_from(VMADDR_PORT_ANY, type, cid, port);
 }
 
 int vsock_send(int fd, const void *data, size_t size)
@@ -173,39 +184,51 @@ static void tell_name(int fd, unsigned int from)
 /* Of all that vsock_serve() has made. */
 static pid_t group;
 
-/* Answer each connection in a process of its own. */
-static void serve(int type, unsigned int port, void (*answer)(int fd, unsigned int from))
+static void answer_all(int listener, void (*answer)(int fd, unsigned int from))
 {
 	struct sockaddr_vm peer;
 	socklen_t size = sizeof(peer);
-	int listener = vsock_listen(type, port), fd;
-	pid_t child;
+	int fd;
 
-	tap_ok(listener >= 0, "there is a socket that listens to port %u (%d)", port, listener);
-	fflush(stdout);
-	child = fork();
-	if (child) {
-		setpgid(child, group);
-		group = group ?: child;
-		close(listener);
-		return;
-	}
-	setpgid(0, group);
 	signal(SIGCHLD, SIG_IGN);
-	while (true) {
-		fd = accept(listener, (void *)&peer, &size);
-		if (fd >= 0 && !fork()) {
+	while ((fd = accept(listener, (void *)&peer, &size)) >= 0) {
+		if (!answer) {
+			vsock_send(fd, VSOCK_GREETING, strlen(VSOCK_GREETING));
+			continue;
+		}
+		if (!fork()) {
 			answer(fd, peer.svm_cid);
 			_exit(0);
 		}
 		close(fd);
 	}
+	_exit(1);
+}
+
+/* Answer each connection in a process of its own, or greet and keep it. */
+static void serve(int type, unsigned int port, void (*answer)(int fd, unsigned int from))
+{
+	int listener = vsock_listen(type, port);
+	pid_t child;
+
+	tap_ok(listener >= 0, "there is a socket that listens to port %u (%d)", port, listener);
+	fflush(stdout);
+	child = fork();
+	setpgid(child, group);
+	if (!child)
+		answer_all(listener, answer);
+	group = group ? group : child;
+	close(listener);
 }
 
 void vsock_serve(void)
 {
+	struct rlimit files = { .rlim_cur = 4096, .rlim_max = 4096 };
+
+	tap_eq(result(setrlimit(RLIMIT_NOFILE, &files)), 0, "allow many connections");
 	serve(SOCK_STREAM, VSOCK_ECHO, echo);
 	serve(SOCK_STREAM, VSOCK_NAMES, tell_name);
+	serve(SOCK_STREAM, VSOCK_HOLD, NULL);
 	if (vsock_has_messages())
 		serve(SOCK_SEQPACKET, VSOCK_MESSAGES, echo);
 }

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a partition for vsock: in guest 0 its device is reset, unbound, and its driver is
+ * unbound and unloaded, under load; in the end it dies with a thousand connections. Each time its
+ * connections with guest 1 end at both ends with ECONNRESET, and those of the others stay.
+ */
+/* rig: guests=3 devices=doorbell vectors=4 size=16M bridges=yes over=pci,polled timeout=240
+ * rig: modules=vmw_vsock_virtio_transport_common
+ */
+#include <poll.h>
+#include <sys/wait.h>
+
+#include "vsock.h"
+
+#define CROWD	1000
+
+/* A connection that stays as it is, one with something to read, and one that somebody reads. */
+struct ends {
+	int idle;
+	int greeted;
+	int read;
+	pid_t reader;
+};
+
+/* Connect to a socket that holds the connection, and get its greeting. */
+static int greeted(unsigned int cid)
+{
+	int fd = vsock_connect(SOCK_STREAM, cid, VSOCK_HOLD);
+	char word[sizeof(VSOCK_GREETING)];
+
+	return fd < 0 ? fd : vsock_receive(fd, word, strlen(VSOCK_GREETING)) ?: fd;
+}
+
+static struct ends connect_to(int guest)
+{
+	unsigned int cid = vsock_cid(guest);
+	struct ends ends = {
+		.idle = greeted(cid),
+		.greeted = vsock_connect(SOCK_STREAM, cid, VSOCK_HOLD),
+		.read = greeted(cid),
+	};
+	struct pollfd come = { .fd = ends.greeted, .events = POLLIN };
+	char byte;
+
+	tap_ok(ends.idle >= 0 && ends.greeted >= 0 && ends.read >= 0, "connect to guest %d (%d)",
+	       guest, ends.idle);
+	tap_eq(poll(&come, 1, 30000), 1, "a greeting comes");
+	fflush(stdout);
+	ends.reader = fork();
+	if (!ends.reader)
+		_exit(recv(ends.read, &byte, 1, 0) < 0 ? errno : 0);
+	return ends;
+}
+
+/* All of them end. */
+static void expect_reset(struct ends *ends, const char *what)
+{
+	struct pollfd idle = { .fd = ends->idle };
+	char word[sizeof(VSOCK_GREETING)] = "";
+	int status = 0, error;
+
+	tap_eq(poll(&idle, 1, 60000), 1, "%s: the connection ends", what);
+	tap_ok(idle.revents & POLLERR, "%s: with an error", what);
+	tap_eq(result(recv(ends->idle, word, 1, 0)), -ECONNRESET, "%s: who reads is told", what);
+	error = result(send(ends->idle, word, 1, MSG_NOSIGNAL));
+	tap_ok(error == -ECONNRESET || error == -EPIPE, "%s: who sends too (%d)", what, error);
+	tap_eq(vsock_receive(ends->greeted, word, strlen(VSOCK_GREETING)), 0,
+	       "%s: what came before can be read", what);
+	tap_ok(!strcmp(word, VSOCK_GREETING), "%s: and is what was sent", what);
+	tap_eq(result(recv(ends->greeted, word, 1, 0)), -ECONNRESET, "%s: then the error", what);
+	tap_eq(waitpid(ends->reader, &status, 0), ends->reader, "%s: who waits is woken", what);
+	tap_eq(WEXITSTATUS(status), ECONNRESET, "%s: and told", what);
+	close(ends->idle);
+	close(ends->greeted);
+	close(ends->read);
+}
+
+/* Connect, send and close without end, to both others. */
+static pid_t load(void)
+{
+	static char data[10000];
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	for (unsigned int i = 0; !child; i++) {
+		unsigned int cid = vsock_up((rig_guest() + 1 + i % 2) % 3);
+		int fd = cid ? vsock_connect(SOCK_STREAM, cid, VSOCK_ECHO) : -1;
+
+		if (fd >= 0 && !vsock_send(fd, data, sizeof(data)))
+			vsock_receive(fd, data, sizeof(data));
+		if (fd >= 0)
+			close(fd);
+		else
+			sleep_ms(10);
+	}
+	return child;
+}
+
+static void end(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static void reset(void)
+{
+	tap_eq(sh("pci=$(basename $(readlink -f /sys/class/ivshmem/ivshmem0/device));"
+		  "echo 1 >/sys/bus/pci/devices/$pci/reset"), 0, "reset");
+}
+
+static void unbind_node(void)
+{
+	tap_eq(sh("cd /sys/bus/ivshmem/drivers/ivshmem_vsock && "
+		  "echo ivshmem0p1 >unbind && echo ivshmem0p1 >bind"), 0, "unbind the partition");
+}
+
+static void unbind_device(void)
+{
+	tap_eq(sh("pci=$(basename $(readlink -f /sys/class/ivshmem/ivshmem0/device));"
+		  "cd /sys/bus/pci/drivers/ivshmem && echo $pci >unbind && echo $pci >bind"), 0,
+	       "unbind the device");
+}
+
+/* Sockets keep the module: so they are reset first, and then closed by who has them. */
+static void unload(void)
+{
+	tap_eq(sh("echo ivshmem0p1 >/sys/bus/ivshmem/drivers/ivshmem_vsock/unbind"), 0, "unbind");
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} changes[] = {
+	{ "reset", reset },
+	{ "partition unbound", unbind_node },
+	{ "device unbound", unbind_device },
+	{ "driver unloaded", unload },
+};
+
+#define CHANGES (sizeof(changes) / sizeof(changes[0]))
+
+/* What one guest does, and what the others see of it. */
+static void change(unsigned int i)
+{
+	int me = rig_guest();
+	struct ends ends;
+
+	if (me < 2)
+		ends = connect_to(1 - me);
+	rig_ask("barrier connected");
+	if (!me)
+		changes[i].run();
+	if (me < 2)
+		expect_reset(&ends, changes[i].name);
+}
+
+/* The driver can be unloaded when its sockets are closed. */
+static void reload(void)
+{
+	vsock_end();
+	vsock_unload();
+	vsock_load();
+	vsock_serve();
+}
+
+/* A connection of the others, which nothing disturbs. */
+static bool stays(int fd)
+{
+	char sent[300] = "all the time", came[300];
+
+	return !vsock_send(fd, sent, sizeof(sent)) && !vsock_receive(fd, came, sizeof(came)) &&
+	       !memcmp(sent, came, sizeof(came));
+}
+
+static void live(int witness)
+{
+	pid_t child = load();
+
+	for (unsigned int i = 0; i < CHANGES; i++) {
+		change(i);
+		if (rig_guest())
+			tap_ok(stays(witness), "%s: others keep their connections",
+			       changes[i].name);
+		if (!rig_guest() && changes[i].run == unload) {
+			end(child);
+			reload();
+			child = load();
+		}
+		rig_ask("barrier changed");
+		for (int guest = 0; guest < 3; guest++)
+			if (guest != rig_guest())
+				tap_ok(vsock_reaches(guest), "%s: it reaches guest %d",
+				       changes[i].name, guest);
+		rig_ask("barrier on");
+	}
+	end(child);
+}
+
+/* Have very many connections with the guest that dies. */
+static void see_it_die(int witness)
+{
+	unsigned int cid = vsock_cid(0);
+	static int fds[CROWD];
+	struct pollfd first;
+	int wrong = 0;
+	char byte;
+
+	for (int i = 0; i < CROWD; i++)
+		fds[i] = greeted(cid);
+	tap_ok(fds[0] >= 0 && fds[CROWD - 1] >= 0, "%d connections (%d)", CROWD, fds[CROWD - 1]);
+	rig_ask("barrier crowd");
+	first = (struct pollfd){ .fd = fds[0] };
+	tap_eq(poll(&first, 1, 120000), 1, "the guest dies");
+	for (int i = 0; i < CROWD; i++) {
+		wrong += result(recv(fds[i], &byte, 1, 0)) != -ECONNRESET;
+		close(fds[i]);
+	}
+	tap_eq(wrong, 0, "all of them are reset");
+	tap_eq(vsock_connect(SOCK_STREAM, cid, VSOCK_HOLD), -ENODEV, "nobody is there");
+	tap_ok(stays(witness), "others keep their connections");
+}
+
+int main(void)
+{
+	int me = rig_guest(), witness = -1;
+
+	vsock_make();
+	vsock_load();
+	vsock_serve();
+	rig_ask("barrier loaded");
+	if (me)
+		witness = vsock_connect(SOCK_STREAM, vsock_cid(3 - me), VSOCK_ECHO);
+	live(witness);
+	if (me == 1)
+		see_it_die(witness);
+	else
+		rig_ask("barrier crowd");
+	if (!me) {
+		tap_done();
+		rig_ask("kill");
+	}
+	rig_ask("barrier end");
+	close(witness);
+	vsock_end();
+	vsock_unload();
+	return tap_done();
+}
