@@ -142,24 +142,19 @@ static void put_soon(struct victim *v, const struct packet *p, unsigned int leng
 }
 
 /* Ask for answers, and read none. */
-static void flood(struct victim *v, unsigned int op)
+static void requests(struct victim *v)
 {
-	struct packet p = packet(op, 0);
+	struct packet p = packet(VIRTIO_VSOCK_OP_REQUEST, 0);
 
+	p.hdr.dst_port = 4711;
 	for (unsigned int i = 0; i < FLOOD; i++) {
 		p.hdr.src_port = i;
-		p.hdr.dst_port = op == VIRTIO_VSOCK_OP_REQUEST ? 4711 : VSOCK_ECHO;
 		put_soon(v, &p, HEADER);
 	}
 	attacker_publish(v);
 }
 
-static void requests(struct victim *v)
-{
-	flood(v, VIRTIO_VSOCK_OP_REQUEST);
-}
-
-/* A connection, on which it asks for what fills the ring back. */
+/* The same for a connection; kernels before 5.15 do not answer there. */
 static void credit_requests(struct victim *v)
 {
 	struct packet p = packet(VIRTIO_VSOCK_OP_REQUEST, 0);
@@ -217,7 +212,7 @@ static const struct attack attacks[] = {
 	{ "a peer that calls itself another", other_sender, NOTHING },
 	{ "packets for the connection of others", stray, NOTHING },
 	{ "requests whose answers are not read", requests, WRONG_FRAME },
-	{ "requests for credit", credit_requests, WRONG_FRAME },
+	{ "requests for credit", credit_requests, NOTHING },
 	{ "lies about what was read", lies, NOTHING },
 	{ "packets made by chance", chance, NOTHING },
 	{ 0 }
@@ -237,20 +232,22 @@ static pid_t connecting;
 /* The attacker has started again, so that connect() has failed. */
 static void end_connecting(void)
 {
-	int status = 0;
+	int status = 0, error;
 
 	if (!connecting)
 		return;
 	tap_eq(waitpid(connecting, &status, 0), connecting, "connect() ends");
-	tap_eq(WEXITSTATUS(status), ECONNRESET, "its peer has gone");
+	error = WEXITSTATUS(status);
+	tap_ok(error == ECONNRESET || error == ENOBUFS,
+	       "its peer has gone, or has too much to read (%d)", error);
 	connecting = 0;
 }
 
-static void begin_connecting(bool full)
+static void begin_connecting(void)
 {
 	unsigned int cid = vsock_up(1);
 
-	if (full || !cid)
+	if (!cid)
 		return;
 	fflush(stdout);
 	connecting = fork();
@@ -261,11 +258,9 @@ static void begin_connecting(bool full)
 static bool reaches(void)
 {
 	char sent[300] = "all the time", came[300];
-	static long long dropped;
 
 	end_connecting();
-	begin_connecting(vsock_number(1, VSOCK_DROPPED) > dropped);
-	dropped = vsock_number(1, VSOCK_DROPPED);
+	begin_connecting();
 	return !vsock_send(witness, sent, sizeof(sent)) &&
 	       !vsock_receive(witness, came, sizeof(came)) && !memcmp(sent, came, sizeof(came)) &&
 	       vsock_reaches(2 - rig_guest());
