@@ -150,8 +150,8 @@ static inline void vsock_packet_sent(struct vsock_packet *packet)
 #endif
 
 /*
- * 7.2, and stable 6.1 and 6.12: the kernel compares who sends to a socket that has a connection with
- * whom it is connected to. Before, any peer could send to any such socket that it knows the port of.
+ * 7.2, and stable 6.1 and 6.12: the kernel compares the sender with whom a socket is connected to.
+ * Before, any peer could send to any socket with a connection, if it knew the port.
  */
 static inline bool vsock_packet_strays(struct vsock_packet *packet)
 {
