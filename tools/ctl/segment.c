@@ -17,10 +17,9 @@
 /* For readers of either, the checksum is what makes it one. */
 _Static_assert((int)IVSHMEM_RINGS_AT_CRC == (int)IVSHMEM_LABEL_AT_CRC, "written by the same call");
 
-/* A packet of the kernel's vsock: its header, and 64 KiB. */
 static const struct segment_type types[] = {
 	{ .name = NET_TYPE, .broadcast = true },
-	{ .name = VSOCK_TYPE, .frame = 44 + (64 << 10) },
+	{ .name = VSOCK_TYPE },
 };
 
 const struct segment_type *segment_type(const char *name)
@@ -29,13 +28,6 @@ const struct segment_type *segment_type(const char *name)
 		if (!strcmp(types[i].name, name))
 			return &types[i];
 	return NULL;
-}
-
-static uint32_t least_slab(const struct segment_type *type)
-{
-	uint32_t bytes = (type->frame + IVSHMEM_RINGS_ALIGNMENT - 1) & -IVSHMEM_RINGS_ALIGNMENT;
-
-	return bytes > IVSHMEM_RINGS_MIN_BYTES ? bytes : IVSHMEM_RINGS_MIN_BYTES;
 }
 
 static void set_rings(const struct segment_type *type, struct ivshmem_rings_layout *layout,
@@ -54,7 +46,7 @@ static uint64_t least_bytes(const struct segment_type *type, unsigned int ports)
 {
 	struct ivshmem_rings_layout layout = { .ports = (uint16_t)ports };
 
-	set_rings(type, &layout, IVSHMEM_RINGS_MIN_ENTRIES, least_slab(type));
+	set_rings(type, &layout, IVSHMEM_RINGS_MIN_ENTRIES, IVSHMEM_RINGS_MIN_BYTES);
 	return IVSHMEM_RINGS_PAGE + ports * layout.section_size;
 }
 
@@ -75,12 +67,11 @@ static enum exit_code complain_small(const char *device, const struct segment_ty
 			size, device, ports, least, fit);
 }
 
-static uint32_t entries_for(const struct segment_type *type, uint64_t share)
+static uint32_t entries_for(uint64_t share)
 {
 	uint32_t entries = IVSHMEM_RINGS_MIN_ENTRIES;
 
-	while (entries < IVSHMEM_RINGS_MAX_ENTRIES && 2 * entries * FRAME_BYTES <= share &&
-	       2 * entries * IVSHMEM_RINGS_DESCRIPTOR + least_slab(type) <= share)
+	while (entries < IVSHMEM_RINGS_MAX_ENTRIES && 2 * entries * FRAME_BYTES <= share)
 		entries *= 2;
 	return entries;
 }
@@ -99,7 +90,7 @@ enum exit_code segment_plan(const char *device, const struct ivshmem_label_entry
 	lines = IVSHMEM_RINGS_PORT_LINE + ports * IVSHMEM_RINGS_LINE;
 	share = (section - lines) / (ports - !type->broadcast) &
 		-(uint64_t)IVSHMEM_RINGS_ALIGNMENT;
-	entries = entries_for(type, share);
+	entries = entries_for(share);
 	bytes = share - entries * IVSHMEM_RINGS_DESCRIPTOR;
 	*segment = (struct segment){
 		.planned = true,

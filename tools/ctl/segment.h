@@ -16,7 +16,6 @@
 struct segment_type {
 	const char *name;
 	bool broadcast;		/* there are rings to all */
-	uint32_t frame;		/* its longest frame, which has to fit into a ring; 0: any does */
 };
 
 /* NULL: partitions of this type are no segments. */
