@@ -89,7 +89,7 @@ static enum exit_code check_driver(const struct device *device, unsigned int par
 	if (device->properties.transport != IVSHMEM_TRANSPORT_DEVICE ||
 	    sysfs_name(device->name, name))
 		return EXIT_OK;
-	snprintf(path, sizeof(path), "/sys/bus/ivshmem/devices/%.64sp%u/driver", name, partition);
+	snprintf(path, sizeof(path), SYSFS_NODES "/%.64sp%u/driver", name, partition);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
 		return EXIT_OK;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cids.h"
 #include "peers.h"
 #include "printable.h"
 
@@ -14,15 +15,37 @@ static struct {
 	bool watch;
 } option;
 
+static struct cids cids;	/* of the device that is shown */
+
+/* 0: it has none. */
+static unsigned int cid_of(const struct ivshmem_peer *peer)
+{
+	return peer->slot < IVSHMEM_RINGS_MAX_PORTS ? cids.of[peer->slot] : 0;
+}
+
+static void print_cid(const struct ivshmem_peer *peer)
+{
+	if (!cids.are_there)
+		return;
+	if (cid_of(peer))
+		printf("%10u  ", cid_of(peer));
+	else
+		printf("%10s  ", "-");
+}
+
 static void print_table(const struct present *present)
 {
-	printf("%4s %8s  %-8s %8s  %-4s  %s\n", "SLOT", "ID", "KIND", "SILENT", "SELF", "NAME");
+	printf("%4s %8s  %-8s %8s  %-4s  ", "SLOT", "ID", "KIND", "SILENT", "SELF");
+	if (cids.are_there)
+		printf("%10s  ", "CID");
+	puts("NAME");
 	for (size_t i = 0; i < present->count; i++) {
 		const struct ivshmem_peer *peer = &present->list[i];
 
 		printf("%4u %8u  %-8s %6.1f s  %-4s  ", peer->slot, peer->id,
 		       present_kind(peer), (double)peer->silent_ns / 1e9,
 		       peer->self ? "yes" : "no");
+		print_cid(peer);
 		print_printable(peer->name);
 		putchar('\n');
 	}
@@ -30,8 +53,15 @@ static void print_table(const struct present *present)
 
 static json_t *as_json(const struct device *device, const struct present *present)
 {
-	return json_pack("{s:o, s:o}", "device", json_bytes(device->name),
-			 "peers", present_list_json(present));
+	json_t *list = present_list_json(present);
+
+	for (size_t i = 0; cids.are_there && i < present->count; i++) {
+		unsigned int cid = cid_of(&present->list[i]);
+
+		json_object_set_new(json_array_get(list, i), "cid",
+				    cid ? json_integer(cid) : json_null());
+	}
+	return json_pack("{s:o, s:o}", "device", json_bytes(device->name), "peers", list);
 }
 
 static enum exit_code show(const struct device *device)
@@ -40,6 +70,8 @@ static enum exit_code show(const struct device *device)
 	int error = present_begin(device, &present);
 	enum exit_code code = error ? present_complain(device, error) : EXIT_OK;
 
+	if (device->properties.transport == IVSHMEM_TRANSPORT_DEVICE)
+		cids_find(device->name, &cids);
 	if (!code && common.json)
 		code = print_json(stdout, as_json(device, &present), false);
 	else if (!code)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define SYSFS_CLASS	"/sys/class/ivshmem"
+#define SYSFS_NODES	"/sys/bus/ivshmem/devices"
 
 struct sysfs_device {
 	char name[NAME_MAX + 1];
