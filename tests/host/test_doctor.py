@@ -14,7 +14,7 @@ import ctl
 import pytest
 from machine import DEVICE, EFIVARS, KERNEL, KEY, LOG, MODULE, PCI, SERVER, Change, Machine, Row
 from machine import module, signed
-from networks import NETWORK
+from networks import NETWORK, VSOCK
 
 ABSENT = {
     "device-absent": "no ivshmem device in this machine, and no server that you can use: add a "
@@ -762,6 +762,7 @@ ROWS = [
     *SIGNATURE,
     *ACCESS,
     *NETWORK,
+    *VSOCK,
 ]
 
 

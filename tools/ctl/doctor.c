@@ -107,7 +107,7 @@ static void examine(json_t *usable)
 		if (examine_module(&devices) || count > 0)
 			examine_access(names, count, usable);
 		examine_slots(names, count);
-		examine_networks();
+		examine_segments();
 	}
 	if (count >= 0)
 		free_names(names, count);

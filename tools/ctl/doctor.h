@@ -82,8 +82,8 @@ void examine_access(char **names, int count, json_t *usable);
 /* doctor_slot.c: devices that cannot be rung, as their labels are full. */
 void examine_slots(char **names, int count);
 
-/* doctor_net.c: partitions of the type net without an interface, or without a carrier. */
-void examine_networks(void);
+/* doctor_segment.c: partitions with rings by which no other machine is reached. */
+void examine_segments(void);
 
 /* In a container, instead of all but the servers. */
 void examine_container(char **names, int count, bool has_server, json_t *usable);

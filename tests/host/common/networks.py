@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be wrong with a partition of the type net, for ivshmemctl doctor."""
+"""What can be wrong with a partition of the type net or vsock, for ivshmemctl doctor."""
 
 import ctl
 from machine import Machine, Row
@@ -12,22 +12,34 @@ SILENT = "the interface ivs0 has no carrier"
 SELF, OTHER = "0 65280 guest self 5 a b\n", "1 65281 guest other 5 c d\n"
 
 
-def network(machine: Machine, *options: str, peers: str = SELF) -> Machine:
-    """A machine with a partition of the type net, and an interface that is up."""
+def partition(machine: Machine, kind: str, options: tuple[str, ...], peers: str) -> Machine:
+    """A machine with a partition of that type, which has its driver."""
     machine.write(REGION, bytes(4 << 20))
-    words = ["-t", "net", "-o", "2M", *options]
+    words = ["-t", kind, "-o", "2M", *options]
     for action in (["format", "--peers", "4"], ["partition", "add", "n", *words]):
         assert not ctl.run(*action, device=machine.root / REGION).err
-    machine.write(f"{NODE}/type", "net\n")
+    machine.write(f"{NODE}/type", f"{kind}\n")
     machine.write(f"{NODE}/driver/module/version", "0.2.0\n")
-    machine.write("sys/module/ivshmem_net/version", "0.2.0\n")
-    machine.write(f"{NODE}/net/ivs0/flags", "0x1003\n")
-    machine.write(f"{NODE}/net/ivs0/carrier", "0\n")
+    machine.write(f"sys/module/ivshmem_{kind}/version", "0.2.0\n")
     return machine.write("sys/class/ivshmem/ivshmem0/peers", peers)
 
 
+def network(machine: Machine, *options: str, peers: str = SELF) -> Machine:
+    """The type is net, and the interface is up."""
+    partition(machine, "net", options, peers)
+    machine.write(f"{NODE}/net/ivs0/flags", "0x1003\n")
+    return machine.write(f"{NODE}/net/ivs0/carrier", "0\n")
+
+
+def vsock(
+    machine: Machine, *options: str, peers: str = SELF, cids: str = "1 1001 down 0 0\n"
+) -> Machine:
+    partition(machine, "vsock", options, peers)
+    return machine.write(f"{NODE}/cids", cids)
+
+
 def unbound(machine: Machine) -> Machine:
-    return machine.remove(f"{NODE}/driver", f"{NODE}/net")
+    return machine.remove(f"{NODE}/driver")
 
 
 def poke(machine: Machine, at: int, data: bytes) -> Machine:
@@ -129,6 +141,88 @@ NETWORK = [
         {
             "net-unlinked": f"{SILENT}: of the machines there (1) none has this network: load "
             "ivshmem_net there and set its interface up, or run 'ivshmemctl net' on a host"
+        },
+        ["/dev/ivshmem0"],
+    ),
+]
+
+NO_VSOCK, NOBODY = "ivshmem0p1 carries no vsock, as", "ivshmem0p1 reaches no machine by vsock"
+
+VSOCK = [
+    Row(
+        "vsock that reaches somebody",
+        lambda m: vsock(m, peers=SELF + OTHER, cids="1 1001 down 0 0\n2 1002 up 0 0\n"),
+        {},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock without its module",
+        lambda m: unbound(vsock(m)).remove("sys/module/ivshmem_vsock"),
+        {
+            "vsock-not-loaded": "the partition ivshmem0p1 is for vsock, but the module for that "
+            "is not loaded: sudo modprobe ivshmem_vsock"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock that nobody can be rung in",
+        lambda m: unbound(vsock(m, "-v", "0")),
+        {"vsock-refused": f"{NO_VSOCK} the partition has no vectors: {AGAIN} with --vectors N"},
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock beside vhost_vsock",
+        lambda m: unbound(vsock(m)).write("sys/module/vhost_vsock/refcnt", "1\n"),
+        {
+            "vsock-busy": f"{NO_VSOCK} vhost_vsock is loaded, which is for the guests of this "
+            "machine, and the kernel has one transport to guests: stop its guests, then: "
+            "sudo modprobe -r vhost_vsock; "
+            "echo ivshmem0p1 | sudo tee /sys/bus/ivshmem/drivers_probe"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock that was refused",
+        lambda m: unbound(vsock(m)),
+        {
+            "vsock-refused": "the driver ivshmem_vsock has not bound the partition ivshmem0p1: "
+            "see 'sudo dmesg | grep ivshmem0p1'; to try again, "
+            "echo ivshmem0p1 | sudo tee /sys/bus/ivshmem/drivers_probe"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock with unknown peers",
+        lambda m: vsock(m).remove("sys/class/ivshmem/ivshmem0/peers"),
+        {
+            "vsock-no-link": f"{NOBODY}: run this as root, who may see which machines are there",
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock without a slot",
+        lambda m: vsock(m, peers=OTHER),
+        {
+            "vsock-no-port": f"{NOBODY}, as the label of /dev/ivshmem0 has no slot left for this "
+            "machine: see who has them with 'sudo ivshmemctl peers --device ivshmem0'"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock for one machine",
+        vsock,
+        {
+            "vsock-alone": f"{NOBODY}, as no other one is there: have others share the memory "
+            "and load the driver"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock that others have not",
+        lambda m: vsock(m, peers=SELF + OTHER, cids="1 1001 broken 1 0\n"),
+        {
+            "vsock-unlinked": f"{NOBODY}: of those there (1) none takes part: load "
+            "ivshmem_vsock there, and run 'ivshmemctl doctor'"
         },
         ["/dev/ivshmem0"],
     ),
