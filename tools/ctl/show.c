@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "in_use.h"
 #include "node.h"
 #include "numbers.h"
 #include "present.h"
@@ -138,6 +139,7 @@ int verb_list(int argc, char **argv)
 	array = json_array();
 	list_devices(names, count, array);
 	free_names(names, count);
+	in_use_list(count, array);
 	if (count && servers > 0 && !common.json)
 		putchar('\n');
 	servers_list(sockets, servers, array);
