@@ -21,6 +21,7 @@ import joins
 import machines
 import networks
 from samples import Samples, best, command, interleaved, say
+import vsocks
 
 import archive
 import boot
@@ -573,6 +574,7 @@ PARTS: dict[str, typing.Callable[[list[boot.Setup], figures.Figures], None]] = {
     "host": host_alone_and_busy,
     "joins": lambda setups, found: joins.joins(found),
     "net": lambda setups, found: networks.compare(setups[0], found),
+    "vsock": lambda setups, found: vsocks.compare(setups[0], found),
     "pair": lambda setups, found: pair(setups[0], found),
     "mapping": mappings,
     "instructions": lambda setups, found: instructions(setups[0], found),

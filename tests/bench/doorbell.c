@@ -291,6 +291,11 @@ static void open_tcp(void)
 	fd = net_tcp(me, address);
 }
 
+static void open_vsock(void)
+{
+	fd = net_vsock(me, address);
+}
+
 static void open_unix(void)
 {
 	fd = net_unix(me, address);
@@ -324,6 +329,7 @@ static const struct way {
 	{ "vfio-pwrite", open_vfio, ring_pwrite, wait_eventfd, NULL },
 	{ "tcp", open_tcp, send_message, receive_stream, NULL },
 	{ "udp", open_udp, send_message, receive_datagram, NULL },
+	{ "vsock", open_vsock, send_message, receive_stream, NULL },
 	{ "unix", open_unix, send_message, receive_stream, NULL },
 	{ "serial", open_serial, send_message, receive_stream, NULL },
 	{ "channel-sleep", open_channel_asleep, channel_send, channel_receive, NULL },

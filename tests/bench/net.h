@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <linux/vm_sockets.h>
 
 #include "bench.h"
 
@@ -65,6 +66,19 @@ static inline int net_tcp(bool listens, const char *host)
 	int fd;
 
 	net_tcp_many(listens, host, &fd, 1);
+	return fd;
+}
+
+/* Connect the two guests by vsock; the one that does not listen connects to @cid. */
+static inline int net_vsock(bool listens, const char *cid)
+{
+	struct sockaddr_vm vm = {
+		.svm_family = AF_VSOCK, .svm_port = NET_PORT,
+		.svm_cid = listens ? VMADDR_CID_ANY : (unsigned int)strtoul(cid, NULL, 0),
+	};
+	int fd;
+
+	net_connect(AF_VSOCK, listens, &vm, sizeof(vm), &fd, 1);
 	return fd;
 }
 

@@ -192,6 +192,18 @@ static void tcp_open(void)
 	buffer = skewed(NULL, 0);
 }
 
+static void vsock_open(void)
+{
+	fd = net_vsock(me, address);
+	buffer = skewed(NULL, 0);
+}
+
+static void serial_open(void)
+{
+	fd = dev_open_at("/dev/vport0p1", O_RDWR);
+	buffer = skewed(NULL, 0);
+}
+
 static void unix_open(void)
 {
 	fd = net_unix(me, address);
@@ -224,6 +236,24 @@ static bool socket_receive(void)
 		n += ret;
 	}
 	return true;
+}
+
+/* A line has no end: the last message begins with another byte. */
+static void serial_finish(void)
+{
+	char byte;
+
+	buffer[0] = 1;
+	socket_send();
+	must(read(fd, &byte, 1));
+}
+
+static bool serial_receive(void)
+{
+	socket_receive();
+	if (buffer[0])
+		must(write(fd, "", 1));
+	return !buffer[0];
 }
 
 /* One copy alone. A ring buffer needs two, so it cannot be faster than the slower one. */
@@ -268,6 +298,8 @@ static const struct way {
 	{ "channel-sleep", channel_start_asleep, channel_send, channel_finish, channel_receive,
 	  channel_end },
 	{ "tcp", tcp_open, socket_send, socket_finish, socket_receive, nothing },
+	{ "vsock", vsock_open, socket_send, socket_finish, socket_receive, nothing },
+	{ "serial", serial_open, socket_send, serial_finish, serial_receive, nothing },
 	{ "unix", unix_open, socket_send, socket_finish, socket_receive, nothing },
 	{ "memcpy", copy_open, copy_send, nothing, copy_receive, nothing },
 };
