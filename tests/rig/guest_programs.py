@@ -28,12 +28,25 @@ PACKAGES = [
 ]
 
 
+# What Python reads for its module "socket".
+PYTHON_SOCKET = (
+    "collections/*",
+    "enum",
+    "functools",
+    "keyword",
+    "operator",
+    "reprlib",
+    "selectors",
+    "socket",
+    "types",
+)
 # What a program reads when it starts, beside its libraries.
 READS = {
     "python3": (
         "usr/lib/python3.*/os.py",
         "usr/lib/python3.*/encodings/*.py",
         "usr/lib/python3.*/lib-dynload/mmap.*",
+        *(f"usr/lib/python3.*/{name}.py" for name in PYTHON_SOCKET),
     ),
     "sshd": ("usr/lib/openssh/sshd-*",),  # the rest of newer ones
 }

@@ -21,6 +21,7 @@ PROGRAMS = {
     "openssh-client": ("ssh", "ssh-keygen"),
     "openssh-server": ("sshd",),
     "rsync": ("rsync",),
+    "socat": ("socat",),
     "util-linux": ("flock",),
 }
 MODULES = [
@@ -31,6 +32,7 @@ MODULES = [
     "nft_chain_nat",
     "nft_counter?",  # a part of nf_tables since 5.17
     "nft_masq",
+    "vmw_vsock_virtio_transport_common",
 ]
 VIRTIO_MODULES = ["virtio_pci", "virtio_net"]
 FIRST_SLOT = 8

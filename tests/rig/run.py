@@ -209,7 +209,10 @@ def setup_for(
             "bin/replace_devices": build.TOP / "tests/rig/replace_devices.sh",
             "bin/kernel_reports": kernel_reports.SCRIPT,
             "tests/lib.sh": selection.GUEST_TESTS / "lib.sh",
-            "tests/net.sh": selection.GUEST_TESTS / "lib" / "net.sh",
+            **{
+                f"tests/{name}.sh": selection.GUEST_TESTS / "lib" / f"{name}.sh"
+                for name in ("net", "vsock")
+            },
             "docs/guests.md": build.TOP / "docs/guests.md",
             **{
                 str(path.relative_to(build.TOP)): path
