@@ -46,6 +46,7 @@ static int size_net(struct ivshmem_net *net)
 	for (i = 0; i < net->nr_vectors; i++) {
 		net->vectors[i].net = net;
 		net->vectors[i].number = i;
+		INIT_WORK(&net->vectors[i].go_on, ivshmem_net_go_on);
 	}
 	return 0;
 }

@@ -6,7 +6,7 @@
  *	netdev.c	the network interface: open, stop, the carrier, statistics
  *	address.c	its Ethernet address
  *	tx.c		frames into the rings
- *	rx.c		frames out of the rings, by NAPI
+ *	rx.c		frames out of the rings, by NAPI; many at once in turn with programs
  *	learn.c		which port an address is at
  *	ethtool.c	what ethtool shows
  *
@@ -75,12 +75,14 @@ struct ivshmem_net_tx {
  * @napi: receives from them
  * @number: of the vector; those ports are number, number + nr_vectors...
  * @frag: where the rest of large frames goes
+ * @go_on: polls again, if there was more than NAPI takes at a time
  */
 struct ivshmem_net_vector {
 	struct ivshmem_net *net;
 	struct napi_struct napi;
 	unsigned int number;
 	struct page_frag frag;
+	struct work_struct go_on;
 };
 
 /**
@@ -146,6 +148,7 @@ void ivshmem_net_tx_reset(struct ivshmem_net *net, unsigned int to);
 
 /* rx.c */
 int ivshmem_net_poll(struct napi_struct *napi, int budget);
+void ivshmem_net_go_on(struct work_struct *work);
 
 /* ethtool.c */
 extern const struct ethtool_ops ivshmem_net_ethtool_ops;

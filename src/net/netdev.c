@@ -71,6 +71,7 @@ static int net_stop(struct net_device *dev)
 	ivshmem_port_stop(net->port);
 	for (i = 0; i < net->nr_vectors; i++) {
 		napi_disable(&net->vectors[i].napi);
+		cancel_work_sync(&net->vectors[i].go_on);
 		if (net->vectors[i].frag.page)
 			put_page(net->vectors[i].frag.page);
 		net->vectors[i].frag.page = NULL;

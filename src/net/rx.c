@@ -6,6 +6,11 @@
  * at any time. Pages of it are never given to the stack, since a peer could then change a packet
  * that the firewall has let pass.
  *
+ * A softirq goes before every program. If it took whatever comes, a fast sender would leave no time
+ * to the program that the frames are for, and most of them would be dropped at its socket. So it
+ * takes a budget of frames, and a work item goes on, in turn with programs. Meanwhile the ring
+ * fills, and the sender waits.
+ *
  * A header of virtio_net that makes no sense costs its frame alone, and not the ring as a wrong
  * index does: a newer kernel may send kinds of segments that this one does not know.
  */
@@ -97,11 +102,24 @@ static void receive(struct ivshmem_net_vector *v, const struct ivshmem_arrival *
 }
 
 /**
+ * ivshmem_net_go_on() - poll a vector once more, in turn with other tasks
+ * @work: of the vector
+ */
+void ivshmem_net_go_on(struct work_struct *work)
+{
+	struct ivshmem_net_vector *v = container_of(work, struct ivshmem_net_vector, go_on);
+
+	local_bh_disable();
+	napi_schedule(&v->napi);
+	local_bh_enable();	/* polls */
+}
+
+/**
  * ivshmem_net_poll() - receive from the ports of a vector
  * @napi: of the vector
- * @budget: how many frames
+ * @budget: how many frames; 0 to look after the transmit queues only
  *
- * Return: how many there were
+ * Return: how many there were. Never all of @budget, because NAPI would poll again at once
  */
 int ivshmem_net_poll(struct napi_struct *napi, int budget)
 {
@@ -109,6 +127,7 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	struct ivshmem_net *net = v->net;
 	struct ivshmem_arrival arrival;
 	unsigned int to;
+	bool complete;
 	int done = 0;
 
 	if (ivshmem_port_poll_begin(net->port, v->number)) {
@@ -120,7 +139,12 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	for (to = v->number; to < net->ports; to += net->nr_vectors)
 		ivshmem_net_tx_poll(net, to);
 	ivshmem_port_poll_end(net->port, v->number);
-	if (done < budget && napi_complete_done(napi, done))
+	if (!budget)
+		return 0;
+	complete = napi_complete_done(napi, done);
+	if (done == budget)
+		schedule_work(&v->go_on);
+	else if (complete)
 		ivshmem_port_listen(net->port, v->number);
-	return done;
+	return min(done, budget - 1);
 }
