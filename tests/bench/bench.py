@@ -10,7 +10,6 @@ greatest.
 import ending
 
 import contextlib
-import copy
 import os
 import sys
 import time
@@ -409,21 +408,18 @@ COUNTED_ANCHORS = {
 }
 
 
-@contextlib.contextmanager
-def counting(setup: boot.Setup, **words: str) -> typing.Iterator[machines.Machines]:
-    """A guest whose clock counts instructions, a nanosecond each, so what else the host
-    does makes no difference."""
-    setup = copy.copy(setup)
-    setup.accel = "tcg"  # that counts them
-    with machines.running(
+def counting(
+    setup: boot.Setup, **words: str
+) -> contextlib.AbstractContextManager[machines.Machines]:
+    """A guest whose clock counts instructions."""
+    return machines.running(
         setup,
+        True,
         devices="doorbell,doorbell",
         modules=machines.VFIO_MODULES,
-        turns="yes",
-        qemu=machines.hardware(()) + " -icount shift=0,sleep=off",
+        qemu=machines.hardware(()),
         **words,
-    ) as guests:
-        yield guests
+    )
 
 
 def instructions(setup: boot.Setup, found: figures.Figures) -> None:
@@ -484,16 +480,7 @@ def crowds(setup: boot.Setup, found: figures.Figures) -> None:
 def pair(setup: boot.Setup, found: figures.Figures) -> None:
     """What takes two guests."""
     nets = networks.available()
-    with machines.running(
-        setup,
-        guests="2",
-        devices="doorbell,doorbell",
-        size="64M",
-        mem="512",
-        modules=f"{machines.VFIO_MODULES},{networks.MODULES},{SERIAL_MODULE}",
-        qemu=machines.hardware(nets),
-    ) as guests:
-        networks.connect_virtio(guests, nets)
+    with networks.running(setup, nets, f"{networks.MODULES},{SERIAL_MODULE}") as guests:
         doorbells(guests, found, nets)
         spinning(guests, found)
         streams(guests, found, nets)

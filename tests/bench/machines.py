@@ -3,6 +3,7 @@
 the alternatives, and programs run in them that print what they measured."""
 
 import contextlib
+import copy
 import ctypes
 import json
 import os
@@ -21,6 +22,7 @@ import verbs
 
 OTHER = "0000:00:11.0"  # the second device, which vfio-pci gets
 PROGRAMS = (
+    "cost",
     "crowd",
     "doorbell",
     "flows",
@@ -35,6 +37,7 @@ PROGRAMS = (
 VFIO_MODULES = "vfio-pci,vfio_iommu_type1"  # for the second device
 MACHINE = {"tcg": "q35", "kvm": "q35,kernel-irqchip=split"}
 APPEND = "intel_iommu=on "
+ICOUNT = " -icount shift=0,sleep=off"
 
 # What stands between the two guests beside us, in the order of the guests' eth0,
 # eth1 and so on.
@@ -264,7 +267,13 @@ class Local(Programs):
 
 
 @contextlib.contextmanager
-def running(setup: boot.Setup, **words: str) -> typing.Iterator[Machines]:
+def running(setup: boot.Setup, counting: bool = False, **words: str) -> typing.Iterator[Machines]:
+    """Machines. If they are counting, their clocks count instructions, a nanosecond each, so what
+    else the host does makes no difference."""
+    if counting:
+        setup = copy.copy(setup)
+        setup.accel = "tcg"  # that counts them
+        words = {**words, "turns": "yes", "qemu": words["qemu"] + ICOUNT}
     machines = Machines(setup, **words)
     try:
         yield machines
