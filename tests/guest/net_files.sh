@@ -5,11 +5,11 @@
 # rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes timeout=180
 . /tests/lib.sh
 . /tests/net.sh
+. /tests/ssh.sh
 
 me=$((RIG_GUEST + 1))
 
 tree=/tmp/tree
-shell="ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
 
 # tree_make: 64 MiB of noise in files of all sizes
 tree_make() {
@@ -27,37 +27,28 @@ tree_make() {
 # one checksum of the names and contents of all files of a directory
 sums="find . -type f | sort | xargs md5sum | md5sum"
 
-# ssh_serve: sshd, which lets root in without a password
-ssh_serve() {
-	mkdir -p /run/sshd
-	ssh-keygen -q -t ed25519 -N '' -f /tmp/host
-	"$(command -v sshd)" -f /dev/null -h /tmp/host -o UsePAM=no -o PidFile=none \
-		-o PermitRootLogin=yes -o PermitEmptyPasswords=yes
-}
-
-echo "root::0:0:root:/tmp:/bin/sh" >/etc/passwd
-echo "sshd:x:101:65534::/run/sshd:/bin/false" >>/etc/passwd
-echo "root:x:0:" >/etc/group
+ssh_prepare
 net_make
 net=$(net_name 0)
 net_up "$net" "10.0.0.$me/24"
 tap_ok "the other guest answers" pings 10.0.0.$((3 - me))
 
 if [ "$me" = 2 ]; then
-	tap_ok "sshd starts" ssh_serve
+	# shellcheck disable=SC2046 # words
+	tap_ok "sshd starts" $(ssh_server)
 	rig_ask barrier serves
 else
 	tree_make
 	rig_ask barrier serves
-	tap_eq "a command runs there" "$($shell 10.0.0.2 echo hello)" hello
+	tap_eq "a command runs there" "$($(ssh_client) 10.0.0.2 echo hello)" hello
 	for cycle in $(seq "${RIG_CYCLES:-1}"); do
 		echo "$cycle" >$tree/cycle
 		tap_ok "$cycle: rsync sends a tree" \
-			rsync -a --whole-file --ignore-times -e "$shell" $tree/ 10.0.0.2:/tmp/copy/
+			rsync -a --whole-file --ignore-times -e "$(ssh_client)" $tree/ 10.0.0.2:/tmp/copy/
 		tap_eq "$cycle: it is there as it was" \
-			"$($shell 10.0.0.2 "cd /tmp/copy && $sums")" "$(cd $tree && eval "$sums")"
+			"$($(ssh_client) 10.0.0.2 "cd /tmp/copy && $sums")" "$(cd $tree && eval "$sums")"
 	done
-	tap_eq "a pipe returns as it was" "$($shell 10.0.0.2 cat <$tree/odd | md5sum)" \
+	tap_eq "a pipe returns as it was" "$($(ssh_client) 10.0.0.2 cat <$tree/odd | md5sum)" \
 		"$(md5sum <$tree/odd)"
 fi
 net_done

@@ -211,7 +211,7 @@ def setup_for(
             "tests/lib.sh": selection.GUEST_TESTS / "lib.sh",
             **{
                 f"tests/{name}.sh": selection.GUEST_TESTS / "lib" / f"{name}.sh"
-                for name in ("net", "vsock")
+                for name in ("net", "ssh", "vsock")
             },
             "docs/guests.md": build.TOP / "docs/guests.md",
             **{
