@@ -40,9 +40,9 @@ socat -u VSOCK-LISTEN:1 CREATE:/tmp/arrived &
 receiver=$!
 socat TCP-LISTEN:80,fork,reuseaddr "SYSTEM:echo this is guest $RIG_GUEST" &
 servers=$!
-socat VSOCK-LISTEN:2,fork,reuseaddr TCP:127.0.0.1:80 &
+socat -t 30 VSOCK-LISTEN:2,fork,reuseaddr TCP:127.0.0.1:80 &
 servers="$servers $!"
-socat VSOCK-LISTEN:3,fork,reuseaddr,backlog=32 EXEC:cat &
+socat -t 30 VSOCK-LISTEN:3,fork,reuseaddr,backlog=32 EXEC:cat &
 servers="$servers $!"
 tap_ok "send a file, while the other guest does so" \
 	soon socat -u OPEN:/tmp/file "VSOCK-CONNECT:$cid:1"
