@@ -30,14 +30,14 @@ segment_stream from-driver $DRIVER 1 /tmp/sent
 rig_ask barrier sent
 
 if [ "$RIG_GUEST" = 0 ]; then
-	kill -INT $net
-	wait $net
+	kill -INT "$net"
+	wait "$net"
 	tap_ok "it sums up" grep -q "^frames: .* sent, .* received, " /tmp/net
 	tap_ok "its interface is gone" sh -c "! ip link show ivs0 2>/dev/null"
 elif [ "$RIG_GUEST" = 1 ]; then
 	tap_ok "the other one goes down" soon grep -qx "port .: down" /tmp/net
-	kill -INT $net
-	wait $net
+	kill -INT "$net"
+	wait "$net"
 else
 	tap_ok "without them there is no carrier" segment_carrier 0
 fi

@@ -83,7 +83,9 @@ static pid_t load(void)
 
 	fflush(stdout);
 	child = fork();
-	for (unsigned int i = 0; !child; i++) {
+	if (child)
+		return child;
+	for (unsigned int i = 0;; i++) {
 		unsigned int cid = vsock_up((rig_guest() + 1 + i % 2) % 3);
 		int fd = cid ? vsock_connect(SOCK_STREAM, cid, VSOCK_ECHO) : -1;
 
@@ -94,7 +96,6 @@ static pid_t load(void)
 		else
 			sleep_ms(10);
 	}
-	return child;
 }
 
 static void end(pid_t child)
