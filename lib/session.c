@@ -146,6 +146,25 @@ static int direction_over(const struct direction *direction, bool ask)
 	return 0;
 }
 
+/*
+ * The same, if nothing else is to be found: the other end may have told its program in the twin
+ * of this direction, and wait there for us to begin again. Here it would never change a word.
+ */
+static int session_over(struct direction *direction, bool ask)
+{
+	struct direction *twin = twin_of(direction);
+	int reason = direction_over(direction, ask);
+
+	if (reason)
+		return reason;
+	pthread_mutex_lock(&direction->channel->lock);
+	if ((twin->state == DIRECTION_OPEN || twin->state == DIRECTION_SUSPECT) &&
+	    life(twin->peer) == life(direction->peer))
+		reason = direction_over(twin, false);
+	pthread_mutex_unlock(&direction->channel->lock);
+	return reason;
+}
+
 void ivshmem_direction_wake(struct direction *direction)
 {
 	uint32_t asleep = atomic_load(&direction->other->asleep);
@@ -533,7 +552,7 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	int error = 0;
 
 	direction_say_asleep(direction, sleep);
-	if (!ivshmem_direction_stirs(direction) && !direction_over(direction, false)) {
+	if (!ivshmem_direction_stirs(direction) && !session_over(direction, false)) {
 		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
 		ivshmem_direction_learn(direction, ivshmem_now() - start);
@@ -559,7 +578,10 @@ static int producer_check(struct direction *direction, bool ask)
 		return direction_fail(direction, "the other end has written a wrong position");
 	if (buffer_pad(&direction->out, direction->need))
 		direction_wake(direction);
-	return buffer_reserve(&direction->out, direction->need) != NULL;
+	if (buffer_reserve(&direction->out, direction->need))
+		return 1;
+	reason = session_over(direction, false);
+	return reason ? direction_end(direction, reason) : 0;
 }
 
 /* The same; and messages from before the end of the session can still be received. */
@@ -570,7 +592,11 @@ static int consumer_check(struct direction *direction, bool ask)
 
 	if (!direction->in.record)
 		look = buffer_look(&direction->in);
-	reason = direction_over(direction, ask);
+	reason = look == BUFFER_NOTHING ? session_over(direction, ask) :
+					  direction_over(direction, ask);
+	/* They may have been said just before the end was. */
+	if (reason && look == BUFFER_NOTHING)
+		look = buffer_look(&direction->in);
 	if (reason == -ESTALE || (reason && look != BUFFER_MESSAGE))
 		return direction_end(direction, reason);
 	if (look == BUFFER_NONSENSE)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * An end that is stopped in a call, replaced, and continued: its successor does not notice.
- * A debugger stops it after so many instructions of the call, at places all over it.
+ * A debugger stops it after so many instructions of the call, at places all over it. And one that
+ * is stopped while the other end says its last words and closes: it hears them.
  *
  * Calls that write a message or free one are not here: docs/library.md says why.
  */
@@ -13,6 +14,8 @@
 #include "common/channel.h"
 
 #define MESSAGES	5	/* of 48 bytes with their headers, unread at the same time */
+#define LAST_WORDS	"last words"
+#define LOOKS		60	/* places in the call that hears them */
 
 static const struct ivshmem_channel_options options = {
 	.size = IVSHMEM_CHANNEL_CONTROL + 2 * 1024,
@@ -23,11 +26,13 @@ static struct ivshmem *a, *b;
 
 /* What the end that is replaced does. */
 
+static int64_t received;
+
 static void receive(struct ivshmem_channel *channel)
 {
 	char text[64];
 
-	ivshmem_channel_recv(channel, text, sizeof(text), 0);
+	received = ivshmem_channel_recv(channel, text, sizeof(text), 0);
 }
 
 static void send(struct ivshmem_channel *channel)
@@ -52,6 +57,14 @@ static const struct row rows[] = {
 	{ "close()", ivshmem_channel_close, false, 15 },
 };
 
+/* In the call, or in those after it. */
+static bool hears_last_words(struct ivshmem_channel *channel)
+{
+	while (received == -EAGAIN)
+		receive(channel);
+	return received == strlen(LAST_WORDS);
+}
+
 static void live(const struct row *row)
 {
 	struct ivshmem_channel *channel = must_attach(must_open(0), &options);
@@ -63,7 +76,7 @@ static void live(const struct row *row)
 	raise(SIGSTOP);
 	row->call(channel);
 	raise(SIGSTOP);
-	_exit(0);
+	_exit(!hears_last_words(channel));
 }
 
 static pid_t start(const struct row *row, struct ivshmem_channel **x)
@@ -170,6 +183,33 @@ static bool is_unnoticed(const struct row *row, int instructions)
 	return right;
 }
 
+static bool is_heard(const struct row *row, int instructions)
+{
+	struct ivshmem_channel *x;
+	pid_t pid = start(row, &x);
+	int status = 0;
+
+	run(pid, instructions);
+	say(x, LAST_WORDS);
+	ivshmem_channel_close(x);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static void test_last_words(void)
+{
+	const struct row *row = &rows[0];
+	int all = length(row), place, unheard = 0;
+
+	for (place = 1; place <= LOOKS; place++)
+		unheard += !is_heard(row, all / (LOOKS + 1) * place);
+	tap_note("%s: %d instructions, stopped at %d", row->name, all, LOOKS);
+	tap_eq(unheard, 0, "the other end sends and closes meanwhile: what it sent comes first");
+}
+
 int main(void)
 {
 	pid_t server = start_server("--memfd", "-l", "1M", "-n", "1", NULL);
@@ -186,6 +226,7 @@ int main(void)
 			 rows[n].places);
 		tap_eq(noticed, 0, "an end is replaced in %s: nobody notices", rows[n].name);
 	}
+	test_last_words();
 	ivshmem_close(a);
 	ivshmem_close(b);
 	return stop_server(server, SIGTERM) || tap_done();
