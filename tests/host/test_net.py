@@ -165,7 +165,9 @@ def fixture_network() -> typing.Iterator[Network]:
     """Makes a file or a server, and machines on it whose links are up."""
     with contextlib.ExitStack() as stack:
 
-        def make(count: int, *options: ctl.Word, server: bool = False) -> list[Machine]:
+        def make(
+            count: int, *options: ctl.Word, net: str = "--net", server: bool = False
+        ) -> list[Machine]:
             if server:
                 device, file = stack.enter_context(ctl.server("32M"))
             else:
@@ -173,7 +175,7 @@ def fixture_network() -> typing.Iterator[Network]:
                 with file.open("wb") as made:
                     made.truncate(32 << 20)
                 stack.callback(file.unlink)
-            program = ctl.run("format", "--net", *options, device=file)
+            program = ctl.run("format", net, *options, device=file)
             assert program.process.returncode == ctl.OK, program.report()
             machines: list[Machine] = []
             for _ in range(count):
@@ -246,7 +248,7 @@ def test_large_frames(network: Network) -> None:
 
 def test_small_rings(network: Network) -> None:
     """No frame of 64 KiB fits into them, so there are none."""
-    one, two = network(2, "--net=2M", "--ports", 16)
+    one, two = network(2, "--ports", 16, net="--net=2M")
     assert one.reaches(two, 1400) and one.sends(two, 1 << 20)
     assert one.stop()[-1]["dropped"] < 1000
 
