@@ -1,7 +1,7 @@
 #!/bin/dash
 # SPDX-License-Identifier: GPL-2.0-only
 # ssh from one guest to the other by vsock, as docs/vsock.md says: a command, and a pipe both ways.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes over=pci,polled timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes over=pci,polled timeout=90
 . /tests/lib.sh
 . /tests/ssh.sh
 . /tests/vsock.sh
@@ -19,7 +19,7 @@ if [ "$RIG_GUEST" = 1 ]; then
 	socat VSOCK-LISTEN:22,fork,reuseaddr "EXEC:$(ssh_server) -i" 2>/tmp/server &
 	server=$!
 	rig_ask barrier serves
-	rig_ask barrier "logged in"
+	rig_ask barrier finished
 	kill $server
 else
 	head -c 3500000 /dev/urandom >/tmp/odd
@@ -27,6 +27,6 @@ else
 	tap_eq "a command runs there" "$(soon login hostname)" guest1
 	tap_eq "a pipe returns as it was" "$(login cat </tmp/odd | md5sum)" "$(md5sum </tmp/odd)"
 	status 42 login "exit 42"
-	rig_ask barrier "logged in"
+	rig_ask barrier finished
 fi
 vsock_done
