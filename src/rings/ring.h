@@ -426,7 +426,7 @@ bool ivshmem_receiver_peek(struct ivshmem_receiver *r, struct ivshmem_frame *fra
 void ivshmem_receiver_next(struct ivshmem_receiver *r);
 
 /**
- * ivshmem_receiver_break() - receive nothing more, until the sender begins anew
+ * ivshmem_receiver_break() - receive nothing more, until the sender starts again
  * @r: UP; BROKEN afterwards
  */
 void ivshmem_receiver_break(struct ivshmem_receiver *r);

@@ -112,7 +112,7 @@ void ivshmem_vsock_wake(u32 cid)
 	spin_lock_bh(&vsock_table_lock);
 	for (i = 0; i < VSOCK_HASH_SIZE; i++)
 		list_for_each_entry(vsk, &vsock_connected_table[i], connected_table)
-			/* Who is woken in vain waits again. */
+			/* A program woken in vain waits again. */
 			if (data_race(is_with(vsk, cid)))
 				vsk->sk.sk_write_space(sk_vsock(vsk));
 	spin_unlock_bh(&vsock_table_lock);

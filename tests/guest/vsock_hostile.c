@@ -96,7 +96,7 @@ static void unknown_type(struct victim *v)
 	put(v, &p, HEADER);
 }
 
-/* Whoever it says it is: the ring tells. */
+/* The ring tells who sends, not the packet. */
 static void other_sender(struct victim *v)
 {
 	for (unsigned int i = 0; i < 4; i++) {
