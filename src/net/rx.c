@@ -127,7 +127,6 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	struct ivshmem_net *net = v->net;
 	struct ivshmem_arrival arrival;
 	unsigned int to;
-	bool complete;
 	int done = 0;
 
 	if (ivshmem_port_poll_begin(net->port, v->number)) {
@@ -141,10 +140,10 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	ivshmem_port_poll_end(net->port, v->number);
 	if (!budget)
 		return 0;
-	complete = napi_complete_done(napi, done);
+	/* First, as net_stop() cancels it once NAPI is complete for good. */
 	if (done == budget)
 		schedule_work(&v->go_on);
-	else if (complete)
+	if (napi_complete_done(napi, done) && done < budget)
 		ivshmem_port_listen(net->port, v->number);
 	return min(done, budget - 1);
 }
