@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/ratelimit.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include "port.h"
 
 /* No peer that is present is rung by this number. */
@@ -24,6 +25,8 @@
  * @owner: random number of the peer's presence; under port->lock
  * @again: the presence is another one: greet again. Set under port->lock, cleared by the
  *	context that polls
+ * @is_silent: the peer is not present, and @id is kept for a while; under port->lock
+ * @silent_since: in jiffies; likewise
  * @idx: for ivshmem_node_end(), while the client sends
  * @up: what ops->link() said last. Written by the context that polls
  * @features: what the peer can receive; likewise
@@ -39,6 +42,8 @@ struct port_link {
 	u32 id;
 	u64 owner;
 	bool again;
+	bool is_silent;
+	unsigned long silent_since;
 	int idx;
 	bool up;
 	u32 features;
@@ -77,6 +82,7 @@ struct port_vector {
  * @own: its number, or -1
  * @words: what it says of itself
  * @infos: room for the peer table; under @lock
+ * @patience: ends when the first of the silent peers is given up
  * @caster: sends to all; of the client's tasks one at a time uses it
  * @idx: for ivshmem_node_end(), while the client sends to all
  * @log: limits the lines in the log
@@ -97,6 +103,7 @@ struct ivshmem_port {
 	int own;
 	struct ivshmem_port_words words;
 	struct ivshmem_peer_info *infos;
+	struct delayed_work patience;
 	struct ivshmem_caster caster;
 	int idx;
 	struct ratelimit_state log;

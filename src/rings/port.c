@@ -6,8 +6,8 @@
  * To go down is to clear @running and to wait for them; then all that they use is rebuilt.
  *
  * The peer table tells who is present, and each section whether its port is up. Both are looked
- * at when a vector is polled (traffic.c), which does the handshake as well. So there is no work
- * and no timer here: who has news for another port rings it.
+ * at when a vector is polled (traffic.c), which does the handshake as well. So nothing here has to
+ * look again and again: who has news for another port rings it.
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -168,6 +168,27 @@ static int own_port(const struct ivshmem_port *port, int nr)
 	return -1;
 }
 
+/*
+ * Does a peer that is not in the table keep its link for now? It may have died, or it stands still
+ * for a moment and goes on as if nothing had been: its section does not tell. One that ends says
+ * so there, and one that starts anew has another owner.
+ */
+static bool is_spared(struct ivshmem_port *port, unsigned int peer)
+{
+	struct port_link *link = &port->links[peer];
+	unsigned long end, now = jiffies;
+
+	if (link->id == PORT_ABSENT || !port->running)
+		return false;
+	if (!link->is_silent)
+		link->silent_since = now;
+	end = link->silent_since + msecs_to_jiffies(port->ops->patience_ms);
+	if (time_after_eq(now, end))
+		return false;
+	queue_delayed_work(system_freezable_wq, &port->patience, end - now);
+	return true;
+}
+
 /* Note which ports have somebody, by the peer table in @infos, which is in order. */
 static void set_ids(struct ivshmem_port *port, int nr)
 {
@@ -177,10 +198,14 @@ static void set_ids(struct ivshmem_port *port, int nr)
 	for (peer = 0; peer < port->layout.ports; peer++) {
 		bool present = nr > 0 && info->slot == peer;
 
-		if (present && peer != port->own)
+		if (present && peer != port->own) {
+			port->links[peer].is_silent = false;
 			set_id(port, peer, info->id, info->owner);
-		else
-			set_id(port, peer, PORT_ABSENT, 0);
+		} else {
+			port->links[peer].is_silent = is_spared(port, peer);
+			if (!port->links[peer].is_silent)
+				set_id(port, peer, PORT_ABSENT, 0);
+		}
 		info += present;
 		nr -= present;
 	}
@@ -306,6 +331,16 @@ static void update(struct ivshmem_port *port)
 	ivshmem_node_end(port->node, idx);
 }
 
+/* Silent peers may have been so for long enough. */
+static void lose_patience(struct work_struct *work)
+{
+	struct ivshmem_port *port = container_of(work, struct ivshmem_port, patience.work);
+
+	mutex_lock(&port->lock);
+	update(port);
+	mutex_unlock(&port->lock);
+}
+
 struct ivshmem_port *ivshmem_port_create(struct ivshmem_node *node,
 					 const struct ivshmem_port_ops *ops, void *data)
 {
@@ -326,6 +361,7 @@ struct ivshmem_port *ivshmem_port_create(struct ivshmem_node *node,
 	port->data = data;
 	port->own = -1;
 	mutex_init(&port->lock);
+	INIT_DELAYED_WORK(&port->patience, lose_patience);
 	ratelimit_state_init(&port->log, 60 * HZ, LINES_PER_MINUTE);
 	ratelimit_set_flags(&port->log, RATELIMIT_MSG_ON_RELEASE);
 	ret = find_layout(port);
@@ -347,6 +383,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_port_create);
 
 void ivshmem_port_destroy(struct ivshmem_port *port)
 {
+	cancel_delayed_work_sync(&port->patience);
 	free_vectors(port, port->nr_vectors);
 	port_free(port);
 }

@@ -70,11 +70,19 @@ static void follow_own(void *data, int own)
 {
 }
 
-static const struct ivshmem_port_ops port_ops = {
+/*
+ * Connections do not outlive their link, as those of TCP do. So a machine that is starved of
+ * processor time, or stopped for a snapshot, gets a second more than its presence does.
+ */
+static struct ivshmem_port_ops port_ops = {
 	.schedule = ivshmem_vsock_schedule,
 	.link = ivshmem_vsock_link,
 	.own = follow_own,
+	.patience_ms = 1000,
 };
+
+module_param_named(patience_ms, port_ops.patience_ms, uint, 0644);
+MODULE_PARM_DESC(patience_ms, "how long a peer that is silent keeps its connections (default 1000)");
 
 /* What depends on the port. */
 static int size_vsock(struct ivshmem_vsock *vsock, struct ivshmem_port *port)

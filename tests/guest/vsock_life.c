@@ -2,7 +2,8 @@
 /*
  * The life of a partition for vsock: in guest 0 its device is reset, unbound, and its driver is
  * unbound and unloaded, under load; in the end it dies with a thousand connections. Each time its
- * connections with guest 1 end at both ends with ECONNRESET, and those of the others stay.
+ * connections with guest 1 end at both ends with ECONNRESET, and those of the others stay. So do
+ * all while a guest stands still for less than the others have patience for.
  */
 /* rig: guests=3 devices=doorbell vectors=4 size=16M bridges=yes over=pci,polled timeout=240
  * rig: modules=vmw_vsock_virtio_transport_common
@@ -198,6 +199,39 @@ static void live(int witness)
 	end(child);
 }
 
+/* Guest 0 stands still for longer than its presence lasts. */
+static void stand_still(const char *patience)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command),
+		 "echo %s >/sys/module/ivshmem_vsock/parameters/patience_ms", patience);
+	tap_eq(sh(command), 0, "a patience of %s ms", patience);
+	rig_ask("barrier still");
+	if (!rig_guest())
+		rig_ask("freeze 3");
+}
+
+static void be_patient(void)
+{
+	int me = rig_guest(), fd = -1;
+	struct ends ends;
+
+	if (me < 2)
+		fd = vsock_connect(SOCK_STREAM, vsock_cid(1 - me), VSOCK_ECHO);
+	stand_still("60000");
+	rig_ask("barrier patient");
+	if (me < 2) {
+		tap_ok(stays(fd), "a connection outlives a pause");
+		close(fd);
+		ends = connect_to(1 - me);
+	}
+	stand_still("0");
+	if (me < 2)
+		expect_reset(&ends, "no patience");
+	rig_ask("barrier impatient");
+}
+
 /* Have very many connections with the guest that dies. */
 static void see_it_die(int witness)
 {
@@ -233,6 +267,7 @@ int main(void)
 	rig_ask("barrier loaded");
 	if (me)
 		witness = vsock_connect(SOCK_STREAM, vsock_cid(3 - me), VSOCK_ECHO);
+	be_patient();
 	live(witness);
 	if (me == 1)
 		see_it_die(witness);
