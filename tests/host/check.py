@@ -3,10 +3,12 @@
 """Runs the host's tests and prints one TAP for all of them.
 
 NAME.c was built to build/san/tests/NAME, NAME_race.c to build/tsan/tests/NAME_race;
-test_NAME.py is for pytest; any other executable here is a test.
+test_NAME.py is for pytest; any other executable here is a test. One that boots guests has a
+second chance, as tests in guests have.
 """
 
 import concurrent.futures
+import functools
 import os
 import pathlib
 import signal
@@ -20,10 +22,12 @@ TOP = HERE.parent.parent
 MODULES = f"{HERE / 'common'}:{HERE.parent / 'rig'}"
 LIMIT = 900  # seconds for one test, which may have to fetch a kernel
 AT_ONCE = 3  # as the longest of them wait most of the time
+BOOTS_GUESTS = ("server_guests",)
 
 sys.path.insert(0, str(HERE.parent / "rig"))
 import ending  # noqa: E402
 import scratch  # noqa: E402
+import second_chance  # noqa: E402
 import selection  # noqa: E402
 import settings  # noqa: E402
 import tap  # noqa: E402
@@ -49,14 +53,18 @@ def command(path: pathlib.Path) -> list[str | pathlib.Path]:
     return [path]
 
 
-def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> None:
+def name_of(path: pathlib.Path) -> str:
+    return path.stem.removeprefix("test_")
+
+
+def run_test(path: pathlib.Path, writer: tap.Sink) -> None:
     """Run one test from the top of the tree. Its temporary files are not for later, and it
     hears signals even if they are ignored here, as under nohup."""
     reader = tap.Reader()
     directory = scratch.directory("ivshmem-test-")
     directory.chmod(0o711)  # some go on as another user
     with subprocess.Popen(
-        ["env", "--default-signal=HUP,INT,QUIT,TERM", *words],
+        ["env", "--default-signal=HUP,INT,QUIT,TERM", *command(path)],
         cwd=TOP,
         text=True,
         errors="replace",
@@ -74,7 +82,7 @@ def run_test(name: str, words: list[str | pathlib.Path], writer: tap.Sink) -> No
         # Its children as well: they hold the pipe that is read here.
         timer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
-        writer.follow(name, reader, process)
+        writer.follow(name_of(path), reader, process)
         timer.cancel()
     scratch.remove(directory)
 
@@ -83,12 +91,15 @@ def main() -> int:
     """Run the chosen tests; the exit status is the verdict."""
     settings.parse(__doc__, ("TESTS", "SEED", "IVSHMEM_CACHE"))
     writer = tap.Writer()
+    chances = second_chance.SecondChances(writer, TOP / "build/flaky/host")
+    tests = list(selection.host_tests())
+    held = {path: second_chance.Attempt() for path in tests if name_of(path) in BOOTS_GUESTS}
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as workers:
-        for done in [
-            workers.submit(run_test, path.stem.removeprefix("test_"), command(path), writer)
-            for path in selection.host_tests()
-        ]:
+        for done in [workers.submit(run_test, path, held.get(path, writer)) for path in tests]:
             done.result()
+    for path, attempt in held.items():
+        chances.judge(name_of(path), attempt, functools.partial(run_test, path))
+    chances.finish()
     return writer.finish()
 
 

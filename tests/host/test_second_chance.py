@@ -112,6 +112,15 @@ def test_a_test_that_fails_twice_has_failed(suite: Suite) -> None:
     assert output.count("not ok") == 1 and "1..2\n# failed: a: two\n#   because\n1 p" in output
 
 
+def test_what_explains_a_failure_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    outer, reader = tap.Writer(), tap.Relay()
+    inner = ["ok 1 - one", "not ok 2 - two", "#   because", "# note", "ok 3 - three", "1..3"]
+    for line in inner:
+        outer.take("part", reader, line)
+    assert outer.finish() == 1
+    assert "# failed: part: two\n#   because\n2 passed" in capsys.readouterr().out
+
+
 def test_a_skip_takes_no_failure_back(suite: Suite) -> None:
     status, output, _ = suite.run({"a": [[BAD], [SKIPPED]]})
     assert status == 1 and "0 passed, 1 failed" in output

@@ -8,6 +8,7 @@ import threading
 import typing
 
 POINT = re.compile(r"(not )?ok\b *\d* *(?:- )?(.*?)(?: *# *SKIP\b *(.*))?$", re.I)
+DETAIL = "#   "
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP\b *(.*))?$", re.I)
 
 
@@ -66,13 +67,21 @@ class Reader:
 
 
 class Relay(Reader):
-    """Reads what a Writer has written, where it follows a failure what explains it."""
+    """Reads what a Writer has written, where what explains a failure follows it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.details: list[str] = []  # of the point before
 
     def feed(self, line: str) -> Point | None:
         if line.startswith("#"):
             print(line, flush=True)
+            if line.startswith(DETAIL):
+                self.details.append(line.removeprefix(DETAIL))
             return None
-        return super().feed(line)
+        point = super().feed(line)
+        self.details = point.details if point else []
+        return point
 
 
 class Sink:
@@ -106,12 +115,17 @@ class Sink:
         self.point(test, Point(False, first, None, rest))
 
 
+def explained(name: str, details: list[str]) -> str:
+    """A failure, in lines."""
+    return f"\n{DETAIL}".join([name, *details])
+
+
 class Writer(Sink):
     """Numbers the points of all tests and counts them."""
 
     def __init__(self) -> None:
         self.passed = self.skipped = 0
-        self.failures: list[str] = []
+        self.failures: list[tuple[str, list[str]]] = []
         self.lock = threading.Lock()
         print("TAP version 13", flush=True)
 
@@ -126,9 +140,8 @@ class Writer(Sink):
                 self.passed += 1
                 print(f"ok {number} - {name}")
             else:
-                explained = "\n#   ".join([name, *point.details])
-                self.failures.append(explained)
-                print(f"not ok {number} - {explained}")
+                self.failures.append((name, point.details))
+                print(f"not ok {number} - {explained(name, point.details)}")
             sys.stdout.flush()
 
     def finish(self) -> int:
@@ -137,7 +150,7 @@ class Writer(Sink):
         failed = len(self.failures)
         total = self.passed + failed + self.skipped
         print(f"1..{total}")
-        for explained in self.failures:
-            print(f"# failed: {explained}")
+        for name, details in self.failures:
+            print(f"# failed: {explained(name, details)}")
         print(f"{self.passed} passed, {failed} failed, {self.skipped} skipped")
         return 0 if failed == 0 and total else 1
