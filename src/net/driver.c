@@ -62,8 +62,10 @@ static int add_interface(struct ivshmem_net *net)
 	if (ret)
 		return ret;
 	ret = register_netdev(net->dev);
-	if (ret)
+	if (ret) {
+		cancel_work_sync(&net->address);	/* uses it */
 		free_netdev(net->dev);
+	}
 	return ret;
 }
 

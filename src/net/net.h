@@ -143,7 +143,7 @@ u16 ivshmem_net_select_queue(struct net_device *dev, struct sk_buff *skb,
 netdev_features_t ivshmem_net_features_check(struct sk_buff *skb, struct net_device *dev,
 					     netdev_features_t features);
 netdev_tx_t ivshmem_net_xmit(struct sk_buff *skb, struct net_device *dev);
-void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to);
+void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to, int budget);
 void ivshmem_net_tx_reset(struct ivshmem_net *net, unsigned int to);
 
 /* rx.c */

@@ -136,7 +136,7 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	for (; done < budget && ivshmem_port_receive(net->port, v->number, &arrival); done++)
 		receive(v, &arrival);
 	for (to = v->number; to < net->ports; to += net->nr_vectors)
-		ivshmem_net_tx_poll(net, to);
+		ivshmem_net_tx_poll(net, to, budget);
 	ivshmem_port_poll_end(net->port, v->number);
 	if (!budget)
 		return 0;

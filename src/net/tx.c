@@ -49,7 +49,7 @@ u16 ivshmem_net_select_queue(struct net_device *dev, struct sk_buff *skb,
 
 /**
  * ivshmem_net_features_check() - say what must be done to a frame before it is sent
- * @skb: the frame, whose queue is known
+ * @skb: the frame
  * @dev: the interface
  * @features: of the interface
  *
@@ -66,7 +66,8 @@ netdev_features_t ivshmem_net_features_check(struct sk_buff *skb, struct net_dev
 		return features;
 	if (skb->len > net->frame_max)
 		return features & ~NETIF_F_GSO_MASK;
-	if (to == net->ports || !(ivshmem_port_peer_features(net->port, to) & IVSHMEM_PORT_USO))
+	/* The stack asks before it chooses the queue, too: then the number is any. */
+	if (to >= net->ports || !(ivshmem_port_peer_features(net->port, to) & IVSHMEM_PORT_USO))
 		features &= ~NETIF_F_GSO_UDP_L4;
 	return features;
 }
@@ -221,17 +222,21 @@ netdev_tx_t ivshmem_net_xmit(struct sk_buff *skb, struct net_device *dev)
  * ivshmem_net_tx_poll() - have a queue go on, if it stands still and there is room
  * @net: the interface
  * @to: the queue of a port
+ * @budget: of the NAPI; 0 for netpoll, which is called from anywhere: also by who sends
  *
  * Called by the NAPI that the port rings. If the link is down, ivshmem_net_xmit() drops what
  * waits in the queue.
  */
-void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to)
+void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to, int budget)
 {
 	struct netdev_queue *queue = netdev_get_tx_queue(net->dev, to);
 
 	if (!netif_xmit_stopped(queue))
 		return;
-	__netif_tx_lock(queue, smp_processor_id());
+	if (budget)
+		__netif_tx_lock(queue, smp_processor_id());
+	else if (!__netif_tx_trylock(queue))
+		return;
 	finish_lost(&net->tx[to], queue);
 	if (!ivshmem_port_begin(net->port, to)) {
 		settle(net, to, queue);
@@ -249,7 +254,12 @@ void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to)
  */
 void ivshmem_net_tx_reset(struct ivshmem_net *net, unsigned int to)
 {
+	struct netdev_queue *queue = netdev_get_tx_queue(net->dev, to);
+
+	/* Some senders do not ask the queue whether it is stopped. */
+	__netif_tx_lock_bh(queue);
 	net->tx[to].pending = (struct ivshmem_reclaimed){ };
 	net->tx[to].lost = false;
-	netdev_tx_reset_queue(netdev_get_tx_queue(net->dev, to));
+	netdev_tx_reset_queue(queue);
+	__netif_tx_unlock_bh(queue);
 }
