@@ -263,6 +263,14 @@ static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigne
 #define ivshmem_set_tso_max_size	netif_set_gso_max_size
 #endif
 
+/* 5.15: more parameters for interrupts. */
+#ifdef HAVE_KERNEL_COALESCE
+#define IVSHMEM_COALESCE_MORE \
+	, struct kernel_ethtool_coalesce *more, struct netlink_ext_ack *extack
+#else
+#define IVSHMEM_COALESCE_MORE
+#endif
+
 /* 5.17: more parameters for the rings, and words for errors. */
 #ifdef HAVE_KERNEL_RINGPARAM
 #define IVSHMEM_RINGPARAM_MORE \

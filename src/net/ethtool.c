@@ -109,6 +109,20 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *ring
 	return 0;
 }
 
+/*
+ * Nothing waits for more to come: the first frame rings who does not poll. A sender that has no
+ * room is rung when half of the ring was read.
+ */
+static int get_coalesce(struct net_device *dev, struct ethtool_coalesce *coalesce
+			IVSHMEM_COALESCE_MORE)
+{
+	struct ivshmem_net *net = ivshmem_net_of(dev);
+
+	coalesce->rx_max_coalesced_frames = 1;
+	coalesce->tx_max_coalesced_frames = ivshmem_port_layout(net->port)->entries / 2;
+	return 0;
+}
+
 static void get_channels(struct net_device *dev, struct ethtool_channels *channels)
 {
 	struct ivshmem_net *net = ivshmem_net_of(dev);
@@ -137,5 +151,6 @@ const struct ethtool_ops ivshmem_net_ethtool_ops = {
 	.get_ethtool_stats = get_ethtool_stats,
 	.get_ringparam = get_ringparam,
 	.set_ringparam = set_ringparam,
+	.get_coalesce = get_coalesce,
 	.get_channels = get_channels,
 };

@@ -53,6 +53,17 @@ static void test_rings(void)
 	tap_eq(ring.tx_pending, 32, "what was refused changes nothing");
 }
 
+static void test_interrupts(void)
+{
+	struct ethtool_coalesce coalesce = { .cmd = ETHTOOL_GCOALESCE };
+
+	tap_eq(ethtool("ivs0", &coalesce), 0, "-c");
+	tap_eq(coalesce.rx_max_coalesced_frames, 1, "the first frame rings");
+	tap_eq(coalesce.rx_coalesce_usecs, 0, "at once");
+	coalesce.cmd = ETHTOOL_SCOALESCE;
+	tap_eq(ethtool("ivs0", &coalesce), -EOPNOTSUPP, "-C: there is nothing to set");
+}
+
 int main(void)
 {
 	segment_make();
@@ -60,6 +71,7 @@ int main(void)
 	test_identity();
 	test_counters();
 	test_rings();
+	test_interrupts();
 	segment_unload();
 	return tap_done();
 }
