@@ -91,6 +91,7 @@ int ivshmem_node_label(struct ivshmem_node *node, u8 uuid[16]);
 /* presence.c */
 int ivshmem_node_peers(struct ivshmem_node *node, struct ivshmem_peer_info *peers,
 		       unsigned int room);
+bool ivshmem_node_peer_is_silent(struct ivshmem_node *node, unsigned int slot);
 
 /* handler.c */
 int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,

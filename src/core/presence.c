@@ -232,6 +232,24 @@ int ivshmem_node_peers(struct ivshmem_node *node, struct ivshmem_peer_info *peer
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_peers);
 
+/**
+ * ivshmem_node_peer_is_silent() - has a peer fallen silent, or left?
+ * @node: bound to the caller, between ivshmem_node_begin() and ivshmem_node_end()
+ * @slot: of the peer
+ *
+ * For one that is not in the table any more: it may come back with the same owner.
+ *
+ * Return: true if its heartbeat stopped before it was seen to leave
+ */
+bool ivshmem_node_peer_is_silent(struct ivshmem_node *node, unsigned int slot)
+{
+	struct ivshmem_slots *slots = ivshmem_slots_of(node->idev);
+
+	return slots && slot < slots->nr &&
+	       READ_ONCE(slots->presence[slot].silent_ms) >= IVSHMEM_SILENT_MS;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_node_peer_is_silent);
+
 /* Append a line, if the page has room for all of it. */
 static bool show_peer(const struct ivshmem_peer_info *info, char *buf, ssize_t *n)
 {

@@ -78,6 +78,7 @@ struct port_vector {
  * @lock: protects what changes when the port or a peer comes or goes: @started, @running, @own,
  *	@words, and as written there @links
  * @started: the client wants the port to be up
+ * @held: it does not come up, since the device is in a reset or about to go; under @lock
  * @running: it is. Inside RCU it stays so, and with it @own and @words
  * @own: its number, or -1
  * @words: what it says of itself
@@ -99,6 +100,7 @@ struct ivshmem_port {
 	struct ivshmem_rings_layout layout;
 	struct mutex lock;	/* see above */
 	bool started;
+	bool held;
 	bool running;
 	int own;
 	struct ivshmem_port_words words;

@@ -169,46 +169,48 @@ static int own_port(const struct ivshmem_port *port, int nr)
 }
 
 /*
- * Does a peer that is not in the table keep its link for now? It may have died, or it stands still
- * for a moment and goes on as if nothing had been: its section does not tell. One that ends says
- * so there, and one that starts anew has another owner.
+ * How long, in jiffies, a peer that is not in the table keeps its link. It may have died, or it
+ * stands still for a moment and goes on as if nothing had been: nothing tells. One that leaves is
+ * not silent then, and one that starts anew has another owner.
  */
-static bool is_spared(struct ivshmem_port *port, unsigned int peer)
+static unsigned long patience_left(struct ivshmem_port *port, unsigned int peer)
 {
+	const unsigned int *ms = port->ops->patience_ms;
 	struct port_link *link = &port->links[peer];
 	unsigned long end, now = jiffies;
 
-	if (link->id == PORT_ABSENT || !port->running)
-		return false;
+	if (!ms || link->id == PORT_ABSENT || !port->running ||
+	    !ivshmem_node_peer_is_silent(port->node, peer))
+		return 0;
 	if (!link->is_silent)
 		link->silent_since = now;
-	end = link->silent_since + msecs_to_jiffies(port->ops->patience_ms);
-	if (time_after_eq(now, end))
-		return false;
-	queue_delayed_work(system_freezable_wq, &port->patience, end - now);
-	return true;
+	end = link->silent_since + msecs_to_jiffies(READ_ONCE(*ms));
+	return time_before(now, end) ? end - now : 0;
 }
 
 /* Note which ports have somebody, by the peer table in @infos, which is in order. */
 static void set_ids(struct ivshmem_port *port, int nr)
 {
 	const struct ivshmem_peer_info *info = port->infos;
+	unsigned long left, soonest = MAX_JIFFY_OFFSET;
 	unsigned int peer;
 
 	for (peer = 0; peer < port->layout.ports; peer++) {
 		bool present = nr > 0 && info->slot == peer;
 
-		if (present && peer != port->own) {
-			port->links[peer].is_silent = false;
+		left = present ? 0 : patience_left(port, peer);
+		port->links[peer].is_silent = left;
+		if (left)
+			soonest = min(soonest, left);
+		else if (present && peer != port->own)
 			set_id(port, peer, info->id, info->owner);
-		} else {
-			port->links[peer].is_silent = is_spared(port, peer);
-			if (!port->links[peer].is_silent)
-				set_id(port, peer, PORT_ABSENT, 0);
-		}
+		else
+			set_id(port, peer, PORT_ABSENT, 0);
 		info += present;
 		nr -= present;
 	}
+	if (soonest != MAX_JIFFY_OFFSET)
+		mod_delayed_work(system_freezable_wq, &port->patience, soonest);
 }
 
 static void rebuild(struct ivshmem_port *port)
@@ -253,7 +255,7 @@ static void come_up(struct ivshmem_port *port)
 {
 	unsigned int i;
 
-	if (port->running || !port->started || port->own < 0)
+	if (port->running || port->held || !port->started || port->own < 0)
 		return;
 	do {
 		get_random_bytes(&port->words.hello, sizeof(port->words.hello));
@@ -414,9 +416,12 @@ void ivshmem_port_notify(struct ivshmem_port *port, enum ivshmem_event event)
 	switch (event) {
 	case IVSHMEM_EVENT_UNREGISTER:
 	case IVSHMEM_EVENT_RESET_PREPARE:
+		port->held = true;
 		go_down(port);
 		break;
 	case IVSHMEM_EVENT_RESET_DONE:
+		port->held = false;
+		fallthrough;
 	case IVSHMEM_EVENT_PEERS:
 		update(port);
 		break;

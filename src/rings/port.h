@@ -50,8 +50,8 @@ struct ivshmem_port;
  *	goes down and nothing polls. It may take locks that are held around ivshmem_port_begin()
  * @own: this machine has got a port, another one, or none (-1): the number is that of its slot.
  *	Sleeps; under port->lock, when no link is up, whether started or not
- * @patience_ms: how long the link to a peer that fell silent is kept. It goes down at once if
- *	the peer says that it ends, or starts anew
+ * @patience_ms: how long the link to a peer that fell silent is kept, which may change at any
+ *	time; or NULL. It goes down at once if the peer says that it ends, or starts anew
  *
  * None of them may call ivshmem_port_start() or _stop(), nor wait for rtnl_lock.
  */
@@ -59,7 +59,7 @@ struct ivshmem_port_ops {
 	void (*schedule)(void *data, unsigned int vector);
 	void (*link)(void *data, unsigned int peer, bool up);
 	void (*own)(void *data, int own);
-	unsigned int patience_ms;
+	const unsigned int *patience_ms;
 };
 
 /**

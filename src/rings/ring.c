@@ -279,6 +279,11 @@ void ivshmem_receiver_next(struct ivshmem_receiver *r)
 	r->consumed++;
 }
 
+void ivshmem_receiver_skip(struct ivshmem_receiver *r)
+{
+	r->consumed = r->produced;
+}
+
 bool ivshmem_receiver_publish(struct ivshmem_receiver *r)
 {
 	__u32 old = r->published;

@@ -426,6 +426,12 @@ bool ivshmem_receiver_peek(struct ivshmem_receiver *r, struct ivshmem_frame *fra
 void ivshmem_receiver_next(struct ivshmem_receiver *r);
 
 /**
+ * ivshmem_receiver_skip() - go on behind all frames that ivshmem_receiver_peek() knows of
+ * @r: the receiver
+ */
+void ivshmem_receiver_skip(struct ivshmem_receiver *r);
+
+/**
  * ivshmem_receiver_break() - receive nothing more, until the sender starts again
  * @r: UP; BROKEN afterwards
  */

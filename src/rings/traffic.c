@@ -315,7 +315,10 @@ static bool receive_from(struct ivshmem_port *port, unsigned int peer,
 		/* It has accepted this port's greeting before it sent, and may want an answer. */
 		if (!link->up)
 			settle(port, peer);
-		return true;
+		if (link->up)
+			return true;
+		/* Else it was sent before the link went down: for the client that is over. */
+		ivshmem_receiver_skip(&link->receiver);
 	}
 	if (receives && link->receiver.state == IVSHMEM_RING_BROKEN) {
 		lose(port, peer);

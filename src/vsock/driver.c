@@ -41,8 +41,8 @@ static void free_vsock(struct ivshmem_vsock *vsock)
 	unsigned int i;
 
 	for (i = 0; i < vsock->ports && vsock->peers; i++) {
-		vsock_packets_free(&vsock->peers[i].queue);
-		vsock_packets_free(&vsock->peers[i].lost);
+		vsock_packets_done(&vsock->peers[i].queue);
+		vsock_packets_done(&vsock->peers[i].lost);
 	}
 	for (i = 0; i < vsock->nr_vectors && vsock->vectors; i++)
 		if (vsock->vectors[i].spare)
@@ -74,15 +74,16 @@ static void follow_own(void *data, int own)
  * Connections do not outlive their link, as those of TCP do. So a machine that is starved of
  * processor time, or stopped for a snapshot, gets a second more than its presence does.
  */
-static struct ivshmem_port_ops port_ops = {
+static unsigned int patience_ms = 1000;
+module_param(patience_ms, uint, 0644);
+MODULE_PARM_DESC(patience_ms, "how long a peer that is silent keeps its connections (default 1000)");
+
+static const struct ivshmem_port_ops port_ops = {
 	.schedule = ivshmem_vsock_schedule,
 	.link = ivshmem_vsock_link,
 	.own = follow_own,
-	.patience_ms = 1000,
+	.patience_ms = &patience_ms,
 };
-
-module_param_named(patience_ms, port_ops.patience_ms, uint, 0644);
-MODULE_PARM_DESC(patience_ms, "how long a peer that is silent keeps its connections (default 1000)");
 
 /* What depends on the port. */
 static int size_vsock(struct ivshmem_vsock *vsock, struct ivshmem_port *port)
@@ -94,15 +95,21 @@ static int size_vsock(struct ivshmem_vsock *vsock, struct ivshmem_port *port)
 	/* Several fit into a ring, so that one is read while the next is written. */
 	vsock->frame_max = min_t(u32, layout->bytes / 4, VIRTIO_VSOCK_MAX_PKT_BUF_SIZE);
 	vsock->nr_vectors = min(ivshmem_port_vectors(port), vsock->ports);
+	/* Those in the ring that the peer has not read, and as many answers of the peer. */
+	vsock->controls_max = 2 * layout->entries;
 	vsock->peers = kvcalloc(vsock->ports, sizeof(*vsock->peers), GFP_KERNEL);
-	vsock->vectors = kcalloc(vsock->nr_vectors, sizeof(*vsock->vectors), GFP_KERNEL);
-	if (!vsock->peers || !vsock->vectors)
+	if (!vsock->peers)
 		return -ENOMEM;
 	for (i = 0; i < vsock->ports; i++) {
 		spin_lock_init(&vsock->peers[i].lock);
 		INIT_LIST_HEAD(&vsock->peers[i].queue);
 		INIT_LIST_HEAD(&vsock->peers[i].lost);
+		/* Sockets may be left from the last time that somebody had these CIDs. */
+		vsock->peers[i].losses = 1;
 	}
+	vsock->vectors = kcalloc(vsock->nr_vectors, sizeof(*vsock->vectors), GFP_KERNEL);
+	if (!vsock->vectors)
+		return -ENOMEM;
 	for (i = 0; i < vsock->nr_vectors; i++) {
 		vsock->vectors[i].vsock = vsock;
 		vsock->vectors[i].number = i;
@@ -174,6 +181,7 @@ static int vsock_probe(struct ivshmem_node *node)
 {
 	struct ivshmem_vsock *vsock = kzalloc(sizeof(*vsock), GFP_KERNEL);
 	struct ivshmem_port *port;
+	unsigned int i;
 	int ret;
 
 	if (!vsock)
@@ -199,6 +207,8 @@ static int vsock_probe(struct ivshmem_node *node)
 	dev_info(ivshmem_node_dev(node), "vsock: peers have CIDs from %u on, by their slots\n",
 		 vsock->cid);
 	ivshmem_port_start(port, 0);
+	for (i = 0; i < vsock->nr_vectors; i++)
+		ivshmem_vsock_schedule(vsock, i);
 	return 0;
 }
 

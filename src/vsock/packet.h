@@ -127,10 +127,12 @@ static inline void vsock_packet_unlink(struct vsock_packet *packet)
 }
 #endif
 
-/* 6.12: the kernel wants to know what was sent, for SIOCOUTQ; an extra reference would leak. */
-static inline void vsock_packet_sent(struct vsock_packet *packet)
+/*
+ * Be done with a packet that was queued. 6.12: the kernel wants to know, for SIOCOUTQ and for
+ * close() that lingers; an extra reference would leak.
+ */
+static inline void vsock_packet_done(struct vsock_packet *packet)
 {
-	virtio_transport_deliver_tap_pkt(packet);
 #ifdef HAVE_VSOCK_SENT
 	virtio_transport_consume_skb_sent(packet, true);
 #else
@@ -168,7 +170,8 @@ static inline bool vsock_packet_strays(struct vsock_packet *packet)
 	sk = vsock_find_connected_socket(&src, &dst) ?: vsock_find_bound_socket(&dst);
 	if (!sk)
 		return false;
-	strays = sk->sk_state != TCP_LISTEN &&
+	/* One that is bound and no more answers as one that is not there. */
+	strays = sk->sk_state != TCP_LISTEN && sk->sk_state != TCP_CLOSE &&
 		 !vsock_addr_equals_addr(&src, &vsock_sk(sk)->remote_addr);
 	sock_put(sk);
 	return strays;
@@ -231,10 +234,11 @@ static inline struct vsock_packet *vsock_packet_take(struct list_head *packets)
 	return packet;
 }
 
-static inline void vsock_packets_free(struct list_head *packets)
+/* Be done with packets that were queued. */
+static inline void vsock_packets_done(struct list_head *packets)
 {
 	while (!list_empty(packets))
-		vsock_packet_free(vsock_packet_take(packets));
+		vsock_packet_done(vsock_packet_take(packets));
 }
 
 #endif /* IVSHMEM_VSOCK_PACKET_H */

@@ -4,15 +4,25 @@
  *
  * Its sockets are found in the tables of the kernel's vsock: those with a connection in one, those
  * that still connect in the other. They are changed under their own locks, which cannot be taken
- * while a table is looked through: so some are taken out at a time, until there are no more.
+ * while a table is looked through: so all are taken out first. That is done once, as sockets that
+ * appear later are of the next session; who makes them all the time keeps nobody here.
  */
+#include <linux/delay.h>
+#include <linux/mm.h>
 #include "vsock.h"
 
-/* Sockets that are taken out at a time. */
-#define SOME	16
+/* Room for sockets that appear after they were counted. */
+#define MORE	16
 
+/**
+ * struct found - sockets that were found
+ * @socks: the first @room of them, each with a reference
+ * @room: of @socks
+ * @nr: how many there are, which may be more
+ */
 struct found {
-	struct sock *socks[SOME];
+	struct sock **socks;
+	unsigned int room;
 	unsigned int nr;
 };
 
@@ -37,10 +47,13 @@ static bool is_orphan(const struct vsock_sock *vsk, u32 cid)
 static void add(struct found *found, struct vsock_sock *vsk, u32 cid)
 {
 	/* Without its lock this is a guess; see reset(). */
-	if (found->nr == SOME || !data_race(is_orphan(vsk, cid)))
+	if (!data_race(is_orphan(vsk, cid)))
 		return;
-	sock_hold(sk_vsock(vsk));
-	found->socks[found->nr++] = sk_vsock(vsk);
+	if (found->nr < found->room) {
+		sock_hold(sk_vsock(vsk));
+		found->socks[found->nr] = sk_vsock(vsk);
+	}
+	found->nr++;
 }
 
 static void find(struct found *found, u32 cid)
@@ -59,6 +72,39 @@ static void find(struct found *found, u32 cid)
 	spin_unlock_bh(&vsock_table_lock);
 }
 
+static void drop(struct found *found)
+{
+	unsigned int i;
+
+	for (i = 0; i < min(found->nr, found->room); i++)
+		sock_put(found->socks[i]);
+	kvfree(found->socks);
+	found->socks = NULL;
+}
+
+/* Find all of them. */
+static void find_all(struct found *found, u32 cid)
+{
+	find(found, cid);
+	while (found->nr > found->room) {
+		drop(found);
+		found->room = 2 * found->nr + MORE;
+		found->socks = kvmalloc_array(found->room, sizeof(*found->socks), GFP_KERNEL);
+		if (!found->socks) {
+			found->room = 0;
+			msleep(20);	/* others need it more */
+		}
+		find(found, cid);
+	}
+}
+
+/* Did a program call connect(), and was something sent? Called with the lock of the socket held. */
+static bool is_connecting(const struct sock *sk)
+{
+	return sk->sk_state == TCP_SYN_SENT && sk->sk_socket &&
+	       sk->sk_socket->state == SS_CONNECTING;
+}
+
 /*
  * What has come can be read; then there is ECONNRESET. The connection is no longer in the table,
  * so that the next one by the same ports is not taken for it.
@@ -68,7 +114,7 @@ static void reset(struct sock *sk, u32 cid)
 	struct vsock_sock *vsk = vsock_sk(sk);
 
 	lock_sock(sk);
-	if (is_orphan(vsk, cid)) {
+	if (is_orphan(vsk, cid) && (sk->sk_state == TCP_ESTABLISHED || is_connecting(sk))) {
 		if (sk->sk_state == TCP_SYN_SENT) {
 			sk->sk_state = TCP_CLOSE;
 		} else {
@@ -80,7 +126,7 @@ static void reset(struct sock *sk, u32 cid)
 		sk->sk_error_report(sk);
 	}
 	release_sock(sk);
-	sock_put(sk);
+	cond_resched();
 }
 
 /**
@@ -89,15 +135,13 @@ static void reset(struct sock *sk, u32 cid)
  */
 void ivshmem_vsock_reset(u32 cid)
 {
-	struct found found;
+	struct found found = { .room = 0 };
 	unsigned int i;
 
-	do {
-		find(&found, cid);
-		for (i = 0; i < found.nr; i++)
-			reset(found.socks[i], cid);
-		cond_resched();
-	} while (found.nr == SOME);
+	find_all(&found, cid);
+	for (i = 0; i < found.nr; i++)
+		reset(found.socks[i], cid);
+	drop(&found);
 }
 
 /**

@@ -148,6 +148,17 @@ static unsigned int poll(struct vsock_vector *v, struct ivshmem_port *port,
 	return n;
 }
 
+/* Has nobody else got a CID meanwhile? Who has it, resets what was connected before. */
+static bool is_ours(const struct ivshmem_vsock *vsock, u32 cid)
+{
+	const struct ivshmem_vsock *owner;
+
+	rcu_read_lock();
+	owner = ivshmem_vsock_find(cid);
+	rcu_read_unlock();
+	return !owner || owner == vsock;
+}
+
 /* Do what a peer has left to do: end its connections, and wake who waits to send to it. */
 static void tidy(struct ivshmem_vsock *vsock, unsigned int from)
 {
@@ -157,7 +168,7 @@ static void tidy(struct ivshmem_vsock *vsock, unsigned int from)
 
 	if (peer->resetting == peer->handled && !READ_ONCE(peer->waiting))
 		return;
-	if (peer->resetting != peer->handled)
+	if (peer->resetting != peer->handled && is_ours(vsock, vsock->cid + from))
 		ivshmem_vsock_reset(vsock->cid + from);
 	spin_lock_bh(&peer->lock);
 	peer->handled = peer->resetting;
@@ -166,7 +177,7 @@ static void tidy(struct ivshmem_vsock *vsock, unsigned int from)
 	if (wake)
 		WRITE_ONCE(peer->waiting, false);
 	spin_unlock_bh(&peer->lock);
-	vsock_packets_free(&packets);
+	vsock_packets_done(&packets);
 	if (wake)
 		ivshmem_vsock_wake(vsock->cid + from);
 }

@@ -35,7 +35,7 @@ static int print_port(struct ivshmem_vsock *vsock, unsigned int i, char *buf, in
 
 	ivshmem_port_count(port, i, &counters);
 	spin_lock_bh(&peer->lock);
-	up = peer->up;
+	up = peer->up && peer->handled == peer->losses;
 	tx = peer->tx;
 	spin_unlock_bh(&peer->lock);
 	/* The work may count right now. */

@@ -73,6 +73,18 @@ static int cancel_pkt(struct vsock_sock *vsk)
 	return vsock ? 0 : -ENODEV;
 }
 
+/*
+ * Is it the last word of a connection that ended with its link? The peer has forgotten it, and may
+ * have another one by these ports.
+ */
+static bool is_late(struct vsock_packet *packet)
+{
+	const struct vsock_sock *sender = vsock_packet_sender(packet);
+
+	return vsock_packet_header(packet)->op == cpu_to_le16(VIRTIO_VSOCK_OP_RST) && sender &&
+	       sock_flag(&sender->sk, SOCK_DONE);
+}
+
 /* Send a packet, or free it. */
 static int send_pkt(VSOCK_SEND_ARGS)
 {
@@ -83,7 +95,7 @@ static int send_pkt(VSOCK_SEND_ARGS)
 
 	rcu_read_lock();
 	vsock = ivshmem_vsock_find(cid);
-	if (vsock)
+	if (vsock && !is_late(packet))
 		ret = ivshmem_vsock_send(vsock, cid - vsock->cid, packet);
 	rcu_read_unlock();
 	if (!ret)

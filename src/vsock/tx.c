@@ -7,12 +7,6 @@
  */
 #include "vsock.h"
 
-/*
- * Packets without data that wait. A ring holds fewer frames than half of it, and each asks for one
- * such packet at most: more is for a peer that sends and does not read.
- */
-#define QUEUE_CONTROLS	(2 * IVSHMEM_RINGS_MAX_ENTRIES)
-
 static void dequeue(struct vsock_peer *peer, struct vsock_packet *packet)
 {
 	if (!vsock_packet_length(packet))
@@ -87,8 +81,11 @@ static void flush(struct ivshmem_vsock *vsock, struct ivshmem_port *port, unsign
 
 static void free_sent(struct list_head *done)
 {
-	while (!list_empty(done))
-		vsock_packet_sent(vsock_packet_take(done));
+	struct vsock_packet *packet;
+
+	list_for_each_entry(packet, done, list)
+		virtio_transport_deliver_tap_pkt(packet);
+	vsock_packets_done(done);
 }
 
 /**
@@ -110,14 +107,15 @@ void ivshmem_vsock_flush(struct ivshmem_vsock *vsock, struct ivshmem_port *port,
 }
 
 /* Append a packet to the queue. Called with peer->lock held. */
-static int enqueue(struct vsock_peer *peer, struct vsock_packet *packet)
+static int enqueue(const struct ivshmem_vsock *vsock, struct vsock_peer *peer,
+		   struct vsock_packet *packet)
 {
 	u32 length = vsock_packet_length(packet);
 
 	if (!peer->up || peer->handled != peer->losses)
 		return vsock_packet_header(packet)->op == cpu_to_le16(VIRTIO_VSOCK_OP_REQUEST) ?
 		       -ENODEV : -ECONNRESET;
-	if (!length && peer->controls == QUEUE_CONTROLS) {
+	if (!length && peer->controls == vsock->controls_max) {
 		peer->tx.dropped++;
 		return -ENOBUFS;
 	}
@@ -146,7 +144,7 @@ int ivshmem_vsock_send(struct ivshmem_vsock *vsock, unsigned int to,
 	if (!port)
 		return -ENODEV;
 	spin_lock_bh(&peer->lock);
-	ret = enqueue(peer, packet);
+	ret = enqueue(vsock, peer, packet);
 	if (!ret)
 		flush(vsock, port, to, &done);
 	spin_unlock_bh(&peer->lock);
@@ -196,8 +194,10 @@ void ivshmem_vsock_cancel(struct ivshmem_vsock *vsock, unsigned int to,
 		dequeue(peer, packet);
 		list_add_tail(&packet->list, &cancelled);
 	}
+	if (vsock_peer_wakes(peer))
+		ivshmem_vsock_schedule(vsock, to % vsock->nr_vectors);
 	spin_unlock_bh(&peer->lock);
-	vsock_packets_free(&cancelled);
+	vsock_packets_done(&cancelled);
 }
 
 /**

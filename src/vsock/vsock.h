@@ -113,6 +113,7 @@ struct vsock_vector {
  * @cid: of port 0 (constant)
  * @ports: how many there are (constant)
  * @frame_max: bytes of a frame, at most (constant)
+ * @controls_max: packets without data that wait for a peer, at most (constant)
  * @nr_vectors: length of @vectors (constant)
  * @vectors: at least one
  * @peers: by number of the port; the own one is never up
@@ -125,6 +126,7 @@ struct ivshmem_vsock {
 	u32 cid;
 	unsigned int ports;
 	u32 frame_max;
+	unsigned int controls_max;
 	unsigned int nr_vectors;
 	struct vsock_vector *vectors;
 	struct vsock_peer *peers;

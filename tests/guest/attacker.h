@@ -60,6 +60,9 @@ struct ivshmem_ring_descriptor *attacker_put(struct victim *v, const void *frame
 /* Let the victim see it. */
 void attacker_publish(struct victim *v);
 
+/* Let the victim see it, and with it that the port has stopped. */
+void attacker_leave(struct victim *v);
+
 /* An attack on rings to all, for segments that have some. */
 void attacker_far_broadcast(struct victim *v);
 

@@ -18,6 +18,7 @@
 #define FLOOD	(3 * IVSHMEM_RINGS_MAX_ENTRIES)	/* more than the ring and the queue hold */
 #define FUZZ	2000
 #define WITNESS	6000	/* the port of a connection that nothing may disturb */
+#define LATE	6001	/* a port to which nothing connects in time */
 
 struct packet {
 	struct virtio_vsock_hdr hdr;
@@ -200,7 +201,18 @@ static void chance(struct victim *v)
 	attacker_publish(v);
 }
 
+/* A request, and the end of the session before it is read: there is nobody to answer. */
+static void last_request(struct victim *v)
+{
+	struct packet p = packet(VIRTIO_VSOCK_OP_REQUEST, 0);
+
+	p.hdr.dst_port = LATE;
+	attacker_put(v, &p, HEADER, "", 0);
+	attacker_leave(v);
+}
+
 static const struct attack attacks[] = {
+	{ "a request of a session that is over", last_request, NOTHING },
 	{ "a frame without a whole header", short_header, BROKEN },
 	{ "less data than it says", long_data, BROKEN },
 	{ "more data than it says", short_data, BROKEN },
@@ -255,13 +267,17 @@ static void begin_connecting(void)
 		_exit(-vsock_connect(SOCK_STREAM, cid, 1));
 }
 
+/* Listens to LATE. */
+static int listener = -1;
+
 static bool reaches(void)
 {
 	char sent[300] = "all the time", came[300];
 
 	end_connecting();
 	begin_connecting();
-	return !vsock_send(witness, sent, sizeof(sent)) &&
+	return result(accept(listener, NULL, NULL)) == -EAGAIN &&
+	       !vsock_send(witness, sent, sizeof(sent)) &&
 	       !vsock_receive(witness, came, sizeof(came)) && !memcmp(sent, came, sizeof(came)) &&
 	       vsock_reaches(2 - rig_guest());
 }
@@ -285,6 +301,8 @@ int main(void)
 		witness = vsock_connect_from(WITNESS, SOCK_STREAM, vsock_cid(2 - rig_guest()),
 					     VSOCK_ECHO);
 		tap_ok(witness >= 0, "connect to the third guest (%d)", witness);
+		listener = vsock_listen(SOCK_STREAM, LATE);
+		tap_eq(result(fcntl(listener, F_SETFL, O_NONBLOCK)), 0, "listen (%d)", listener);
 		attacker_bear(attacks, count, reaches);
 		end_connecting();
 	}
@@ -300,6 +318,7 @@ int main(void)
 	rig_ask("barrier end");
 	close(fd);
 	close(witness);
+	close(listener);
 	vsock_end();
 	vsock_unload();
 	return tap_done();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a partition for vsock: in guest 0 its device is reset, unbound, and its driver is
- * unbound and unloaded, under load; in the end it dies with a thousand connections. Each time its
+ * The life of a partition for vsock: it is removed from the label; in guest 0 its device is reset,
+ * unbound and removed, and its driver is unbound and unloaded, under load; in the end the guest
+ * dies with a thousand connections. Each time its
  * connections with guest 1 end at both ends with ECONNRESET, and those of the others stay. So do
  * all while a guest stands still for less than the others have patience for.
  */
@@ -11,6 +12,7 @@
 #include <poll.h>
 #include <sys/wait.h>
 
+#include "labels.h"
 #include "vsock.h"
 
 #define CROWD	1000
@@ -124,9 +126,17 @@ static void unbind_device(void)
 	       "unbind the device");
 }
 
+static void remove_device(void)
+{
+	tap_eq(sh("pci=$(basename $(readlink -f /sys/class/ivshmem/ivshmem0/device));"
+		  "echo 1 >/sys/bus/pci/devices/$pci/remove && echo 1 >/sys/bus/pci/rescan"), 0,
+	       "remove the device");
+}
+
 /* Sockets keep the module: so they are reset first, and then closed by who has them. */
 static void unload(void)
 {
+	tap_ok(sh("rmmod ivshmem_vsock 2>/dev/null"), "with sockets it cannot be unloaded");
 	tap_eq(sh("echo ivshmem0p1 >/sys/bus/ivshmem/drivers/ivshmem_vsock/unbind"), 0, "unbind");
 }
 
@@ -137,6 +147,7 @@ static const struct {
 	{ "reset", reset },
 	{ "partition unbound", unbind_node },
 	{ "device unbound", unbind_device },
+	{ "device removed", remove_device },
 	{ "driver unloaded", unload },
 };
 
@@ -197,6 +208,29 @@ static void live(int witness)
 		rig_ask("barrier on");
 	}
 	end(child);
+}
+
+/* A label without the partition: guest 0 writes it, and all look at it. */
+static void lose_partition(void)
+{
+	int me = rig_guest();
+	unsigned int cid = vsock_cid(!me);
+	struct ends ends;
+
+	if (me < 2)
+		ends = connect_to(1 - me);
+	rig_ask("barrier inuse");
+	if (!me)
+		tap_eq(sh("ivshmemctl partition remove vsock --force"), 0, "remove the partition");
+	rig_ask("barrier removed");
+	tap_eq(file_write(LABEL_RESCAN, "1"), 0, "look at the label");
+	if (me < 2)
+		expect_reset(&ends, "partition removed");
+	tap_eq(vsock_connect(SOCK_STREAM, cid, VSOCK_HOLD), -ENODEV,
+	       "there is no vsock any more");
+	rig_ask("barrier without");
+	vsock_make();
+	tap_ok(file_comes(VSOCK_NODE "cid_base", true), "it is back");
 }
 
 /* Guest 0 stands still for longer than its presence lasts. */
@@ -265,6 +299,7 @@ int main(void)
 	vsock_load();
 	vsock_serve();
 	rig_ask("barrier loaded");
+	lose_partition();
 	if (me)
 		witness = vsock_connect(SOCK_STREAM, vsock_cid(3 - me), VSOCK_ECHO);
 	be_patient();

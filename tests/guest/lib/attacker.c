@@ -53,6 +53,15 @@ void attacker_publish(struct victim *v)
 	ring(v);
 }
 
+void attacker_leave(struct victim *v)
+{
+	static const struct ivshmem_port_words nothing;
+
+	ivshmem_sender_publish(&v->sender);
+	ivshmem_port_greet(&layout, memory, own, &nothing);
+	ring(v);
+}
+
 static void bad_offset(struct victim *v)
 {
 	put_sound(v)->offset = layout.bytes;
