@@ -33,6 +33,7 @@ import topology
 
 SOAK_SECONDS = "30"  # instead of an hour
 BOOTS_AHEAD = 6  # groups of guests that are up, or will be, before their turn
+BOOTS_AHEAD_WATCHED = 1  # of a kernel that watches, whose boot takes all that there is
 ERRORS = (
     archive.ArchiveError,
     build.BuildError,
@@ -147,11 +148,12 @@ def run_group(
 def booting_ahead(setup: boot.Setup, groups: Groups) -> typing.Iterator[Booting]:
     """Boot the guests of the next groups, one group after the other, while the tests of
     one run: most tests take less time than a boot, and a long one mostly sleeps."""
+    ahead = BOOTS_AHEAD_WATCHED if setup.kernel.instruments else BOOTS_AHEAD
     booting: collections.deque[Booting] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(1) as booter:
         for wanted, tests in groups.items():
             booting.append((wanted, tests, booter.submit(boot.start, setup, wanted, tests)))
-            if len(booting) > BOOTS_AHEAD:
+            if len(booting) > ahead:
                 yield booting.popleft()
         yield from booting
 
