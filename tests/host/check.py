@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -61,6 +62,7 @@ def run_test(path: pathlib.Path, writer: tap.Sink) -> None:
     """Run one test from the top of the tree. Its temporary files are not for later, and it
     hears signals even if they are ignored here, as under nohup."""
     reader = tap.Reader()
+    start = time.monotonic()
     directory = scratch.directory("ivshmem-test-")
     directory.chmod(0o711)  # some go on as another user
     with subprocess.Popen(
@@ -85,6 +87,7 @@ def run_test(path: pathlib.Path, writer: tap.Sink) -> None:
         writer.follow(name_of(path), reader, process)
         timer.cancel()
     scratch.remove(directory)
+    print(f"# {name_of(path)}: {time.monotonic() - start:.1f} s", flush=True)
 
 
 def main() -> int:
