@@ -2,14 +2,15 @@
 /*
  * The life of a partition for vsock: it is removed from the label; in guest 0 its device is reset,
  * unbound and removed, and its driver is unbound and unloaded, under load; in the end the guest
- * dies with a thousand connections. Each time its
- * connections with guest 1 end at both ends with ECONNRESET, and those of the others stay. So do
+ * dies with a thousand connections, and guest 2 is switched off. Each time the connections
+ * with guest 1 end at both ends with ECONNRESET, and those of the others stay. So do
  * all while a guest stands still for less than the others have patience for.
  */
 /* rig: guests=3 devices=doorbell vectors=4 size=16M bridges=yes over=pci,polled timeout=240
  * rig: modules=vmw_vsock_virtio_transport_common
  */
 #include <poll.h>
+#include <sys/reboot.h>
 #include <sys/wait.h>
 
 #include "labels.h"
@@ -290,10 +291,35 @@ static void see_it_die(int witness)
 	tap_ok(stays(witness), "others keep their connections");
 }
 
+/* Guest 2 is switched off. It says so, and needs no patience. */
+static void see_it_off(int witness)
+{
+	int fd = greeted(vsock_cid(2));
+	struct pollfd ends = { .fd = fd };
+	char byte;
+
+	tap_eq(sh("echo 60000 >/sys/module/ivshmem_vsock/parameters/patience_ms"), 0, "be patient");
+	close(witness);
+	vsock_end();	/* of what the other one waits for */
+	tap_eq(poll(&ends, 1, 50000), 1, "a machine is switched off: the connection ends");
+	tap_eq(result(recv(fd, &byte, 1, 0)), -ECONNRESET, "who reads is told");
+	close(fd);
+}
+
+/* No barrier is passed without the dead guest: wait until the other one is done. */
+static void switch_off(int witness)
+{
+	char byte;
+
+	tap_eq(result(recv(witness, &byte, 1, 0)), 0, "the connection of the others ends");
+	tap_done();
+	rig_ask("power-off");
+	reboot(RB_POWER_OFF);
+}
+
 int main(void)
 {
 	int me = rig_guest(), witness = -1;
-	char byte;
 
 	vsock_make();
 	vsock_load();
@@ -312,11 +338,9 @@ int main(void)
 		tap_done();
 		rig_ask("kill");
 	}
-	/* No barrier is passed without the dead guest: wait until the other one ends what it does. */
 	if (me == 2)
-		tap_eq(result(recv(witness, &byte, 1, 0)), 0, "the connection of the others ends");
-	close(witness);
-	vsock_end();
+		switch_off(witness);
+	see_it_off(witness);
 	vsock_unload();
 	return tap_done();
 }
