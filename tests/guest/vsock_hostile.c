@@ -15,7 +15,6 @@
 #include "vsock.h"
 
 #define HEADER	sizeof(struct virtio_vsock_hdr)
-#define FLOOD	(3 * IVSHMEM_RINGS_MAX_ENTRIES)	/* more than the ring and the queue hold */
 #define FUZZ	2000
 #define WITNESS	6000	/* the port of a connection that nothing may disturb */
 #define LATE	6001	/* a port to which nothing connects in time */
@@ -142,13 +141,19 @@ static void put_soon(struct victim *v, const struct packet *p, unsigned int leng
 	}
 }
 
+/* More packets than the ring and the queue for their answers hold. */
+static unsigned int flood(const struct victim *v)
+{
+	return 3 * v->sender.writer.area.entries + 64;
+}
+
 /* Ask for answers, and read none. */
 static void requests(struct victim *v)
 {
 	struct packet p = packet(VIRTIO_VSOCK_OP_REQUEST, 0);
 
 	p.hdr.dst_port = 4711;
-	for (unsigned int i = 0; i < FLOOD; i++) {
+	for (unsigned int i = 0; i < flood(v); i++) {
 		p.hdr.src_port = i;
 		put_soon(v, &p, HEADER);
 	}
@@ -162,7 +167,7 @@ static void credit_requests(struct victim *v)
 
 	put(v, &p, HEADER);
 	p = packet(VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0);
-	for (unsigned int i = 0; i < FLOOD; i++)
+	for (unsigned int i = 0; i < flood(v); i++)
 		put_soon(v, &p, HEADER);
 	attacker_publish(v);
 }

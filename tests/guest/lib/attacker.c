@@ -235,7 +235,7 @@ static void bear(const struct attack *attacks, long long (*count)(enum effect ef
 		bool grows = false;
 
 		rig_ask("barrier up");
-		for (int i = 0; effect && i < 300 && !grows; i++, sleep_ms(100))
+		for (int i = 0; effect && i < 1200 && !grows; i++, sleep_ms(100))
 			grows = count(effect) > before;
 		if (effect)
 			tap_ok(grows, "%s: it is counted", attacks->name);
