@@ -25,6 +25,7 @@ import debian_roots
 import devices
 import files
 import first_run
+import logins
 import qemu
 import qmp
 import repositories
@@ -53,6 +54,7 @@ TESTS: dict[str, checked_system.Test] = {
     "debian-11": debian.boots("bullseye"),
     "debian-sid": debian.boots("sid"),
     "dnf": rpms.life,
+    "logins": logins.ssh,
     **first_run.TESTS,
     "repositories": repositories.life,
     "builds": builds.check,
