@@ -202,6 +202,7 @@ static void serial_open(void)
 {
 	fd = dev_open_at("/dev/vport0p1", O_RDWR);
 	buffer = skewed(NULL, 0);
+	buffer[0] = 0;	/* see serial_finish() */
 }
 
 static void unix_open(void)

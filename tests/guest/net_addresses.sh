@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A guest gets its addresses from another one, which runs dnsmasq: by DHCP, and for IPv6 from
 # router advertisements, both of which are broadcast. Then it asks for a name.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 

@@ -3,7 +3,7 @@
 # Two segments and a guest between them: first it is a bridge, also for VLANs; then a router that
 # translates addresses and drops what nftables says. Frames then have addresses that are none of
 # a guest's own, and what one interface has put together leaves through the other.
-# rig: guests=3 nets=2 devices=doorbell vectors=4 size=32M turns=yes timeout=180
+# rig: guests=3 nets=2 devices=doorbell vectors=4 size=32M smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 

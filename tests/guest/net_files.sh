@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A tree of 64 MiB goes from one guest to the other by rsync over ssh, and arrives as it was.
 # CYCLES=16 has it go 16 times, which is 1 GiB.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 . /tests/ssh.sh

@@ -3,7 +3,7 @@
 # iperf3 between two guests: TCP one way, the other, both at once, and 16 streams; UDP with large
 # and with small packets. Whether bytes arrive is asked here; whether they are the ones that were
 # sent, in net_files.sh.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes over=pci,polled timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 over=pci,polled timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The first of three guests sends to both others as fast as it can, and one of these is killed:
 # what goes to the other one goes on.
-# rig: guests=3 nets=1 devices=doorbell vectors=4 size=32M turns=yes timeout=120
+# rig: guests=3 nets=1 devices=doorbell vectors=4 size=32M smp=1 timeout=120
 . /tests/lib.sh
 . /tests/net.sh
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One guest exports a directory over NFS, the other mounts it: files are there as they were
 # written, in both directions, and a lock there holds.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Pings of all sizes between two guests, at once in both directions, with the usual MTU and with
 # larger ones; a flood of them; and multicast.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes timeout=180
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
 

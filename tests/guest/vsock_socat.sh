@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # socat connects two guests by vsock: a file both ways, many connections at once, and a service of
 # TCP that one has for the other. ivshmemctl knows the addresses and finds nothing wrong.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes over=pci,polled timeout=90
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 over=pci,polled timeout=90
 . /tests/lib.sh
 . /tests/vsock.sh
 

@@ -1,7 +1,7 @@
 #!/bin/dash
 # SPDX-License-Identifier: GPL-2.0-only
 # ssh from one guest to the other by vsock, as docs/vsock.md says: a command, and a pipe both ways.
-# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 turns=yes over=pci,polled timeout=90
+# rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 over=pci,polled timeout=90
 . /tests/lib.sh
 . /tests/ssh.sh
 . /tests/vsock.sh
