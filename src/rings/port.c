@@ -170,8 +170,8 @@ static int own_port(const struct ivshmem_port *port, int nr)
 
 /*
  * How long, in jiffies, a peer that is not in the table keeps its link. It may have died, or it
- * stands still for a moment and goes on as if nothing had been: nothing tells. One that leaves is
- * not silent then, and one that starts anew has another owner.
+ * stands still for a moment and goes on: nothing tells which. A peer that leaves says so while its
+ * heartbeat is fresh, and one that restarts has another owner.
  */
 static unsigned long patience_left(struct ivshmem_port *port, unsigned int peer)
 {

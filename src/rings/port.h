@@ -51,7 +51,7 @@ struct ivshmem_port;
  * @own: this machine has got a port, another one, or none (-1): the number is that of its slot.
  *	Sleeps; under port->lock, when no link is up, whether started or not
  * @patience_ms: how long the link to a peer that fell silent is kept, which may change at any
- *	time; or NULL. It goes down at once if the peer says that it ends, or starts anew
+ *	time; or NULL. When the peer leaves or restarts, the link goes down at once
  *
  * None of them may call ivshmem_port_start() or _stop(), nor wait for rtnl_lock.
  */

@@ -95,7 +95,7 @@ static int size_vsock(struct ivshmem_vsock *vsock, struct ivshmem_port *port)
 	/* Several fit into a ring, so that one is read while the next is written. */
 	vsock->frame_max = min_t(u32, layout->bytes / 4, VIRTIO_VSOCK_MAX_PKT_BUF_SIZE);
 	vsock->nr_vectors = min(ivshmem_port_vectors(port), vsock->ports);
-	/* Those in the ring that the peer has not read, and as many answers of the peer. */
+	/* A peer that reads what it is sent never needs more. */
 	vsock->controls_max = 2 * layout->entries;
 	vsock->peers = kvcalloc(vsock->ports, sizeof(*vsock->peers), GFP_KERNEL);
 	if (!vsock->peers)

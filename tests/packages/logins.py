@@ -94,7 +94,7 @@ def _steps(checks: Checks, machines: list[Machine]) -> None:
         )
     for owner, other in zip(owners, (1, 0)):
         owner.equal(
-            f"ssh vsock/{1000 + other} logs in, whoever is there",
+            f"ssh vsock/{1000 + other} logs in without a key of the host",
             f"{SSH} vsock/{1000 + other} hostname",
             f"guest{other}",
         )
