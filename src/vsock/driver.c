@@ -93,7 +93,8 @@ static int size_vsock(struct ivshmem_vsock *vsock, struct ivshmem_port *port)
 
 	vsock->ports = layout->ports;
 	/* Several fit into a ring, so that one is read while the next is written. */
-	vsock->frame_max = min_t(u32, layout->bytes / 4, VIRTIO_VSOCK_MAX_PKT_BUF_SIZE);
+	vsock->frame_max = min_t(u32, layout->bytes / 4,
+				 sizeof(struct virtio_vsock_hdr) + VIRTIO_VSOCK_MAX_PKT_BUF_SIZE);
 	vsock->nr_vectors = min(ivshmem_port_vectors(port), vsock->ports);
 	/* A peer that reads what it is sent never needs more. */
 	vsock->controls_max = 2 * layout->entries;

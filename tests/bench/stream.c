@@ -198,6 +198,16 @@ static void vsock_open(void)
 	buffer = skewed(NULL, 0);
 }
 
+/* With a buffer as large as TCP makes its own. */
+static void vsock_open_large(void)
+{
+	uint64_t bytes = RING;
+
+	vsock_open();
+	must(setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &bytes, sizeof(bytes)));
+	must(setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes, sizeof(bytes)));
+}
+
 static void serial_open(void)
 {
 	fd = dev_open_at("/dev/vport0p1", O_RDWR);
@@ -300,6 +310,7 @@ static const struct way {
 	  channel_end },
 	{ "tcp", tcp_open, socket_send, socket_finish, socket_receive, nothing },
 	{ "vsock", vsock_open, socket_send, socket_finish, socket_receive, nothing },
+	{ "vsock-large", vsock_open_large, socket_send, socket_finish, socket_receive, nothing },
 	{ "serial", serial_open, socket_send, serial_finish, serial_receive, nothing },
 	{ "unix", unix_open, socket_send, socket_finish, socket_receive, nothing },
 	{ "memcpy", copy_open, copy_send, nothing, copy_receive, nothing },
