@@ -173,6 +173,13 @@ pings() {
 	soon ping -c 1 -W 2 -q "$@" >/tmp/ping 2>&1
 }
 
+# segment_sizes ADDRESS: packets from empty to the largest
+segment_sizes() {
+	for size in 0 1 56 1472 1473 9000 30000 65000; do
+		tap_ok "ping $1, $size bytes" pings -s $size "$1"
+	done
+}
+
 # segment_stream NAME FROM TO FILE: send a file, which both guests have, from one guest to another
 segment_stream() {
 	if [ "$RIG_GUEST" = "$3" ]; then

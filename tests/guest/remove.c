@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A doorbell device is removed from the bus and found again 200 times, under all kinds of
+ * A doorbell device is removed from the bus and found again 100 times, under all kinds of
  * users, while the host rings it.
  */
 /* rig: alone=yes turns=yes devices=doorbell vectors=4 size=4M timeout=400 */
@@ -9,7 +9,7 @@
 
 int main(void)
 {
-	const int cycles = rig_cycles(200);
+	const int cycles = rig_cycles(100);
 	int failed = 0, missing = 0, left = 0, gone;
 	int fd = dev_open();
 	uint32_t id = dev_info(fd).id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A software device is created and removed 200 times under all kinds of users, and frees
+ * A software device is created and removed 100 times under all kinds of users, and frees
  * its memory.
  */
 /* rig: devices=none modules=configfs mem=384 timeout=400 */
@@ -20,7 +20,7 @@ static int make(const char *size)
 
 int main(void)
 {
-	const int cycles = rig_cycles(200);
+	const int cycles = rig_cycles(100);
 	int failed = 0, missing = 0, left = 0, gone, fd;
 	char *map;
 	struct users users;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plain device is unplugged 200 times under all kinds of users. Without ACPI the kernel
+ * A plain device is unplugged 100 times under all kinds of users. Without ACPI the kernel
  * waits five seconds each time, in case the operator cancels, so it is less often there.
  */
 /* rig: alone=yes turns=yes devices=none timeout=400 */
@@ -8,7 +8,7 @@
 #include "users.h"
 
 #ifdef __x86_64__
-#define USUAL 200
+#define USUAL 100
 #else
 #define USUAL 10
 #endif

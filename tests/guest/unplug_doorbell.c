@@ -22,7 +22,7 @@ static bool rings_itself(int fd)
 
 int main(void)
 {
-	const int cycles = rig_cycles(200);
+	const int cycles = rig_cycles(100);
 	int failed = 0, missing = 0, left = 0, gone, unheard = 0, fd;
 	struct users users;
 

@@ -93,6 +93,8 @@ class Verbs:
         for fake in self.fakes.values():
             fake.close()
         for index, name in list(self.plugged):
+            if index in self.killed:
+                continue
             try:
                 self.do_unplug(index, name)
             except qmp.QmpError as error:
