@@ -22,6 +22,12 @@ segment_sizes 10.9.0.$other
 segment_sizes fd09::$other
 segment_stream tcp 1 0 /tmp/sent
 rig_ask barrier small
+echo 1000 >/proc/sys/net/core/busy_read
+rig_ask barrier busy
+segment_stream tcp-busy 0 1 /tmp/sent
+tap_ok "ping with busy polling" pings -s 4000 10.9.0.$other
+echo 0 >/proc/sys/net/core/busy_read
+rig_ask barrier idle
 ip link set ivs0 mtu 60000
 tap_ok "ping with a large MTU" pings -s 59000 10.9.0.$other
 segment_stream tcp-large 0 1 /tmp/sent
