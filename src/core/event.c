@@ -275,16 +275,23 @@ static struct ivshmem_vector *peer_vector(struct ivshmem_peer *peer, unsigned in
 	return number == IVSHMEM_ANY_VECTOR ? &peer->any : &peer->vectors[number];
 }
 
+/*
+ * Take a vector from a set to which interrupts add at any time. One that is added behind the
+ * walk's back is left to the work, which is queued again with it.
+ */
+static bool take_vector(unsigned long *vectors, unsigned int number)
+{
+	return test_bit(number, vectors) && test_and_clear_bit(number, vectors);
+}
+
 static void queue_work_fn(struct work_struct *work)
 {
 	struct ivshmem_queue *queue = container_of(work, struct ivshmem_queue, work);
 	unsigned int i;
 
-	for_each_set_bit(i, queue->vectors, IVSHMEM_VECTOR_NUMBERS) {
-		clear_bit(i, queue->vectors);
-		smp_mb__after_atomic(); /* a doorbell that comes now sets it again */
-		walk_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
-	}
+	for (i = 0; i < IVSHMEM_VECTOR_NUMBERS; i++)
+		if (take_vector(queue->vectors, i))
+			walk_deferred(peer_vector(queue->peer, i), queue, notify_one_deferred);
 }
 
 static void queue_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
@@ -297,11 +304,9 @@ static void peer_work_fn(struct work_struct *work)
 	struct ivshmem_peer *peer = container_of(work, struct ivshmem_peer, work);
 	unsigned int i;
 
-	for_each_set_bit(i, peer->shared, IVSHMEM_VECTOR_NUMBERS) {
-		clear_bit(i, peer->shared);
-		smp_mb__after_atomic(); /* as above */
-		walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
-	}
+	for (i = 0; i < IVSHMEM_VECTOR_NUMBERS; i++)
+		if (take_vector(peer->shared, i))
+			walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
 }
 
 /*
