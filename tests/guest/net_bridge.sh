@@ -6,6 +6,7 @@
 # rig: guests=3 nets=2 devices=doorbell vectors=4 size=32M smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
+net_needs nf_tables nft_masq
 
 me=$((RIG_GUEST + 1))
 

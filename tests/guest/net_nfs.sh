@@ -5,6 +5,7 @@
 # rig: guests=2 nets=1 devices=doorbell vectors=4 size=32M mem=512 smp=1 timeout=180
 . /tests/lib.sh
 . /tests/net.sh
+net_needs nfsd nfsv4
 
 me=$((RIG_GUEST + 1))
 

@@ -7,6 +7,7 @@
  * rig: modules=vmw_vsock_virtio_transport_common
  */
 #include <poll.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "vsock.h"
@@ -159,6 +160,28 @@ static void failures(void)
 	tap_eq(vsock_connect(SOCK_STREAM, 4000000, VSOCK_ECHO), -ENODEV, "nobody has a CID");
 }
 
+/* Peers are in no network namespace, so one that is for itself does not see them. */
+static void namespaces(void)
+{
+	static const char mode[] = "/proc/sys/net/vsock/child_ns_mode";
+	int status = 0;
+	pid_t child;
+
+	if (access(mode, F_OK)) {
+		tap_skip("namespaces", "this kernel's vsock knows none");
+		return;
+	}
+	tap_eq(file_write(mode, "local"), 0, "have a new namespace be for itself");
+	fflush(stdout);
+	child = fork();
+	if (!child)
+		_exit(unshare(CLONE_NEWNET) ? errno :
+		      -vsock_connect(SOCK_STREAM, cid, VSOCK_ECHO));
+	waitpid(child, &status, 0);
+	tap_eq(WEXITSTATUS(status), ENETUNREACH, "there is no way to a peer from there");
+	tap_ok(vsock_reaches(1 - rig_guest()), "but from here");
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(sent); i++)
@@ -176,6 +199,7 @@ int main(void)
 	linger();
 	addresses();
 	failures();
+	namespaces();
 	tap_eq(vsock_number(1 - rig_guest(), VSOCK_BROKEN), 0, "no rules were broken");
 	rig_ask("barrier end");
 	vsock_end();

@@ -21,6 +21,7 @@ import qemu
 import qmp
 import scratch
 import selection
+import selftests
 import settings
 import tap
 import topology as topo
@@ -87,6 +88,8 @@ class Setup:
             files.update(guest_programs.program(name, arch))
         if int(topology.nets):
             files.update(guest_programs.of_packages(network.PROGRAMS, arch))
+            if self.kernel.instruments:
+                files.update(selftests.programs(self.kernel.modules))
         files.update({f"lib/{file.name}": file for file in [*self.modules, *extra]})
         files.update({f"tests/{test.name}": test.program(arch) for test in tests})
         initramfs.write(path, files, arch)

@@ -3,6 +3,16 @@
 # Networks between all guests of a test that says nets=, after "/tests/lib.sh". Its first line is
 # "#!/bin/dash", as busybox's shell would run its own ip and ping.
 
+# net_needs MODULE...: the test ends here if the kernel does not have them
+net_needs() {
+	for net_module; do
+		[ ! -d "/sys/module/$net_module" ] || continue
+		tap_skip "all of it" "this kernel has no module $net_module"
+		tap_done
+		exit
+	done
+}
+
 # net_make [SEGMENTS]: connect the guests by so many segments
 net_make() {
 	net_count=${1:-1}
