@@ -134,6 +134,7 @@ def test_numbers_stay_and_are_used_again(region: Region) -> None:
     assert region.read() == before
     assert region.run("partition", "remove", "b", "-f") == "partition 2, b: removed\n"
     assert list(region.read().partitions) == [1, 3]
+    region.run("partition", "remove", "", "-f", code=FAILED, says="no partition ''")
     again = region.json("partition", "add", "d", "64K")
     assert (again["number"], again["offset"]) == (2, before.partitions[2].offset)
     assert region.json("partition", "remove", "1", "-f")["name"] == "a"
@@ -324,10 +325,20 @@ def test_what_is_unknown_is_kept(region: Region) -> None:
 
 def test_others_on_the_server_are_mentioned() -> None:
     with ctl.server() as (device, _):
-        waiter = ctl.join("wait", device=device)
-        program = ctl.run("format", device=device)
-        waiter.signal(15)
-        waiter.end()
+        mentioned(device)
+
+
+def test_others_on_a_file_are_mentioned(region: Region) -> None:
+    """The table of peers that tells of them is written anew."""
+    region.run("format")
+    mentioned(region.file, "--force")
+
+
+def mentioned(device: pathlib.Path, *words: str) -> None:
+    waiter = ctl.join("wait", device=device)
+    program = ctl.run("format", *words, device=device)
+    waiter.signal(15)
+    waiter.end()
     assert "note: " in program.err and "1 other peer" in program.err
     assert program.process.returncode == OK
 

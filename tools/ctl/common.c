@@ -13,6 +13,7 @@
 
 #include "ctl.h"
 #include "numbers.h"
+#include "printable.h"
 #include "progress.h"
 
 struct common_options common;
@@ -24,10 +25,7 @@ char *format_message(const char *format, va_list arguments)
 
 	if (vasprintf(&text, format, arguments) < 0)
 		return NULL;
-	for (char *c = text; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	return text;
+	return mask_unprintable(text);
 }
 
 enum exit_code complain(enum exit_code code, const char *format, ...)

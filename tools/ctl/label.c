@@ -134,6 +134,9 @@ static enum exit_code store_new(const struct ivshmem_label *label)
 		region.label = *label;
 		code = add_segments();
 	}
+	/* Before the table of peers is cleared. */
+	if (!code)
+		labelled_warn_of_peers(&region);
 	if (!code && !region.dry_run)
 		clear(&area, had_peers);
 	if (!code)
@@ -167,7 +170,6 @@ static enum exit_code format(void)
 		code = store_new(&label);
 	if (code)
 		return code;
-	labelled_warn_of_peers(&region);
 	if (option.count || common.json)
 		return print_all();
 	print_label(&region);

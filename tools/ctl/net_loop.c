@@ -22,7 +22,7 @@
 #define MS		INT64_C(1000000)
 #define PATIENCE_NS	(20 * MS)	/* for a ring that is full */
 #define LOOK_NS		(1000 * MS)	/* whether the port is still this program's */
-#define REPORT_NS	(1000 * MS)	/* between two reports on a port that misbehaves */
+#define REPORTS		8		/* on a port before each look; more tell nothing new */
 #define BATCH		64		/* frames that are read before others have their turn */
 #define ADDRESSES	12		/* bytes: where a frame goes, and where it comes from */
 
@@ -37,7 +37,7 @@ struct loop {
 	bool any_more;
 	int64_t look_ns;		/* when to look after the port */
 	bool noted;			/* that there is none */
-	int64_t reported_ns[IVSHMEM_RINGS_MAX_PORTS];
+	unsigned int reports[IVSHMEM_RINGS_MAX_PORTS];	/* since the last look */
 	bool choked[IVSHMEM_RINGS_MAX_PORTS];	/* it made no room in time */
 	bool holds;			/* a frame that waits for room */
 	bool reads;			/* the tap is polled */
@@ -82,25 +82,41 @@ static void on_own(struct port *port)
 	flush_output();
 }
 
-/* A stranger can break and mend a ring as often as it likes. */
-static bool is_time_to_report(unsigned int peer, enum ivshmem_ring_state state)
-{
-	int64_t now = now_ns();
-
-	if (state != IVSHMEM_RING_BROKEN)
-		return true;
-	if (now - loop.reported_ns[peer] < REPORT_NS)
-		return false;
-	loop.reported_ns[peer] = now;
-	return true;
-}
-
-static void on_link(struct port *port, unsigned int peer, enum ivshmem_ring_state state)
+static void report_state(unsigned int peer)
 {
 	static const char *const events[] = {
 		[IVSHMEM_RING_DOWN] = "down", [IVSHMEM_RING_UP] = "up",
 		[IVSHMEM_RING_BROKEN] = "broken",
 	};
+
+	report(events[loop.net->port.links[peer].state], peer);
+}
+
+/* A stranger can start anew, and break a ring, as often as it likes. */
+static bool may_report(unsigned int peer)
+{
+	return loop.reports[peer]++ < REPORTS;
+}
+
+/* What was not said meanwhile, as it is now. */
+static void catch_up(const struct port *port)
+{
+	for (unsigned int peer = 0; peer < port->layout.ports; peer++) {
+		if (loop.reports[peer] > REPORTS)
+			report_state(peer);
+		loop.reports[peer] = 0;
+	}
+}
+
+static void on_deaf(struct port *port, unsigned int peer)
+{
+	(void)port;
+	if (may_report(peer))
+		report("broken", peer);
+}
+
+static void on_link(struct port *port, unsigned int peer, enum ivshmem_ring_state state)
+{
 	struct net *net = loop.net;
 
 	loop.choked[peer] = false;
@@ -110,8 +126,8 @@ static void on_link(struct port *port, unsigned int peer, enum ivshmem_ring_stat
 	for (unsigned int i = 0; i < port->layout.ports; i++)
 		net->up += port->links[i].state == IVSHMEM_RING_UP;
 	tap_set_carrier(&net->tap, net->up);
-	if (is_time_to_report(peer, state))
-		report(events[state], peer);
+	if (may_report(peer))
+		report_state(peer);
 }
 
 /* From rings to the tap. The kernel copies the frame, then checks what the header says of it. */
@@ -136,7 +152,9 @@ static void on_frame(struct port *port, unsigned int from, const struct ivshmem_
 		port->received++;
 }
 
-static const struct port_ops ops = { .deliver = on_frame, .link = on_link, .own = on_own };
+static const struct port_ops ops = {
+	.deliver = on_frame, .link = on_link, .deaf = on_deaf, .own = on_own,
+};
 
 /* From the tap to rings */
 
@@ -353,6 +371,7 @@ static bool look_after_port(const struct net *net)
 	if (now_ns() < loop.look_ns)
 		return true;
 	loop.look_ns = now_ns() + LOOK_NS;
+	catch_up(&net->port);
 	if (net->port.own < 0 && !loop.noted)
 		complain(EXIT_OK, "note: %s has no port for this program: all its slots are taken, or the one of this program is no port; see 'ivshmemctl peers'",
 			 net->device.name);

@@ -70,14 +70,13 @@ static void set_state(struct port *port, unsigned int peer, enum ivshmem_ring_st
 	port->ops->link(port, peer, state);
 }
 
-/* As the weaker of the two rings is. */
+/* As the weaker of the two rings is. The ring to all has no say: it breaks for itself. */
 static enum ivshmem_ring_state both(const struct link *link)
 {
 	if (!link->owner)
 		return IVSHMEM_RING_DOWN;
 	if (link->sender.state == IVSHMEM_RING_BROKEN ||
-	    link->receiver.state == IVSHMEM_RING_BROKEN ||
-	    link->listener.state == IVSHMEM_RING_BROKEN)
+	    link->receiver.state == IVSHMEM_RING_BROKEN)
 		return IVSHMEM_RING_BROKEN;
 	if (link->sender.state == IVSHMEM_RING_UP && link->receiver.state == IVSHMEM_RING_UP)
 		return IVSHMEM_RING_UP;
@@ -247,6 +246,7 @@ static unsigned int receive(struct port *port, unsigned int peer)
 static unsigned int listen(struct port *port, unsigned int peer)
 {
 	struct ivshmem_listener *listener = &port->links[peer].listener;
+	bool broken = listener->state == IVSHMEM_RING_BROKEN;
 	uint64_t missed = listener->missed;
 	struct ivshmem_frame frame;
 	unsigned int count = 0;
@@ -259,6 +259,8 @@ static unsigned int listen(struct port *port, unsigned int peer)
 		count++;
 	}
 	port->missed += listener->missed - missed;
+	if (!broken && listener->state == IVSHMEM_RING_BROKEN)
+		port->ops->deaf(port, peer);
 	return count;
 }
 

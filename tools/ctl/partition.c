@@ -79,7 +79,8 @@ static struct ivshmem_label_entry *find(const char *text)
 	unsigned long number = strtoul(text, NULL, 10);
 
 	for (unsigned int i = 0; i < label->nr_entries; i++)
-		if (!strcmp(label->entries[i].name, text))
+		if (!ivshmem_label_free(&label->entries[i]) &&
+		    !strcmp(label->entries[i].name, text))
 			return &label->entries[i];
 	if (text[strspn(text, "0123456789")] || number < 1 || number > label->nr_entries ||
 	    ivshmem_label_free(&label->entries[number - 1])) {

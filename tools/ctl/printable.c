@@ -53,3 +53,17 @@ const char *format_printable(char *shown, size_t room, const char *text)
 	}
 	return shown;
 }
+
+char *mask_unprintable(char *text)
+{
+	char one[SHOWN];
+
+	for (char *at = text; *at;) {
+		const char *next = at;
+
+		if (take(&next, one) > 1)
+			*at = '?';
+		at += next - at;
+	}
+	return text;
+}

@@ -14,4 +14,7 @@ int print_printable(const char *text);
 /* The same into @shown, as far as whole characters fit. Returns @shown. */
 const char *format_printable(char *shown, size_t room, const char *text);
 
+/* Make each byte of @text that is not printable a question mark. Returns @text. */
+char *mask_unprintable(char *text);
+
 #endif /* CTL_PRINTABLE_H */
