@@ -28,15 +28,22 @@ static bool is_unregistered(const struct ivshmem_file *file)
 	return ivshmem_chardev_gone(file->chardev);
 }
 
+/* What a bookmark does when it is woken as if it polled: nothing. */
+static int pass(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	return 0;
+}
+
 /*
  * Wake all tasks and epolls that poll. There may be thousands, and interrupts are off
  * meanwhile, so the lock is dropped now and then. The bookmark keeps the place in the
  * queue. The walk ends where the queue ended at its start: later pollers have seen the
- * new counts.
+ * new counts. Others may walk at the same time, a doorbell beside close(): each one's
+ * bookmarks are woken by the others.
  */
 static void wake_pollers(struct wait_queue_head *queue, __poll_t events)
 {
-	struct wait_queue_entry bookmark = { }, end = { }, *entry;
+	struct wait_queue_entry bookmark = { .func = pass }, end = { .func = pass }, *entry;
 	unsigned int passed = 0;
 
 	spin_lock_irq(&queue->lock);
