@@ -286,6 +286,7 @@ enum ivshmem_state {
  * @phys: address, page-aligned; 0 if the section consists of @pages
  * @pages: pages of kernel-allocated memory (shmem), in order, or NULL
  * @pagemap: struct pages for the memory at @phys, or NULL
+ * @huge: they are huge (constant: mmap() asks outside the device)
  * @why_not: why there are none, if there should be
  * @size: bytes, a multiple of the page size; 0 if there is no such section
  * @mem: the kernel's mapping, if it has one
@@ -295,6 +296,7 @@ struct ivshmem_section {
 	phys_addr_t phys;
 	struct page **pages;
 	struct ivshmem_pagemap *pagemap;
+	bool huge;
 	const char *why_not;
 	size_t size;
 	void *mem;

@@ -273,7 +273,10 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 		return -EACCES;
 	if (ivshmem_chardev_try(vma_chardev(vma), &idx))
 		return -EIO;
-	ivshmem_region_copy(idev, pos, buf, len, write);
+	if (ivshmem_buffer_revoked(vma))
+		len = -EIO;
+	else
+		ivshmem_region_copy(idev, pos, buf, len, write);
 	ivshmem_access_end(idev, idx);
 	return len;
 }
@@ -289,12 +292,6 @@ static const struct vm_operations_struct region_vm_ops = {
 	.fault = region_fault,
 	.access = region_access,
 };
-
-/* Is it memory at an address, with struct pages that are huge? */
-static bool has_huge_pages(const struct ivshmem_section *memory)
-{
-	return memory->pagemap && PageCompound(pfn_to_page(PHYS_PFN(memory->phys)));
-}
 
 /*
  * The kernel enters the page, or the huge page that it is in, after this has left the
@@ -334,15 +331,19 @@ static void wait_for_entries(const struct ivshmem_node *node)
 {
 	const struct ivshmem_section *memory = &node->idev->memory;
 	unsigned long i, nr = node->part.size >> PAGE_SHIFT;
-	struct page *page;
+	struct page *page, *head;
 
-	if (!memory->pages && !has_huge_pages(memory))
+	if (!memory->pages && !memory->huge)
 		return;
-	/* Huge pages have one lock, and stay in one piece as long as the device has them. */
-	for (i = 0; i < nr; i += compound_nr(page)) {
-		page = compound_head(ivshmem_section_page(memory, first_page(node) + i));
-		lock_page(page);
-		unlock_page(page);
+	/*
+	 * Huge pages have one lock, and stay in one piece as long as the device has them. The
+	 * node may begin inside one.
+	 */
+	for (i = 0; i < nr; i += page_to_pfn(head) + compound_nr(head) - page_to_pfn(page)) {
+		page = ivshmem_section_page(memory, first_page(node) + i);
+		head = compound_head(page);
+		lock_page(head);
+		unlock_page(head);
 		cond_resched();
 	}
 }
@@ -411,7 +412,7 @@ static int map_region(struct ivshmem_node *node, struct vm_area_struct *vma)
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
 	vma->vm_pgoff += first_page(node);
-	if (idev->memory.pages || (has_huge_pages(&idev->memory) && fits_huge(vma))) {
+	if (idev->memory.pages || (idev->memory.huge && fits_huge(vma))) {
 		vma->vm_ops = &pages_vm_ops;
 		return 0;
 	}

@@ -340,7 +340,8 @@ static const char *pages_make(struct ivshmem_device *idev, phys_addr_t phys, siz
 
 /**
  * ivshmem_pages_map() - make struct pages for a region, and map it by them
- * @idev: its @memory.cache is set; gets @memory.pagemap and @memory.mem, or @memory.why_not
+ * @idev: its @memory.cache is set; gets @memory.pagemap, @memory.huge and @memory.mem, or
+ *	@memory.why_not
  * @phys: physical address, a multiple of the page size
  * @size: bytes, a multiple of the page size
  *
@@ -360,6 +361,7 @@ bool ivshmem_pages_map(struct ivshmem_device *idev, phys_addr_t phys, size_t siz
 		mutex_unlock(&pagemaps_lock);
 	}
 	idev->memory.why_not = why_not;
+	idev->memory.huge = !why_not && PageCompound(pfn_to_page(PHYS_PFN(phys)));
 	return !why_not;
 }
 

@@ -281,6 +281,17 @@ static struct {
 	int mapped, asked, kept, again;
 } wrong;
 
+/* Read a mapping as a debugger does. */
+static int peek(const char *p)
+{
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC), ret;
+	char byte;
+
+	ret = result(pread(fd, &byte, 1, (uintptr_t)p));
+	close(fd);
+	return ret;
+}
+
 /* Mappings and hardware of all kinds are there while the device ends. */
 static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 {
@@ -295,7 +306,8 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	wrong.mapped += touch(p, true) != SIGBUS || touch(p + PART - 1, false) != SIGBUS ||
 			touch(untouched, false) != SIGBUS;
 	begin();
-	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS;
+	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS ||
+			peek(p) != -EIO;
 	wrong.asked += ioctl(dynamic, IMPORTER_ASKED) != 1;
 	wrong.kept += !hardware_reads(fixed, bytes) || !hardware_reads(dynamic, bytes);
 	/* After a reset the memory can be exported again. */
