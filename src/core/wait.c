@@ -191,32 +191,40 @@ static int wait_look(const struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/*
- * Spin until the budget is used up or another task wants the processor, also where
- * the kernel is not preemptible.
- */
-static int wait_spin(const struct ivshmem_waiter *wr)
+/* Look some times, inside the device. Returns as wait_look() does, or -EAGAIN. */
+static int wait_look_often(const struct ivshmem_waiter *wr)
 {
 	struct ivshmem_device *idev = wr->file->idev;
-	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
 	int idx, i, ret = ivshmem_chardev_try(wr->file->chardev, &idx);
 
 	if (ret)
-		return ret == -EAGAIN ? 0 : ret;
+		return ret;
+	ivshmem_bells_look(idev, true);
+	for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
+		cpu_relax();
+		ret = any_signalled(wr) || has_news(wr) || word_changed(wr);
+	}
+	ivshmem_access_end(idev, idx);
+	return ret;
+}
+
+/*
+ * Spin until the budget is used up or another task wants the processor, also where
+ * the kernel is not preemptible. It leaves the device now and then: the end of a partition
+ * waits for all that are inside, also in others.
+ */
+static int wait_spin(const struct ivshmem_waiter *wr)
+{
+	ktime_t end = ktime_add_ns(ktime_get(), wr->w->spin_ns);
+	int ret;
+
 	if (ktime_after(end, wr->deadline))
 		end = wr->deadline;
 	do {
-		ivshmem_bells_look(idev, true);
-		for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
-			cpu_relax();
-			ret = any_signalled(wr) || has_news(wr) || word_changed(wr);
-		}
+		ret = wait_look_often(wr);
 	} while (!ret && !need_resched() && !signal_pending(current) &&
-		 READ_ONCE(idev->state) == IVSHMEM_LIVE &&
-		 !ivshmem_chardev_gone(wr->file->chardev) &&
 		 ktime_before(ktime_get(), end));
-	ivshmem_access_end(idev, idx);
-	return ret;
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 /* A call that is restarted must not ring again, nor wait longer than it was told. */
