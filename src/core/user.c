@@ -101,10 +101,9 @@ void ivshmem_user_put(struct ivshmem_chardev *chardev, struct ivshmem_user *user
  */
 int ivshmem_user_charge(atomic_t *count, int max)
 {
-	if (atomic_add_unless(count, 1, max))
+	/* A task that may be over the limit takes the count there, for others of its user too. */
+	if (atomic_inc_return(count) <= max || over_limits())
 		return 0;
-	if (!over_limits())
-		return -EUSERS;
-	atomic_inc(count);
-	return 0;
+	atomic_dec(count);
+	return -EUSERS;
 }
