@@ -223,7 +223,9 @@ static inline void ivshmem_dma_buf_invalidate(struct dma_buf *dmabuf)
  * 5.18: thp_get_unmapped_area() aligns mappings of all files, not just of those with DAX.
  * No header tells. 6.10: the field get_unmapped_area has gone; so does this code, then.
  */
-#ifdef HAVE_MM_GET_UNMAPPED_AREA
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+#define ivshmem_get_unmapped_area(...)	(-EINVAL)	/* nobody asks: see the operations of files */
+#elif defined(HAVE_MM_GET_UNMAPPED_AREA)
 #define ivshmem_get_unmapped_area	thp_get_unmapped_area
 #else
 static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,

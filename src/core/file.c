@@ -393,7 +393,7 @@ const struct file_operations ivshmem_fops = {
 	.fasync = ivshmem_fasync,
 	.fsync = noop_fsync,	/* for msync: nothing backs the memory */
 	.mmap = ivshmem_mmap,
-	.get_unmapped_area = ivshmem_mmap_place,
+	.get_unmapped_area = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? ivshmem_mmap_place : NULL,
 	.unlocked_ioctl = ivshmem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
