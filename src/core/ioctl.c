@@ -37,7 +37,9 @@ static int copy_out(void __user *arg, const void *from, size_t size, size_t usiz
 
 static bool may_map_registers(const struct ivshmem_file *file)
 {
-	return ivshmem_node_registers(file->node) && file->mode & FMODE_WRITE;
+	/* A file that is open for writing only cannot be mapped. */
+	return ivshmem_node_registers(file->node) && file->mode & FMODE_READ &&
+	       file->mode & FMODE_WRITE;
 }
 
 static u64 file_features(const struct ivshmem_file *file)
@@ -95,14 +97,16 @@ static long ioctl_region(struct file *filp, void __user *arg, size_t size)
 	case IVSHMEM_REGION_MEMORY:
 		if (file->mode & FMODE_READ)
 			region.flags = IVSHMEM_REGION_READ;
-		/* A file that is open for writing only cannot be mapped. */
 		if (region.flags && file->mode & FMODE_WRITE)
 			region.flags |= IVSHMEM_REGION_WRITE;
 		region.size = file->node->part.size;
+		if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+		    (file->idev->memory.pages || file->idev->memory.huge))
+			region.page_sizes |= PMD_SIZE;
 		region.cache = file->idev->memory.cache;
 		break;
 	case IVSHMEM_REGION_REGISTERS:
-		if (may_map_registers(file) && file->mode & FMODE_READ)
+		if (may_map_registers(file))
 			region.flags = IVSHMEM_REGION_READ | IVSHMEM_REGION_WRITE;
 		region.offset = IVSHMEM_REGISTERS_OFFSET;
 		region.size = ivshmem_node_registers(file->node);
