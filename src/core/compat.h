@@ -224,7 +224,7 @@ static inline void ivshmem_dma_buf_invalidate(struct dma_buf *dmabuf)
  * No header tells. 6.10: the field get_unmapped_area has gone; so does this code, then.
  */
 #ifndef CONFIG_TRANSPARENT_HUGEPAGE
-#define ivshmem_get_unmapped_area(...)	(-EINVAL)	/* nobody asks: see the operations of files */
+#define ivshmem_get_unmapped_area(...)	(-EINVAL)	/* nobody asks: see ivshmem_fops */
 #elif defined(HAVE_MM_GET_UNMAPPED_AREA)
 #define ivshmem_get_unmapped_area	thp_get_unmapped_area
 #else
