@@ -189,3 +189,7 @@ def test_a_race_is_found_if_it_is_of_the_driver() -> None:
 
 def test_a_race_of_a_sleeper_and_its_waker_is_passed_over() -> None:
     assert found(race("poll_schedule_timeout.constprop.0 / pollwake", OURS[0])) is None
+
+
+def test_a_race_of_an_eventfd_with_itself_is_passed_over() -> None:
+    assert found(race("eventfd_poll / eventfd_signal_mask", OURS[0])) is None

@@ -71,10 +71,12 @@ REPORTS = re.compile("|".join(FAULTS))
 # KCSAN sees the races of the whole kernel. Those that it has without us are known to
 # those who wrote it; ours have a function of the driver among the callers, up to
 # where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and
-# yet what these two race about is on the sleeper's own stack.
+# yet what these two race about is on the sleeper's own stack. An eventfd's poll() reads its
+# counter without the lock, and says why.
 RACE = re.compile(r"BUG: KCSAN")
 KERNELS_RACE = re.compile(
-    r"hrtimer_wakeup / schedule_hrtimeout_range|" r"poll_schedule_timeout\S* / pollwake"
+    r"hrtimer_wakeup / schedule_hrtimeout_range|poll_schedule_timeout\S* / pollwake|"
+    r"eventfd_poll / eventfd_signal"
 )
 RACE_END = re.compile(r"={60}")
 STACK = re.compile(r"(read|write)\b.* (to|from) 0x\w+ of \d+ bytes by ")
