@@ -195,6 +195,10 @@ def test_object(tmp_path: pathlib.Path) -> None:
     for peer in peers:
         os.pwrite(peer.memory, written(peer.id), 4096 * peer.id)
     server.end(signal.SIGKILL)
+    # The next one with other options does not start, and loses nothing.
+    words = [ctl.SERVER, "-F", "-S", server.path, "-M", ctl.REGION, "--size=2M"]
+    wrong = subprocess.run(words, stderr=subprocess.PIPE, env=ctl.environment(), check=False)
+    assert wrong.returncode == 1 and b"exists and has 1M" in wrong.stderr, wrong.stderr
     server = Object(tmp_path, "-M", ctl.REGION)
     assert "event=restore size=1M next_id=3" in server.said
     newcomer = Peer(server.path)

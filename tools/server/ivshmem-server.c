@@ -224,6 +224,7 @@ static int serve(struct settings *settings, struct server *server, int status)
 		  settings->listener.path,
 		  (unsigned long long)settings->memory.size,
 		  settings->vectors, getpid());
+	settings->listener.serves = true;
 	notify_ready();
 	status_report(server);
 	server_run(server);

@@ -154,9 +154,15 @@ static int listen_at_path(struct listener *listener)
 	return -1;
 }
 
+/* A start that fails leaves the ids that an earlier server has noted in the lock. */
 static void drop_lock(struct listener *listener)
 {
-	if (listener->lock >= 0)
+	struct stat st;
+
+	if (listener->lock >= 0 && !listener->serves && fstat(listener->lock, &st) == 0 &&
+	    st.st_size)
+		close(listener->lock);
+	else if (listener->lock >= 0)
 		lock_remove(listener->lock_path, listener->lock);
 	free(listener->lock_path);
 }

@@ -6,6 +6,7 @@
 #ifndef SOCKET_H
 #define SOCKET_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -17,6 +18,7 @@ struct listener {
 	struct stat bound;	/* identifies our socket at the path */
 	int lock;
 	char *lock_path;
+	bool serves;		/* all has been started */
 	char own_path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 };
 
