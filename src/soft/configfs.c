@@ -40,13 +40,15 @@ static struct config_device *to_config(struct config_item *item)
 	return container_of(item, struct config_device, item);
 }
 
-/* Change a number of the description; -EBUSY while the device exists. */
+/* Change a number of the description; -EBUSY while the device exists, -EPERM as for mkdir. */
 static ssize_t change_number(struct config_item *item, u64 value, size_t count,
 			     void (*set)(struct config_device *config, u64 value))
 {
 	struct config_device *config = to_config(item);
 	ssize_t ret = count;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	mutex_lock(&config->lock);
 	if (config->idev)
 		ret = -EBUSY;
@@ -193,8 +195,10 @@ static ssize_t device_enable_store(struct config_item *item, const char *page,
 	mutex_lock(&config->lock);
 	if (wanted)
 		ret = config_enable(config);
-	else
+	else if (capable(CAP_SYS_ADMIN))
 		config_disable(config);
+	else
+		ret = -EPERM;
 	mutex_unlock(&config->lock);
 	return ret ? ret : count;
 }

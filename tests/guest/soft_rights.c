@@ -39,7 +39,9 @@ static int wrong(const char *what, int result, int expected)
 static int count_admin_wrongs(void)
 {
 	return wrong("mkdir", result(mkdir(CONFIG "other", 0755)), -EPERM) +
-	       wrong("enable memory", file_write(CONFIG "memory/enable", "1"), -EPERM);
+	       wrong("enable memory", file_write(CONFIG "memory/enable", "1"), -EPERM) +
+	       wrong("disable memory", file_write(CONFIG "memory/enable", "0"), -EPERM) +
+	       wrong("change its size", file_write(CONFIG "memory/size", "2M"), -EPERM);
 }
 
 static int count_rawio_wrongs(void)
