@@ -38,7 +38,8 @@ COMMAND_LINE = {
     "blacklisted": "module_blacklist= or modprobe.blacklist= on the kernel command line prevents "
     "the module from being loaded: boot without it"
 }
-OLD = "stop the programs that use it, then: sudo modprobe -r ivshmem && sudo modprobe ivshmem"
+STOP = "stop the programs that use it, then: sudo modprobe -r"
+OLD = f"{STOP} ivshmem && sudo modprobe -a ivshmem"
 UNSIGNED = f"sudo dkms remove ivshmem/0.2.0 -k {KERNEL}; {INSTALL}; then run this again"
 UNKNOWN_KEY = "the firmware does not know the key of the module's signature, so the kernel"
 QMP = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
@@ -330,6 +331,18 @@ LOADING = [
         {
             "old-module": "the loaded module is out of date: version 0.1.0 is loaded, version "
             f"0.2.0 is installed: {OLD}; or reboot"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "an old version is loaded, and modules that depend on it",
+        lambda m: m.write("sys/module/ivshmem/version", "0.1.0\n")
+        .write("sys/module/ivshmem_soft/version", "0.1.0\n")
+        .write("sys/module/ivshmem_rings/version", "0.1.0\n"),
+        {
+            "old-module": "the loaded module is out of date: version 0.1.0 is loaded, version "
+            f"0.2.0 is installed: {STOP} ivshmem_rings ivshmem_soft ivshmem && sudo modprobe -a "
+            "ivshmem_rings ivshmem_soft ivshmem; or reboot"
         },
         ["/dev/ivshmem0"],
     ),

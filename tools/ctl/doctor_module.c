@@ -70,10 +70,22 @@ bool has_module(const char *kernel)
 	return *module.path;
 }
 
+/* Those that are loaded, in the order in which they can be unloaded. */
+static void list_loaded(char *names, size_t room)
+{
+	static const char *const modules[] = {
+		"ivshmem_vsock", "ivshmem_net", "ivshmem_rings", "ivshmem_soft", "ivshmem",
+	};
+	*names = '\0';
+	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++)
+		if (is_there(below("/sys/module/%s", modules[i])))
+			snprintf(names + strlen(names), room - strlen(names), " %s", modules[i]);
+}
+
 /* An upgrade cannot unload the module while a program has a device open. */
 static void compare_loaded(const struct module *module)
 {
-	char version[64] = "", srcversion[64] = "";
+	char version[64] = "", srcversion[64] = "", loaded[80];
 	bool same;
 
 	read_line(below("/sys/module/ivshmem/version"), version, sizeof(version));
@@ -81,9 +93,11 @@ static void compare_loaded(const struct module *module)
 	same = !strcmp(version, module->version);
 	if (same && !strcmp(srcversion, module->srcversion))
 		return;
+	list_loaded(loaded, sizeof(loaded));
 	problem("old-module",
-		"the loaded module is out of date: version %s is loaded, %s%s is installed: stop the programs that use it, then: sudo modprobe -r ivshmem && sudo modprobe ivshmem; or reboot",
-		version, same ? "another build of version " : "version ", module->version);
+		"the loaded module is out of date: version %s is loaded, %s%s is installed: stop the programs that use it, then: sudo modprobe -r%s && sudo modprobe -a%s; or reboot",
+		version, same ? "another build of version " : "version ", module->version,
+		loaded, loaded);
 }
 
 static void examine_loaded(const struct module *module, const struct pci_devices *devices)
