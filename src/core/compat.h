@@ -224,7 +224,12 @@ static inline void ivshmem_dma_buf_invalidate(struct dma_buf *dmabuf)
  * No header tells. 6.10: the field get_unmapped_area has gone; so does this code, then.
  */
 #ifndef CONFIG_TRANSPARENT_HUGEPAGE
-#define ivshmem_get_unmapped_area(...)	(-EINVAL)	/* nobody asks: see ivshmem_fops */
+static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
+						      unsigned long len, unsigned long pgoff,
+						      unsigned long flags)
+{
+	return -EINVAL;	/* nobody asks: see ivshmem_fops */
+}
 #elif defined(HAVE_MM_GET_UNMAPPED_AREA)
 #define ivshmem_get_unmapped_area	thp_get_unmapped_area
 #else
