@@ -21,20 +21,20 @@
 
 enum { SOURCE_DOORBELL, SOURCE_NEWS, SOURCE_TIMER, SOURCES };
 
-static struct timespec to_timespec(int64_t ns)
+/*
+ * Expire at the earlier of two times, once: a timer that repeats goes on only when it is read,
+ * which nobody does. Lock held.
+ */
+static void set_timer(struct ivshmem_listener *listener)
 {
-	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-}
+	int64_t until = listener->interval ? listener->look : 0;
+	struct itimerspec time = { 0 };
 
-/* Expire after this time, and then again and again after the interval. */
-static void set_timer(struct ivshmem_listener *listener, int64_t first_ns)
-{
-	struct itimerspec time = {
-		.it_value = to_timespec(first_ns),
-		.it_interval = to_timespec(listener->interval),
-	};
-
-	timerfd_settime(listener->timer, 0, &time, NULL);
+	if (listener->due && (!until || listener->due < until))
+		until = listener->due;
+	time.it_value.tv_sec = until / NSEC_PER_SEC;
+	time.it_value.tv_nsec = until % NSEC_PER_SEC;
+	timerfd_settime(listener->timer, TFD_TIMER_ABSTIME, &time, NULL);
 }
 
 static int watch(struct ivshmem_listener *listener, int source, int fd, uint32_t events)
@@ -125,15 +125,18 @@ void ivshmem_listener_close(struct ivshmem_listener *listener)
 
 static enum ivshmem_timer take_timer(struct ivshmem_listener *listener)
 {
-	enum ivshmem_timer timer;
+	enum ivshmem_timer timer = TIMER_SIGNALLED;
+	int64_t time = ivshmem_now();
 
 	pthread_mutex_lock(&listener->lock);
-	timer = listener->due ? TIMER_SIGNALLED : TIMER_IDLE;
-	if (timer == TIMER_IDLE && listener->interval) {
+	if (listener->interval && time >= listener->look) {
+		timer = TIMER_IDLE;
 		listener->interval = ivshmem_next_interval(listener->interval, listener->rung);
-		set_timer(listener, listener->interval);
+		listener->look = time + listener->interval;
 	}
-	listener->due = 0;
+	if (listener->due <= time)
+		listener->due = 0;
+	set_timer(listener);
 	pthread_mutex_unlock(&listener->lock);
 	return timer;
 }
@@ -161,8 +164,8 @@ void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns
 
 	pthread_mutex_lock(&listener->lock);
 	if (!listener->due || due < listener->due) {
-		set_timer(listener, delay_ns ? delay_ns : 1);
 		listener->due = due;
+		set_timer(listener);
 	}
 	pthread_mutex_unlock(&listener->lock);
 }
@@ -171,8 +174,8 @@ void ivshmem_listener_hurry(struct ivshmem_listener *listener)
 {
 	pthread_mutex_lock(&listener->lock);
 	listener->interval = ivshmem_next_interval(0, listener->rung);
-	if (!listener->due)
-		set_timer(listener, listener->interval);
+	listener->look = ivshmem_now() + listener->interval;
+	set_timer(listener);
 	pthread_mutex_unlock(&listener->lock);
 }
 

@@ -26,7 +26,8 @@ struct ivshmem_listener {
 	int timer;
 	_Atomic bool news;		/* of the server or the device */
 	pthread_mutex_t lock;		/* taken last; protects all below and the timer */
-	int64_t interval;		/* of the timer */
+	int64_t interval;		/* between two looks for nothing; 0: there are none */
+	int64_t look;			/* when the timer expires for the next one */
 	int64_t due;			/* when it expires for somebody; 0: it does not */
 };
 
@@ -44,7 +45,7 @@ static inline bool ivshmem_listener_is_open(const struct ivshmem_listener *liste
 enum ivshmem_timer {
 	TIMER_RUNS,
 	TIMER_SIGNALLED,	/* as somebody wanted it */
-	TIMER_IDLE,		/* nothing has happened for as long as its interval */
+	TIMER_IDLE,		/* it is time to look, though nothing has happened */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "../guest/loop.h"
 
 #define SIZE	(64 << 10)
 
@@ -101,6 +102,39 @@ static void test_channel(void)
 	ivshmem_close(other);
 }
 
+/*
+ * Only the timer makes the descriptor readable, after it was for somebody as well: here for
+ * a call that found no room.
+ */
+static void test_event_loop(void)
+{
+	struct ivshmem_channel_options range = { .size = 4096 + 2 * 256 };
+	struct ivshmem *one = open_file(0), *other = open_file(0);
+	struct ivshmem_channel *a = must_create(one, &range), *b = must_attach(other, &range);
+
+	tap_about("event loop");
+	handshake(a, b);
+	ivshmem_channel_fd(a);
+	while (!loop_send(a))
+		;
+	while (loop_recv(b) != -EAGAIN)
+		;
+	usleep(100000);
+	tap_eq(loop_send(a), 0, "there is room again, and the timer has run out");
+	tap_eq(loop_recv(a), -EAGAIN, "there is no message");
+	loop_send(b);
+	tap_ok(loop_wakes(a), "the descriptor tells when there is one");
+	tap_eq(loop_recv(a), 32, "which is received");
+	ivshmem_peer_gone(one, 3);
+	loop_recv(a);
+	loop_send(b);
+	tap_ok(loop_wakes(a), "as it does after other news");
+	ivshmem_channel_close(a);
+	ivshmem_channel_close(b);
+	ivshmem_close(one);
+	ivshmem_close(other);
+}
+
 static void test_refused(void)
 {
 	struct ivshmem *handle;
@@ -126,6 +160,7 @@ int main(void)
 	test_memory();
 	test_no_doorbells();
 	test_channel();
+	test_event_loop();
 	test_refused();
 	return tap_done();
 }
