@@ -179,6 +179,14 @@ void ivshmem_listener_hurry(struct ivshmem_listener *listener)
 	pthread_mutex_unlock(&listener->lock);
 }
 
+/* The vectors in the set are those of the region. */
+static bool is_in(const struct ivshmem_listener *listener, const uint64_t *set)
+{
+	uint64_t vector = (uint64_t)listener->handle->first_vector + listener->vector;
+
+	return vector < IVSHMEM_MAX_VECTORS && set[vector / 64] >> vector % 64 & 1;
+}
+
 void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set)
 {
 	struct ivshmem_listener *listener;
@@ -187,8 +195,7 @@ void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set)
 	for (listener = handle->listeners; listener; listener = listener->next) {
 		if (!set)
 			listener->news = true;
-		else if (listener->vector == LISTENER_NO_VECTOR ||
-			 !(set[listener->vector / 64] >> listener->vector % 64 & 1))
+		else if (!is_in(listener, set))
 			continue;
 		ivshmem_listener_signal(listener, 0);
 	}

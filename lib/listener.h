@@ -19,7 +19,7 @@ struct ivshmem_listener {
 	_Atomic bool open;
 	struct ivshmem *handle;
 	struct ivshmem_listener *next;	/* of the handle; under its listeners_lock */
-	uint32_t vector;		/* or LISTENER_NO_VECTOR */
+	uint32_t vector;		/* of the handle, or LISTENER_NO_VECTOR */
 	bool rung;			/* else only the timer makes it look */
 	bool watches;			/* the doorbell's descriptor */
 	int epoll;			/* what programs poll */
@@ -66,7 +66,7 @@ static inline bool ivshmem_listener_has_news(struct ivshmem_listener *listener)
 /* Look again soon: a doorbell that was rung before the peers knew each other is lost. */
 void ivshmem_listener_hurry(struct ivshmem_listener *listener);
 
-/* Somebody else has taken the doorbell of a vector (@set), or has heard the news (NULL). */
+/* Somebody else has taken the doorbells of the region's @set, or has heard the news (NULL). */
 void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set);
 
 #endif /* IVSHMEM_LISTENER_H */

@@ -6,11 +6,11 @@
  */
 #include <pthread.h>
 #include <signal.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/timer.h"
 #include "../guest/loop.h"
 #include "../../lib/session.h"
 
@@ -19,11 +19,10 @@
 
 static const struct ivshmem_channel_options options = { .size = 4096 + 2 * 256 };
 
-static void stop_timer(struct ivshmem_channel *channel)
+static void stop_timer_of(struct ivshmem_channel *channel)
 {
 	ivshmem_channel_fd(channel);
-	channel->listener.interval = 0;
-	timerfd_settime(channel->listener.timer, 0, &(struct itimerspec){ 0 }, NULL);
+	stop_timer(&channel->listener);
 }
 
 /* One thread of two for an end: only sends, or only receives. */
@@ -87,8 +86,8 @@ static void test_both_ways(struct pair *pair)
 	void *there;
 
 	begin(pair);
-	stop_timer(pair->x);
-	stop_timer(pair->y);
+	stop_timer_of(pair->x);
+	stop_timer_of(pair->y);
 	pthread_create(&thread, NULL, exchange, pair->x);
 	tap_eq(loop_exchange(pair->y, MESSAGES), MESSAGES,
 	       "two ends poll and send both ways: all arrives (once they hung)");
@@ -106,8 +105,8 @@ static void test_two_threads(struct pair *pair, void *(*send)(void *), const cha
 
 	begin(pair);
 	if (send == send_all_waiting) {
-		stop_timer(pair->x);
-		stop_timer(pair->y);
+		stop_timer_of(pair->x);
+		stop_timer_of(pair->y);
 	}
 	pthread_create(&threads[0], NULL, send, pair->x);
 	pthread_create(&threads[1], NULL, send, pair->y);
@@ -134,7 +133,7 @@ static void test_shared_vector(struct pair *pair)
 		x[n] = must_create(pair->a, &range);
 		y[n] = must_attach(pair->b, &range);
 		handshake(x[n], y[n]);
-		stop_timer(y[n]);
+		stop_timer_of(y[n]);
 	}
 	for (round = 0; round < 50; round++) {
 		for (n = 0; n < MANY; n++)
@@ -161,7 +160,7 @@ static void test_dropped(struct pair *pair)
 
 	begin(pair);
 	fd = ivshmem_channel_fd(pair->y);
-	stop_timer(pair->y);
+	stop_timer_of(pair->y);
 	while (!loop_send(pair->y))
 		;
 	while (loop_recv(pair->x) != -EAGAIN)
@@ -221,7 +220,7 @@ static void test_death(struct ivshmem *a, int (*call)(struct ivshmem_channel *),
 
 	hear(x, "hello", ivshmem_after(PATIENCE));
 	if (polls)
-		stop_timer(x);
+		stop_timer_of(x);
 	while (call == loop_send && loop_send(x) == 0)
 		;
 	tap_eq(call(x), -EAGAIN, "%s: nothing to be done", what);
@@ -256,7 +255,7 @@ static void test_shutdown(struct pair *pair)
 	}
 	tap_eq(wrong, 0, "shutdown ends a recv() without a deadline, and the other end hears it");
 	begin(pair);
-	stop_timer(pair->x);
+	stop_timer_of(pair->x);
 	loop_recv(pair->x);
 	ivshmem_channel_shutdown(pair->x);
 	tap_ok(loop_wakes(pair->x), "shutdown wakes a poll()");
@@ -268,7 +267,7 @@ static void test_shutdown(struct pair *pair)
 static void test_server_end(struct pair *pair, pid_t server)
 {
 	begin(pair);
-	stop_timer(pair->x);
+	stop_timer_of(pair->x);
 	while (loop_recv(pair->x) != -EAGAIN || loop_recv(pair->y) != -EAGAIN)
 		;
 	end_other(server);

@@ -5,11 +5,11 @@
  */
 #include <pthread.h>
 #include <signal.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/timer.h"
 #include "../guest/loop.h"
 #include "../../lib/set.h"
 
@@ -24,12 +24,6 @@ static struct ivshmem_channel_set *set;
 static struct ivshmem_channel_options range(int n)
 {
 	return (struct ivshmem_channel_options){ .offset = (uint64_t)SIZE * n, .size = SIZE };
-}
-
-static void stop_timer(void)
-{
-	set->listener.interval = 0;
-	timerfd_settime(set->listener.timer, 0, &(struct itimerspec){ 0 }, NULL);
 }
 
 static bool wakes(void)
@@ -91,7 +85,7 @@ static void test_many(struct ivshmem_channel **x, struct ivshmem_channel **y)
 		handshake(x[n], y[n]);
 	}
 	receive_all(&handed_out);
-	stop_timer();
+	stop_timer(&set->listener);
 	for (n = 0; n < MESSAGES; n++) {
 		int which = pattern_next(&random) % MANY;
 

@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/timer.h"
 #include "ivshmem_sync.h"
 #include "../../lib/label_build.h"
+#include "../../lib/session.h"
+#include "../guest/loop.h"
 
 #define SIZE	(1 << 20)
 #define ONE	0x40000		/* where the partitions are */
@@ -146,6 +149,26 @@ static void test_eventfd(struct ivshmem *all)
 	ivshmem_close(two);
 }
 
+/* A wait takes the doorbell from the descriptor of a channel on the same vector. */
+static void test_taken(struct ivshmem *all)
+{
+	struct ivshmem_channel_options options = { .size = 0x8000, .vector = 1 };
+	struct ivshmem_wait_options wait = { .timeout_ns = PATIENCE, .vector = 1 };
+	struct ivshmem *one = must_open_partition("one");
+	struct ivshmem_channel *channel = must_create(one, &options);
+
+	tap_about("taken");
+	ivshmem_channel_fd(channel);
+	stop_timer(&channel->listener);
+	while (loop_poll(ivshmem_channel_fd(channel), 0))
+		loop_recv(channel);
+	ring(all, one, 2);
+	tap_eq(ivshmem_wait(one, &wait, NULL), 0, "a wait hears the doorbell");
+	tap_ok(loop_wakes(channel), "a channel's descriptor tells of it all the same");
+	ivshmem_channel_close(channel);
+	ivshmem_close(one);
+}
+
 static void test_word(unsigned char *memory)
 {
 	struct ivshmem *one = must_open_partition("one");
@@ -209,6 +232,7 @@ int main(void)
 	test_memory(memory);
 	test_doorbells(all);
 	test_eventfd(all);
+	test_taken(all);
 	test_word(memory);
 	test_objects("one", true);
 	test_objects("two", true);
