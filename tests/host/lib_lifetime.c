@@ -338,6 +338,52 @@ static void test_server_end(void)
 	test_no_server("peers", call_peers);
 }
 
+/* Calls that nobody would ring learn it while they wait. */
+
+static void *kill_soon(void *server)
+{
+	usleep(200000);
+	stop_server((pid_t)(intptr_t)server, SIGKILL);
+	return NULL;
+}
+
+static int call_attach(struct ivshmem *handle)
+{
+	struct ivshmem_channel_options nobody = { .size = 64 << 10 };
+	struct ivshmem_channel *channel;
+
+	return ivshmem_channel_attach(handle, &nobody, ivshmem_after(60 * SECOND), &channel);
+}
+
+/* For a user that cannot ring, the object says that it has one (lib/sync.h). */
+static int call_event(struct ivshmem *handle)
+{
+	struct ivshmem_event *event;
+	uint32_t *mapped;
+	int error;
+
+	if (ivshmem_map(handle, 0, 4096, (void **)&mapped) ||
+	    ivshmem_event_open(handle, 0, 0, IVSHMEM_SYNC_CREATE, &event))
+		tap_bail("no event");
+	mapped[2] = 0x6d757465;
+	error = ivshmem_event_wait(event, ivshmem_after(60 * SECOND));
+	ivshmem_event_close(event);
+	ivshmem_unmap(handle, mapped, 4096);
+	return error;
+}
+
+static void test_polling(const char *what, int (*call)(struct ivshmem *handle))
+{
+	pid_t server = start_server("--memfd", NULL);
+	struct ivshmem *handle = must_open(0);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, kill_soon, (void *)(intptr_t)server);
+	tap_eq(call(handle), -ENODEV, "%s: the server dies meanwhile", what);
+	pthread_join(thread, NULL);
+	ivshmem_close(handle);
+}
+
 /* What the server says of a peer comes once. Who cannot take it would not know the peer. */
 static void test_no_descriptor(void)
 {
@@ -388,6 +434,8 @@ int main(void)
 	test_cancel_others();
 	test_news(server);
 	test_server_end();
+	test_polling("wait for the creator of a channel", call_attach);
+	test_polling("wait for an event by polling", call_event);
 	test_no_descriptor();
 	tap_eq(open_descriptors(0), before, "no file descriptor is leaked");
 	return tap_done();
