@@ -346,8 +346,7 @@ static void connection_close(struct ivshmem *handle)
 		close(connection->incoming.fd);
 	if (connection->base.memory >= 0)
 		close(connection->base.memory);
-	if (connection->socket >= 0)
-		close(connection->socket);
+	ivshmem_process_close(&connection->socket);
 	ivshmem_waiting_free(&connection->waiting);
 	ivshmem_handle_free(handle);
 }
@@ -733,11 +732,12 @@ int ivshmem_connection_open(struct ivshmem **handle, const char *path,
 
 	if (!connection)
 		return -ENOMEM;
+	/* From the next step on a child of another thread closes it. */
+	connection->socket = -1;
 	if (ivshmem_handle_init(&connection->base, &connection_ops, path, read_only)) {
 		free(connection);
 		return -ENOMEM;
 	}
-	connection->socket = -1;
 	connection->incoming.fd = -1;
 	connection->base.hears = true;
 	error = ivshmem_waiting_init(&connection->waiting, &connection->base,

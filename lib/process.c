@@ -12,6 +12,7 @@
  * The lock is taken last but for that of the log.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "process.h"
 #include "session.h"
@@ -81,6 +82,15 @@ void ivshmem_process_remove(struct ivshmem *handle)
 {
 	pthread_mutex_lock(&lock);
 	LIST_REMOVE(handle, place);
+	pthread_mutex_unlock(&lock);
+}
+
+void ivshmem_process_close(int *fd)
+{
+	pthread_mutex_lock(&lock);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 	pthread_mutex_unlock(&lock);
 }
 

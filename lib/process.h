@@ -26,4 +26,10 @@ int ivshmem_process_check(const struct ivshmem *handle);
 /* A peer has left: let the channels of the handle see whether it was theirs. */
 void ivshmem_process_doubt(struct ivshmem *handle);
 
+/*
+ * Close what begin_child() of the handle would close, and make it -1. No fork is in between: the
+ * child would close what another thread has opened by the same number.
+ */
+void ivshmem_process_close(int *fd);
+
 #endif /* IVSHMEM_PROCESS_H */

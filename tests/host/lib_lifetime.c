@@ -3,17 +3,20 @@
  * The end of things: a handle is closed before its objects, a thread is cancelled, the
  * server dies, and what a descriptor tells about that (lib/handle.c, backend_server.c).
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/open.h"
 #include "ivshmem_channel.h"
 #include "ivshmem_sync.h"
+#include "../../lib/handle.h"
 
 #define SECOND		1000000000LL
 #define ROUNDS		300
@@ -423,6 +426,54 @@ static void test_no_descriptor(void)
 	stop_server(server, SIGTERM);
 }
 
+/*
+ * A fork while another thread closes a handle, just when that has closed its socket: the number
+ * of that may belong to another file by then, which is the child's as well.
+ */
+
+static _Atomic int watched = -1;
+static pthread_t forker;
+
+static void *fork_now(void *argument)
+{
+	int fd = (int)(intptr_t)argument, status;
+	pid_t pid;
+
+	dup2(STDIN_FILENO, fd);
+	pid = fork();
+	if (!pid)
+		_exit(fcntl(fd, F_GETFD) < 0);
+	waitpid(pid, &status, 0);
+	return (void *)(intptr_t)status;
+}
+
+/* In place of that of libc, for the library as well. */
+int close(int fd)
+{
+	int result = (int)syscall(SYS_close, fd);
+
+	if (fd >= 0 && fd == watched) {
+		watched = -1;
+		pthread_create(&forker, NULL, fork_now, (void *)(intptr_t)fd);
+		usleep(200000);
+	}
+	return result;
+}
+
+static void test_fork_and_close(void)
+{
+	struct ivshmem *handle = must_open(0);
+	uint32_t events;
+	int fd = handle->ops->news(handle, &events);
+	void *status;
+
+	watched = fd;
+	ivshmem_close(handle);
+	pthread_join(forker, &status);
+	tap_eq((intptr_t)status, 0, "a fork while a handle is closed: the child keeps other files");
+	close(fd);
+}
+
 int main(void)
 {
 	int before = open_descriptors(0);
@@ -432,6 +483,7 @@ int main(void)
 	test_cancel();
 	test_cancel_objects();
 	test_cancel_others();
+	test_fork_and_close();
 	test_news(server);
 	test_server_end();
 	test_polling("wait for the creator of a channel", call_attach);
