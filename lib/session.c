@@ -664,6 +664,9 @@ static int direction_try(struct direction *direction)
 		if (direction->producer)
 			tell(direction->channel, RECHECK_NS);
 		result = direction_check(direction, false);
+		/* That may have loaded the header before others saw us asleep: ring_buffer.h. */
+		if (!result && ivshmem_direction_stirs(direction))
+			result = direction_check(direction, false);
 	}
 	if ((!result || result == -EAGAIN) && direction_doubts(direction)) {
 		result = direction_is_open(direction) ? direction_check(direction, true) : 0;
