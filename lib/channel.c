@@ -403,9 +403,12 @@ int ivshmem_channel_fd(struct ivshmem_channel *channel)
 	if (channel->set)
 		return ivshmem_fail(-EBUSY, "the channel is in a set: poll that");
 	pthread_mutex_lock(&channel->lock);
-	if (!ivshmem_listener_is_open(&channel->listener))
+	if (!ivshmem_listener_is_open(&channel->listener)) {
 		error = ivshmem_listener_open(&channel->listener, channel->handle,
 					      channel->vector);
+		if (!error && channel->unrung)
+			ivshmem_listener_add_unrung(&channel->listener, 1);
+	}
 	pthread_mutex_unlock(&channel->lock);
 	return error ? error : channel->listener.epoll;
 }

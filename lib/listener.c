@@ -37,6 +37,12 @@ static void set_timer(struct ivshmem_listener *listener)
 	timerfd_settime(listener->timer, TFD_TIMER_ABSTIME, &time, NULL);
 }
 
+/* Lock held. */
+static int64_t next_interval(const struct ivshmem_listener *listener, int64_t interval)
+{
+	return ivshmem_next_interval(interval, listener->rung && !listener->unrung);
+}
+
 static int watch(struct ivshmem_listener *listener, int source, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.u32 = source };
@@ -85,6 +91,7 @@ int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *han
 	listener->handle = handle;
 	listener->vector = vector;
 	listener->rung = ivshmem_has_doorbell(handle, vector);
+	listener->unrung = 0;
 	listener->watches = false;
 	listener->news = true;
 	pthread_mutex_init(&listener->lock, NULL);
@@ -131,7 +138,7 @@ static enum ivshmem_timer take_timer(struct ivshmem_listener *listener)
 	pthread_mutex_lock(&listener->lock);
 	if (listener->interval && time >= listener->look) {
 		timer = TIMER_IDLE;
-		listener->interval = ivshmem_next_interval(listener->interval, listener->rung);
+		listener->interval = next_interval(listener, listener->interval);
 		listener->look = time + listener->interval;
 	}
 	if (listener->due <= time)
@@ -173,10 +180,18 @@ void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns
 void ivshmem_listener_hurry(struct ivshmem_listener *listener)
 {
 	pthread_mutex_lock(&listener->lock);
-	listener->interval = ivshmem_next_interval(0, listener->rung);
+	listener->interval = next_interval(listener, 0);
 	listener->look = ivshmem_now() + listener->interval;
 	set_timer(listener);
 	pthread_mutex_unlock(&listener->lock);
+}
+
+void ivshmem_listener_add_unrung(struct ivshmem_listener *listener, int change)
+{
+	pthread_mutex_lock(&listener->lock);
+	listener->unrung += change;
+	pthread_mutex_unlock(&listener->lock);
+	ivshmem_listener_hurry(listener);
 }
 
 /* The vectors in the set are those of the region. */

@@ -20,12 +20,13 @@ struct ivshmem_listener {
 	struct ivshmem *handle;
 	struct ivshmem_listener *next;	/* of the handle; under its listeners_lock */
 	uint32_t vector;		/* of the handle, or LISTENER_NO_VECTOR */
-	bool rung;			/* else only the timer makes it look */
+	bool rung;			/* there is a doorbell */
 	bool watches;			/* the doorbell's descriptor */
 	int epoll;			/* what programs poll */
 	int timer;
 	_Atomic bool news;		/* of the server or the device */
 	pthread_mutex_t lock;		/* taken last; protects all below and the timer */
+	unsigned int unrung;		/* channels that are not rung for all the same */
 	int64_t interval;		/* between two looks for nothing; 0: there are none */
 	int64_t look;			/* when the timer expires for the next one */
 	int64_t due;			/* when it expires for somebody; 0: it does not */
@@ -65,6 +66,9 @@ static inline bool ivshmem_listener_has_news(struct ivshmem_listener *listener)
 
 /* Look again soon: a doorbell that was rung before the peers knew each other is lost. */
 void ivshmem_listener_hurry(struct ivshmem_listener *listener);
+
+/* One more (1) or less (-1) of the channels that only the timer tells of. */
+void ivshmem_listener_add_unrung(struct ivshmem_listener *listener, int change);
 
 /* Somebody else has taken the doorbells of the region's @set, or has heard the news (NULL). */
 void ivshmem_listeners_signal(struct ivshmem *handle, const uint64_t *set);

@@ -377,6 +377,18 @@ static bool direction_is_rung(const struct direction *direction)
 	       atomic_load(&direction->other->id) != CHANNEL_NO_ID;
 }
 
+/* The other end may have no doorbells though we have. Then the timer has to tell of it. */
+static void note_unrung(struct direction *direction)
+{
+	struct ivshmem_channel *channel = direction->channel;
+	struct ivshmem_listener *listener = listener_of(channel);
+	bool unrung = !direction_is_rung(direction);
+
+	if (listener && unrung != channel->unrung)
+		ivshmem_listener_add_unrung(listener, unrung ? 1 : -1);
+	channel->unrung = unrung;
+}
+
 static void say_open(const struct direction *direction)
 {
 	const struct ivshmem_channel *channel = direction->channel;
@@ -422,6 +434,7 @@ static bool direction_handshake(struct direction *direction)
 	direction->known = 0;
 	direction->absences = absences_of_other(direction, true);
 	renew_id(direction);
+	note_unrung(direction);
 	say_open(direction);
 	atomic_store(&direction->state, DIRECTION_OPEN);
 	return accepted;

@@ -95,6 +95,7 @@ struct ivshmem_channel {
 	pthread_mutex_t lock;	/* protects all below, and the directions' states */
 	int error;		/* why the directions have failed, for good; or 0 */
 	const char *reason;	/* the same in words */
+	bool unrung;		/* one of the ends in the latest session has no doorbells */
 };
 
 /* Wait until the direction is open and there is a message, or room for @need. */

@@ -149,6 +149,8 @@ void ivshmem_set_leave(struct ivshmem_channel *channel)
 	pthread_mutex_lock(&set->lock);
 	set->members[channel->bit] = NULL;
 	pthread_mutex_unlock(&set->lock);
+	if (channel->unrung)
+		ivshmem_listener_add_unrung(&set->listener, -1);
 	channel->set = NULL;
 	put(set);
 }

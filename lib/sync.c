@@ -23,6 +23,7 @@
 
 #define SPIN_NS		INT64_C(50000)
 #define LOOKS		64	/* at the word between two looks at the clock */
+#define LONGEST_SLEEP_NS NSEC_PER_SEC
 #define CHECK_NS	INT64_C(1000000)	/* after this ask again for the server */
 
 /* A sleeper: a mark that chance does not write, peer, vector, round. */
@@ -395,6 +396,9 @@ int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint64_t *word)
 		wait->park.vector = sync->vector;
 		wait->park.rung = will_be_rung(sync, *word);
 		wait->park.deadline = wait->deadline;
+		/* Who begins to use it without doorbells, for which all poll, wakes nobody. */
+		if (wait->park.interval > LONGEST_SLEEP_NS / 2)
+			wait->park.interval = LONGEST_SLEEP_NS / 2;
 		if (!(*word & SYNC_WAITERS) &&
 		    !atomic_compare_exchange_strong(&sync->area->word, word,
 						    *word | SYNC_WAITERS))

@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "common/labelled.h"
+#include "../guest/loop.h"
+#include "../../lib/set.h"
 
 #define CHANNEL		0x10000		/* in the partition, and its size */
 #define EVENT		0x1000
@@ -443,6 +445,48 @@ static void test_stolen(unsigned char *memory)
 	memset(memory + AREA, 0, 4 * SECTION);
 }
 
+/* Only one of the ends has a slot, and the other cannot ring it. */
+static void test_no_slot(void)
+{
+	struct ivshmem_channel_options options = range;
+	struct ivshmem_channel_set *set;
+	struct ivshmem_channel *a, *b, *found;
+	struct ivshmem *handle, *other;
+	int n;
+
+	tap_about("no slot");
+	make_region(1, 4);
+	handle = open_part();
+	other = open_part();
+	tap_ok(id_of(handle) == FIRST_ID && id_of(other) == IVSHMEM_ID_UNKNOWN, "for one of two");
+	a = must_create(handle, &options);
+	b = must_attach(other, &options);
+	ivshmem_channel_fd(a);
+	handshake(a, b);
+	for (n = 0; n < 6 && loop_recv(a) == -EAGAIN; n++)
+		loop_wakes(a);
+	tap_ok(a->listener.interval <= 1000000, "the end with doorbells looks every millisecond");
+	tap_ok(!loop_send(b) && loop_wakes(a) && loop_recv(a) == 32, "and receives");
+	ivshmem_channel_close(a);
+	if (ivshmem_channel_set_open(handle, 0, IVSHMEM_CHANNEL_SET_SIZE, 0, &set))
+		tap_bail("no set");
+	options.set = set;
+	a = must_create(handle, &options);
+	handshake(a, b);
+	for (n = 0; n < 6; n++) {
+		while (!ivshmem_channel_set_next(set, &found))
+			loop_recv(found);
+		loop_poll(ivshmem_channel_set_fd(set), 60000);
+	}
+	tap_ok(set->listener.interval <= 1000000, "a set does so for all its channels");
+	ivshmem_channel_close(a);
+	tap_eq(set->listener.unrung, 0, "until that channel is closed");
+	ivshmem_channel_close(b);
+	ivshmem_channel_set_close(set);
+	ivshmem_close(handle);
+	ivshmem_close(other);
+}
+
 int main(void)
 {
 	unsigned char *memory = make_region(8, 4);
@@ -460,5 +504,6 @@ int main(void)
 	test_cancel();
 	test_lifetime(memory);
 	test_stolen(memory);
+	test_no_slot();
 	return tap_done();
 }
