@@ -27,6 +27,7 @@ int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 	if (!handle->disconnects)
 		return -ENOMEM;
 	pthread_mutex_init(&handle->listeners_lock, NULL);
+	pthread_mutex_init(&handle->news_lock, NULL);
 	snprintf(handle->name, sizeof(handle->name), "%s", path);
 	handle->ops = ops;
 	handle->references = 1;
@@ -44,6 +45,7 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	if (handle->whole)
 		ivshmem_unmap(handle, handle->whole, handle->size);
 	pthread_mutex_destroy(&handle->listeners_lock);
+	pthread_mutex_destroy(&handle->news_lock);
 	free(handle->absences);
 	free(handle->disconnects);
 	free(handle);
@@ -444,15 +446,14 @@ int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)
 
 int ivshmem_fd(struct ivshmem *handle)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	int error = ivshmem_process_check(handle);
 
 	if (error)
 		return error;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&handle->news_lock);
 	if (!ivshmem_listener_is_open(&handle->news))
 		error = ivshmem_listener_open(&handle->news, handle, LISTENER_NO_VECTOR);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&handle->news_lock);
 	return error ? error : handle->news.epoll;
 }
 

@@ -75,6 +75,7 @@ struct ivshmem {
 
 	pthread_mutex_t listeners_lock;	/* protects the list; before each one's own lock */
 	struct ivshmem_listener *listeners;
+	pthread_mutex_t news_lock;	/* while that is opened; before the list's */
 	struct ivshmem_listener news;	/* of ivshmem_fd() */
 
 	/* See process.c. */

@@ -474,6 +474,46 @@ static void test_fork_and_close(void)
 	close(fd);
 }
 
+/* A fork while another thread opens a descriptor of its own handle. */
+
+static bool forks;
+
+static void *fork_and_open(void *argument)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)argument;
+	if (!pid) {
+		alarm(60);
+		_exit(ivshmem_fd(must_open(0)) < 0);
+	}
+	waitpid(pid, &status, 0);
+	return (void *)(intptr_t)status;
+}
+
+static void *status_of_child;
+
+int epoll_create1(int flags)
+{
+	if (forks) {
+		forks = false;
+		pthread_create(&forker, NULL, fork_and_open, NULL);
+		pthread_join(forker, &status_of_child);
+	}
+	return (int)syscall(SYS_epoll_create1, flags);
+}
+
+static void test_fork_and_open(void)
+{
+	struct ivshmem *handle = must_open(0);
+
+	forks = true;
+	tap_ok(ivshmem_fd(handle) >= 0, "a fork while a descriptor is opened");
+	tap_eq((intptr_t)status_of_child, 0, "the child has one of a handle of its own");
+	ivshmem_close(handle);
+}
+
 int main(void)
 {
 	int before = open_descriptors(0);
@@ -484,6 +524,7 @@ int main(void)
 	test_cancel_objects();
 	test_cancel_others();
 	test_fork_and_close();
+	test_fork_and_open();
 	test_news(server);
 	test_server_end();
 	test_polling("wait for the creator of a channel", call_attach);
