@@ -402,7 +402,7 @@ int ivshmem_wait_sized(struct ivshmem *handle,
 	ivshmem_wait_from_region(handle, &found);
 	if (result)
 		ivshmem_copy_out(result, result_size, &found, sizeof(found));
-	return error;
+	return ivshmem_late(error);
 }
 
 int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
@@ -424,7 +424,8 @@ int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vect
 	ivshmem_wait_from_region(handle, &found);
 	if (result)
 		ivshmem_copy_out(result, result_size, &found, sizeof(found));
-	return error;
+	/* Of -EAGAIN the reason is that of the ring. */
+	return error == -ETIMEDOUT ? ivshmem_late(error) : error;
 }
 
 int ivshmem_eventfd(struct ivshmem *handle, uint32_t vector)

@@ -118,6 +118,15 @@ int ivshmem_fail(int error, const char *format, ...)
 	return error;
 }
 
+int ivshmem_late(int error)
+{
+	if ((error == -EAGAIN || error == -ETIMEDOUT) && latest.error == error) {
+		latest.error = 0;
+		latest.text[0] = '\0';
+	}
+	return error;
+}
+
 const char *ivshmem_error(int error)
 {
 	return error == latest.error ? latest.text : strerror(error < 0 ? -error : error);

@@ -22,6 +22,13 @@ extern _Atomic int ivshmem_log_level;	/* what is logged: enum ivshmem_log_level 
 int ivshmem_fail(int error, const char *format, ...)
 	__attribute__((format(printf, 2, 3), cold));
 
+/*
+ * What calls with a deadline return. -EAGAIN and -ETIMEDOUT tell all there is to tell, but where
+ * a handle is opened or rung they have reasons: forgets that of an earlier call. Returns @error,
+ * whatever it is.
+ */
+int ivshmem_late(int error);
+
 /* Costs one load while the level is lower. Can be called with any lock held. */
 #define ivshmem_log(level, ...) do { \
 	if (atomic_load_explicit(&ivshmem_log_level, memory_order_relaxed) >= (level)) \

@@ -727,7 +727,7 @@ int ivshmem_direction_await(struct direction *direction, int64_t deadline)
 	result = deadline ? direction_wait(direction, deadline) : direction_try(direction);
 	if (result != -EAGAIN)
 		direction->armed = false;
-	return result < 0 ? result : 0;
+	return result < 0 ? ivshmem_late(result) : 0;
 }
 
 /* First and last words */

@@ -257,5 +257,5 @@ int ivshmem_channel_set_next(struct ivshmem_channel_set *set,
 		return 0;
 	clear(set);
 	*channel = pop(set);
-	return *channel ? 0 : -EAGAIN;
+	return *channel ? 0 : ivshmem_late(-EAGAIN);
 }

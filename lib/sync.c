@@ -389,7 +389,7 @@ int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint64_t *word)
 	int error;
 
 	if (!wait->deadline)
-		return -EAGAIN;
+		return ivshmem_late(-EAGAIN);
 	if (!spin(sync, wait, *word)) {
 		wait->park.handle = sync->handle;
 		wait->park.offset = sync->offset + offsetof(struct sync_area, word);
@@ -405,7 +405,7 @@ int ivshmem_sync_wait(struct sync *sync, struct sync_wait *wait, uint64_t *word)
 			return 0;
 		error = ivshmem_park(&wait->park, (uint32_t)(*word | SYNC_WAITERS));
 		if (error)
-			return error;
+			return ivshmem_late(error);
 	}
 	*word = atomic_load(&sync->area->word);
 	return 0;

@@ -10,6 +10,7 @@
 #include "common/channel.h"
 #include "common/fake_server.h"
 #include "ivshmem_sync.h"
+#include "../../lib/log.h"
 
 #define SIZE	(1 << 20)	/* of the region */
 
@@ -196,6 +197,40 @@ static void test_messages(struct ivshmem *handle)
 	says(say(a, "hello"), -ESHUTDOWN, "this end has been shut down");
 	ivshmem_channel_close(other);
 	ivshmem_channel_close(a);
+}
+
+/* Opening and ringing have reasons for these errors, which others must not give as theirs. */
+static void test_late(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options options = { .vector = 1, .timeout_ns = 1000 };
+	const char *again = strerror(EAGAIN), *late = strerror(ETIMEDOUT);
+	struct ivshmem_channel_set *set;
+	struct ivshmem_channel *channel, *found;
+	struct ivshmem_event *event;
+	char text[8];
+
+	tap_about("late");
+	if (ivshmem_event_open(handle, 1 << 18, 0, IVSHMEM_SYNC_CREATE, &event) ||
+	    ivshmem_channel_set_open(handle, 1 << 17, IVSHMEM_CHANNEL_SET_SIZE, 0, &set))
+		tap_bail("no objects");
+	channel = must_create(handle, &OPTIONS(.size = 8192));
+	ivshmem_fail(-EAGAIN, "of an earlier call");
+	says(ivshmem_channel_send(channel, "", 0, 0, 0), -EAGAIN, again);
+	ivshmem_fail(-EAGAIN, "of an earlier call");
+	says(ivshmem_channel_set_next(set, &found), -EAGAIN, again);
+	ivshmem_fail(-EAGAIN, "of an earlier call");
+	says(ivshmem_event_wait(event, 0), -EAGAIN, again);
+	ivshmem_fail(-ETIMEDOUT, "of an earlier call");
+	says(ivshmem_event_wait(event, ivshmem_after(1000)), -ETIMEDOUT, late);
+	ivshmem_fail(-ETIMEDOUT, "of an earlier call");
+	says(ivshmem_wait(handle, &options, NULL), -ETIMEDOUT, late);
+	ivshmem_fail(-ETIMEDOUT, "of an earlier call");
+	says(ivshmem_ring_wait(handle, 0, 0, &options, NULL), -ETIMEDOUT, late);
+	ivshmem_fail(-ETIMEDOUT, "of an earlier call");
+	says((int)ivshmem_channel_recv(channel, text, 8, ivshmem_after(1000)), -ETIMEDOUT, late);
+	ivshmem_channel_close(channel);
+	ivshmem_channel_set_close(set);
+	ivshmem_event_close(event);
 }
 
 static int mutex_error(struct ivshmem *handle, uint64_t offset, unsigned int flags)
@@ -393,6 +428,7 @@ int main(void)
 	test_channel_options(handle, reader);
 	test_channel_contents(handle);
 	test_messages(handle);
+	test_late(handle);
 	test_sync_open(handle, reader);
 	test_mutex(handle);
 	test_text(handle);
