@@ -105,6 +105,9 @@ private:
 	{
 		using nanoseconds = std::chrono::duration<std::int64_t, std::nano>;
 
+		/* What is negative would mean never: such a time has passed long since. */
+		if (duration <= duration.zero())
+			return 0;
 		/* The longest durations, such as hours::max(), have no such number. */
 		if (std::chrono::duration<double>(duration).count() > 9e9)
 			return INT64_MAX;

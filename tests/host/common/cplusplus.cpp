@@ -70,6 +70,8 @@ static void test_deadlines()
 	CHECK(ivshm::forever == IVSHMEM_FOREVER);
 	CHECK(ivshm::deadline(0ms) == 0 && ivshm::deadline(-3s) == 0);
 	CHECK(soon > 4000000000 && soon < 6000000000);
+	CHECK(ivshm::deadline(clock::time_point(-3s)) == 0);
+	CHECK(ivshm::deadline(clock::time_point::min()) == 0);
 	CHECK(ivshm::deadline(1.5s) < ivshm::deadline(2s));
 	CHECK(ivshm::deadline(std::chrono::hours::max()) == ivshm::forever);
 	CHECK(ivshm::deadline(clock::time_point::max()) > ivshm::deadline(24h * 365));
