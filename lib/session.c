@@ -436,7 +436,7 @@ static bool direction_handshake(struct direction *direction)
 	renew_id(direction);
 	note_unrung(direction);
 	say_open(direction);
-	atomic_store(&direction->state, DIRECTION_OPEN);
+	atomic_store(&direction->state, direction->armed ? DIRECTION_SUSPECT : DIRECTION_OPEN);
 	return accepted;
 }
 
@@ -725,8 +725,11 @@ int ivshmem_direction_await(struct direction *direction, int64_t deadline)
 		direction_wake(direction);
 	}
 	result = deadline ? direction_wait(direction, deadline) : direction_try(direction);
+	/* While it is armed, no call goes without coming here. */
 	if (result != -EAGAIN)
 		direction->armed = false;
+	else if (direction->armed)
+		ivshmem_direction_doubt(direction);
 	return result < 0 ? ivshmem_late(result) : 0;
 }
 

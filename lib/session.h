@@ -28,7 +28,7 @@
 enum direction_state {
 	DIRECTION_HANDSHAKE,	/* waiting for the other end to accept us */
 	DIRECTION_OPEN,
-	DIRECTION_SUSPECT,	/* open; the session may be over, look at it first */
+	DIRECTION_SUSPECT,	/* open; it may be over, or is armed: look at it first */
 	DIRECTION_LOST,	/* over, and the other direction has said so */
 	DIRECTION_FAILED,	/* no more: see the channel's error */
 };

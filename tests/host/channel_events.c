@@ -174,6 +174,24 @@ static void test_dropped(struct pair *pair)
 	finish(pair);
 }
 
+/* It finds no room before the other end is there, and then always some. */
+static void test_served(struct pair *pair)
+{
+	struct ivshmem_channel *x = must_create(pair->a, &options), *y;
+
+	ivshmem_channel_fd(x);
+	tap_eq(loop_send(x), -EAGAIN, "there is no other end");
+	y = must_attach(pair->b, &options);
+	while (loop_recv(y) == -EAGAIN && loop_recv(x) == -EAGAIN && !x->directions[OUT].peer)
+		;
+	tap_eq(loop_send(x), 0, "now there is");
+	while (loop_recv(x) != -EAGAIN)
+		;
+	tap_ok(!x->directions[OUT].armed, "its descriptor does not go on telling of room");
+	ivshmem_channel_close(x);
+	ivshmem_channel_close(y);
+}
+
 /* A process that attaches, sends a word and lives until it is killed. */
 static pid_t start_other(void)
 {
@@ -293,6 +311,7 @@ int main(void)
 	test_two_threads(&pair, send_all_waiting, "waits for room (once it took the events)");
 	test_shared_vector(&pair);
 	test_dropped(&pair);
+	test_served(&pair);
 	test_death(pair.a, loop_recv, true, "poll and recv");
 	test_death(pair.a, loop_recv, false, "recv again and again");
 	test_death(pair.a, loop_send, true, "poll and send");
