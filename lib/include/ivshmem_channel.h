@@ -31,6 +31,7 @@
  *                with another geometry: close it and attach again
  *   -EPROTO      the other end has written invalid data: the channel is unusable, close it
  *   -ENODEV      the device or the server is gone
+ *   -EUSERS      too many sleepers on a guest
  *   -ESHUTDOWN   ivshmem_channel_shutdown() was called
  *
  * With deadline 0 an end that polls ivshmem_channel_fd() gets these at once. So does one

@@ -37,6 +37,7 @@
  *   -ETIMEDOUT       the deadline passed
  *   -EINTR           interrupted by a signal
  *   -ENODEV          the device or the server is gone, even if there is no need to wait
+ *   -EUSERS          too many sleepers on a guest
  * Of all calls but open and close:
  *   -EPERM           a child after fork() uses an object of its parent
  * Once the server is gone, unlock, post, set and reset still work.

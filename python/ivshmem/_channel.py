@@ -217,7 +217,8 @@ class Channel(Scoped):
         self.release()
 
     def recv(self, timeout: float | None = None) -> bytes:
-        """The next message. An exception of a signal's handler loses none."""
+        """The next message. An exception of a signal's handler that ends the wait loses
+        none; one that comes while the message is taken, which is short, loses that."""
         with self._resource as channel:
             data = ctypes.string_at(*self._peek(channel, timeout))
             check(lib.channel_release(channel))
