@@ -8,6 +8,13 @@
 
 me=$((RIG_GUEST + 1))
 
+# sends COMMAND...: what it says is shown if it fails
+sends() {
+	"$@" >/tmp/sender 2>&1 && return
+	sed 's/^/# /' /tmp/sender
+	false
+}
+
 # between NAME RECEIVER -- SENDER: run a program in guest 0, and then one in guest 1
 between() {
 	between_name=$1
@@ -28,16 +35,18 @@ between() {
 		[ ! "$between_failed" ] || sed 's/^/# /' /tmp/receiver
 	else
 		rig_ask barrier ready
-		tap_ok "$between_name: send" "$@"
+		tap_ok "$between_name: send" sends "$@"
 	fi
 	rig_ask barrier "over"
 }
 
-# checksums FAMILY FROM TO: packets of all kinds, right ones and wrong ones
+# checksums FAMILY FROM TO: packets with right ones and wrong ones, which the sender has computed.
+# Those that an interface is to compute are never computed between guests, so csum passes them over.
 checksums() {
-	for kind in "-u" "-t" "-u -U" "-u -U -Z" "-u -z" "-u -E" "-t -E"; do
-		between "csum -$1 $kind" csum "-$1" $kind -S "$2" -D "$3" -n 20 -R -L 4 -- \
-			csum "-$1" $kind -S "$2" -D "$3" -n 20 -T
+	for kind in "-u" "-t" "-u -E" "-t -E"; do
+		# shellcheck disable=SC2086 # words
+		between "csum -$1 $kind" csum -i "$net" "-$1" $kind -S "$2" -D "$3" -n 20 -R -L 3 -- \
+			csum -i "$net" "-$1" $kind -S "$2" -D "$3" -n 20 -T
 	done
 }
 
@@ -57,6 +66,12 @@ offload() {
 			--rx --iface "$net" -- \
 			gro "--$1" --dmac "$(mac 0)" --smac "$(mac 1)" --test $kind --iface "$net"
 	done
+}
+
+# segments_come: it goes on until it is stopped, and says each second what has come
+segments_come() {
+	timeout 6 udpgso_bench_rx
+	grep -q 'udp rx' /tmp/receiver
 }
 
 if [ ! -x /bin/csum ]; then
@@ -80,7 +95,7 @@ for kind in tcp udp; do
 	between "msg_zerocopy $kind" msg_zerocopy -4 -t 3 -D 10.0.0.1 -S 10.0.0.2 -r $kind -- \
 		msg_zerocopy -4 -t 1 -D 10.0.0.1 -S 10.0.0.2 -z $kind
 done
-between "udpgso" udpgso_bench_rx -C 3000 -- udpgso_bench_tx -4 -l 1 -D 10.0.0.1 -S 1400 -s 42000
+between "udpgso" segments_come -- udpgso_bench_tx -4 -l 1 -D 10.0.0.1 -S 1400 -s 42000
 echo 0 >"/sys/class/net/$net/napi_defer_hard_irqs"
 echo 0 >"/sys/class/net/$net/gro_flush_timeout"
 net_done
