@@ -21,7 +21,7 @@ def programs(kernel: pathlib.Path) -> dict[str, pathlib.Path]:
         for name in NAMES:
             path = directory / pathlib.Path(name).name
             if not path.exists():
-                command = ["gcc", "-O2", "-w", "-static", "-I..", "-o", path, f"{name}.c"]
+                command = ["gcc", "-O2", "-w", "-static", "-I..", "-o", str(path), f"{name}.c"]
                 subprocess.run(command, cwd=source, check=True)
             files[f"bin/{path.name}"] = path
     return files
