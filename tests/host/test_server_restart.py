@@ -196,7 +196,7 @@ def test_object(tmp_path: pathlib.Path) -> None:
         os.pwrite(peer.memory, written(peer.id), 4096 * peer.id)
     server.end(signal.SIGKILL)
     # The next one with other options does not start, and loses nothing.
-    words = [ctl.SERVER, "-F", "-S", server.path, "-M", ctl.REGION, "--size=2M"]
+    words = [str(ctl.SERVER), "-F", "-S", str(server.path), "-M", ctl.REGION, "--size=2M"]
     wrong = subprocess.run(words, stderr=subprocess.PIPE, env=ctl.environment(), check=False)
     assert wrong.returncode == 1 and b"exists and has 1M" in wrong.stderr, wrong.stderr
     server = Object(tmp_path, "-M", ctl.REGION)
