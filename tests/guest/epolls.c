@@ -10,7 +10,7 @@
 #include "module.h"
 
 #define EPOLLS 100
-#define ROUNDS 1000
+#define ROUNDS 300
 #define RINGERS 3
 
 static volatile bool stop;
