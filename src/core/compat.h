@@ -223,16 +223,9 @@ static inline void ivshmem_dma_buf_invalidate(struct dma_buf *dmabuf)
  * 5.18: thp_get_unmapped_area() aligns mappings of all files, not just of those with DAX.
  * No header tells. 6.10: the field get_unmapped_area has gone; so does this code, then.
  */
-#ifndef CONFIG_TRANSPARENT_HUGEPAGE
-static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
-						      unsigned long len, unsigned long pgoff,
-						      unsigned long flags)
-{
-	return -EINVAL;	/* nobody asks: see ivshmem_fops */
-}
-#elif defined(HAVE_MM_GET_UNMAPPED_AREA)
+#if defined(HAVE_MM_GET_UNMAPPED_AREA) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
 #define ivshmem_get_unmapped_area	thp_get_unmapped_area
-#else
+#elif defined(CONFIG_TRANSPARENT_HUGEPAGE)
 static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
 						      unsigned long len, unsigned long pgoff,
 						      unsigned long flags)
@@ -246,6 +239,13 @@ static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigne
 			return found + (((pgoff << PAGE_SHIFT) - found) & ~PMD_MASK);
 	}
 	return find(filp, addr, len, pgoff, flags);
+}
+#else
+static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigned long addr,
+						      unsigned long len, unsigned long pgoff,
+						      unsigned long flags)
+{
+	return -EINVAL;	/* nobody asks: see ivshmem_fops */
 }
 #endif
 
