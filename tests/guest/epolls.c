@@ -41,7 +41,7 @@ int main(void)
 
 		for (int e = 0; e < EPOLLS; e++)
 			epoll_ctl(epolls[e], EPOLL_CTL_ADD, fd, &event);
-		woken += epoll_wait(epolls[i % EPOLLS], &event, 1, 1000);
+		woken += epoll_wait(epolls[i % EPOLLS], &event, 1, 60000);
 		close(fd);	/* takes it out of all of them */
 	}
 	stop = true;

@@ -62,7 +62,7 @@ static void test_action(enum xdp_action action, const char *name, bool answers)
 	}
 	rig_ask("barrier attached");
 	if (rig_guest())
-		tap_eq(!sh("ping -c 2 -W 1 -s 30000 10.9.0.1"), answers, "%s: %s", name,
+		tap_ok(answers ? segment_reaches(0) : sh("ping -c 2 -W 1 10.9.0.1"), "%s: %s", name,
 		       answers ? "an answer returns" : "no answer returns");
 	rig_ask("barrier pinged");
 	close(link);

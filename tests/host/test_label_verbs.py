@@ -329,7 +329,7 @@ def test_others_on_the_server_are_mentioned() -> None:
 
 
 def test_others_on_a_file_are_mentioned(region: Region) -> None:
-    """The table of peers that tells of them is written anew."""
+    """format clears the table of peers, so it has to look there first."""
     region.run("format")
     mentioned(region.file, "--force")
 

@@ -76,6 +76,7 @@ static void list_loaded(char *names, size_t room)
 	static const char *const modules[] = {
 		"ivshmem_vsock", "ivshmem_net", "ivshmem_rings", "ivshmem_soft", "ivshmem",
 	};
+
 	*names = '\0';
 	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++)
 		if (is_there(below("/sys/module/%s", modules[i])))

@@ -92,7 +92,7 @@ static void report_state(unsigned int peer)
 	report(events[loop.net->port.links[peer].state], peer);
 }
 
-/* A stranger can start anew, and break a ring, as often as it likes. */
+/* A hostile port can restart, and break its ring, as often as it likes. */
 static bool may_report(unsigned int peer)
 {
 	return loop.reports[peer]++ < REPORTS;

@@ -23,7 +23,7 @@ struct port_ops {
 	void (*deliver)(struct port *port, unsigned int from, const struct ivshmem_frame *frame);
 	/* A port can be sent to from now on, or no longer, perhaps as it broke the rules. */
 	void (*link)(struct port *port, unsigned int peer, enum ivshmem_ring_state state);
-	/* A port broke the rules of its ring to all, and is not heard there until it starts anew. */
+	/* A port broke the rules of its ring to all. It is not heard there until it restarts. */
 	void (*deaf)(struct port *port, unsigned int peer);
 	/* The own number is another one, or -1. */
 	void (*own)(struct port *port);
