@@ -17,6 +17,7 @@
 
 #include "peer.h"
 #include "server.h"
+#include "unread.h"
 
 /*
  * The protocol does not say how many vectors there are. This flag of a peer's last
@@ -25,18 +26,11 @@
  */
 #define LAST_VECTOR		O_APPEND
 
-struct peer *peer_new(struct server *server, int socket, uint16_t id)
+static int open_eventfds(const struct server *server, struct peer *peer)
 {
-	struct peer *peer;
 	uint32_t vector;
 	int error;
 
-	peer = calloc(1, sizeof(*peer) +
-		      server->vectors * sizeof(peer->eventfds[0]));
-	if (!peer)
-		return NULL;
-	peer->id = id;
-	peer->watch.fd = socket;
 	for (vector = 0; vector < server->vectors; vector++) {
 		int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
@@ -46,21 +40,43 @@ struct peer *peer_new(struct server *server, int socket, uint16_t id)
 		error = errno;
 		while (vector--)
 			close(peer->eventfds[vector]);
-		free(peer);
 		errno = error;
-		return NULL;
+		return -1;
 	}
 	fcntl(peer->eventfds[vector - 1], F_SETFL, O_NONBLOCK | LAST_VECTOR);
-	return peer;
+	return 0;
 }
 
-void peer_free(const struct server *server, struct peer *peer)
+struct peer *peer_new(struct server *server, int socket, uint16_t id)
+{
+	socklen_t length = sizeof(struct ucred);
+	struct peer *peer;
+
+	peer = calloc(1, sizeof(*peer) +
+		      server->vectors * sizeof(peer->eventfds[0]));
+	if (!peer)
+		return NULL;
+	peer->id = id;
+	peer->watch.fd = socket;
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer->credentials, &length);
+	peer->user = user_get(server, peer->credentials.uid);
+	if (peer->user && open_eventfds(server, peer) == 0)
+		return peer;
+	if (peer->user)
+		user_put(server, peer->user);
+	free(peer);
+	return NULL;
+}
+
+void peer_free(struct server *server, struct peer *peer)
 {
 	uint32_t vector;
 
 	for (vector = 0; vector < server->vectors; vector++)
 		close(peer->eventfds[vector]);
 	close(peer->watch.fd);
+	unread_set(server, peer, 0);
+	user_put(server, peer->user);
 	free(peer->left);
 	free(peer);
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 
 struct server;
+struct user;
 
 /* A descriptor watched by epoll and its handler. */
 struct watch {
@@ -44,7 +45,8 @@ struct peer {
 	bool queued;			/* for a turn */
 	uint32_t place;			/* among those queued */
 	bool blocked;			/* epoll watches for EPOLLOUT */
-	uint32_t room;			/* messages to send before asking the kernel again */
+	struct user *user;		/* whose process it is, see unread.h */
+	uint32_t unread;		/* messages, at most */
 
 	int eventfds[];			/* one per vector */
 };
@@ -56,7 +58,7 @@ enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
 
 /* Returns NULL and sets errno on failure. */
 struct peer *peer_new(struct server *server, int socket, uint16_t id);
-void peer_free(const struct server *server, struct peer *peer);
+void peer_free(struct server *server, struct peer *peer);
 
 bool progress_is_done(const struct progress *progress);
 
@@ -73,7 +75,6 @@ void peer_forget(struct server *server, struct peer *peer,
 void peer_queue(struct server *server, struct peer *peer);
 
 /* send.c */
-void peer_limit_unread(const struct server *server, int socket);
 /* Epoll reports EPOLLOUT. */
 void peer_has_room(struct server *server, struct peer *peer);
 enum send_result peer_send(struct server *server, struct peer *peer);

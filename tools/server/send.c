@@ -4,25 +4,19 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "peer.h"
 #include "rights.h"
 #include "server.h"
+#include "unread.h"
 
 #define PROTOCOL_VERSION	0
 #define MEMORY_MESSAGE		(-1)
 #define GREETING		3	/* number of messages */
 #define BATCH			64	/* messages per system call */
-
-/* See share_of(). */
-#define MAX_SILENT	1024
-#define MAX_UNREAD	512
-#define MESSAGE_COST	768		/* minimum bytes that the kernel accounts */
 
 /* One message: eight bytes, little-endian, and a descriptor unless it is -1. */
 struct message {
@@ -32,44 +26,6 @@ struct message {
 };
 
 /* Room */
-
-/*
- * The kernel limits the descriptors in flight to all peers together by RLIMIT_NOFILE. So
- * that peers which do not read cannot starve others, each gets a thousandth of the
- * limit, but at least enough for one announcement.
- */
-static uint32_t share_of(const struct server *server)
-{
-	rlim_t share = server->limit / MAX_SILENT;
-
-	if (share > MAX_UNREAD)
-		share = MAX_UNREAD;
-	return share > server->vectors ? share : server->vectors + 1;
-}
-
-/*
- * Epoll reports EPOLLOUT while the unread messages take at most a quarter of the send
- * buffer. Make that half a peer's share.
- */
-void peer_limit_unread(const struct server *server, int socket)
-{
-	/* The kernel doubles the value. */
-	int size = 2 * (share_of(server) / 2) * MESSAGE_COST;
-
-	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
-/* How many messages the peer may get before it reads some. */
-static uint32_t room_of(const struct server *server, const struct peer *peer)
-{
-	uint32_t share = share_of(server), unread;
-	int bytes;
-
-	if (ioctl(peer->watch.fd, SIOCOUTQ, &bytes) < 0)
-		return 0;
-	unread = bytes / MESSAGE_COST;
-	return unread < share ? share - unread : 0;
-}
 
 static void watch_room(struct server *server, struct peer *peer, bool blocked)
 {
@@ -150,7 +106,7 @@ static void pack(struct message *message, struct msghdr *header, int64_t value, 
 }
 
 /* Returns 0 if at least one message was sent, else an errno. */
-static int send_batch(const struct server *server, struct peer *peer)
+static int send_batch(struct server *server, struct peer *peer, uint32_t room)
 {
 	static struct message messages[BATCH];
 	static struct mmsghdr headers[BATCH];
@@ -158,7 +114,7 @@ static int send_batch(const struct server *server, struct peer *peer)
 	uint32_t count = 0;
 	int sent, i;
 
-	while (count < BATCH && count < peer->room && !progress_is_done(&ahead)) {
+	while (count < BATCH && count < room && !progress_is_done(&ahead)) {
 		int64_t value;
 		int fd = next_message(server, peer, &ahead, &value);
 
@@ -172,30 +128,28 @@ static int send_batch(const struct server *server, struct peer *peer)
 		return errno;
 	for (i = 0; i < sent; i++)
 		advance(server, &peer->progress);
-	peer->room -= sent;
+	unread_set(server, peer, peer->unread + sent);
 	return 0;
 }
 
-static int send_some(const struct server *server, struct peer *peer)
+static int send_some(struct server *server, struct peer *peer)
 {
-	/* A peer that reads must not seem slow halfway through an announcement. */
-	if (peer->room <= server->vectors)
-		peer->room = room_of(server, peer);
-	return peer->room ? send_batch(server, peer) : EAGAIN;
+	uint32_t room;
+	int error = unread_room(server, peer, &room);
+
+	return error ? error : send_batch(server, peer, room);
 }
 
 /*
  * Send a batch, and queue the peer for another; if the socket is full, epoll reports when
  * it has room. SEND_LATER means that the kernel is out of something whose return epoll
- * does not report: descriptors in flight (ETOOMANYREFS) or memory.
+ * does not report: descriptors in flight (ETOOMANYREFS, see also unread.h) or memory.
  */
 enum send_result peer_send(struct server *server, struct peer *peer)
 {
 	bool joining = peer_is_joining(peer);
 	int error = send_some(server, peer);
 
-	if (error == EAGAIN)
-		peer->room = 0;
 	if (joining && (error == EAGAIN || !peer_is_joining(peer)))
 		server_hold(server, error == EAGAIN);
 	/*

@@ -24,6 +24,7 @@
 #include "log.h"
 #include "server.h"
 #include "status.h"
+#include "unread.h"
 
 #define PAUSE_NS	100000000
 #define HOLD_NS		500000		/* see server_hold() */
@@ -34,6 +35,10 @@ void server_pause(struct server *server)
 {
 	struct itimerspec soon = { .it_value.tv_nsec = PAUSE_NS };
 
+	/* Who joins meanwhile must not prolong it. */
+	if (server->paused)
+		return;
+	server->paused = true;
 	timerfd_settime(server->timer.fd, 0, &soon, NULL);
 }
 
@@ -166,7 +171,6 @@ static void use_id(struct server *server, uint32_t id)
 
 static void join(struct server *server, int socket)
 {
-	socklen_t length = sizeof(struct ucred);
 	struct peer *peer;
 	int32_t id = free_id(server);
 
@@ -193,7 +197,6 @@ static void join(struct server *server, int socket)
 	server->peers[id] = peer;
 	server->count++;
 	use_id(server, id);
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer->credentials, &length);
 	peer->joined = time(NULL);
 	log_event(LOG_INFO, "event=join peer=%d pid=%d uid=%u peers=%u", id,
 		  peer->credentials.pid, peer->credentials.uid, server->count);
@@ -236,7 +239,7 @@ static void accept_caller(struct server *server)
 
 	server->caller = 0;
 	if (socket >= 0) {
-		peer_limit_unread(server, socket);
+		unread_limit(server, socket);
 		join(server, socket);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		   errno == ENOMEM) {
@@ -266,6 +269,7 @@ static void timer_ready(struct server *server, struct watch *watch,
 
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
+	server->paused = false;
 	draw_for_caller(server);
 	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)

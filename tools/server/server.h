@@ -24,6 +24,8 @@ struct server {
 	rlim_t limit;			/* RLIMIT_NOFILE */
 	uint32_t base;			/* descriptors without peers */
 	bool warned;			/* of the limit */
+	struct user *users;		/* see unread.h */
+	uint64_t unread;		/* messages of all peers, at most */
 
 	int epoll;
 	struct watch listener;
@@ -31,6 +33,7 @@ struct server {
 	int64_t hold;			/* until when none is accepted, or 0 */
 	struct watch signals;
 	struct watch timer;		/* see server_pause() */
+	bool paused;			/* until then */
 	struct watch status;		/* timer, see status_changed() */
 	bool status_pending;
 	struct control control;

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A user whose many clients never read does not keep others from being announced
+(tools/server/unread.c)."""
+
+import os
+import pathlib
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import typing
+
+import ctl
+import pytest
+from manager import Peer
+
+SERVER_USER, SILENT_USER, OTHER_USER = 65534, 65533, 65532
+DESCRIPTORS = 16384
+SILENT = 1200  # clients, whose shares of the descriptors in flight are more than all of them
+
+SILENT_CLIENTS = """
+import socket, sys
+
+def join(path):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    return client
+
+clients = [join(sys.argv[1]) for _ in range(int(sys.argv[2]))]
+print("joined", flush=True)
+sys.stdin.read()
+"""
+
+
+def limited(user: int) -> typing.Callable[[], None]:
+    """What a child does before it runs its program: become the user, with the limit."""
+
+    def become() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        os.setgid(user)
+        os.setuid(user)
+
+    return become
+
+
+@pytest.fixture(name="path")
+def fixture_path() -> typing.Iterator[pathlib.Path]:
+    if os.geteuid():
+        pytest.skip("needs root, to be several users")
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        os.chown(directory, SERVER_USER, SERVER_USER)
+        directory.chmod(0o755)
+        server = directory / "ivshmem-server"
+        shutil.copy(ctl.SERVER, server)
+        path = directory / "socket"
+        command = [server, "-F", "-S", path, "--mode", "666", "--memfd", "-l", "1M", "-n", "1"]
+        with subprocess.Popen(
+            command,
+            preexec_fn=limited(SERVER_USER),
+            env=ctl.environment(),
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            try:
+                assert ctl.wait_until(path.exists)
+                yield path
+            finally:
+                process.terminate()
+                process.wait(ctl.LIMIT)
+
+
+class Reader:
+    """A client of another user, which reads what there is."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        os.seteuid(OTHER_USER)
+        try:
+            self.peer = Peer(path)
+        finally:
+            os.seteuid(0)
+        self.known: set[int] = set()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self) -> None:
+        try:
+            while True:
+                peer, fds = self.peer.message()
+                for fd in fds:
+                    os.close(fd)
+                    self.known.add(peer)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.peer.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.peer.close()
+
+
+def test_silent_user(path: pathlib.Path) -> None:
+    witness = Reader(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", SILENT_CLIENTS, path, str(SILENT)],
+        preexec_fn=limited(SILENT_USER),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as silent:
+        assert silent.stdout and silent.stdout.readline() == b"joined\n"
+        newcomer = Reader(path)
+        everyone = SILENT + 2
+        assert ctl.wait_until(lambda: len(newcomer.known) == everyone), len(newcomer.known)
+        assert ctl.wait_until(lambda: len(witness.known) == everyone), len(witness.known)
+        newcomer.close()
+        witness.close()
+        silent.communicate()
