@@ -83,7 +83,11 @@ static void finish(struct ivshmem_net_tx *tx, struct netdev_queue *queue,
 		netif_tx_wake_queue(queue);
 }
 
-/* What was sent before the link went down, is read by nobody. */
+/*
+ * What was sent before the link went down, is read by nobody. To be called after
+ * ivshmem_port_begin() and before anything is sent: a link comes up again only after @lost was
+ * set, so nothing but what was sent before is pending then.
+ */
 static void finish_lost(struct ivshmem_net_tx *tx, struct netdev_queue *queue)
 {
 	if (!READ_ONCE(tx->lost))
@@ -205,10 +209,11 @@ netdev_tx_t ivshmem_net_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct ivshmem_net *net = ivshmem_net_of(dev);
 	unsigned int to = skb_get_queue_mapping(skb);
 	struct netdev_queue *queue = netdev_get_tx_queue(dev, to);
+	int down = ivshmem_port_begin(net->port, to);
 	netdev_tx_t ret;
 
 	finish_lost(&net->tx[to], queue);
-	if (ivshmem_port_begin(net->port, to)) {
+	if (down) {
 		u64_stats_inc(&net->tx[to].dropped);
 		dev_kfree_skb_any(skb);
 		return NETDEV_TX_OK;
@@ -230,6 +235,7 @@ netdev_tx_t ivshmem_net_xmit(struct sk_buff *skb, struct net_device *dev)
 void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to, int budget)
 {
 	struct netdev_queue *queue = netdev_get_tx_queue(net->dev, to);
+	int down;
 
 	if (!netif_xmit_stopped(queue))
 		return;
@@ -237,8 +243,9 @@ void ivshmem_net_tx_poll(struct ivshmem_net *net, unsigned int to, int budget)
 		__netif_tx_lock(queue, smp_processor_id());
 	else if (!__netif_tx_trylock(queue))
 		return;
+	down = ivshmem_port_begin(net->port, to);
 	finish_lost(&net->tx[to], queue);
-	if (!ivshmem_port_begin(net->port, to)) {
+	if (!down) {
 		settle(net, to, queue);
 		ivshmem_port_end(net->port, to);
 	} else if (netif_tx_queue_stopped(queue)) {

@@ -63,6 +63,9 @@ void attacker_publish(struct victim *v);
 /* Let the victim see it, and with it that the port has stopped. */
 void attacker_leave(struct victim *v);
 
+/* Start again, and shake hands with all. Gives whether they did. */
+bool attacker_come_up(void);
+
 /* An attack on rings to all, for segments that have some. */
 void attacker_far_broadcast(struct victim *v);
 

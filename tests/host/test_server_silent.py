@@ -57,7 +57,19 @@ def fixture_path() -> typing.Iterator[pathlib.Path]:
         server = directory / "ivshmem-server"
         shutil.copy(ctl.SERVER, server)
         path = directory / "socket"
-        command = [server, "-F", "-S", path, "--mode", "666", "--memfd", "-l", "1M", "-n", "1"]
+        command: list[ctl.Word] = [
+            server,
+            "-F",
+            "-S",
+            path,
+            "--mode",
+            "666",
+            "--memfd",
+            "-l",
+            "1M",
+            "-n",
+            "1",
+        ]
         with subprocess.Popen(
             command,
             preexec_fn=limited(SERVER_USER),

@@ -150,8 +150,7 @@ static const struct attack attacks_on_rings[] = {
 	{ 0 }
 };
 
-/* Be a port that has just started, and shake hands with the others. */
-static bool come_up(void)
+bool attacker_come_up(void)
 {
 	const struct ivshmem_port_words words = { .hello = hello = chance(), .vectors = 1 };
 	unsigned int up = 0;
@@ -165,7 +164,7 @@ static bool come_up(void)
 	}
 	broadcast(0);
 	ivshmem_port_greet(&layout, memory, own, &words);
-	for (int tries = 0; tries < 3000 && up < 2 * ATTACKER_VICTIMS; tries++, sleep_ms(10)) {
+	for (int tries = 0; tries < 300000 && up < 2 * ATTACKER_VICTIMS; tries++, usleep(100)) {
 		up = 0;
 		for (int i = 0; i < ATTACKER_VICTIMS; i++) {
 			struct victim *v = &victims[i];
@@ -175,7 +174,7 @@ static bool come_up(void)
 			ivshmem_receiver_look(&v->receiver);
 			up += v->sender.state == IVSHMEM_RING_UP;
 			up += v->receiver.state == IVSHMEM_RING_UP;
-			if (tries % 10 == 0)
+			if (tries % 4 == 0)
 				ring(v);
 		}
 	}
@@ -208,7 +207,7 @@ static void prepare(int fd)
 static void attack(const struct attack *attacks)
 {
 	for (; attacks->name; attacks++) {
-		tap_ok(come_up(), "%s: shake hands before", attacks->name);
+		tap_ok(attacker_come_up(), "%s: shake hands before", attacks->name);
 		rig_ask("barrier up");
 		for (int n = 0; n < ATTACKER_VICTIMS; n++)
 			attacks->run(&victims[n]);
