@@ -114,10 +114,20 @@ void ivshmem_net_go_on(struct work_struct *work)
 	local_bh_enable();	/* polls */
 }
 
+static void tx_poll(struct ivshmem_net_vector *v, int budget)
+{
+	struct ivshmem_net *net = v->net;
+	unsigned int to;
+
+	for (to = v->number; to < net->ports; to += net->nr_vectors)
+		ivshmem_net_tx_poll(net, to, budget);
+}
+
 /**
  * ivshmem_net_poll() - receive from the ports of a vector
  * @napi: of the vector
- * @budget: how many frames; 0 to look after the transmit queues only
+ * @budget: how many frames; 0 to look after the transmit queues only, with interrupts disabled,
+ *	so that no link may come or go
  *
  * Return: how many there were. Never all of @budget, because NAPI would poll again at once
  */
@@ -126,20 +136,20 @@ int ivshmem_net_poll(struct napi_struct *napi, int budget)
 	struct ivshmem_net_vector *v = container_of(napi, struct ivshmem_net_vector, napi);
 	struct ivshmem_net *net = v->net;
 	struct ivshmem_arrival arrival;
-	unsigned int to;
 	int done = 0;
 
+	if (!budget) {
+		tx_poll(v, 0);
+		return 0;
+	}
 	if (ivshmem_port_poll_begin(net->port, v->number)) {
 		napi_complete_done(napi, 0);
 		return 0;
 	}
 	for (; done < budget && ivshmem_port_receive(net->port, v->number, &arrival); done++)
 		receive(v, &arrival);
-	for (to = v->number; to < net->ports; to += net->nr_vectors)
-		ivshmem_net_tx_poll(net, to, budget);
+	tx_poll(v, budget);
 	ivshmem_port_poll_end(net->port, v->number);
-	if (!budget)
-		return 0;
 	/* First, as net_stop() cancels it once NAPI is complete for good. */
 	if (done == budget)
 		schedule_work(&v->go_on);
