@@ -102,6 +102,8 @@ static void greet(struct ivshmem_sender *s, __u32 random)
 	word_store(&s->state, IVSHMEM_RING_GREETING);
 	writer_init(&s->writer, s->writer.area, s->writer.notes);
 	number_store(&s->own->want_room, WANTS_NOTHING);
+	position_store(&s->own->produced, 0, 0);
+	fence_write();	/* no position of the session before is seen with this hello: is_mine() */
 	number_store(&s->own->answers, s->hello);
 	position_store(&s->own->produced, s->session, 0);
 }
@@ -219,10 +221,13 @@ static unsigned int break_ring(struct ivshmem_receiver *r)
 	return IVSHMEM_LOOK_BROKEN;
 }
 
-/* Is a session that the sender has begun for this port, as it is up now? */
+/* Has the sender begun a session for this port, as it is up now? */
 static bool is_mine(const struct ivshmem_receiver *r, __u32 session)
 {
-	return session && number_load(&r->other->answers) == r->hello;
+	if (!session || number_load(&r->other->answers) != r->hello)
+		return false;
+	fence_read();	/* pairs with greet(): the position was the session's before */
+	return position_load(&r->other->produced).session == session;
 }
 
 static unsigned int accept_session(struct ivshmem_receiver *r, struct position produced)
