@@ -37,6 +37,11 @@ static inline struct vsock_sock *vsock_packet_sender(const struct vsock_packet *
 	return packet->vsk;
 }
 
+static inline bool vsock_packet_is_reply(struct vsock_packet *packet)
+{
+	return packet->reply;
+}
+
 static inline void vsock_packet_free(struct vsock_packet *packet)
 {
 	virtio_transport_free_pkt(packet);
@@ -88,6 +93,11 @@ static inline u32 vsock_packet_length(const struct vsock_packet *packet)
 static inline struct vsock_sock *vsock_packet_sender(const struct vsock_packet *packet)
 {
 	return packet->sk ? vsock_sk(packet->sk) : NULL;
+}
+
+static inline bool vsock_packet_is_reply(struct vsock_packet *packet)
+{
+	return virtio_vsock_skb_reply(packet);
 }
 
 static inline void vsock_packet_free(struct vsock_packet *packet)

@@ -119,7 +119,7 @@ static void reset(struct sock *sk, u32 cid)
 			sk->sk_state = TCP_CLOSE;
 		} else {
 			sock_set_flag(sk, SOCK_DONE);
-			WRITE_ONCE(vsk->peer_shutdown, SHUTDOWN_MASK);
+			vsock_mark_over(vsk);
 			vsock_remove_connected(vsk);
 		}
 		sk->sk_err = ECONNRESET;

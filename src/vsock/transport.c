@@ -74,15 +74,15 @@ static int cancel_pkt(struct vsock_sock *vsk)
 }
 
 /*
- * Is it the last word of a connection that ended with its link? The peer has forgotten it, and may
- * have another one by these ports.
+ * Is it of a connection that ended with its link? Who reads what has come gives credit, and closing
+ * says so. But the peer has forgotten the connection, and may have another one by these ports.
+ * Answers to others, from a socket that listens no more, are not meant.
  */
 static bool is_late(struct vsock_packet *packet)
 {
 	const struct vsock_sock *sender = vsock_packet_sender(packet);
 
-	return vsock_packet_header(packet)->op == cpu_to_le16(VIRTIO_VSOCK_OP_RST) && sender &&
-	       sock_flag(&sender->sk, SOCK_DONE);
+	return sender && !vsock_packet_is_reply(packet) && vsock_is_over(sender);
 }
 
 /* Send a packet, or free it. */

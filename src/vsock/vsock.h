@@ -132,6 +132,25 @@ struct ivshmem_vsock {
 	struct vsock_peer *peers;
 };
 
+/*
+ * Mark a connection that ended with its link. The kernel looks at this word of an address nowhere;
+ * flags of the socket would not last, since shutdown() clears SOCK_DONE. A program can set the word
+ * when it connects, but not what peer_shutdown says.
+ */
+#define VSOCK_OVER	0x4c52
+
+static inline void vsock_mark_over(struct vsock_sock *vsk)
+{
+	WRITE_ONCE(vsk->peer_shutdown, SHUTDOWN_MASK);
+	WRITE_ONCE(vsk->remote_addr.svm_reserved1, VSOCK_OVER);
+}
+
+static inline bool vsock_is_over(const struct vsock_sock *vsk)
+{
+	return READ_ONCE(vsk->remote_addr.svm_reserved1) == VSOCK_OVER &&
+	       READ_ONCE(vsk->peer_shutdown) == SHUTDOWN_MASK;
+}
+
 /* Is somebody to be woken who waits? Called with peer->lock held. */
 static inline bool vsock_peer_wakes(const struct vsock_peer *peer)
 {
