@@ -209,8 +209,10 @@ static void set_ids(struct ivshmem_port *port, int nr)
 		info += present;
 		nr -= present;
 	}
+	/* Each second at least, as the patience may be another by then. */
 	if (soonest != MAX_JIFFY_OFFSET)
-		mod_delayed_work(system_freezable_wq, &port->patience, soonest);
+		mod_delayed_work(system_freezable_wq, &port->patience,
+				 min_t(unsigned long, soonest, HZ));
 }
 
 static void rebuild(struct ivshmem_port *port)

@@ -3,7 +3,8 @@
  * The life of a partition for vsock: it is removed from the label; in guest 0 its device is reset,
  * unbound and removed, and its driver is unbound and unloaded, under load; in the end the guest
  * dies with a thousand connections, and guest 2 is switched off. Each time the connections
- * with guest 1 end at both ends with ECONNRESET, and those of the others stay. So do
+ * with guest 1 end at both ends with ECONNRESET, and those of the others stay. What
+ * is left of them does nothing to the next ones by the same ports. So do
  * all while a guest stands still for less than the others have patience for.
  */
 /* rig: guests=3 devices=doorbell vectors=4 size=16M bridges=yes over=pci,polled timeout=240
@@ -17,6 +18,8 @@
 #include "vsock.h"
 
 #define CROWD	1000
+#define AGAIN	2100	/* a port of guest 1 */
+#define OWN	2200	/* a port of guest 0 */
 
 /* A connection that stays as it is, one with something to read, and one that somebody reads. */
 struct ends {
@@ -234,17 +237,21 @@ static void lose_partition(void)
 	tap_ok(file_comes(VSOCK_NODE "cid_base", true), "it is back");
 }
 
-/* Guest 0 stands still for longer than its presence lasts. */
-static void stand_still(const char *patience)
+static void set_patience(const char *ms)
 {
 	char command[100];
 
 	snprintf(command, sizeof(command),
-		 "echo %s >/sys/module/ivshmem_vsock/parameters/patience_ms", patience);
-	tap_eq(sh(command), 0, "a patience of %s ms", patience);
+		 "echo %s >/sys/module/ivshmem_vsock/parameters/patience_ms", ms);
+	tap_eq(sh(command), 0, "a patience of %s ms", ms);
+}
+
+/* Guest 0 stands still for longer than its presence lasts. */
+static void stand_still(const char *freeze)
+{
 	rig_ask("barrier still");
 	if (!rig_guest())
-		rig_ask("freeze 3");
+		rig_ask(freeze);
 }
 
 static void be_patient(void)
@@ -254,17 +261,91 @@ static void be_patient(void)
 
 	if (me < 2)
 		fd = vsock_connect(SOCK_STREAM, vsock_cid(1 - me), VSOCK_ECHO);
-	stand_still("60000");
+	set_patience("60000");
+	stand_still("freeze 3");
 	rig_ask("barrier patient");
 	if (me < 2) {
 		tap_ok(stays(fd), "a connection outlives a pause");
 		close(fd);
 		ends = connect_to(1 - me);
 	}
-	stand_still("0");
+	stand_still("freeze 8");
+	if (me)
+		sleep_ms(2000);
+	set_patience("0");	/* for those who see it already as well */
 	if (me < 2)
 		expect_reset(&ends, "no patience");
 	rig_ask("barrier impatient");
+}
+
+/* Accept, and get the first of what is sent. */
+static int accept_from(int listener, char *data, size_t size)
+{
+	int fd = accept(listener, NULL, NULL);
+
+	tap_ok(fd >= 0 && !vsock_receive(fd, data, size), "something comes from the port");
+	return fd;
+}
+
+/* Guest 0 loses its link, and connects again from the same port. */
+static void connect_again(void)
+{
+	unsigned int cid = vsock_cid(1);
+	char data[1000] = "";
+	int fd;
+
+	rig_ask("barrier listens");
+	fd = vsock_connect_from(OWN, SOCK_STREAM, cid, AGAIN);
+	tap_eq(vsock_send(fd, data, sizeof(data)), 0, "connect from a port (%d)", fd);
+	rig_ask("barrier once");
+	unbind_node();
+	close(fd);
+	tap_eq(vsock_cid(1), cid, "the link is back");
+	fd = vsock_connect_from(OWN, SOCK_STREAM, cid, AGAIN);
+	tap_eq(vsock_send(fd, data, 1), 0, "connect from the same port (%d)", fd);
+	rig_ask("barrier twice");
+	rig_ask("barrier drained");
+	tap_eq(vsock_send(fd, data, sizeof(data)), 0, "the new connection can be sent to");
+	tap_eq(vsock_receive(fd, data, sizeof(data)), 0, "and be read");
+	close(fd);
+}
+
+/* Guest 1 reads what came by the old connection when the new one is there. */
+static void drain_late(void)
+{
+	int listener = vsock_listen(SOCK_STREAM, AGAIN), old, new;
+	char data[1000];
+
+	rig_ask("barrier listens");
+	old = accept_from(listener, data, 1);
+	rig_ask("barrier once");
+	new = accept_from(listener, data, 1);
+	rig_ask("barrier twice");
+	tap_eq(vsock_receive(old, data, sizeof(data) - 1), 0, "what came before can be read");
+	tap_eq(result(recv(old, data, 1, 0)), -ECONNRESET, "then the error");
+	shutdown(old, SHUT_RDWR);
+	close(old);
+	rig_ask("barrier drained");
+	tap_eq(vsock_receive(new, data, sizeof(data)), 0, "the new connection is as it was");
+	tap_eq(vsock_send(new, data, sizeof(data)), 0, "in both directions");
+	close(new);
+	close(listener);
+}
+
+static void stand_by(void)
+{
+	rig_ask("barrier listens");
+	rig_ask("barrier once");
+	rig_ask("barrier twice");
+	rig_ask("barrier drained");
+}
+
+static void meet_again(void)
+{
+	static void (*const roles[])(void) = { connect_again, drain_late, stand_by };
+
+	roles[rig_guest()]();
+	rig_ask("barrier again");
 }
 
 /* Have very many connections with the guest that dies. */
@@ -298,7 +379,7 @@ static void see_it_off(int witness)
 	struct pollfd ends = { .fd = fd };
 	char byte;
 
-	tap_eq(sh("echo 60000 >/sys/module/ivshmem_vsock/parameters/patience_ms"), 0, "be patient");
+	set_patience("60000");
 	close(witness);
 	vsock_end();	/* of what the other one waits for */
 	tap_eq(poll(&ends, 1, 50000), 1, "a machine is switched off: the connection ends");
@@ -329,6 +410,7 @@ int main(void)
 	if (me)
 		witness = vsock_connect(SOCK_STREAM, vsock_cid(3 - me), VSOCK_ECHO);
 	be_patient();
+	meet_again();
 	live(witness);
 	if (me == 1)
 		see_it_die(witness);
