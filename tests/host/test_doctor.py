@@ -626,6 +626,7 @@ ACCESS = [
             f"ivshmem ({os.getgid() + 1}) and 0660 as the udev rule sets: sudo udevadm control "
             f"--reload; {TRIGGER}"
         },
+        root=True,
     ),
     Row(
         "another mode",
@@ -635,6 +636,7 @@ ACCESS = [
             f"ivshmem ({os.getgid()}) and 0660 as the udev rule sets: sudo udevadm control "
             f"--reload; {TRIGGER}"
         },
+        root=True,
     ),
     Row(
         "another mode, and no label",
@@ -646,6 +648,7 @@ ACCESS = [
             f"ivshmem ({os.getgid()}) and 0660 as the udev rule sets: sudo udevadm control "
             f"--reload; {TRIGGER}"
         },
+        root=True,
     ),
     Row(
         "a label, so the device is root's",
@@ -654,6 +657,38 @@ ACCESS = [
         ),
         {},
         ["/dev/ivshmem0"],
+    ),
+    Row(
+        "a rule that gives the device to another group",
+        lambda m: m.write("etc/group", f"ivshmem:x:{os.getgid()}:\n").give("dev/ivshmem0", 77),
+        {},
+        ["/dev/ivshmem0"],
+        root=True,
+    ),
+    Row(
+        "a device for another group",
+        lambda m: m.write("etc/group", f"ivshmem:x:{os.getgid()}:\nviewers:x:77:\n").give(
+            "dev/ivshmem0", 77
+        ),
+        {
+            "not-in-group": "no permission to use /dev/ivshmem0, or any other device: it is for "
+            "the group viewers: sudo usermod -aG viewers $USER, then log in again"
+        },
+        user="you",
+    ),
+    Row(
+        "a device for root, and a partition for another group",
+        lambda m: m.write("etc/group", f"ivshmem:x:{os.getgid()}:\nviewers:x:77:\n")
+        .write("sys/class/ivshmem/ivshmem0/label_uuid", "6f1a3b5c\n")
+        .chmod("dev/ivshmem0", 0o600)
+        .node("ivshmem0p1")
+        .write("sys/class/ivshmem/ivshmem0p1/partition", "1\n")
+        .give("dev/ivshmem0p1", 77),
+        {
+            "not-in-group": "no permission to use /dev/ivshmem0p1, or any other device: it is "
+            "for the group viewers: sudo usermod -aG viewers $USER, then log in again"
+        },
+        user="you",
     ),
     Row("a label that has a slot", lambda m: slots(m, "65280"), {}, ["/dev/ivshmem0"]),
     Row("a label without a free slot", lambda m: slots(m, "unknown"), NO_SLOT, ["/dev/ivshmem0"]),
@@ -761,6 +796,7 @@ ACCESS = [
             "node-missing": "/dev/ivshmem1 is missing, but the driver has the device: sudo mknod "
             f"/dev/ivshmem1 c 0 0; {TRIGGER}",
         },
+        root=True,
     ),
 ]
 
@@ -789,8 +825,8 @@ def fixture_machine() -> typing.Iterator[Machine]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(machine: Machine, row: Row) -> None:
-    if row.user and os.getuid():
-        pytest.skip("needs root, to be somebody else")
+    if (row.user or row.root) and os.getuid():
+        pytest.skip("needs root, to be somebody else, or to see what only root is told")
     row.happens(machine)
     expected = [(name, text.format(root=machine.root)) for name, text in row.problems.items()]
     report = machine.report(row.user)
@@ -802,6 +838,29 @@ def test_row(machine: Machine, row: Row) -> None:
     assert ended.stdout.splitlines() == ([text for _, text in expected] or [well])
     assert ended.stderr == ""
     assert ended.returncode == (ctl.FAILED if row.problems else ctl.OK)
+
+
+def test_a_path_does_nothing_to_the_terminal(machine: Machine) -> None:
+    """Any user can listen on a socket with any path."""
+    path = "/run/a\x1b]0;b"
+    machine.listen(path, f"{path}.control", answer=b"")
+    ended = machine.doctor()
+    assert ended.stdout.splitlines() == [
+        r"the server of /run/a\x1b]0;b does not answer: see its log, then restart it"
+    ]
+
+
+def test_silent_servers_of_others_hide_none(machine: Machine) -> None:
+    """They are asked last, as there is no time for all."""
+    machine.serve()
+    for number in range(4):
+        for path in (f"/a/{number}", f"/a/{number}.control"):
+            machine.bind_to(path).listen(8)
+            machine.show_sockets(path)
+            (machine.root / path[1:]).chmod(0o600)
+    report = machine.report()
+    assert {one["name"] for one in report["problems"]} == {"server-silent"}
+    assert report["usable"] == [SERVER, "/dev/ivshmem0"]
 
 
 def test_a_server_is_asked_without_joining_it(machine: Machine) -> None:

@@ -11,6 +11,7 @@
 
 #include "ctl.h"
 #include "doctor.h"
+#include "printable.h"
 #include "textfile.h"
 
 static const char *root = "";
@@ -26,6 +27,11 @@ void problem(const char *name, const char *format, ...)
 	va_end(arguments);
 	json_array_append_new(problems, json_pack("{s:s, s:o}", "name", name,
 						  "text", json_bytes(text)));
+}
+
+bool has_problems(void)
+{
+	return json_array_size(problems);
 }
 
 const char *below(const char *format, ...)
@@ -118,13 +124,18 @@ static void print_text(const json_t *usable)
 	size_t index;
 	json_t *one;
 
-	json_array_foreach(problems, index, one)
-		puts(json_string_value(json_object_get(one, "text")));
-	if (json_array_size(problems))
+	/* Paths of sockets are what any user likes. */
+	json_array_foreach(problems, index, one) {
+		print_printable(json_string_value(json_object_get(one, "text")));
+		putchar('\n');
+	}
+	if (has_problems())
 		return;
 	fputs("all is well", stdout);
-	json_array_foreach(usable, index, one)
-		printf("%s %s", index ? "," : ": you can use", json_string_value(one));
+	json_array_foreach(usable, index, one) {
+		fputs(index ? ", " : ": you can use ", stdout);
+		print_printable(json_string_value(one));
+	}
 	putchar('\n');
 }
 

@@ -78,6 +78,46 @@ static bool has_own_rights(const char *name)
 			  sizeof(uuid)) && uuid[strspn(uuid, "\n")]);
 }
 
+/* The group that the administrator lets use a node, by its number or, if there is one, its name. */
+static void name_group(gid_t id, char *name, size_t size)
+{
+	FILE *file = fopen(below("/etc/group"), "re");
+	struct group *group;
+
+	snprintf(name, size, "%u", id);
+	while (file && (group = fgetgrent(file)))
+		if (group->gr_gid == id)
+			snprintf(name, size, "%s", group->gr_name);
+	if (file)
+		fclose(file);
+}
+
+/* The user may open a node. */
+static bool is_usable(const char *path)
+{
+	return !access(below("%s", path), R_OK | W_OK);
+}
+
+/*
+ * Who may open a node is what our udev rule says, or one of the administrator: by that it is
+ * for another group, or for this user.
+ */
+static bool examine_rights(const char *path, const struct stat *st, gid_t group)
+{
+	bool is_for_a_group = (st->st_mode & 0060) == 0060 &&
+			      (st->st_gid == group || st->st_gid);
+
+	if (is_usable(path) && (is_for_a_group || geteuid()))
+		return true;
+	if (!is_for_a_group)
+		problem("node-rights",
+			"%s has group %u and mode %04o, not group " GROUP " (%u) and 0660 as the udev rule sets: sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=ivshmem",
+			path, st->st_gid, st->st_mode & 07777, group);
+	else if (st->st_gid == group)
+		complain_membership(path);
+	return false;
+}
+
 static bool examine_node(const char *name, gid_t group)
 {
 	char text[NODE_TEXT], path[PATH_MAX];
@@ -94,19 +134,25 @@ static bool examine_node(const char *name, gid_t group)
 			text);
 		return false;
 	}
-	if (has_own_rights(name))
-		return !access(below("%s", path), R_OK | W_OK);
-	if (st.st_gid != group || (st.st_mode & 0060) != 0060) {
-		problem("node-rights",
-			"%s has group %u and mode %04o, not group " GROUP " (%u) and 0660 as the udev rule sets: sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=ivshmem",
-			path, st.st_gid, st.st_mode & 07777, group);
-		return false;
+	return has_own_rights(name) ? is_usable(path) : examine_rights(path, &st, group);
+}
+
+/* Nodes for other groups are no problem, unless there are no others. */
+static void examine_refused(char **names, int count)
+{
+	char path[PATH_MAX], group[64];
+	struct stat st;
+
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/dev/%s", names[i]);
+		if (stat(below("%s", path), &st) || (st.st_mode & 0060) != 0060)
+			continue;
+		name_group(st.st_gid, group, sizeof(group));
+		problem("not-in-group",
+			"no permission to use %s, or any other device: it is for the group %s: sudo usermod -aG %s $USER, then log in again",
+			path, group, group);
+		return;
 	}
-	if (access(below("%s", path), R_OK | W_OK)) {
-		complain_membership(path);
-		return false;
-	}
-	return true;
 }
 
 void examine_access(char **names, int count, json_t *usable)
@@ -124,6 +170,8 @@ void examine_access(char **names, int count, json_t *usable)
 		if (examine_node(names[i], members.id))
 			json_array_append_new(usable, json_bytes(path));
 	}
+	if (!json_array_size(usable) && !has_problems())
+		examine_refused(names, count);
 }
 
 /* Group and driver are the host's; of the host's devices, some nodes are passed in. */

@@ -58,6 +58,7 @@ static bool examine_server(const char *socket, json_t *usable)
 	}
 }
 
+/* Those for the group first: any user can have others that keep silent until the end. */
 bool examine_servers(json_t *usable)
 {
 	int64_t end = now_ns() + ALL_NS;
@@ -65,8 +66,10 @@ bool examine_servers(json_t *usable)
 	int count = servers_find(below("%s", ""), &sockets);
 	bool found = false;
 
-	for (int i = 0; i < count && now_ns() < end; i++)
-		found |= examine_server(sockets[i], usable);
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < count && now_ns() < end; i++)
+			if (is_for_group(sockets[i]) == !pass)
+				found |= examine_server(sockets[i], usable);
 	if (count >= 0)
 		free_names(sockets, count);
 	return found;

@@ -130,6 +130,10 @@ class Machine:
         (self.root / name).chmod(mode)
         return self
 
+    def give(self, name: str, group: int) -> "Machine":
+        os.chown(self.root / name, -1, group)
+        return self
+
     def sources(
         self, version: str, directory: str | None = None, minimum: str = "2.10"
     ) -> "Machine":
@@ -317,3 +321,4 @@ class Row:
     problems: dict[str, str]  # in the order of the lines; {root} is where the machine is
     usable: list[str] = dataclasses.field(default_factory=list)  # what else works
     user: str = ""  # who is in no group, though perhaps in the file
+    root: bool = False  # something that only root is told, or can do
