@@ -284,7 +284,7 @@ struct ivshmem_ring {
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty
  * ENOMEM      no memory for a set
- * EOPNOTSUPP  the device has no interrupts, or no doorbell to ring
+ * EOPNOTSUPP  the device has no vectors, or no doorbell to ring
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
  * EUSERS      the user has too many tasks asleep in WAIT on this device. With
  *             IVSHMEM_WAIT_RING the doorbell has been rung
@@ -325,7 +325,7 @@ struct ivshmem_wait {
  * EBADF       fd is not an open file
  * EINVAL      vector out of range, fd not an eventfd, unknown flag
  * ENOENT      fd is -1 and nothing was bound
- * EOPNOTSUPP  the device has no interrupts, or the kernel no eventfds
+ * EOPNOTSUPP  the device has no vectors, or the kernel no eventfds
  */
 struct ivshmem_eventfd {
 	__u32 vector;
