@@ -70,10 +70,12 @@ def test_the_driver_s_page_has_each_ioctl() -> None:
 
 def test_the_driver_s_page_has_each_attribute() -> None:
     paths = names("docs/ABI/sysfs-class-ivshmem", r"^What:\s+(\S+)")
-    assert paths == {*re.findall(r"^\.It Pa (/sys/class\S+)", DRIVER, re.M)}
+    paths |= names("docs/ABI/sysfs-bus-ivshmem", r"^What:\s+(\S+)")
+    assert paths == {*re.findall(r"^\.It Pa (/sys/(?:bus|class)\S+)", DRIVER, re.M)}
 
 
 def test_the_driver_s_page_has_each_parameter() -> None:
     parameters = names("src/core/module.c", r"^module_param_(?:cb|named)\((\w+)")
     parameters |= names("src/soft/option.c", r"^module_param_array\((\w+)")
+    parameters |= names("src/vsock/driver.c", r"^module_param\((\w+)")
     assert parameters == {*re.findall(r"^\.It Cm (\w+)", DRIVER, re.M)}

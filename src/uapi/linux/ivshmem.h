@@ -187,6 +187,7 @@ struct ivshmem_region {
  * when its interrupt comes. The device tells nobody whether the peer exists
  * or has the vector: a doorbell to nobody vanishes. It also merges doorbells
  * that follow each other closely: n rings give between 1 and n interrupts.
+ * A polled doorbell vanishes also while this machine has no slot in the label.
  *
  * A structure may end after @vector (8 bytes).
  *
@@ -282,7 +283,8 @@ struct ivshmem_ring {
  * EBUSY       O_NONBLOCK and IVSHMEM_WAIT_RING are set, and the device is being
  *             reset: nothing was rung
  * EINTR       a signal came
- * EINVAL      a field is out of range as written above, or the set is empty
+ * EINVAL      a field is out of range as written above, or the set is empty or has a
+ *             vector that the device does not have
  * ENOMEM      no memory for a set
  * EOPNOTSUPP  the device has no vectors, or no doorbell to ring
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
@@ -325,6 +327,7 @@ struct ivshmem_wait {
  * EBADF       fd is not an open file
  * EINVAL      vector out of range, fd not an eventfd, unknown flag
  * ENOENT      fd is -1 and nothing was bound
+ * ENOMEM      no memory
  * EOPNOTSUPP  the device has no vectors, or the kernel no eventfds
  */
 struct ivshmem_eventfd {
@@ -359,6 +362,7 @@ struct ivshmem_eventfd {
  * EACCES      the file is not open for reading and writing
  * EINVAL      a field is not as written above, or the range ends beyond the region
  * EMFILE      the process has too many open files
+ * ENFILE      the machine has too many open files
  * ENOMEM      no memory
  * EOPNOTSUPP  without IVSHMEM_FEATURE_DMABUF
  * EUSERS      the user has too many files of this device
