@@ -50,8 +50,8 @@ bool examine_servers(json_t *usable);
 /* doctor_module.c; returns whether any part of the driver is installed. */
 bool examine_module(const struct pci_devices *devices);
 
-/* Does modprobe find the module for a kernel? */
-bool has_module(const char *kernel);
+/* Does modprobe find a module for a kernel? */
+bool has_module(const char *name, const char *kernel);
 
 /*
  * Start a command, to read its output and pclose(). IVSHMEM_ROOT is --root. The programs of

@@ -47,7 +47,7 @@ static void list_kernels(char *text, size_t size)
 	for (int i = 0; i < count; i++) {
 		size_t used = strlen(text);
 
-		if (has_module(names[i]))
+		if (has_module("ivshmem", names[i]))
 			snprintf(text + used, size - used, "%s%s", used ? ", " : "",
 				 names[i]);
 	}
@@ -174,6 +174,6 @@ void examine_other_build(const char *version)
 	char kernel[65];
 
 	if (find_failure(version, kernel) && strcmp(kernel, running_kernel()) &&
-	    is_there(below("/lib/modules/%s", kernel)) && !has_module(kernel))
+	    is_there(below("/lib/modules/%s", kernel)) && !has_module("ivshmem", kernel))
 		complain_failure(version, kernel);
 }

@@ -46,14 +46,15 @@ static void take_field(char *line, struct module *module)
 }
 
 /* Returns false if there is none, or it cannot be read; then only the path can be set. */
-static bool read_module(const char *kernel, struct module *module)
+static bool read_module(const char *name, const char *kernel, struct module *module)
 {
 	char *line = NULL;
 	size_t size = 0;
 	FILE *output;
 
+	setenv("IVSHMEM_MODULE", name, 1);
 	setenv("IVSHMEM_KERNEL", kernel, 1);
-	output = ask("modinfo -b \"$IVSHMEM_ROOT\" -k \"$IVSHMEM_KERNEL\" ivshmem");
+	output = ask("modinfo -b \"$IVSHMEM_ROOT\" -k \"$IVSHMEM_KERNEL\" \"$IVSHMEM_MODULE\"");
 	if (!output)
 		return false;
 	while (getline(&line, &size, output) > 0)
@@ -62,11 +63,11 @@ static bool read_module(const char *kernel, struct module *module)
 	return pclose(output) == 0;
 }
 
-bool has_module(const char *kernel)
+bool has_module(const char *name, const char *kernel)
 {
 	struct module module = { 0 };
 
-	read_module(kernel, &module);
+	read_module(name, kernel, &module);
 	return *module.path;
 }
 
@@ -131,7 +132,7 @@ bool examine_module(const struct pci_devices *devices)
 	char version[64] = "";
 	bool sources = find_sources(version);
 
-	if (!read_module(running_kernel(), &module) && *module.path) {
+	if (!read_module("ivshmem", running_kernel(), &module) && *module.path) {
 		problem("module-unreadable",
 			"modinfo cannot read %s: reinstall the packages kmod and ivshmem-dkms",
 			module.path);

@@ -19,9 +19,14 @@ static void examine_refusal(const struct segment_node *node)
 	char text[REFUSAL_TEXT];
 
 	if (!is_there(below("/sys/module/" DRIVER))) {
-		problem("net-not-loaded",
-			"the partition %s is a network, but the module that makes an interface of it is not loaded: sudo modprobe " DRIVER,
-			name);
+		if (!has_module(DRIVER, running_kernel()))
+			problem("net-no-module",
+				"the partition %s is a network, but there is no module " DRIVER " for the kernel %s: a kernel with CONFIG_INET can have it: sudo dkms autoinstall, or install the package ivshmem-dkms anew",
+				name, running_kernel());
+		else
+			problem("net-not-loaded",
+				"the partition %s is a network, but the module that makes an interface of it is not loaded: sudo modprobe " DRIVER,
+				name);
 		return;
 	}
 	reason = segment_refusal(node, text);

@@ -16,9 +16,14 @@ static void examine_refusal(const struct segment_node *node)
 	char text[REFUSAL_TEXT];
 
 	if (!is_there(below("/sys/module/" DRIVER))) {
-		problem("vsock-not-loaded",
-			"the partition %s is for vsock, but the module for that is not loaded: sudo modprobe " DRIVER,
-			name);
+		if (!has_module(DRIVER, running_kernel()))
+			problem("vsock-no-module",
+				"the partition %s is for vsock, but there is no module " DRIVER " for the kernel %s: a kernel with vsock for virtual machines (CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or install the package ivshmem-dkms anew",
+				name, running_kernel());
+		else
+			problem("vsock-not-loaded",
+				"the partition %s is for vsock, but the module for that is not loaded: sudo modprobe " DRIVER,
+				name);
 		return;
 	}
 	reason = segment_refusal(node, text);

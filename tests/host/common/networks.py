@@ -2,7 +2,7 @@
 """What can be wrong with a partition of the type net or vsock, for ivshmemctl doctor."""
 
 import ctl
-from machine import Machine, Row
+from machine import KERNEL, MODULE, Machine, Row, module
 
 REGION = "sys/class/ivshmem/ivshmem0/region"
 NODE = "sys/bus/ivshmem/devices/ivshmem0p1"
@@ -42,6 +42,11 @@ def unbound(machine: Machine) -> Machine:
     return machine.remove(f"{NODE}/driver")
 
 
+def installed(machine: Machine, name: str) -> Machine:
+    """With a module besides the driver."""
+    return machine.install(MODULE.replace("ivshmem.ko", f"{name}.ko"), module())
+
+
 def poke(machine: Machine, at: int, data: bytes) -> Machine:
     with (machine.root / REGION).open("r+b") as file:
         file.seek(at)
@@ -65,8 +70,18 @@ NETWORK = [
         ["/dev/ivshmem0"],
     ),
     Row(
-        "a network without its module",
+        "a network whose module is not built",
         lambda m: unbound(network(m)).remove("sys/module/ivshmem_net"),
+        {
+            "net-no-module": "the partition ivshmem0p1 is a network, but there is no module "
+            f"ivshmem_net for the kernel {KERNEL}: a kernel with CONFIG_INET can have it: sudo "
+            "dkms autoinstall, or install the package ivshmem-dkms anew"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "a network without its module",
+        lambda m: installed(unbound(network(m)), "ivshmem_net").remove("sys/module/ivshmem_net"),
         {
             "net-not-loaded": "the partition ivshmem0p1 is a network, but the module that makes "
             "an interface of it is not loaded: sudo modprobe ivshmem_net"
@@ -156,8 +171,19 @@ VSOCK = [
         ["/dev/ivshmem0"],
     ),
     Row(
-        "vsock without its module",
+        "vsock whose module is not built",
         lambda m: unbound(vsock(m)).remove("sys/module/ivshmem_vsock"),
+        {
+            "vsock-no-module": "the partition ivshmem0p1 is for vsock, but there is no module "
+            f"ivshmem_vsock for the kernel {KERNEL}: a kernel with vsock for virtual machines "
+            "(CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or install the "
+            "package ivshmem-dkms anew"
+        },
+        ["/dev/ivshmem0"],
+    ),
+    Row(
+        "vsock without its module",
+        lambda m: installed(unbound(vsock(m)), "ivshmem_vsock").remove("sys/module/ivshmem_vsock"),
         {
             "vsock-not-loaded": "the partition ivshmem0p1 is for vsock, but the module for that "
             "is not loaded: sudo modprobe ivshmem_vsock"
