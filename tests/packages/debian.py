@@ -221,8 +221,9 @@ class Life(CheckedSystem):
         )
 
     def upgrade_used(self) -> None:
-        """A program holds the device: it stays, and apt says what to do."""
+        """A program holds the device: all modules stay, and apt says what to do."""
         old = self.version
+        self.machine.must("modprobe ivshmem_rings")
         self.machine.must("setsid sleep 9999 </dev/ivshmem0 >/dev/null 2>&1 & echo $! >/tmp/pid")
         output = self.install(built_packages.next_version())
         self.checks.ok(
@@ -231,10 +232,12 @@ class Life(CheckedSystem):
             output,
         )
         self.equal("upgraded: it does", "cat /sys/module/ivshmem/version", old)
+        self.holds("upgraded: so does what nobody uses", "[ -d /sys/module/ivshmem_rings ]")
         self.finds("upgraded: doctor says so", "ivshmemctl doctor", f"version {old} is loaded")
         self.holds(
             "upgraded: what was said helps",
-            "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem && modprobe ivshmem",
+            "kill $(cat /tmp/pid); sleep 1; modprobe -r ivshmem_rings ivshmem && "
+            "modprobe ivshmem",
         )
         self.equal(
             "upgraded: the new module runs", "cat /sys/module/ivshmem/version", self.version
