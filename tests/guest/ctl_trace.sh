@@ -106,7 +106,7 @@ ivshmemctl trace --timeout 0.2 >/tmp/text
 tap_eq "--timeout ends the trace" $? 0
 ivshmemctl trace --timeout 0.2 -- sleep 30
 tap_eq "--timeout ends the trace though the command still runs" $? 5
-for number in 2 15; do
+for number in 1 2 15; do
 	signal=$(kill -l $number)
 	ivshmemctl trace >/tmp/text 2>/tmp/errors &
 	until grep -q 1 $tracing/instances/*/events/ivshmem/enable 2>/dev/null; do
@@ -122,6 +122,15 @@ for number in 2 15; do
 done
 ivshmemctl trace -- ivshmemctl write -d /dev/ivshmem0 0 text | true
 tap_eq "a closed pipe: the tracing instance is removed" "$(ls $tracing/instances)" ""
+# It ends when its files are closed, which may be later than the command.
+cat >/tmp/writing <<'END'
+trap "" TERM
+exec 3>"$IVSHMEM_TRACE/trace_marker"
+sleep 1
+END
+ivshmemctl trace --timeout 0.2 -- sh /tmp/writing >/tmp/text 2>/tmp/errors
+tap_eq "a command that does not end: no error is printed" "$(cat /tmp/errors)" ""
+tap_eq "a command that does not end: the tracing instance is removed" "$(ls $tracing/instances)" ""
 ivshmemctl trace -- nonsense 2>/tmp/errors
 tap_eq "a command that does not exist gives status 2" $? 2
 

@@ -257,6 +257,12 @@ void interrupt_calls(void)
 	setitimer(ITIMER_REAL, &interval, NULL);
 }
 
+/*
+ * nohup has SIGHUP ignored, and a shell SIGINT and SIGQUIT of what a script starts with &. That
+ * can still be stopped by kill -INT.
+ */
+static const int stopping[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
 static void stop(int signal)
 {
 	stopped = signal;
@@ -270,8 +276,22 @@ void stop_on_signals(void)
 		.sa_flags = SA_RESETHAND,
 	};
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	struct sigaction old;
+
+	for (size_t i = 0; i < sizeof(stopping) / sizeof(*stopping); i++)
+		if (stopping[i] == SIGINT || sigaction(stopping[i], NULL, &old) ||
+		    old.sa_handler != SIG_IGN)
+			sigaction(stopping[i], &action, NULL);
+}
+
+void block_stopping(sigset_t *before)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < sizeof(stopping) / sizeof(*stopping); i++)
+		sigaddset(&signals, stopping[i]);
+	sigprocmask(SIG_BLOCK, &signals, before);
 }
 
 void end_by_signal(void)

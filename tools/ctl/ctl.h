@@ -115,11 +115,13 @@ int64_t now_ns(void);
 void interrupt_calls(void);
 
 /*
- * After stop_on_signals(), the first SIGINT or SIGTERM sets @stopped to its number and
- * interrupts system calls; the verb cleans up and returns. The second one ends the program.
+ * After stop_on_signals(), the first SIGINT, SIGTERM, SIGHUP or SIGQUIT sets @stopped to its
+ * number and interrupts system calls; the verb cleans up and returns. The second one ends the
+ * program. block_stopping() blocks them; @before may be NULL.
  */
 extern volatile sig_atomic_t stopped;
 void stop_on_signals(void);
+void block_stopping(sigset_t *before);
 
 /* If the first one has come, end the program by it: shells and scripts look for that. */
 void end_by_signal(void);

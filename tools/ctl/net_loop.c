@@ -435,7 +435,7 @@ static enum exit_code join_and_move(struct net *net, const sigset_t *awake)
 
 enum exit_code net_loop(struct net *net)
 {
-	sigset_t signals, awake;
+	sigset_t awake;
 	enum exit_code code;
 
 	loop.net = net;
@@ -446,10 +446,7 @@ enum exit_code net_loop(struct net *net)
 	net->port.features = net->tap.uso ? IVSHMEM_PORT_USO : 0;
 	learn_init(&net->learn, (uint64_t)now_ns());
 	/* Signals are delivered inside epoll_pwait() only, so none is missed. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, &awake);
+	block_stopping(&awake);
 	stop_on_signals();
 	seat_open(&net->seat, &net->device);
 	code = join_and_move(net, &awake);

@@ -121,16 +121,13 @@ static int watch_until_done(struct watch *watch, const sigset_t *awake)
 enum exit_code peers_watch(const struct device *device, uint64_t count)
 {
 	struct watch watch = { .device = device, .left = count };
-	sigset_t signals, awake;
+	sigset_t awake;
 	int error;
 
 	stop_on_signals();
 	error = present_begin(device, &watch.known);
 	/* From now on signals are delivered inside ppoll() only, so none is missed. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, &awake);
+	block_stopping(&awake);
 	print_those_there(&watch);
 	if (!error && !is_done(&watch))
 		error = watch_until_done(&watch, &awake);

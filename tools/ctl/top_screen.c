@@ -204,7 +204,7 @@ static void screen_close(struct screen *screen)
 enum exit_code top_screen(struct top *top)
 {
 	struct screen screen = { .first = 0 };
-	sigset_t signals, awake;
+	sigset_t resized, awake;
 	enum exit_code code;
 	int error = top_look(top);
 
@@ -214,11 +214,10 @@ enum exit_code top_screen(struct top *top)
 	if (code)
 		return code;
 	/* Signals are delivered inside ppoll() only, so none is missed. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGWINCH);
-	sigprocmask(SIG_BLOCK, &signals, &awake);
+	block_stopping(&awake);
+	sigemptyset(&resized);
+	sigaddset(&resized, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &resized, NULL);
 	error = show_until_done(&screen, top, &awake);
 	sigprocmask(SIG_SETMASK, &awake, NULL);
 	screen_close(&screen);

@@ -113,12 +113,7 @@ static enum exit_code session_start(struct session *s)
 /* A leftover instance costs memory, so signals must not interrupt this. */
 static void session_end(struct session *s)
 {
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	block_stopping(NULL);
 	stop_graph(s);
 	tracefs_remove(&s->events);
 	trace_queue_free(&s->queue);

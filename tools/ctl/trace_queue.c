@@ -3,11 +3,15 @@
  * Merging the lines of several traces in chronological order.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "trace_queue.h"
+
+#define READS	1024	/* at once; each gives up to 4 KiB */
 
 static int make_room(struct trace_queue *queue)
 {
@@ -24,13 +28,23 @@ static int make_room(struct trace_queue *queue)
 	return 0;
 }
 
-/* Returns 1 if the line reports lost events: "CPU:0 [LOST 17 EVENTS]" */
+/* "CPU:0 [LOST 17 EVENTS]", and nothing else: a task can have a name that begins so. */
+static bool reports_loss(const char *text)
+{
+	int end = 0;
+
+	if (sscanf(text, "CPU:%*u [LOST %*u EVENTS]%n", &end) == EOF || !end)
+		sscanf(text, "CPU:%*u [LOST EVENTS]%n", &end);
+	return end && !text[end];
+}
+
+/* Returns 1 if the line reports lost events. */
 static int take_line(const struct trace_source *source, struct trace_queue *queue,
 		     const char *text)
 {
 	struct trace_entry *entry;
 
-	if (!strncmp(text, "CPU:", 4) && strstr(text, "[LOST"))
+	if (reports_loss(text))
 		return 1;
 	if (make_room(queue))
 		return -ENOMEM;
@@ -75,13 +89,14 @@ int trace_read(struct trace_source *source, struct trace_queue *queue)
 {
 	int lost = 0;
 
-	for (;;) {
+	/* The others are to be read as well, though lines may come faster than they are read. */
+	for (int n = 0; n < READS; n++) {
 		ssize_t got = read(source->fd, source->text + source->length,
 				   sizeof(source->text) - 1 - source->length);
 		int ret;
 
 		if (got < 0 && errno == EINTR)
-			continue;
+			return lost;
 		if (got < 0 && errno != EAGAIN)
 			return -errno;
 		if (got <= 0)
@@ -92,6 +107,7 @@ int trace_read(struct trace_source *source, struct trace_queue *queue)
 			return ret;
 		lost += ret;
 	}
+	return lost;
 }
 
 static int compare(const void *one, const void *other)

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "textfile.h"
 #include "tracefs.h"
+
+#define CLOSE_NS	INT64_C(2000000000)
 
 /* The second is the traditional place, in debugfs. */
 static const char *const places[] = {
@@ -125,13 +128,25 @@ enum exit_code tracefs_open_pipe(struct tracefs *instance)
 	return complain(EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
 }
 
+/* The command that was traced may have files open in it, and its children as well. */
+static int remove_when_closed(const char *path)
+{
+	const struct timespec moment = { .tv_nsec = 10000000 };
+	int64_t end = now_ns() + CLOSE_NS;
+	int error;
+
+	while ((error = rmdir(path)) && errno == EBUSY && now_ns() < end)
+		nanosleep(&moment, NULL);
+	return error;
+}
+
 void tracefs_remove(struct tracefs *instance)
 {
 	if (instance->pipe >= 0)
 		close(instance->pipe);
 	instance->pipe = -1;
-	if (*instance->path && rmdir(instance->path))
-		complain(EXIT_FAILED, "cannot remove %s: %s", instance->path,
-			 strerror(errno));
+	if (*instance->path && remove_when_closed(instance->path))
+		complain(EXIT_FAILED, "cannot remove %s: %s: when no program has its files open any more: sudo rmdir %s",
+			 instance->path, strerror(errno), instance->path);
 	*instance->path = '\0';
 }

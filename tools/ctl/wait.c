@@ -179,7 +179,7 @@ static enum exit_code summarize(const struct listener *listener)
 static enum exit_code wait_for_vectors(const struct device *device)
 {
 	static struct listener listener;
-	sigset_t signals, awake;
+	sigset_t awake;
 	enum exit_code code = device_need_vectors(device);
 	int error;
 
@@ -190,10 +190,7 @@ static enum exit_code wait_for_vectors(const struct device *device)
 		return code;
 
 	/* Signals are delivered inside ppoll() only, so none is missed. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, &awake);
+	block_stopping(&awake);
 	stop_on_signals();
 	listener_start(&listener, device->name);
 	error = listener_open(&listener, device);
