@@ -28,6 +28,9 @@
 #define START_NS	INT64_C(10000000000)
 #define PAUSE_NS	INT64_C(100000000)
 
+/* Of more answers, the times of the last ones. */
+#define KEPT		((size_t)1 << 20)
+
 static struct {
 	uint32_t peer;
 	uint32_t vector;
@@ -65,9 +68,14 @@ static void start(struct progress *progress)
 	progress_start(progress);
 }
 
+static size_t kept(const struct result *result)
+{
+	return result->answered < KEPT ? result->answered : KEPT;
+}
+
 static int remember(struct result *result, int64_t time)
 {
-	if (result->answered == result->room) {
+	if (result->answered == result->room && result->room < KEPT) {
 		size_t room = result->room ? 2 * result->room : 1024;
 		uint64_t *larger = reallocarray(result->times, room,
 						sizeof(*larger));
@@ -77,7 +85,7 @@ static int remember(struct result *result, int64_t time)
 		result->times = larger;
 		result->room = room;
 	}
-	result->times[result->answered++] = (uint64_t)time;
+	result->times[result->answered++ % KEPT] = (uint64_t)time;
 	return 0;
 }
 
@@ -196,7 +204,7 @@ static int measure(const struct device *device, struct result *result)
 
 static double microseconds(const struct result *result, double percent)
 {
-	return (double)percentile(result->times, result->answered,
+	return (double)percentile(result->times, kept(result),
 				  percent) / 1000;
 }
 
@@ -243,13 +251,17 @@ static enum exit_code ask(const struct device *device)
 
 	error = measure(device, &result);
 	progress_erase();
-	sort_values(result.times, result.answered);
+	sort_values(result.times, kept(&result));
 	if (common.json)
 		code = print_result_json(&result);
 	else if (result.sent)
 		print_result(&result);
 	if (error)
 		code = device_complain_ring(device, error, option.peer);
+	else if (!code && !result.answered && device->properties.id == IVSHMEM_ID_UNKNOWN)
+		code = complain(EXIT_TIMEOUT,
+				"no answer: is 'ivshmemctl ping --answer PEER' running on peer %u, with the PEER by which that rings this device?",
+				option.peer);
 	else if (!code && !result.answered)
 		code = complain(EXIT_TIMEOUT,
 				"no answer: is 'ivshmemctl ping --answer %u' running on peer %u?",
