@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import threading
 import typing
 
 from ._handle import Handle
@@ -58,6 +59,9 @@ class Channel(Scoped):
 
     def __init__(self, address: ctypes.c_void_p) -> None:
         self._resource = Resource(address, lib.channel_close, errno.ESHUTDOWN)
+        # For calls that change the buffer to send. A signal's handler may make one during
+        # another.
+        self._sending = threading.RLock()
         self._held = False
         self._sleepers: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
 
@@ -105,13 +109,20 @@ class Channel(Scoped):
         return cls(address)
 
     def close(self) -> None:
-        """Close this end. Committed messages can still be received. Calls of other threads,
-        and tasks that wait, raise BrokenPipeError."""
+        """Close this end. Committed messages can still be received, and so can those held
+        back by more=True unless another thread is sending. Calls of other threads, and tasks
+        that wait, raise BrokenPipeError."""
         self._resource.close(self._interrupt)
 
     def _interrupt(self, channel: ctypes.c_void_p) -> None:
-        if self._held:
-            lib.channel_flush(channel)
+        # A sender may sleep until the shutdown, so do not wait for it. Nothing is held back
+        # while it sleeps.
+        if self._sending.acquire(blocking=False):
+            try:
+                if self._held:
+                    lib.channel_flush(channel)
+            finally:
+                self._sending.release()
         lib.channel_shutdown(channel)
 
     def shutdown(self) -> None:
@@ -139,7 +150,8 @@ class Channel(Scoped):
         """The address of the space."""
         address = ctypes.c_void_p()
         out = ctypes.byref(address)
-        wait_for(lambda deadline: lib.channel_reserve(channel, size, out, deadline), timeout)
+        with self._sending:
+            wait_for(lambda deadline: lib.channel_reserve(channel, size, out, deadline), timeout)
         assert address.value
         return address.value
 
@@ -151,14 +163,15 @@ class Channel(Scoped):
     def commit(self, size: int, *, more: bool = False) -> None:
         """Send the first @size bytes of what is reserved; @more: with the next message, or by
         flush()."""
-        with self._resource as channel:
+        with self._resource as channel, self._sending:
             check(lib.channel_commit(channel, size, more * MORE))
-        self._held = more
+            self._held = more
 
     def flush(self) -> None:
         """Send messages held back by more=True."""
-        with self._resource as channel:
+        with self._resource as channel, self._sending:
             lib.channel_flush(channel)
+            self._held = False
 
     @contextlib.contextmanager
     def writing(

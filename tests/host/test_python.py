@@ -18,7 +18,7 @@ import pytest
 from binding import Other
 
 import ivshmem
-from ivshmem import Channel, Event, Handle, Mutex, Semaphore
+from ivshmem import Channel, Event, Handle, Mutex, Semaphore, _library as library
 
 ATTACH = "channel = ivshmem.Channel.attach(shm)\n"
 SIZE = 1 << 16
@@ -415,6 +415,33 @@ def test_close_ends_calls_of_other_threads(channel: Channel) -> None:
     assert all(isinstance(thread.result(), BrokenPipeError) for thread in threads)
     with pytest.raises(BrokenPipeError):
         channel.recv()
+
+
+def test_close_leaves_a_sender_alone(
+    pair: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library must not flush while another thread sends."""
+    one, other = pair
+    flushes: list[object] = []
+    monkeypatch.setattr(library.lib, "channel_flush", flushes.append)
+    inside = threading.Event()
+    reserve = library.lib.channel_reserve
+
+    def note(*rest: object) -> object:
+        inside.set()
+        return reserve(*rest)
+
+    count = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            one.send(bytes(1000), 0, more=True)
+            count += 1
+    monkeypatch.setattr(library.lib, "channel_reserve", note)
+    thread = Thread(lambda: one.send(bytes(1000)))
+    assert inside.wait(ctl.LIMIT)
+    one.close()
+    assert isinstance(thread.result(), BrokenPipeError) and not flushes
+    assert [len(message) for message in other] == [1000] * count
 
 
 def test_memory_of_a_message_outlives_the_channel(pair: tuple[Channel, Channel]) -> None:
