@@ -188,11 +188,14 @@ class Handle(Scoped):
         def call(deadline: int) -> int:
             nonlocal ring
             options.timeout_ns = deadline
-            # It has rung even if it was interrupted: continue with the other call.
+            # It has rung and spun even if it was interrupted: go on without that.
             first, ring = ring, ()
             if first:
-                return lib.ring_wait_sized(handle, *first, *rest)
-            return lib.wait_sized(handle, *rest)
+                code = lib.ring_wait_sized(handle, *first, *rest)
+            else:
+                code = lib.wait_sized(handle, *rest)
+            options.spin_ns = 0
+            return code
 
         with self._resource as handle:
             wait_for(call, timeout)

@@ -243,6 +243,21 @@ def test_wait_has_an_end(shm: Handle) -> None:
         assert time.monotonic() - begin >= timeout
 
 
+def test_wait_spins_once(shm: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the main thread looks for signals."""
+    spins: list[int] = []
+    wait = library.lib.wait_sized
+
+    def note(handle: object, options: typing.Any, *rest: object) -> object:
+        spins.append(options._obj.spin_ns)
+        return wait(handle, options, *rest)
+
+    monkeypatch.setattr(library.lib, "wait_sized", note)
+    with pytest.raises(TimeoutError):
+        shm.wait(timeout=1.2, spin=0.5)
+    assert spins[0] == 500_000_000 and len(spins) > 1 and not any(spins[1:])
+
+
 def test_ring_wait(path: str, shm: Handle) -> None:
     program = """
 say(shm.properties.id)
