@@ -7,7 +7,8 @@
 The calls are those of the C library, and its headers say the rest. Errors are OSError with
 an errno, which Python makes a TimeoutError, a BrokenPipeError and so on. Timeouts are in
 seconds; None waits for ever, and 0 raises BlockingIOError (Handle.wait(): TimeoutError)
-instead of waiting. A number that the C type does not hold is an OverflowError.
+instead of waiting. A number that the C type does not hold is an OverflowError, and a name with
+a null byte a ValueError.
 """
 
 from ._channel import Channel, ChannelProperties

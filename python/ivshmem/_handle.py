@@ -8,7 +8,7 @@ import os
 import typing
 
 from ._library import ID_UNKNOWN, READ_ONLY, SLOT_NONE, WAIT_ABSTIME, WAIT_SET, WAIT_WORD
-from ._library import MAX_VECTORS, WaitOptions, WaitResult, lib, munmap, structure, u32
+from ._library import MAX_VECTORS, WaitOptions, WaitResult, lib, munmap, structure, text, u32
 from ._library import Peer as _Peer
 from ._library import Properties as _Properties
 from ._resource import Resource, Scoped, check, view, wait_for
@@ -98,11 +98,11 @@ class Handle(Scoped):
         name = os.fspath(path)
         address = ctypes.c_void_p()
         flags = READ_ONLY if read_only else 0
-        out, path_bytes = ctypes.byref(address), os.fsencode(name)
+        out, path_bytes = ctypes.byref(address), text(name)
         if partition is None:
             check(lib.open(out, path_bytes, flags), name)
         else:
-            check(lib.open_partition(out, path_bytes, os.fsencode(partition), flags), name)
+            check(lib.open_partition(out, path_bytes, text(partition), flags), name)
         self._resource = Resource(address, lib.close)
         self.read_only = read_only
 

@@ -5,6 +5,7 @@ tests/host/test_python_header.py compares all of this with the headers.
 """
 
 import ctypes
+import os
 import typing
 from ctypes import (
     POINTER,
@@ -127,6 +128,14 @@ def u32(*values: int) -> tuple[int, ...]:
         if not 0 <= value < 1 << 32:
             raise OverflowError(f"{value} does not fit")
     return values
+
+
+def text(value: str | bytes) -> bytes:
+    """An argument that is text, which ctypes would cut at a NUL."""
+    encoded = os.fsencode(value)
+    if b"\0" in encoded:
+        raise ValueError("embedded null byte")
+    return encoded
 
 
 _OUT = POINTER(c_void_p)  # where a function puts a pointer

@@ -99,6 +99,13 @@ def test_open_names_the_path_that_is_not_there() -> None:
     assert other.value.errno == errno.ENOTTY
 
 
+def test_a_name_with_a_null_byte_is_refused(path: str) -> None:
+    """As open() does, rather than to open what the first part names."""
+    for name, partition in ((f"{path}\0x", None), (path, "frames\0x")):
+        with pytest.raises(ValueError):
+            ivshmem.open(name, partition=partition)
+
+
 def test_a_partition_is_a_region(path: str) -> None:
     for words in (["format", "--force"], ["partition", "add", "frames", "64K", "-v", "2"]):
         assert ctl.run(*words, device=path).process.returncode == ctl.OK
