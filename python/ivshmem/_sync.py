@@ -50,6 +50,10 @@ class Mutex(_Object):
 
     "with mutex:" locks it. If the owner has died, that raises OwnerDead, with the mutex
     locked; hold() repairs instead.
+
+    An exception of a signal's handler, such as Ctrl-C, that ends the wait for the lock takes
+    nothing. One that comes just as it is locked or unlocked, which is short, can leave it
+    locked, after a with statement as well.
     """
 
     _kind = "mutex"
@@ -118,7 +122,11 @@ class Mutex(_Object):
 
 
 class Semaphore(_Object):
-    """Permits without owners. "with semaphore:" takes one and returns it."""
+    """Permits without owners. "with semaphore:" takes one and returns it.
+
+    An exception of a signal's handler that ends a wait takes none; one that comes just as a
+    permit is taken or returned, which is short, can lose it, in a with statement as well.
+    """
 
     _kind = "semaphore"
 
@@ -159,7 +167,11 @@ class Semaphore(_Object):
 
 
 class Event(_Object):
-    """@auto_reset: a wait resets it; @is_set: a new event is set."""
+    """@auto_reset: a wait resets it; @is_set: a new event is set.
+
+    An exception of a signal's handler that ends a wait resets nothing; one that comes just as
+    the event is reset, which is short, loses that.
+    """
 
     _kind = "event"
 
