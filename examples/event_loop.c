@@ -17,6 +17,8 @@ int main(int argc, char **argv)
 		return 1;
 	struct pollfd ready = { ivshmem_channel_fd(channel), POLLIN, 0 };
 
+	if (ready.fd < 0)			/* poll() would wait for ever */
+		return 1;
 	do {
 		while ((size = ivshmem_channel_recv(channel, text, sizeof(text), 0)) >= 0)
 			printf("%.*s\n", (int)size, text);

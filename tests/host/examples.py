@@ -8,12 +8,14 @@ A document shows a program below a mark, without its first line, the license:
     <!-- examples/hello.c -->
 """
 
+import contextlib
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SAN = TOP / "build" / "san"
@@ -112,6 +114,41 @@ def greet(socket: str, server: subprocess.Popen[str]) -> None:
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
 
 
+def timer_of(process: subprocess.Popen[bytes]) -> int:
+    """The number of the last descriptor that an event loop opens, once it has."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        for path in pathlib.Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(path) == "anon_inode:[timerfd]":
+                    return int(path.name)
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def starve(region: pathlib.Path) -> None:
+    """With one descriptor less than it needs, an event loop ends."""
+    loop = [*command("event_loop"), str(region)]
+    region.write_bytes(bytes(2 << 20))
+    with subprocess.Popen(loop) as process:
+        try:
+            limit = timer_of(process)
+        finally:
+            process.kill()
+    try:
+        run = subprocess.run(
+            ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(limit), *loop],
+            env={**ENVIRONMENT, "IVSHMEM_LOG": "info"},
+            text=True,
+            timeout=SECONDS,
+            stderr=subprocess.PIPE,
+        )
+        ended = run.returncode, f"{region}: open:" in run.stderr
+    except subprocess.TimeoutExpired:
+        ended = None
+    check(ended == (1, True), "event_loop: ends where it can open nothing to poll", ended)
+
+
 def talk(socket: str) -> None:
     """A conversation, in which both ends speak at once."""
     said = {"create": WORDS, "attach": WORDS[::-1]}
@@ -187,6 +224,7 @@ def main() -> int:
                 assert server.stderr
                 server.stderr.readline()
                 run_all(str(socket), server)
+                starve(socket.with_name("region"))
             finally:
                 server.terminate()
     print(f"1..{points}")
