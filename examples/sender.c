@@ -18,7 +18,8 @@ int main(int argc, char **argv)
 		if (ivshmem_channel_reserve(channel, size, &room, IVSHMEM_FOREVER))
 			return 1;
 		memcpy(room, *argv, size);
-		ivshmem_channel_commit(channel, size, 0);
+		if (ivshmem_channel_commit(channel, size, 0))
+			return 1;
 	}
 	ivshmem_channel_close(channel);
 	ivshmem_close(shm);

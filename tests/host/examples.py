@@ -12,6 +12,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,14 @@ NOTE = 251  # characters that fit into the note of the first program
 LONG = "word " * 100
 WORDS = ["one", "two", "three"]
 SECONDS = 60
+# The sender, but another program runs while it writes a message.
+DELAYED = """
+#include <stdlib.h>
+#include <string.h>
+
+#define memcpy(...) (system(getenv("MEANWHILE")), memcpy(__VA_ARGS__))
+#include "sender.c"
+"""
 ENVIRONMENT = {
     **os.environ,
     "LD_LIBRARY_PATH": str(TOP / "build"),
@@ -112,6 +121,30 @@ def greet(socket: str, server: subprocess.Popen[str]) -> None:
         hello, ["sh", "-c", early, "sh", *hello, "0", TEXT], server, "event=join peer=0"
     )
     check(heard == (TEXT, 0), "hello: a doorbell without a note is no note", heard)
+
+
+def replace(socket: str, directory: pathlib.Path) -> None:
+    """Another sender takes over while one writes its last message, which is lost."""
+    delayed = directory / "delayed"
+    subprocess.run(
+        [
+            *("gcc", f"-I{TOP}/lib/include", f"-I{TOP}/examples", "-o", delayed),
+            *("-x", "c", "-", "-x", "none", TOP / "build" / "libivshmem.so.0"),
+        ],
+        input=DELAYED,
+        text=True,
+        check=True,
+    )
+    with subprocess.Popen([*command("receiver"), socket], stdout=subprocess.DEVNULL) as receiver:
+        try:
+            status = subprocess.run(
+                [delayed, socket, "lost"],
+                env={**ENVIRONMENT, "MEANWHILE": shlex.join([*command("sender"), socket])},
+                timeout=SECONDS,
+            ).returncode
+        finally:
+            receiver.kill()
+    check(status == 1, "sender: fails where another sender takes over", status)
 
 
 def timer_of(process: subprocess.Popen[bytes]) -> int:
@@ -224,6 +257,7 @@ def main() -> int:
                 assert server.stderr
                 server.stderr.readline()
                 run_all(str(socket), server)
+                replace(str(socket), socket.parent)
                 starve(socket.with_name("region"))
             finally:
                 server.terminate()
