@@ -4,13 +4,14 @@
 #include <poll.h>
 
 #include <array>
+#include <cstdlib>
 #include <iostream>
 #include <mutex>
 #include <string_view>
 
-constexpr std::size_t end = 1 << 20;		/* of the channel */
+constexpr std::size_t end = 1 << 20;		/* of the first channel */
 
-int main(int argc, char **argv)
+int main(int argc, char **argv)			/* DEVICE [OFFSET] */
 try {
 	if (argc < 2)
 		return 1;
@@ -22,6 +23,8 @@ try {
 	std::array<std::byte, 256> text;
 
 	range.size = end;
+	if (argc > 2)
+		range.offset = std::strtoull(argv[2], nullptr, 0);
 	auto channel = ivshm::channel::create(shm, range);
 	pollfd ready{channel.fd(), POLLIN, 0};
 
