@@ -27,6 +27,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/vmalloc.h>
 #include "compat.h"
 #include "soft.h"
 
@@ -184,7 +185,8 @@ static int memory_alloc(struct memory *memory, struct soft_spec *spec)
 
 	if (ret)
 		return ret;
-	memory->pages = kvmalloc_array(memory->charged, sizeof(*memory->pages), GFP_KERNEL);
+	/* Not kvmalloc_array(), which refuses more than 2 GiB: those of a TiB. */
+	memory->pages = vmalloc(array_size(memory->charged, sizeof(*memory->pages)));
 	ret = memory->pages ? memory_open(memory, spec) : -ENOMEM;
 	if (!ret)
 		ret = memory_fill(memory, spec->node);
