@@ -12,11 +12,13 @@
  * nothing else happens. It also makes the descriptor readable on demand.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "handle.h"
+#include "log.h"
 #include "park.h"
 
 enum { SOURCE_DOORBELL, SOURCE_NEWS, SOURCE_TIMER, SOURCES };
@@ -101,7 +103,8 @@ int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *han
 	if (error) {
 		destroy(listener);
 		ivshmem_cancel_restore(cancel);
-		return error;
+		return ivshmem_fail(error, "cannot make a descriptor to poll: %s",
+				    strerror(-error));
 	}
 	if (vector != LISTENER_NO_VECTOR)
 		ivshmem_listener_hurry(listener);
