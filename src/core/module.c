@@ -58,7 +58,7 @@ MODULE_PARM_DESC(pages, "Struct pages for PCI devices and windows, as they are b
  * and a program that opens the node for writing may ring any peer by ioctl.
  */
 module_param_named(map_registers, ivshmem_map_registers, bool, 0444);
-MODULE_PARM_DESC(map_registers, "Let programs with write access map the register page, to ring without a system call (default: Y)");
+MODULE_PARM_DESC(map_registers, "Let programs that open a device for reading and writing map the register page, to ring without a system call (default: Y)");
 
 module_param_cb(poll_us, &ivshmem_poll_us_ops, &ivshmem_poll_us, 0644);
 MODULE_PARM_DESC(poll_us, "Microseconds between two looks at polled doorbells while they are wanted, 200 to 10000 (default: 1000)");
