@@ -57,7 +57,7 @@ def fixture_path() -> typing.Iterator[pathlib.Path]:
         server = directory / "ivshmem-server"
         shutil.copy(ctl.SERVER, server)
         path = directory / "socket"
-        command: list[ctl.Word] = [
+        command: list[ctl.Place] = [
             server,
             "-F",
             "-S",
