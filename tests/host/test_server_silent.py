@@ -19,6 +19,7 @@ from manager import Peer
 
 SERVER_USER, SILENT_USER, OTHER_USER = 65534, 65533, 65532
 DESCRIPTORS = 16384
+DROPPED = 4000  # clients, one after the other, which leave more unread than that
 SILENT = 1200  # clients, whose shares of the descriptors in flight are more than all of them
 
 SILENT_CLIENTS = """
@@ -31,6 +32,26 @@ def join(path):
 
 clients = [join(sys.argv[1]) for _ in range(int(sys.argv[2]))]
 print("joined", flush=True)
+sys.stdin.read()
+"""
+
+# Each gets its share of messages about those who come and go, which it does not read.
+DROPPED_CLIENTS = """
+import socket, sys
+
+def join(path):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    return client
+
+some = [join(sys.argv[1]) for _ in range(40)]
+clients = []
+for _ in range(int(sys.argv[2])):
+    clients.append(join(sys.argv[1]))
+    clients[-1].recv(1, socket.MSG_PEEK)
+    if len(clients) > 40:
+        clients[-41].shutdown(socket.SHUT_WR)
+print("dropped", flush=True)
 sys.stdin.read()
 """
 
@@ -126,6 +147,24 @@ def test_silent_user(path: pathlib.Path) -> None:
         everyone = SILENT + 2
         assert ctl.wait_until(lambda: len(newcomer.known) == everyone), len(newcomer.known)
         assert ctl.wait_until(lambda: len(witness.known) == everyone), len(witness.known)
+        newcomer.close()
+        witness.close()
+        silent.communicate()
+
+
+def test_silent_after_the_end(path: pathlib.Path) -> None:
+    """A client that has been dropped, but reads nothing and keeps its socket, still counts."""
+    witness = Reader(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", DROPPED_CLIENTS, path, str(DROPPED)],
+        preexec_fn=limited(SILENT_USER),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as silent:
+        assert silent.stdout and silent.stdout.readline() == b"dropped\n"
+        newcomer = Reader(path)
+        assert ctl.wait_until(lambda: newcomer.peer.id in witness.known), witness.known
+        assert ctl.wait_until(lambda: witness.peer.id in newcomer.known), newcomer.known
         newcomer.close()
         witness.close()
         silent.communicate()

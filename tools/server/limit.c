@@ -24,7 +24,7 @@ void limit_raise(struct server *server)
 
 uint64_t limit_used(const struct server *server)
 {
-	return server->base + (uint64_t)server->count * (server->vectors + 1);
+	return server->base + (uint64_t)server->count * (server->vectors + 1) + server->left;
 }
 
 /* Once, when three quarters are in use, and again only after half were free. */

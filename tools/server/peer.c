@@ -68,12 +68,16 @@ struct peer *peer_new(struct server *server, int socket, uint16_t id)
 	return NULL;
 }
 
-void peer_free(struct server *server, struct peer *peer)
+void peer_close_vectors(const struct server *server, struct peer *peer)
 {
 	uint32_t vector;
 
 	for (vector = 0; vector < server->vectors; vector++)
 		close(peer->eventfds[vector]);
+}
+
+void peer_free(struct server *server, struct peer *peer)
+{
 	close(peer->watch.fd);
 	unread_set(server, peer, 0);
 	user_put(server, peer->user);

@@ -58,6 +58,8 @@ enum send_result { SEND_OK, SEND_LATER, SEND_FAILED };
 
 /* Returns NULL and sets errno on failure. */
 struct peer *peer_new(struct server *server, int socket, uint16_t id);
+/* The one before the other. */
+void peer_close_vectors(const struct server *server, struct peer *peer);
 void peer_free(struct server *server, struct peer *peer);
 
 bool progress_is_done(const struct progress *progress);

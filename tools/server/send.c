@@ -134,16 +134,15 @@ static int send_batch(struct server *server, struct peer *peer, uint32_t room)
 
 static int send_some(struct server *server, struct peer *peer)
 {
-	uint32_t room;
-	int error = unread_room(server, peer, &room);
+	uint32_t room = unread_room(server, peer);
 
-	return error ? error : send_batch(server, peer, room);
+	return room ? send_batch(server, peer, room) : EAGAIN;
 }
 
 /*
  * Send a batch, and queue the peer for another; if the socket is full, epoll reports when
  * it has room. SEND_LATER means that the kernel is out of something whose return epoll
- * does not report: descriptors in flight (ETOOMANYREFS, see also unread.h) or memory.
+ * does not report: descriptors in flight (ETOOMANYREFS) or memory.
  */
 enum send_result peer_send(struct server *server, struct peer *peer)
 {

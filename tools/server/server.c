@@ -73,7 +73,8 @@ static void drop(struct server *server, struct peer *peer, int severity,
 		peer_forget(server, other, peer);
 	log_event(severity, "event=leave peer=%u reason=%s peers=%u", peer->id,
 		  reason, server->count);
-	peer_free(server, peer);
+	peer_close_vectors(server, peer);
+	unread_leave(server, peer);
 	count_changed(server);
 }
 
@@ -187,6 +188,7 @@ static void join(struct server *server, int socket)
 	if (watch(server, &peer->watch, PEER_EVENTS) < 0) {
 		log_event(log_limited(LOG_WARNING),
 			  "event=refuse reason=\"%s\"", strerror(errno));
+		peer_close_vectors(server, peer);
 		peer_free(server, peer);
 		return;
 	}
@@ -270,6 +272,7 @@ static void timer_ready(struct server *server, struct watch *watch,
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
 	server->paused = false;
+	unread_tidy(server);
 	draw_for_caller(server);
 	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)
@@ -434,8 +437,10 @@ void server_close(struct server *server)
 
 	for (peer = server->first; peer; peer = next) {
 		next = peer->next;
+		peer_close_vectors(server, peer);
 		peer_free(server, peer);
 	}
+	unread_free(server);
 	close(server->epoll);
 	close(server->signals.fd);
 	close(server->timer.fd);

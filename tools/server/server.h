@@ -26,6 +26,8 @@ struct server {
 	bool warned;			/* of the limit */
 	struct user *users;		/* see unread.h */
 	uint64_t unread;		/* messages of all peers, at most */
+	struct peer *leaving, *leaving_last;	/* see unread_leave() */
+	uint32_t left;			/* how many these are */
 
 	int epoll;
 	struct watch listener;

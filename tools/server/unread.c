@@ -3,9 +3,9 @@
  * Unread messages are counted as they are sent. What has been read meanwhile is known only
  * by asking the kernel, peer by peer, so the counts are upper bounds in between.
  */
-#include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -16,6 +16,7 @@
 #define MIN_SHARES	2048		/* of RLIMIT_NOFILE */
 #define MAX_UNREAD	512
 #define MESSAGE_COST	768		/* minimum bytes that the kernel accounts */
+#define TIDY		64		/* peers that have left, looked at once */
 
 struct user *user_get(struct server *server, uid_t uid)
 {
@@ -73,15 +74,13 @@ void unread_set(struct server *server, struct peer *peer, uint32_t unread)
 	peer->unread = unread;
 }
 
-/* Returns false if the kernel does not tell. */
-static bool count(struct server *server, struct peer *peer)
+/* If the kernel does not tell, the number stays what it was. */
+static void count(struct server *server, struct peer *peer)
 {
 	int bytes;
 
-	if (ioctl(peer->watch.fd, SIOCOUTQ, &bytes) < 0)
-		return false;
-	unread_set(server, peer, bytes / MESSAGE_COST);
-	return true;
+	if (!ioctl(peer->watch.fd, SIOCOUTQ, &bytes))
+		unread_set(server, peer, bytes / MESSAGE_COST);
 }
 
 /* A look at all peers for as many tries to send: that costs next to nothing for each. */
@@ -89,16 +88,20 @@ static void count_all(struct server *server, struct user *user)
 {
 	struct peer *peer;
 
-	if (user->tries < server->count)
+	if (user->tries < server->count + server->left)
 		return;
 	user->tries = 0;
 	for (peer = server->first; peer; peer = peer->next)
+		count(server, peer);
+	for (peer = server->leaving; peer; peer = peer->next)
 		count(server, peer);
 }
 
 static bool is_allowed(const struct server *server, const struct user *user)
 {
-	return server->unread + user->unread < server->limit;
+	uint64_t least = (uint64_t)server->count * (server->vectors + 1);
+
+	return server->unread + user->unread + least < server->limit;
 }
 
 static bool may_leave_more(struct server *server, struct user *user)
@@ -109,24 +112,83 @@ static bool may_leave_more(struct server *server, struct user *user)
 	return is_allowed(server, user);
 }
 
-/*
- * All peers can have one announcement unread at the same time: the server has no more of
- * them than it has descriptors for their vectors.
- */
-int unread_room(struct server *server, struct peer *peer, uint32_t *room)
+uint32_t unread_room(struct server *server, struct peer *peer)
 {
-	uint32_t share = share_of(server), one = server->vectors + 1;
+	uint32_t one = server->vectors + 1;
+	uint32_t share = may_leave_more(server, peer->user) ? share_of(server) : one;
 
 	/* A peer that reads must not seem slow halfway through an announcement. */
-	if (peer->unread + one > share && !count(server, peer))
-		return EAGAIN;
-	if (peer->unread >= share)
-		return EAGAIN;
-	if (!may_leave_more(server, peer->user)) {
-		if (!count(server, peer) || peer->unread >= one)
-			return ETOOMANYREFS;
-		share = one;
+	if (peer->unread + one > share)
+		count(server, peer);
+	return peer->unread < share ? share - peer->unread : 0;
+}
+
+/* Those that have left: a queue, as most of them will have closed their sockets by then. */
+static void append(struct server *server, struct peer *peer)
+{
+	peer->next = NULL;
+	*(server->leaving ? &server->leaving_last->next : &server->leaving) = peer;
+	server->leaving_last = peer;
+	server->left++;
+}
+
+static struct peer *take_first(struct server *server)
+{
+	struct peer *peer = server->leaving;
+
+	if (peer) {
+		server->leaving = peer->next;
+		server->left--;
 	}
-	*room = share - peer->unread;
-	return 0;
+	return peer;
+}
+
+/*
+ * What the client has sent may contain its own end of the connection, which would stay open,
+ * and all that is unread with it.
+ */
+static void discard(int socket)
+{
+	char bytes[4096];
+
+	while (recv(socket, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
+void unread_leave(struct server *server, struct peer *peer)
+{
+	count(server, peer);
+	if (!peer->unread) {
+		peer_free(server, peer);
+		return;
+	}
+	/* It gets no more events, and sees the end after what it has not read. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, peer->watch.fd, NULL);
+	shutdown(peer->watch.fd, SHUT_RDWR);
+	discard(peer->watch.fd);
+	append(server, peer);
+	server_pause(server);
+}
+
+void unread_tidy(struct server *server)
+{
+	for (int n = 0; n < TIDY && server->leaving; n++) {
+		struct peer *peer = take_first(server);
+
+		count(server, peer);
+		if (peer->unread)
+			append(server, peer);
+		else
+			peer_free(server, peer);
+	}
+	if (server->left)
+		server_pause(server);
+}
+
+void unread_free(struct server *server)
+{
+	struct peer *peer;
+
+	while ((peer = take_first(server)))
+		peer_free(server, peer);
 }
