@@ -199,9 +199,9 @@ static inline int ivshmem_sg_alloc_table(struct sg_table *table, struct page **p
 #ifdef HAVE_SG_SEGMENT
 	return sg_alloc_table_from_pages_segment(table, pages, nr, 0, nr << PAGE_SHIFT,
 						 max_t(unsigned int, max_segment, PAGE_SIZE),
-						 GFP_KERNEL);
+						 GFP_KERNEL_ACCOUNT);
 #else
-	return sg_alloc_table_from_pages(table, pages, nr, 0, nr << PAGE_SHIFT, GFP_KERNEL);
+	return sg_alloc_table_from_pages(table, pages, nr, 0, nr << PAGE_SHIFT, GFP_KERNEL_ACCOUNT);
 #endif
 }
 

@@ -765,6 +765,7 @@ int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);
 unsigned long ivshmem_mmap_place(struct file *filp, unsigned long addr, unsigned long len,
 				 unsigned long pgoff, unsigned long flags);
 void ivshmem_zap(struct ivshmem_node *node);
+void ivshmem_zap_shutdown(struct ivshmem_node *node);
 int ivshmem_mmap_region(struct ivshmem_chardev *chardev, struct vm_area_struct *vma);
 int ivshmem_mmap_file(struct ivshmem_chardev *chardev, struct file *filp,
 		      struct vm_area_struct *vma);

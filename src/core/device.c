@@ -217,7 +217,7 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 	synchronize_srcu(&idev->srcu);
 	ivshmem_bells_stop(idev);
 	ivshmem_irqs_update(idev);
-	ivshmem_zap(node);
+	ivshmem_zap_shutdown(node);
 }
 
 /**

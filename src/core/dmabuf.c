@@ -18,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 #include "compat.h"
 #include "core.h"
 
@@ -135,7 +136,9 @@ static void put_table(struct sg_table *table)
 /* Fill the table of an import; it has references to the pages then. */
 static int import_pages(struct import *import, struct ivshmem_buffer *buffer)
 {
-	struct page **pages = kvmalloc_array(buffer->nr, sizeof(*pages), GFP_KERNEL);
+	/* Not kvmalloc_array(), which warns of more than 2 GiB: a user chooses the size. */
+	struct page **pages = __vmalloc(array_size(buffer->nr, sizeof(*pages)),
+					GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!pages)
@@ -176,7 +179,7 @@ static struct sg_table *buffer_map(struct dma_buf_attachment *attachment,
 				   enum dma_data_direction dir)
 {
 	struct ivshmem_buffer *buffer = attachment->dmabuf->priv;
-	struct import *import = kzalloc(sizeof(*import), GFP_KERNEL);
+	struct import *import = kzalloc(sizeof(*import), GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!import)

@@ -11,9 +11,12 @@
 #include <linux/file.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include "compat.h"
 #include "core.h"
 #include "trace.h"
+
+#define LOCK_TRIES	100	/* of an eventfd, by an interrupt handler */
 
 /**
  * struct binding - an eventfd bound to a vector
@@ -31,21 +34,40 @@ struct binding {
 	wait_queue_head_t *queue;
 };
 
-/* Does nothing wait in this queue but one task, which sleeps there itself? */
+/*
+ * Who writes to an eventfd holds its lock until all that wait are told, and there may be very
+ * many. An interrupt handler does not wait for that.
+ */
+static bool lock_soon(spinlock_t *lock)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (spin_trylock(lock))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+/*
+ * Does nothing wait in this queue but one task, which sleeps there itself? Called with
+ * interrupts disabled.
+ */
 static bool wakes_one_task(struct wait_queue_head *queue)
 {
 	struct wait_queue_entry *entry;
-	unsigned long flags;
 	bool one = true;
 
-	spin_lock_irqsave(&queue->lock, flags);
+	if (!lock_soon(&queue->lock))
+		return false;
 	if (!list_empty(&queue->head)) {
 		entry = list_first_entry(&queue->head, struct wait_queue_entry, entry);
 		one = list_is_singular(&queue->head) &&
 		      (entry->func == default_wake_function ||
 		       entry->func == autoremove_wake_function);
 	}
-	spin_unlock_irqrestore(&queue->lock, flags);
+	spin_unlock(&queue->lock);
 	return one;
 }
 

@@ -72,9 +72,15 @@ static unsigned long region_pfn(struct vm_area_struct *vma, unsigned long addr)
 	return PHYS_PFN(vma_device(vma)->memory.phys) + region_page(vma, addr);
 }
 
+/*
+ * Leave an entry as it is. If that is a marker of userfaultfd, as some kernels from 6.7 on allow,
+ * no page can be entered there, and the access would fault again for ever.
+ */
 static int leave_pte(pte_t *pte, unsigned long addr, void *data)
 {
-	return 0;
+	pte_t entry = ptep_get(pte);
+
+	return pte_none(entry) || pte_present(entry) ? 0 : -EBUSY;
 }
 
 /*
@@ -120,9 +126,11 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
  */
 static vm_fault_t fault_begin_pfn(struct vm_fault *vmf, int *idx)
 {
-	if (apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
-				leave_pte, NULL))
-		return VM_FAULT_OOM;
+	int ret = apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
+				      leave_pte, NULL);
+
+	if (ret)
+		return ret == -EBUSY ? VM_FAULT_SIGBUS : VM_FAULT_OOM;
 	return fault_begin(vmf, idx);
 }
 
@@ -357,8 +365,18 @@ static void wait_for_entries(const struct ivshmem_node *node)
  */
 void ivshmem_zap(struct ivshmem_node *node)
 {
-	ivshmem_buffers_revoke(node);
 	wait_for_entries(node);
+	ivshmem_zap_shutdown(node);
+}
+
+/**
+ * ivshmem_zap_shutdown() - the same when the machine shuts down
+ * @node: may be removed by another task meanwhile, so its pages are not looked at. They stay; a
+ *	fault that had begun may enter one later
+ */
+void ivshmem_zap_shutdown(struct ivshmem_node *node)
+{
+	ivshmem_buffers_revoke(node);
 	unmap_mapping_range(node->inode->i_mapping, 0, 0, 1);
 }
 

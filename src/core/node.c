@@ -132,6 +132,17 @@ static int node_set_name(struct ivshmem_node *node)
 	return dev_set_name(&node->dev, "ivshmem%d", node->idev->number);
 }
 
+/* Who changes the partitions through a file of this node waits for the lock. */
+static void node_give_up(struct ivshmem_node *node)
+{
+	struct ivshmem_device *idev = node->idev;
+
+	ivshmem_device_quiesce(idev, IVSHMEM_UNREGISTERED);
+	mutex_unlock(&idev->nodes_lock);
+	device_del(&node->dev);
+	mutex_lock(&idev->nodes_lock);
+}
+
 static int node_register(struct ivshmem_node *node)
 {
 	int ret = node_share_peer(node);
@@ -144,10 +155,12 @@ static int node_register(struct ivshmem_node *node)
 		return ret;
 	ret = node_bind(node);
 	/* A partition may wait for the module that drives its type, or displease it. */
-	if (ret != -ENOMEM && ivshmem_node_is_partition(node))
+	if (!ret || (ret != -ENOMEM && ivshmem_node_is_partition(node)))
 		return 0;
-	if (ret)
+	if (ivshmem_node_is_partition(node))
 		device_del(&node->dev);
+	else
+		node_give_up(node);
 	return ret;
 }
 
