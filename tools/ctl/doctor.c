@@ -29,7 +29,7 @@ void problem(const char *name, const char *format, ...)
 						  "text", json_bytes(text)));
 }
 
-bool has_problems(void)
+size_t count_problems(void)
 {
 	return json_array_size(problems);
 }
@@ -129,7 +129,7 @@ static void print_text(const json_t *usable)
 		print_printable(json_string_value(json_object_get(one, "text")));
 		putchar('\n');
 	}
-	if (has_problems())
+	if (count_problems())
 		return;
 	fputs("all is well", stdout);
 	json_array_foreach(usable, index, one) {

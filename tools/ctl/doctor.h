@@ -18,7 +18,7 @@
  */
 void problem(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-bool has_problems(void);
+size_t count_problems(void);
 
 /*
  * Format the path of a file, below --root if that is given. The result is valid until

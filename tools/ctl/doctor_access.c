@@ -78,18 +78,30 @@ static bool has_own_rights(const char *name)
 			  sizeof(uuid)) && uuid[strspn(uuid, "\n")]);
 }
 
-/* The group that the administrator lets use a node, by its number or, if there is one, its name. */
-static void name_group(gid_t id, char *name, size_t size)
+/* Find the name of a group. */
+static bool name_group(gid_t id, char *name, size_t size)
 {
 	FILE *file = fopen(below("/etc/group"), "re");
+	bool found = false;
 	struct group *group;
 
-	snprintf(name, size, "%u", id);
-	while (file && (group = fgetgrent(file)))
-		if (group->gr_gid == id)
-			snprintf(name, size, "%s", group->gr_name);
+	while (file && !found && (group = fgetgrent(file))) {
+		found = group->gr_gid == id;
+		snprintf(name, size, "%s", group->gr_name);
+	}
 	if (file)
 		fclose(file);
+	return found;
+}
+
+/* A group has a node, or everybody. Without a name it may be what ours was before. */
+static bool is_for_others(const struct stat *st, gid_t ours)
+{
+	char name[64];
+
+	return (st->st_mode & 0006) == 0006 ||
+	       ((st->st_mode & 0060) == 0060 &&
+		(st->st_gid == ours || (st->st_gid && name_group(st->st_gid, name, sizeof(name)))));
 }
 
 /* The user may open a node. */
@@ -104,12 +116,9 @@ static bool is_usable(const char *path)
  */
 static bool examine_rights(const char *path, const struct stat *st, gid_t group)
 {
-	bool is_for_a_group = (st->st_mode & 0060) == 0060 &&
-			      (st->st_gid == group || st->st_gid);
-
-	if (is_usable(path) && (is_for_a_group || geteuid()))
+	if (is_usable(path) && (is_for_others(st, group) || geteuid()))
 		return true;
-	if (!is_for_a_group)
+	if (!is_for_others(st, group))
 		problem("node-rights",
 			"%s has group %u and mode %04o, not group " GROUP " (%u) and 0660 as the udev rule sets: sudo udevadm control --reload; sudo udevadm trigger --subsystem-match=ivshmem",
 			path, st->st_gid, st->st_mode & 07777, group);
@@ -145,9 +154,9 @@ static void examine_refused(char **names, int count)
 
 	for (int i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "/dev/%s", names[i]);
-		if (stat(below("%s", path), &st) || (st.st_mode & 0060) != 0060)
+		if (stat(below("%s", path), &st) || (st.st_mode & 0060) != 0060 || !st.st_gid ||
+		    !name_group(st.st_gid, group, sizeof(group)))
 			continue;
-		name_group(st.st_gid, group, sizeof(group));
 		problem("not-in-group",
 			"no permission to use %s, or any other device: it is for the group %s: sudo usermod -aG %s $USER, then log in again",
 			path, group, group);
@@ -159,6 +168,8 @@ void examine_access(char **names, int count, json_t *usable)
 {
 	char path[PATH_MAX];
 	struct members members;
+	size_t before = count_problems();
+	bool found = false;
 
 	if (!find_group(&members)) {
 		problem("group-missing",
@@ -167,10 +178,12 @@ void examine_access(char **names, int count, json_t *usable)
 	}
 	for (int i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "/dev/%s", names[i]);
-		if (examine_node(names[i], members.id))
+		if (examine_node(names[i], members.id)) {
 			json_array_append_new(usable, json_bytes(path));
+			found = true;
+		}
 	}
-	if (!json_array_size(usable) && !has_problems())
+	if (!found && count_problems() == before)
 		examine_refused(names, count);
 }
 
