@@ -41,7 +41,7 @@ static bool is_orphan(const struct vsock_sock *vsk, u32 cid)
 {
 	return is_with(vsk, cid) &&
 	       (vsk->sk.sk_state == TCP_SYN_SENT || vsk->sk.sk_state == TCP_ESTABLISHED) &&
-	       !sock_flag(&vsk->sk, SOCK_DONE) && !vsk->close_work_scheduled;
+	       !sock_flag(&vsk->sk, SOCK_DONE) && !vsock_is_over(vsk) && !vsk->close_work_scheduled;
 }
 
 static void add(struct found *found, struct vsock_sock *vsk, u32 cid)

@@ -292,6 +292,7 @@ static void connect_again(void)
 {
 	unsigned int cid = vsock_cid(1);
 	char data[1000] = "";
+	struct pollfd ends;
 	int fd;
 
 	rig_ask("barrier listens");
@@ -299,6 +300,8 @@ static void connect_again(void)
 	tap_eq(vsock_send(fd, data, sizeof(data)), 0, "connect from a port (%d)", fd);
 	rig_ask("barrier once");
 	unbind_node();
+	ends = (struct pollfd){ .fd = fd };
+	tap_eq(poll(&ends, 1, 60000), 1, "the connection ends");
 	close(fd);
 	tap_eq(vsock_cid(1), cid, "the link is back");
 	fd = vsock_connect_from(OWN, SOCK_STREAM, cid, AGAIN);
@@ -344,6 +347,7 @@ static void meet_again(void)
 {
 	static void (*const roles[])(void) = { connect_again, drain_late, stand_by };
 
+	set_patience("1000");
 	roles[rig_guest()]();
 	rig_ask("barrier again");
 }
