@@ -126,9 +126,11 @@ tap_eq "a closed pipe: the tracing instance is removed" "$(ls $tracing/instances
 cat >/tmp/writing <<'END'
 trap "" TERM
 exec 3>"$IVSHMEM_TRACE/trace_marker"
-sleep 1
+: >/tmp/opened
+sleep 3
 END
-ivshmemctl trace --timeout 0.2 -- sh /tmp/writing >/tmp/text 2>/tmp/errors
+ivshmemctl trace --timeout 2 -- sh /tmp/writing >/tmp/text 2>/tmp/errors
+tap_ok "a command that does not end has a file open" [ -e /tmp/opened ]
 tap_eq "a command that does not end: no error is printed" "$(cat /tmp/errors)" ""
 tap_eq "a command that does not end: the tracing instance is removed" "$(ls $tracing/instances)" ""
 ivshmemctl trace -- nonsense 2>/tmp/errors

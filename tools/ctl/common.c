@@ -258,8 +258,8 @@ void interrupt_calls(void)
 }
 
 /*
- * nohup has SIGHUP ignored, and a shell SIGINT and SIGQUIT of what a script starts with &. That
- * can still be stopped by kill -INT.
+ * nohup has SIGHUP ignored, and a shell SIGINT and SIGQUIT of what a script starts with &. SIGINT
+ * and SIGTERM stop a verb all the same.
  */
 static const int stopping[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
@@ -279,7 +279,7 @@ void stop_on_signals(void)
 	struct sigaction old;
 
 	for (size_t i = 0; i < sizeof(stopping) / sizeof(*stopping); i++)
-		if (stopping[i] == SIGINT || sigaction(stopping[i], NULL, &old) ||
+		if (stopping[i] == SIGINT || stopping[i] == SIGTERM || sigaction(stopping[i], NULL, &old) ||
 		    old.sa_handler != SIG_IGN)
 			sigaction(stopping[i], &action, NULL);
 }

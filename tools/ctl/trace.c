@@ -163,22 +163,55 @@ static void print(const struct trace_line *line)
 	lines++;
 }
 
-/* Print up to now only: for later times, another source may still have earlier lines. */
-static enum exit_code show(struct session *s, bool all)
+/* Lowers @until to the time up to which all lines have been read. */
+static enum exit_code read_sources(struct session *s, int64_t *until)
 {
-	int64_t now = all ? INT64_MAX : now_ns();
-
 	for (int i = 0; i < s->count; i++) {
-		int lost = trace_read(&s->sources[i], &s->queue);
+		struct trace_source *source = &s->sources[i];
+		int lost = trace_read(source, &s->queue);
 
 		if (lost < 0)
 			return complain(EXIT_FAILED, "cannot read the trace: %s",
 					strerror(-lost));
 		if (lost)
 			complain(EXIT_OK, "note: buffer overrun: some events are lost");
+		if (source->behind && source->last_ns < *until)
+			*until = source->last_ns;
 	}
-	trace_take(&s->queue, now, print);
+	return EXIT_OK;
+}
+
+/* Print up to now only: for later times, another source may still have earlier lines. */
+static enum exit_code show_until(struct session *s, int64_t until)
+{
+	enum exit_code code = read_sources(s, &until);
+
+	if (code)
+		return code;
+	trace_take(&s->queue, until, print);
 	return flush_output();
+}
+
+static bool is_behind(const struct session *s)
+{
+	for (int i = 0; i < s->count; i++)
+		if (s->sources[i].behind)
+			return true;
+	return false;
+}
+
+/* Nothing more comes. */
+static enum exit_code show_rest(struct session *s)
+{
+	enum exit_code code;
+
+	tracefs_write(&s->events, "tracing_on", "0");
+	if (*s->graph.path)
+		tracefs_write(&s->graph, "tracing_on", "0");
+	do
+		code = show_until(s, INT64_MAX);
+	while (!code && is_behind(s));
+	return code;
 }
 
 static enum exit_code watch(struct session *s)
@@ -198,12 +231,12 @@ static enum exit_code watch(struct session *s)
 		}
 		progress_show(&s->progress, lines, "steps of the driver");
 		poll(NULL, 0, READ_MS);
-		code = show(s, false);
+		code = show_until(s, now_ns());
 	}
 	progress_erase();
 	if (s->command > 0)
 		kill(s->command, SIGTERM);
-	return code ? code : show(s, true);
+	return code ? code : show_rest(s);
 }
 
 static enum exit_code trace(struct session *s)

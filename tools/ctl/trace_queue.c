@@ -39,7 +39,7 @@ static bool reports_loss(const char *text)
 }
 
 /* Returns 1 if the line reports lost events. */
-static int take_line(const struct trace_source *source, struct trace_queue *queue,
+static int take_line(struct trace_source *source, struct trace_queue *queue,
 		     const char *text)
 {
 	struct trace_entry *entry;
@@ -56,6 +56,7 @@ static int take_line(const struct trace_source *source, struct trace_queue *queu
 		free(entry->text);
 		return 0;
 	}
+	source->last_ns = entry->line.time_ns;
 	entry->number = queue->taken++;
 	queue->count++;
 	return 0;
@@ -89,7 +90,7 @@ int trace_read(struct trace_source *source, struct trace_queue *queue)
 {
 	int lost = 0;
 
-	/* The others are to be read as well, though lines may come faster than they are read. */
+	source->behind = false;
 	for (int n = 0; n < READS; n++) {
 		ssize_t got = read(source->fd, source->text + source->length,
 				   sizeof(source->text) - 1 - source->length);
@@ -107,6 +108,7 @@ int trace_read(struct trace_source *source, struct trace_queue *queue)
 			return ret;
 		lost += ret;
 	}
+	source->behind = true;
 	return lost;
 }
 

@@ -11,12 +11,13 @@
 
 #include "trace_line.h"
 
-/* text: an incomplete line. */
 struct trace_source {
 	int fd;
 	bool (*parse)(char *text, struct trace_line *line);
-	char text[8192];
+	char text[8192];	/* an incomplete line */
 	size_t length;
+	int64_t last_ns;	/* time of the last line that was read */
+	bool behind;		/* there may be more, which are later than that */
 };
 
 struct trace_entry {
@@ -31,7 +32,7 @@ struct trace_queue {
 };
 
 /*
- * Read all available lines. Returns the number of reports of lost events or a negative
+ * Read the lines that are there, but not for ever if they come as fast. Returns the number of reports of lost events or a negative
  * errno.
  */
 int trace_read(struct trace_source *source, struct trace_queue *queue);
