@@ -148,15 +148,19 @@ def replace(socket: str, directory: pathlib.Path) -> None:
         check=True,
     )
     with subprocess.Popen([*command("receiver"), socket], stdout=subprocess.DEVNULL) as receiver:
+        mark = pathlib.Path(socket).with_name("meanwhile")
+        another = f"{shlex.join([*command('sender'), socket])}; touch {shlex.quote(str(mark))}"
         try:
             status = subprocess.run(
                 [delayed, socket, "lost"],
-                env={**ENVIRONMENT, "MEANWHILE": shlex.join([*command("sender"), socket])},
+                env={**ENVIRONMENT, "MEANWHILE": another},
                 timeout=SECONDS,
             ).returncode
         finally:
             receiver.kill()
-    check(status == 1, "sender: fails where another sender takes over", status)
+        check(
+            status == 1 and mark.exists(), "sender: fails where another sender takes over", status
+        )
 
 
 def timer_of(process: subprocess.Popen[bytes]) -> int:
