@@ -299,8 +299,11 @@ int ivshmem_device_register(struct ivshmem_device *idev)
 	mutex_lock(&idev->nodes_lock);
 	ret = add_nodes(idev);
 	mutex_unlock(&idev->nodes_lock);
-	if (ret)
+	if (ret) {
+		/* The lock was dropped meanwhile, so the beat may have queued the work. */
+		ivshmem_presence_end(idev);
 		ida_free(&numbers, idev->number);
+	}
 	return ret;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_register);
