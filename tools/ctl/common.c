@@ -279,8 +279,8 @@ void stop_on_signals(void)
 	struct sigaction old;
 
 	for (size_t i = 0; i < sizeof(stopping) / sizeof(*stopping); i++)
-		if (stopping[i] == SIGINT || stopping[i] == SIGTERM || sigaction(stopping[i], NULL, &old) ||
-		    old.sa_handler != SIG_IGN)
+		if (stopping[i] == SIGINT || stopping[i] == SIGTERM ||
+		    sigaction(stopping[i], NULL, &old) || old.sa_handler != SIG_IGN)
 			sigaction(stopping[i], &action, NULL);
 }
 

@@ -32,8 +32,8 @@ struct trace_queue {
 };
 
 /*
- * Read the lines that are there, but not for ever if they come as fast. Returns the number of reports of lost events or a negative
- * errno.
+ * Read the lines that are there, but not for ever if they come as fast. Returns the number of
+ * reports of lost events or a negative errno.
  */
 int trace_read(struct trace_source *source, struct trace_queue *queue);
 

@@ -272,11 +272,13 @@ static void timer_ready(struct server *server, struct watch *watch,
 	(void)events;
 	(void)!read(watch->fd, &expirations, sizeof(expirations));
 	server->paused = false;
-	unread_tidy(server);
+	if (unread_tidy(server))
+		count_changed(server);
 	draw_for_caller(server);
 	control_resume(server);
 	for (peer = server->first; peer; peer = peer->next)
-		peer_queue(server, peer);
+		if (!peer->blocked)
+			peer_queue(server, peer);
 }
 
 static void signals_ready(struct server *server, struct watch *watch,

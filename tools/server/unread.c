@@ -170,8 +170,10 @@ void unread_leave(struct server *server, struct peer *peer)
 	server_pause(server);
 }
 
-void unread_tidy(struct server *server)
+bool unread_tidy(struct server *server)
 {
+	uint32_t before = server->left;
+
 	for (int n = 0; n < TIDY && server->leaving; n++) {
 		struct peer *peer = take_first(server);
 
@@ -183,6 +185,7 @@ void unread_tidy(struct server *server)
 	}
 	if (server->left)
 		server_pause(server);
+	return server->left < before;
 }
 
 void unread_free(struct server *server)

@@ -11,6 +11,7 @@
 #ifndef UNREAD_H
 #define UNREAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -47,9 +48,11 @@ void unread_leave(struct server *server, struct peer *peer);
 
 /*
  * Free some of those that have nothing unread any more, and do so again after server_pause() if
- * there are others; or free all peers that have left.
+ * there are others. Gives whether any was freed.
  */
-void unread_tidy(struct server *server);
+bool unread_tidy(struct server *server);
+
+/* Free all peers that have left. */
 void unread_free(struct server *server);
 
 #endif /* UNREAD_H */
