@@ -35,39 +35,29 @@ struct binding {
 };
 
 /*
- * Who writes to an eventfd holds its lock until all that wait are told, and there may be very
- * many. An interrupt handler does not wait for that.
- */
-static bool lock_soon(spinlock_t *lock)
-{
-	unsigned int i;
-
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (spin_trylock(lock))
-			return true;
-		cpu_relax();
-	}
-	return false;
-}
-
-/*
- * Does nothing wait in this queue but one task, which sleeps there itself? Called with
- * interrupts disabled.
+ * Does nothing wait in this queue but one task, which sleeps there itself? Who writes to an
+ * eventfd holds this lock until all that wait are told, and there may be very many: an
+ * interrupt handler does not wait for that.
  */
 static bool wakes_one_task(struct wait_queue_head *queue)
 {
 	struct wait_queue_entry *entry;
+	unsigned int tries = 0;
+	unsigned long flags;
 	bool one = true;
 
-	if (!lock_soon(&queue->lock))
-		return false;
+	while (!spin_trylock_irqsave(&queue->lock, flags)) {
+		if (++tries == LOCK_TRIES)
+			return false;
+		cpu_relax();
+	}
 	if (!list_empty(&queue->head)) {
 		entry = list_first_entry(&queue->head, struct wait_queue_entry, entry);
 		one = list_is_singular(&queue->head) &&
 		      (entry->func == default_wake_function ||
 		       entry->func == autoremove_wake_function);
 	}
-	spin_unlock(&queue->lock);
+	spin_unlock_irqrestore(&queue->lock, flags);
 	return one;
 }
 

@@ -251,7 +251,7 @@ static void stand_still(const char *freeze)
 {
 	rig_ask("barrier still");
 	if (!rig_guest())
-		rig_ask(freeze);
+		rig_ask("%s", freeze);
 }
 
 static void be_patient(void)
