@@ -676,7 +676,7 @@ ACCESS = [
         ["/dev/ivshmem0"],
     ),
     Row(
-        "a group that was made anew",
+        "a group that was created again",
         lambda m: m.give("dev/ivshmem0", 77),
         {
             "node-rights": "/dev/ivshmem0 has group 77 and mode 0660, not group "

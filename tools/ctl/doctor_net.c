@@ -21,7 +21,7 @@ static void examine_refusal(const struct segment_node *node)
 	if (!is_there(below("/sys/module/" DRIVER))) {
 		if (!has_module(DRIVER, running_kernel()))
 			problem("net-no-module",
-				"the partition %s is a network, but there is no module " DRIVER " for the kernel %s: a kernel with CONFIG_INET can have it: sudo dkms autoinstall, or install the package ivshmem-dkms anew",
+				"the partition %s is a network, but there is no module " DRIVER " for the kernel %s: a kernel with CONFIG_INET can have it: sudo dkms autoinstall, or reinstall the package ivshmem-dkms",
 				name, running_kernel());
 		else
 			problem("net-not-loaded",

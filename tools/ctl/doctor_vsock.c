@@ -18,7 +18,7 @@ static void examine_refusal(const struct segment_node *node)
 	if (!is_there(below("/sys/module/" DRIVER))) {
 		if (!has_module(DRIVER, running_kernel()))
 			problem("vsock-no-module",
-				"the partition %s is for vsock, but there is no module " DRIVER " for the kernel %s: a kernel with vsock for virtual machines (CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or install the package ivshmem-dkms anew",
+				"the partition %s is for vsock, but there is no module " DRIVER " for the kernel %s: a kernel with vsock for virtual machines (CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or reinstall the package ivshmem-dkms",
 				name, running_kernel());
 		else
 			problem("vsock-not-loaded",

@@ -75,7 +75,7 @@ NETWORK = [
         {
             "net-no-module": "the partition ivshmem0p1 is a network, but there is no module "
             f"ivshmem_net for the kernel {KERNEL}: a kernel with CONFIG_INET can have it: sudo "
-            "dkms autoinstall, or install the package ivshmem-dkms anew"
+            "dkms autoinstall, or reinstall the package ivshmem-dkms"
         },
         ["/dev/ivshmem0"],
     ),
@@ -176,8 +176,8 @@ VSOCK = [
         {
             "vsock-no-module": "the partition ivshmem0p1 is for vsock, but there is no module "
             f"ivshmem_vsock for the kernel {KERNEL}: a kernel with vsock for virtual machines "
-            "(CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or install the "
-            "package ivshmem-dkms anew"
+            "(CONFIG_VIRTIO_VSOCKETS_COMMON) can have it: sudo dkms autoinstall, or reinstall the "
+            "package ivshmem-dkms"
         },
         ["/dev/ivshmem0"],
     ),
