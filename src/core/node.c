@@ -171,7 +171,7 @@ static int node_register(struct ivshmem_node *node)
  * @part: its range
  *
  * Return: 0 or a negative errno. If the node is all of the device, it fails as well if its
- * driver does, and then the device counts as unregistered
+ * driver does, and then the device counts as unregistered; nodes_lock is dropped meanwhile
  */
 int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,
 		     const struct ivshmem_label_entry *part)

@@ -76,7 +76,7 @@ static int cancel_pkt(struct vsock_sock *vsk)
 /*
  * Is it of a connection that ended with its link? Who reads what has come gives credit, and closing
  * says so. But the peer has forgotten the connection, and may have another one by these ports.
- * Answers to others, from a socket that listens no more, are not meant.
+ * An answer is to a packet that has just come, so it is not late.
  */
 static bool is_late(struct vsock_packet *packet)
 {

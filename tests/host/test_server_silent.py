@@ -2,6 +2,7 @@
 """A user whose many clients never read does not keep others from being announced
 (tools/server/unread.c)."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -31,7 +32,7 @@ def join(path):
     return client
 
 clients = [join(sys.argv[1]) for _ in range(int(sys.argv[2]))]
-print("joined", flush=True)
+print("ready", flush=True)
 sys.stdin.read()
 """
 
@@ -51,7 +52,7 @@ for _ in range(int(sys.argv[2])):
     clients[-1].recv(1, socket.MSG_PEEK)
     if len(clients) > 40:
         clients[-41].shutdown(socket.SHUT_WR)
-print("dropped", flush=True)
+print("ready", flush=True)
 sys.stdin.read()
 """
 
@@ -134,37 +135,36 @@ class Reader:
         self.peer.close()
 
 
-def test_silent_user(path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def meanwhile(
+    path: pathlib.Path, program: str, count: int
+) -> typing.Iterator[tuple[Reader, Reader]]:
+    """Clients of a user that read nothing, and of another one: who was there before, and who
+    joins after them."""
     witness = Reader(path)
     with subprocess.Popen(
-        [sys.executable, "-c", SILENT_CLIENTS, path, str(SILENT)],
+        [sys.executable, "-c", program, path, str(count)],
         preexec_fn=limited(SILENT_USER),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as silent:
-        assert silent.stdout and silent.stdout.readline() == b"joined\n"
+        assert silent.stdout and silent.stdout.readline() == b"ready\n"
         newcomer = Reader(path)
-        everyone = SILENT + 2
-        assert ctl.wait_until(lambda: len(newcomer.known) == everyone), len(newcomer.known)
-        assert ctl.wait_until(lambda: len(witness.known) == everyone), len(witness.known)
+        yield witness, newcomer
         newcomer.close()
         witness.close()
         silent.communicate()
+
+
+def test_silent_user(path: pathlib.Path) -> None:
+    everyone = SILENT + 2
+    with meanwhile(path, SILENT_CLIENTS, SILENT) as (witness, newcomer):
+        assert ctl.wait_until(lambda: len(newcomer.known) == everyone), len(newcomer.known)
+        assert ctl.wait_until(lambda: len(witness.known) == everyone), len(witness.known)
 
 
 def test_silent_after_the_end(path: pathlib.Path) -> None:
     """A client that has been dropped, but reads nothing and keeps its socket, still counts."""
-    witness = Reader(path)
-    with subprocess.Popen(
-        [sys.executable, "-c", DROPPED_CLIENTS, path, str(DROPPED)],
-        preexec_fn=limited(SILENT_USER),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as silent:
-        assert silent.stdout and silent.stdout.readline() == b"dropped\n"
-        newcomer = Reader(path)
+    with meanwhile(path, DROPPED_CLIENTS, DROPPED) as (witness, newcomer):
         assert ctl.wait_until(lambda: newcomer.peer.id in witness.known), witness.known
         assert ctl.wait_until(lambda: witness.peer.id in newcomer.known), newcomer.known
-        newcomer.close()
-        witness.close()
-        silent.communicate()
