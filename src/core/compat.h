@@ -24,6 +24,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/sysfs.h>
+#include <linux/version.h>
 
 /* 6.13: a namespace of symbols is a string. */
 #ifdef HAVE_NAMESPACE_TOKEN
@@ -189,6 +190,35 @@ static inline void ivshmem_pagemap_set_order(struct dev_pagemap *pgmap, unsigned
 static inline unsigned long pgmap_vmemmap_nr(const struct dev_pagemap *pgmap)
 {
 	return 1;
+}
+#endif
+
+/*
+ * The kernel frees struct pages together with all others that are in the same page of its
+ * vmemmap. Bytes of memory, a power of two, whose struct pages are freed together; no less than
+ * what struct pages can be made for.
+ *
+ * 6.14, and stable 6.12.20: arm64 with pages of 4 KiB makes a huge page of vmemmap only for a whole
+ * section, and not for whatever lies in it. No header tells.
+ */
+#ifdef CONFIG_ZONE_DEVICE
+static inline unsigned long ivshmem_pages_freed_together(void)
+{
+	unsigned long least = 1UL << SUBSECTION_SHIFT;
+#ifdef CONFIG_ARM64
+	const unsigned int kernel = LINUX_VERSION_CODE;
+	bool by_page = is_power_of_2(sizeof(struct page));
+
+	if (IS_ENABLED(CONFIG_ARM64_4K_PAGES))
+		by_page = kernel >= KERNEL_VERSION(6, 14, 0) ||
+			  (kernel >= KERNEL_VERSION(6, 12, 20) &&
+			   kernel < KERNEL_VERSION(6, 13, 0));
+	if (!by_page)
+		return 1UL << SECTION_SIZE_BITS;
+	return max(least, PAGE_SIZE / sizeof(struct page) * PAGE_SIZE);
+#else
+	return least;
+#endif
 }
 #endif
 

@@ -279,14 +279,21 @@ static bool direct_map_reaches(phys_addr_t phys, u64 size)
 }
 
 /* Does a part of the range have struct pages already? */
-static bool pages_exist(phys_addr_t phys, size_t size)
+static bool pages_exist(phys_addr_t first, phys_addr_t end)
 {
-	size_t offset;
-
-	for (offset = 0; offset < size; offset += ALIGNMENT)
-		if (pfn_valid(PHYS_PFN(phys + offset)))
+	for (; first < end; first += ALIGNMENT)
+		if (pfn_valid(PHYS_PFN(first)))
 			return true;
 	return false;
+}
+
+/* Would the struct pages of the range be freed with those of other memory? */
+static bool pages_shared(phys_addr_t phys, size_t size)
+{
+	phys_addr_t end = phys + size;
+	unsigned long unit = ivshmem_pages_freed_together();
+
+	return pages_exist(round_down(phys, unit), phys) || pages_exist(end, round_up(end, unit));
 }
 
 /* Bytes that all regions have which have struct pages. */
@@ -321,8 +328,10 @@ static const char *pages_make(struct ivshmem_device *idev, phys_addr_t phys, siz
 	long need = PHYS_PFN((u64)(size >> PAGE_SHIFT) * sizeof(struct page));
 
 	if (!map) {
-		if (pages_exist(phys, size))
+		if (pages_exist(phys, phys + size))
 			return "its address has some already";
+		if (pages_shared(phys, size))
+			return "this kernel would free them with those of memory beside it";
 		if (automatic && pages_total() + size > PFN_PHYS((u64)totalram_pages()) / 4)
 			return "it is too large: pages=auto uses a quarter of the RAM at most";
 		/* The kernel warns with a backtrace if it runs out of memory on the way. */
