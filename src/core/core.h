@@ -286,11 +286,14 @@ enum ivshmem_state {
  * @phys: address, page-aligned; 0 if the section consists of @pages
  * @pages: pages of kernel-allocated memory (shmem), in order, or NULL
  * @pagemap: struct pages for the memory at @phys, or NULL
- * @huge: they are huge (constant: mmap() asks outside the device)
+ * @huge: they are huge
  * @why_not: why there are none, if there should be
  * @size: bytes, a multiple of the page size; 0 if there is no such section
  * @mem: the kernel's mapping, if it has one
  * @cache: IVSHMEM_CACHE_*, for programs and for @mem
+ *
+ * Once the device is registered only @mem changes: open files and sysfs look at the rest outside
+ * the device, also when it goes. What @pages and @pagemap point to goes with it.
  */
 struct ivshmem_section {
 	phys_addr_t phys;

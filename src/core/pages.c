@@ -399,7 +399,6 @@ void ivshmem_pages_unmap(struct ivshmem_section *memory)
 		schedule_delayed_work(&pagemaps_work, pagemaps_delay);
 	}
 	mutex_unlock(&pagemaps_lock);
-	memory->pagemap = NULL;
 }
 
 /*

@@ -10,9 +10,11 @@
  */
 #include <dirent.h>
 #include <linux/dma-buf.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../importer/importer.h"
@@ -485,6 +487,59 @@ static void test_race(void)
 	tap_eq(open_files(), files, "no file is left open");
 }
 
+/*
+ * The device goes while the kernel reads the argument, for which it waits until a page of that
+ * has come.
+ */
+static struct {
+	int fd, result;
+	struct ivshmem_dmabuf *argument;
+} late;
+
+static void *export_late(void *unused)
+{
+	late.result = result(ioctl(late.fd, IVSHMEM_IOC_DMABUF, late.argument));
+	return unused;
+}
+
+static void test_late(void)
+{
+	static const struct ivshmem_dmabuf whole = { .size = SIZE };
+	struct uffdio_api api = { .api = UFFD_API };
+	int faults = syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_register missing = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffd_msg message;
+	struct uffdio_copy copy;
+	pthread_t thread;
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *bytes = calloc(1, PAGE);
+
+	tap_about("late");
+	missing.range = (struct uffdio_range){ (uintptr_t)page, PAGE };
+	if (faults < 0 || ioctl(faults, UFFDIO_API, &api) ||
+	    ioctl(faults, UFFDIO_REGISTER, &missing)) {
+		tap_skip("the device goes on the way", "this kernel has no userfaultfd");
+		return;
+	}
+	late.fd = dev_open();
+	late.argument = (struct ivshmem_dmabuf *)page;
+	pthread_create(&thread, NULL, export_late, NULL);
+	if (read(faults, &message, sizeof(message)) != sizeof(message))
+		tap_bail("userfaultfd: %s", strerror(errno));
+	device_remove();
+	memcpy(bytes, &whole, sizeof(whole));
+	copy = (struct uffdio_copy){ .dst = (uintptr_t)page, .src = (uintptr_t)bytes, .len = PAGE };
+	if (ioctl(faults, UFFDIO_COPY, &copy))
+		tap_bail("UFFDIO_COPY: %s", strerror(errno));
+	pthread_join(thread, NULL);
+	tap_eq(late.result, -ENODEV, "ENODEV if the device goes while the argument is read");
+	close(late.fd);
+	close(faults);
+	munmap(page, PAGE);
+	free(bytes);
+	device_add();
+}
+
 int main(void)
 {
 	bool possible = !access(MODULE, F_OK);	/* the rig builds it where it can */
@@ -513,6 +568,7 @@ int main(void)
 	test_end("unbind", driver_unbind, driver_bind);
 	if (*pci)
 		test_end("reset", device_reset, nothing);
+	test_late();
 	test_race();
 	tap_about("");
 	tap_eq(system("rmmod ivshmem_importer"), 0, "the importer can be unloaded");
