@@ -222,16 +222,25 @@ static inline unsigned long ivshmem_pages_freed_together(void)
 }
 #endif
 
-/* 5.15: the list of pages has segments of the size that a device can have. */
+/*
+ * 5.15: the function for a list of pages in segments of the size that a device can have has
+ * another name, and cleans up after itself.
+ */
 static inline int ivshmem_sg_alloc_table(struct sg_table *table, struct page **pages,
 					 unsigned long nr, unsigned int max_segment)
 {
+	unsigned int most = max_t(unsigned int, max_segment & PAGE_MASK, PAGE_SIZE);
 #ifdef HAVE_SG_SEGMENT
-	return sg_alloc_table_from_pages_segment(table, pages, nr, 0, nr << PAGE_SHIFT,
-						 max_t(unsigned int, max_segment, PAGE_SIZE),
+	return sg_alloc_table_from_pages_segment(table, pages, nr, 0, nr << PAGE_SHIFT, most,
 						 GFP_KERNEL_ACCOUNT);
 #else
-	return sg_alloc_table_from_pages(table, pages, nr, 0, nr << PAGE_SHIFT, GFP_KERNEL_ACCOUNT);
+	struct scatterlist *last = __sg_alloc_table_from_pages(table, pages, nr, 0,
+							       nr << PAGE_SHIFT, most, NULL, 0,
+							       GFP_KERNEL_ACCOUNT);
+
+	if (IS_ERR(last))
+		sg_free_table(table);
+	return PTR_ERR_OR_ZERO(last);
 #endif
 }
 

@@ -74,6 +74,18 @@ static int importer_attach(struct importer *importer, int fd, bool dynamic)
 	return 0;
 }
 
+/* Is no segment longer than the hardware takes? */
+static bool segments_fit(struct sg_table *table)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(table, sg, i)
+		if (sg->length > dma_get_max_seg_size(&hardware->dev))
+			return false;
+	return true;
+}
+
 static int importer_map(struct importer *importer)
 {
 	struct sg_table *table;
@@ -83,6 +95,10 @@ static int importer_map(struct importer *importer)
 	table = dma_buf_map_attachment(importer->attachment, DMA_BIDIRECTIONAL);
 	if (IS_ERR(table))
 		return PTR_ERR(table);
+	if (!segments_fit(table)) {
+		dma_buf_unmap_attachment(importer->attachment, table, DMA_BIDIRECTIONAL);
+		return -EFBIG;
+	}
 	importer->table = table;
 	return 0;
 }
