@@ -168,7 +168,7 @@ class Boot:
                 images[arch],
                 own.accel,
                 hardware,
-                f"{topology.append} {settings.get('APPEND')}",
+                " ".join([topology.append, own.kernel.append, settings.get("APPEND")]),
                 topology.machine,
                 mem,
                 topology.smp,

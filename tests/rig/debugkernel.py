@@ -23,6 +23,8 @@ NAMES = sorted({path.stem for path in CONFIGS.glob("*.config")} - {COMMON.stem})
 ARCH = "amd64"
 MEMORY = 256  # MiB that a guest has more
 IMAGE = "arch/x86/boot/bzImage"
+# Checks that a kernel makes only if its command line asks for them.
+APPEND = {"kasan": "page_table_check=on"}
 
 # The driver tells kcov and gcov, where the kernel has them, what of it was run.
 INSTRUMENTS = ("KCOV_INSTRUMENT=y", "GCOV_PROFILE=y")

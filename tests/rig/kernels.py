@@ -52,6 +52,7 @@ class Kernel(typing.NamedTuple):
     toolchain: tuple[str, str] | None = None
     instruments: tuple[str, ...] = ()  # more arguments for make, for a kernel that watches
     instead: str = ""  # says that it is not of this machine's release, and why
+    append: str = ""  # more for its command line
 
     def __str__(self) -> str:
         """What to call it before users: another release's is never taken in silence."""
@@ -147,6 +148,7 @@ def find(name: str, arch: str = "amd64") -> Kernel:
             tree,
             None,
             debugkernel.INSTRUMENTS,
+            append=debugkernel.APPEND.get(name, ""),
         )
     wanted = re.fullmatch(rf"(\d+\.\d+)(?:-({'|'.join(FLAVOURS)}))?(?:/(\w+))?", name)
     if not wanted:
