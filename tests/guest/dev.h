@@ -74,6 +74,12 @@ bool dev_pages(int fd, const char *what);
 /* Is the kernel of this release or a later one? */
 bool kernel_since(int major, int minor);
 
+/* Must there be a disk, as the kernel has QEMU's? */
+static inline bool disk_should_be(void)
+{
+	return !access("/sys/bus/virtio/drivers/virtio_blk", F_OK);
+}
+
 /*
  * Can mappings of a region with struct pages have huge entries, of 2 MiB? If not, @what is
  * skipped: some kernels have no such pages, or no page maps of them.

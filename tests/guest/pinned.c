@@ -118,7 +118,7 @@ static bool cycle(const struct pin *way, unsigned int number, struct wrongs *wro
 	make("old");
 	fd = dev_open();
 	pins_map(fd, number);
-	if (!way->pin()) {
+	if (!try_pin(way)) {
 		munmap(map, SIZE);
 		close(fd);
 		destroy("old");

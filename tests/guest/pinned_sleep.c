@@ -22,8 +22,13 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < PINS; i++) {
 		tap_about(pins[i].name);
-		if (pins[i].pin == direct_pin || !can_pin(&pins[i], fd))
+		if (pins[i].pin == direct_pin)
 			continue;
+		if (!can_pin(&pins[i], fd)) {
+			tap_skip("pages pinned while the machine sleeps",
+				 "this kernel has no such thing");
+			continue;
+		}
 		pins_map(fd, i);
 		tap_ok(pins[i].pin(), "pin pages");
 		tap_eq(rig_sleep(), 0, "the machine sleeps, and wakes");

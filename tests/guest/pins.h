@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ways to pin pages of a mapping: pin() gives false where the kernel cannot. kept() looks
- * whether the bytes are still there, after the device or something else has come to pass,
+ * Ways to pin pages of a mapping: pin() gives false, and errno, where the kernel cannot. kept()
+ * looks whether the bytes are still there, after the device or something else has come to pass,
  * and gives the pages back.
  */
 #ifndef PINS_H
@@ -56,13 +56,15 @@ static struct uring ring;
 static bool uring_pin(void)
 {
 	const struct iovec all = { map, SIZE };
+	int ret = uring_open(&ring, 0, 0);
 
-	if (uring_open(&ring, 0, 0))
-		return false;
-	if (!uring_register(&ring, &all))
-		return true;
-	uring_close(&ring);
-	return false;
+	if (!ret) {
+		ret = uring_register(&ring, &all);
+		if (ret)
+			uring_close(&ring);
+	}
+	errno = -ret;
+	return !ret;
 }
 
 static bool uring_kept(void)
@@ -325,13 +327,24 @@ static inline bool mapping_is_good(void)
 	return !touch(map, false) && !memcmp(map, bytes, SIZE) && put(map, bytes, SIZE);
 }
 
+/* Pin pages in one way; false if this kernel lacks it. Whatever else fails ends the test. */
+static inline bool try_pin(const struct pin *way)
+{
+	if (way->pin())
+		return true;
+	if (way->pin == uring_pin ? !uring_lacks_buffers(-errno) :
+				    way->pin != direct_pin || disk_should_be())
+		tap_bail("%s cannot pin: %s", way->name, strerror(errno));
+	return false;
+}
+
 /* Can this kernel pin pages of a device in this way? */
 static inline bool can_pin(const struct pin *way, int fd)
 {
 	bool can;
 
 	pins_map(fd, 0);
-	can = way->pin();
+	can = try_pin(way);
 	if (can)
 		way->kept();
 	munmap(map, SIZE);

@@ -26,6 +26,15 @@ void uring_close(struct uring *ring);
 /* Make memory the ring's only fixed buffer; 0 or a negative errno. */
 int uring_register(struct uring *ring, const struct iovec *memory);
 
+/*
+ * Did one of these fail for want of io_uring, or of fixed buffers of such memory? Kernels before
+ * 6.12 take none.
+ */
+static inline bool uring_lacks_buffers(int ret)
+{
+	return ret == -ENOSYS || ret == -EPERM || (ret == -EOPNOTSUPP && !kernel_since(6, 12));
+}
+
 /* Submit a request. */
 int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe);
 
