@@ -51,6 +51,7 @@
  *     file->lock
  *       vec->lock
  *         locks of the wait queues that are woken: eventfd's, file->pollers'
+ *     file->seen_lock	(nothing is taken under it)
  *     chardev->users_lock
  *     idev->irq_lock
  *       locks of the interrupt controller
@@ -497,6 +498,7 @@ struct ivshmem_chardev {
  * @fasync: receivers of SIGIO (with a lock of its own)
  * @lock: protects changes of @bindings
  * @bindings: eventfds, by vector
+ * @seen_lock: protects changes of @seen
  * @seen: for each vector the count that was reported to this file; advanced by
  *	the task that reports
  */
@@ -517,6 +519,7 @@ struct ivshmem_file {
 	struct fasync_struct *fasync;
 	struct mutex lock;	/* bindings */
 	struct xarray bindings;
+	spinlock_t seen_lock;	/* changes of seen */
 	atomic64_t seen[];
 };
 

@@ -134,6 +134,7 @@ static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t 
 	INIT_LIST_HEAD(&file->polling);
 	mutex_init(&file->lock);
 	xa_init(&file->bindings);
+	spin_lock_init(&file->seen_lock);
 	return file;
 }
 

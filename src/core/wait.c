@@ -36,18 +36,24 @@
 #define OUT_SIZE	(offsetofend(struct ivshmem_wait, result) - \
 			 offsetof(struct ivshmem_wait, count))
 
+/* What a vector has to report: the interrupts after @seen, up to @count. */
+struct report {
+	s64 seen;
+	s64 count;
+};
+
 /**
  * struct wait_set - several vectors to wait for
  * @wanted: them
  * @signalled: those to report
- * @reported: for each of these, the count up to which it is reported
+ * @reports: for each of these, what is reported
  *
  * A set of a program is an array of __u64, whatever the size of a long is.
  */
 struct wait_set {
 	u64 wanted[IVSHMEM_MAX_VECTORS / 64];
 	u64 signalled[IVSHMEM_MAX_VECTORS / 64];
-	s64 reported[];
+	struct report reports[];
 };
 
 /* One call of WAIT. */
@@ -277,29 +283,20 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Mark as seen. If another thread was faster, both have reported the same. */
-static void mark_seen(struct ivshmem_file *file, unsigned int v, s64 count)
-{
-	s64 seen = atomic64_read(&file->seen[v]);
-
-	while (seen < count && !atomic64_try_cmpxchg(&file->seen[v], &seen, count))
-		;
-}
-
 /*
  * Put what vector @v has to report into the outputs, unless a lower one is there
- * already. Returns the number of interrupts, and in @count the count that includes
- * them.
+ * already. Returns the number of interrupts. The count is read last, as in
+ * ivshmem_unseen().
  */
-static u64 collect_vector(struct ivshmem_waiter *wr, unsigned int v, s64 *count)
+static u64 collect_vector(struct ivshmem_waiter *wr, unsigned int v, struct report *report)
 {
 	struct ivshmem_file *file = wr->file;
 	struct ivshmem_wait *w = wr->w;
-	s64 seen = atomic64_read_acquire(&file->seen[v]);
 	u64 unseen;
 
-	*count = atomic64_read(&file->peer->vectors[v].count);
-	unseen = *count - seen;
+	report->seen = atomic64_read_acquire(&file->seen[v]);
+	report->count = atomic64_read(&file->peer->vectors[v].count);
+	unseen = report->count - report->seen;
 	if (unseen && !w->result) {
 		w->result = IVSHMEM_RESULT_SIGNALLED;
 		w->signalled_vector = v;
@@ -326,12 +323,13 @@ static int collect_set(struct ivshmem_waiter *wr)
 	struct wait_set *set = wr->set;
 	u64 unseen;
 
+	memset(set->signalled, 0, sizeof(set->signalled));
 	if (counts && clear_user(counts, w->nbits * sizeof(u64)))
 		return -EFAULT;
 	for (v = 0; v < nr; v++) {
 		if (!(set->wanted[v / 64] & BIT_ULL(v % 64)))
 			continue;
-		unseen = collect_vector(wr, v, &set->reported[v]);
+		unseen = collect_vector(wr, v, &set->reports[v]);
 		if (!unseen)
 			continue;
 		set->signalled[v / 64] |= BIT_ULL(v % 64);
@@ -344,13 +342,49 @@ static int collect_set(struct ivshmem_waiter *wr)
 			 DIV_ROUND_UP(w->nbits, 64));
 }
 
-static void mark_set_seen(struct ivshmem_waiter *wr)
+static bool is_signalled(const struct wait_set *set, unsigned int v)
+{
+	return set->signalled[v / 64] & BIT_ULL(v % 64);
+}
+
+/* Mark a vector as seen, unless another thread with the same file has done so. */
+static bool claim_vector(struct ivshmem_file *file, unsigned int v, const struct report *report)
+{
+	lockdep_assert_held(&file->seen_lock);
+	if (atomic64_read(&file->seen[v]) != report->seen)
+		return false;
+	atomic64_set_release(&file->seen[v], report->count);
+	return true;
+}
+
+/* The same for a set. All or nothing: what was written to the program is one result. */
+static bool claim_set(struct ivshmem_file *file, const struct wait_set *set)
 {
 	unsigned int v;
 
-	for (v = 0; v < wr->file->nr_vectors; v++)
-		if (wr->set->signalled[v / 64] & BIT_ULL(v % 64))
-			mark_seen(wr->file, v, wr->set->reported[v]);
+	for (v = 0; v < file->nr_vectors; v++)
+		if (is_signalled(set, v) &&
+		    atomic64_read(&file->seen[v]) != set->reports[v].seen)
+			return false;
+	for (v = 0; v < file->nr_vectors; v++)
+		if (is_signalled(set, v))
+			claim_vector(file, v, &set->reports[v]);
+	return true;
+}
+
+/* Mark what is reported as seen. Returns false if another thread was told a part of it. */
+static bool claim(const struct ivshmem_waiter *wr, const struct report *report)
+{
+	struct ivshmem_file *file = wr->file;
+	bool first;
+
+	if (!(wr->w->result & IVSHMEM_RESULT_SIGNALLED))
+		return true;
+	spin_lock(&file->seen_lock);
+	first = wr->set ? claim_set(file, wr->set) :
+			  claim_vector(file, wr->w->vector, report);
+	spin_unlock(&file->seen_lock);
+	return first;
 }
 
 /* Report a changed word; after a reset if there is one. */
@@ -370,18 +404,23 @@ static int collect_word(struct ivshmem_waiter *wr, struct file *filp)
  * Report to the program first and mark as seen then: if the result cannot be written,
  * no doorbell is lost. The counts are read before the word, so a reported doorbell
  * belongs to a change that the program sees when it looks at the memory.
+ *
+ * Returns 1 if nothing is left to report, as another thread with the same file was told.
  */
 static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
 		       struct ivshmem_wait __user *uw)
 {
 	struct ivshmem_wait *w = wr->w;
-	s64 count;
+	struct report report;
 	int ret = 0;
 
+	w->count = 0;
+	w->signalled_vector = 0;
+	w->result = 0;
 	if (wr->set)
 		ret = collect_set(wr);
 	else
-		collect_vector(wr, w->vector, &count);
+		collect_vector(wr, w->vector, &report);
 	if (!ret && w->flags & IVSHMEM_WAIT_WORD) {
 		smp_rmb(); /* counts before word, see above */
 		ret = collect_word(wr, filp);
@@ -390,13 +429,11 @@ static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
 		return ret;
 	if (has_news(wr))
 		w->result |= IVSHMEM_RESULT_NEWS;
+	if (!w->result)
+		return 1;
 	if (copy_to_user(&uw->count, &w->count, OUT_SIZE))
 		return -EFAULT;
-	if (wr->set)
-		mark_set_seen(wr);
-	else if (w->result & IVSHMEM_RESULT_SIGNALLED)
-		mark_seen(wr->file, w->vector, count);
-	return 0;
+	return claim(wr, &report) ? 0 : 1;
 }
 
 /* Convert a CLOCK_MONOTONIC time from the caller's time namespace. */
@@ -448,7 +485,7 @@ static int read_set(struct wait_set *set, const struct ivshmem_wait *w, unsigned
 
 static struct wait_set *new_set(const struct ivshmem_wait *w, unsigned int nr)
 {
-	struct wait_set *set = kzalloc(struct_size(set, reported, nr), GFP_KERNEL_ACCOUNT);
+	struct wait_set *set = kzalloc(struct_size(set, reports, nr), GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!set)
@@ -460,20 +497,12 @@ static struct wait_set *new_set(const struct ivshmem_wait *w, unsigned int nr)
 	return ERR_PTR(ret);
 }
 
-/* Ring, wait in the order of cost (look, spin, sleep), and report. */
-static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
-		    struct ivshmem_wait __user *uw)
+/* Wait in the order of cost: look, spin, sleep. Returns 1 if there is something to report. */
+static int wait_once(struct ivshmem_waiter *wr, const struct file *filp)
 {
-	struct ivshmem_wait *w = wr->w;
-	int ret = 0;
+	const struct ivshmem_wait *w = wr->w;
+	int ret = wait_look(wr);
 
-	if (w->flags & IVSHMEM_WAIT_RING) {
-		ret = ivshmem_ring(filp, w->ring_peer, w->ring_vector);
-		if (ret == -EAGAIN)	/* in a reset; else it means that this rang */
-			ret = -EBUSY;
-	}
-	if (!ret)
-		ret = wait_look(wr);
 	if (!ret && ivshmem_bells_look(wr->file->idev, false))
 		ret = wait_look(wr);
 	if (!ret && filp->f_flags & O_NONBLOCK)
@@ -482,7 +511,31 @@ static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 		ret = wait_spin(wr);
 	if (!ret)
 		ret = w->timeout_ns ? wait_sleep(wr) : -ETIMEDOUT;
-	return ret > 0 ? wait_report(wr, filp, uw) : ret;
+	return ret;
+}
+
+/* Ring, wait, and report. If another thread was told first, go on waiting. */
+static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
+		    struct ivshmem_wait __user *uw)
+{
+	struct ivshmem_wait *w = wr->w;
+	int ret;
+
+	if (w->flags & IVSHMEM_WAIT_RING) {
+		ret = ivshmem_ring(filp, w->ring_peer, w->ring_vector);
+		if (ret)	/* EAGAIN, in a reset, else means that this rang */
+			return ret == -EAGAIN ? -EBUSY : ret;
+	}
+	for (;;) {
+		ret = wait_once(wr, filp);
+		if (ret > 0)
+			ret = wait_report(wr, filp, uw);
+		if (ret <= 0)
+			return ret;
+		if (signal_pending(current))
+			return interrupted(w);
+		cond_resched();
+	}
 }
 
 /**
@@ -521,7 +574,6 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 	w->offset = array_index_nospec((size_t)w->offset, file->node->part.size);
 	w->count = 0;
 	w->signalled_vector = 0;
-	w->result = 0;
 	trace_ivshmem_wait_begin(file->idev->number, w);
 	ret = wait_run(&wr, filp, uw);
 	trace_ivshmem_wait_end(file->idev->number, ret, w->signalled_vector, w->count);

@@ -256,8 +256,7 @@ struct ivshmem_ring {
  * A futex between machines. The other side changes the word, then rings; this
  * side sleeps only if the word still has the value it saw before. Whichever
  * way the two race, the call returns. It can also return without cause (after
- * the machine slept, for a ring that meant an earlier change, or with no result
- * when another thread with the same open file was told first): look at the
+ * the machine slept, or for a ring that meant an earlier change): look at the
  * memory again, and call again.
  *
  * The result is written first and marked as reported then: a call that fails
@@ -266,8 +265,9 @@ struct ivshmem_ring {
  *
  * What was reported once is not reported to the same open file again; other
  * open files are not affected. Threads that share an open file share what it
- * has seen; one that sleeps with IVSHMEM_WAIT_WORD still never misses a change
- * of its word.
+ * has seen: one of them is told, and the others go on waiting. A thread that
+ * sleeps with IVSHMEM_WAIT_WORD still never misses a change of its word. The
+ * outputs mean nothing if the call fails.
  *
  * A signal interrupts the call. It restarts as SA_RESTART says if that repeats
  * nothing: without IVSHMEM_WAIT_RING, and with an absolute timeout or none. Else
