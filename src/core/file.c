@@ -284,7 +284,8 @@ static ssize_t copy_region(struct kiocb *iocb, struct iov_iter *iter, bool write
 		done += n;
 		left -= n;
 		iocb->ki_pos += n;
-		if (signal_pending(current))
+		/* As on a regular file, no other signal cuts it short. */
+		if (fatal_signal_pending(current))
 			break;
 		cond_resched();
 	}

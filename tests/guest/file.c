@@ -6,12 +6,15 @@
  */
 /* rig: devices=plain,plain,plain,plain size=16M,4K,2044K,1G mem=2560 */
 /* rig: over=pci,window,memory */
+#include <signal.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include "dev.h"
 
 #define DEVICES 4
 #define MIB (1UL << 20)
+#define SIGNALLED 20	/* reads and writes */
 #define BUFFER (64UL << 10)	/* what the driver copies at once */
 
 static const char *path;
@@ -101,6 +104,30 @@ static void test_addresses(int fd)
 	munmap(p, 2 * MIB);
 }
 
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+/* A signal cuts nothing short: who reads a regular file counts on that. */
+static void test_signals(int fd)
+{
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { };
+	const struct sigaction action = { .sa_handler = on_alarm };
+	const size_t length = sizeof(big) - 1000;
+	int whole = 0;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < SIGNALLED; i++) {
+		whole += pwrite(fd, big, length, i) == (ssize_t)length;
+		whole += pread(fd, back, length, i) == (ssize_t)length;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	tap_eq(whole, 2 * SIGNALLED, "signals cut neither read nor write short");
+	tap_ok(!memcmp(big, back, length), "signals: read gives what was written");
+}
+
 static void test_modes(void)
 {
 	int ro = dev_open_at(path, O_RDONLY);
@@ -135,8 +162,10 @@ static void test_size(const char *node, size_t bytes)
 	test_content(fd);
 	if (size > 4 * BUFFER)
 		test_buffers(fd);
-	if (size >= 16 * MIB)
+	if (size >= 16 * MIB) {
 		test_addresses(fd);
+		test_signals(fd);
+	}
 	test_modes();
 	close(fd);
 }
