@@ -293,7 +293,8 @@ void ivshmem_bells_want(struct ivshmem_device *idev, int n)
 static bool polls(struct ivshmem_file *file)
 {
 	/* After a full barrier: see ivshmem_bells_poll() and tidy_some(). */
-	return waitqueue_active(&file->pollers) || READ_ONCE(file->fasync);
+	return (waitqueue_active(&file->pollers) || READ_ONCE(file->fasync)) &&
+	       !ivshmem_chardev_gone(file->chardev);
 }
 
 /**

@@ -75,6 +75,9 @@ static void chardev_quiesce(struct ivshmem_chardev *chardev)
 	smp_mb(); /* pairs with those that listen first and look then */
 	wake_up_all(&idev->changed);
 	ivshmem_peers_signal(chardev->node);
+	/* From here on the files are of no account to the next owner of the node. */
+	ivshmem_peers_retire(chardev->node);
+	ivshmem_irqs_drop_files(chardev);
 	synchronize_srcu(&idev->srcu);
 	ivshmem_zap(chardev->node);
 }

@@ -362,7 +362,7 @@ struct ivshmem_bells {
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
  * @irq_lock: protects @irq_users and @irqs_enabled
- * @irq_users: open files and handlers of vectors
+ * @irq_users: open files of nodes that are not unbound, and handlers of vectors
  * @irqs_enabled: interrupts are enabled
  * @memory: the shared memory
  * @registers: the register page, if programs may map it
@@ -447,6 +447,7 @@ struct ivshmem_node {
  * @node: holds a reference (constant)
  * @idev: the device of @node (constant)
  * @unbound: operations fail, though the device may still be there
+ * @irq_users: its files among idev->irq_users until it is unbound; under idev->irq_lock
  * @users_lock: protects @users
  * @users: struct ivshmem_user of all users with open files
  * @vector_files: the files in the directory "interrupts" in sysfs; with the next three under
@@ -465,6 +466,7 @@ struct ivshmem_chardev {
 	struct ivshmem_node *node;
 	struct ivshmem_device *idev;
 	bool unbound;
+	int irq_users;
 	struct mutex users_lock;	/* users */
 	struct list_head users;
 
@@ -692,6 +694,7 @@ int ivshmem_peer_join(struct ivshmem_node *node, struct ivshmem_peer **peer);
 void ivshmem_peer_leave(struct ivshmem_peer *peer);
 u32 ivshmem_peer_id(const struct ivshmem_node *node, const struct ivshmem_peer *peer);
 void ivshmem_peers_signal(struct ivshmem_node *node);
+void ivshmem_peers_retire(struct ivshmem_node *node);
 void ivshmem_peers_signal_all(struct ivshmem_device *idev);
 void ivshmem_peers_signal_news(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
@@ -704,6 +707,8 @@ int ivshmem_user_charge(atomic_t *count, int max);
 /* irq.c */
 void ivshmem_irqs_get(struct ivshmem_device *idev);
 void ivshmem_irqs_put(struct ivshmem_device *idev);
+void ivshmem_irqs_count_file(struct ivshmem_chardev *chardev, int n);
+void ivshmem_irqs_drop_files(struct ivshmem_chardev *chardev);
 void ivshmem_irqs_update(struct ivshmem_device *idev);
 
 /* event.c */
@@ -715,6 +720,7 @@ void ivshmem_queue_begin(struct ivshmem_queue *queue, struct ivshmem_peer *peer)
 void ivshmem_queue_end(struct ivshmem_queue *queue);
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new);
+void ivshmem_vector_retire(struct ivshmem_vector *vec);
 void ivshmem_vector_signal(struct ivshmem_vector *vec);
 void ivshmem_any_signal(struct ivshmem_peer *peer);
 void ivshmem_news_signal(struct ivshmem_peer *peer);
@@ -759,6 +765,8 @@ static inline void ivshmem_buffers_revoke(struct ivshmem_node *node) { }
 /* file.c, ioctl.c, kvmfr.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
 int ivshmem_access_file(struct file *filp, int *idx);
+void ivshmem_file_listen(struct ivshmem_file *file, struct ivshmem_vector *vec,
+			 struct ivshmem_listener *l);
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d);
 long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg);

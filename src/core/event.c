@@ -129,6 +129,12 @@ static void del_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 		vec->mixed = false;
 }
 
+/* Is there a doorbell that a deferred listener was not notified of? */
+static bool is_due(const struct ivshmem_vector *vec, const struct ivshmem_listener *l)
+{
+	return l->notified != atomic64_read(&vec->count);
+}
+
 /**
  * ivshmem_listen() - replace one listener of a vector by another
  * @vec: the vector, or the peer's @any or @news
@@ -148,8 +154,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 	spin_lock_irqsave(&vec->lock, flags);
 	if (old && !hlist_unhashed(&old->node)) {
 		/* Counted, but the work item has not got there yet? */
-		missed = old->ops->put && !old->direct &&
-			 old->notified != atomic64_read(&vec->count);
+		missed = old->ops->put && !old->direct && is_due(vec, old);
 		del_listener(vec, old);
 		wanted -= old->ops->wants;
 	}
@@ -224,6 +229,8 @@ static void notify(struct ivshmem_vector *vec)
 /* Notify one deferred listener. Drops the lock unless that takes a single wake-up. */
 static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
+	if (!is_due(vec, l))
+		return;
 	l->notified = atomic64_read(&vec->count);
 	if (!l->ops->put) {
 		l->ops->notify(l, false);
@@ -238,9 +245,9 @@ static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_liste
 }
 
 /*
- * Call @handle for each deferred listener that was not notified yet. The cursor keeps the
- * place in the list while the lock is free; listeners that come meanwhile are added
- * before it. Work items of other users may have cursors in the list, too.
+ * Call @handle for each deferred listener. The cursor keeps the place in the list while
+ * the lock is free; listeners that come meanwhile are added before it. Work items of
+ * other users may have cursors in the list, too.
  */
 static void walk_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue *queue,
 			  void (*handle)(struct ivshmem_vector *vec,
@@ -255,8 +262,7 @@ static void walk_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue
 		l = hlist_entry(cursor.node.next, struct ivshmem_listener, node);
 		hlist_del(&cursor.node);
 		hlist_add_behind(&cursor.node, &l->node);
-		if (l->queue && (!queue || l->queue == queue) &&
-		    l->notified != atomic64_read(&vec->count))
+		if (l->queue && (!queue || l->queue == queue))
 			handle(vec, l);
 		if (!(++passed % CHUNK)) {
 			spin_unlock_irq(&vec->lock);
@@ -296,7 +302,8 @@ static void queue_work_fn(struct work_struct *work)
 
 static void queue_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
-	queue_vector(l->queue, vec);
+	if (is_due(vec, l))
+		queue_vector(l->queue, vec);
 }
 
 static void peer_work_fn(struct work_struct *work)
@@ -307,6 +314,57 @@ static void peer_work_fn(struct work_struct *work)
 	for (i = 0; i < IVSHMEM_VECTOR_NUMBERS; i++)
 		if (take_vector(peer->shared, i))
 			walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
+}
+
+/* Remove a deferred listener, unless it is of a task that does so itself. */
+static void retire_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	if (!l->ops->put)
+		return;
+	refcount_inc(&l->refs);
+	spin_unlock_irq(&vec->lock);
+	ivshmem_listen(vec, l, NULL);
+	l->ops->put(l);
+	cond_resched();
+	spin_lock_irq(&vec->lock);
+}
+
+/* The first direct listener that outlives a call, with a reference; or NULL. */
+static struct ivshmem_listener *get_lasting_direct(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener *l, *found = NULL;
+	unsigned int i = 0;
+
+	spin_lock_irq(&vec->lock);
+	hlist_for_each_entry(l, &vec->listeners, node) {
+		if (i++ == vec->direct)
+			break;
+		if (!l->ops->put)
+			continue;
+		refcount_inc(&l->refs);
+		found = l;
+		break;
+	}
+	spin_unlock_irq(&vec->lock);
+	return found;
+}
+
+/**
+ * ivshmem_vector_retire() - remove the listeners of a vector that outlive a call
+ * @vec: of a node that was unbound; who becomes a listener looks for that afterwards, and
+ *	removes itself
+ *
+ * None of them misses a doorbell from before. May sleep.
+ */
+void ivshmem_vector_retire(struct ivshmem_vector *vec)
+{
+	struct ivshmem_listener *l;
+
+	while ((l = get_lasting_direct(vec))) {
+		ivshmem_listen(vec, l, NULL);
+		l->ops->put(l);
+	}
+	walk_deferred(vec, NULL, retire_one_deferred);
 }
 
 /*

@@ -146,9 +146,11 @@ static int binding_replace(struct ivshmem_file *file, u32 vector, struct binding
 		       b ? &b->listener : NULL);
 	if (old)
 		binding_put(&old->listener);
-	/* Bound after the notification that the device is unregistered? */
-	if (b && ivshmem_chardev_gone(file->chardev))
+	/* Bound after the notification that the device is unregistered? That was the last. */
+	if (b && ivshmem_chardev_gone(file->chardev)) {
+		ivshmem_listen(&file->peer->vectors[vector], &b->listener, NULL);
 		binding_notify(&b->listener, false);
+	}
 	return b || old ? 0 : -ENOENT;
 }
 

@@ -166,7 +166,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	file->queue = file->node->shared ? &file->user->queue : &file->peer->queue;
 	file->listener.queue = file->queue;
 	file->news.queue = file->queue;
-	ivshmem_irqs_get(idev);
+	ivshmem_irqs_count_file(chardev, 1);
 	filp->private_data = file;
 	ret = ivshmem_access_file(filp, &idx);
 	if (ret)
@@ -185,7 +185,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 	return 0;
 
 err_irqs:
-	ivshmem_irqs_put(idev);
+	ivshmem_irqs_count_file(chardev, -1);
 	ivshmem_peer_leave(file->peer);
 err_user:
 	ivshmem_user_put(chardev, file->user);
@@ -204,7 +204,7 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 	ivshmem_eventfd_unbind_all(file);
 	ivshmem_listen(&file->peer->any, &file->listener, NULL);
 	ivshmem_listen(&file->peer->news, &file->news, NULL);
-	ivshmem_irqs_put(file->idev);
+	ivshmem_irqs_count_file(chardev, -1);
 	ivshmem_peer_leave(file->peer);
 	ivshmem_user_put(chardev, file->user);
 	file_free(file);
@@ -318,11 +318,27 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return copy_region(iocb, from, true);
 }
 
-/* The first poll() or O_ASYNC makes the file a listener, until it is closed. */
+/**
+ * ivshmem_file_listen() - make an open file a listener, until it is closed or unbound
+ * @file: the file
+ * @vec: of its peer
+ * @l: its listener to that
+ */
+void ivshmem_file_listen(struct ivshmem_file *file, struct ivshmem_vector *vec,
+			 struct ivshmem_listener *l)
+{
+	if (!hlist_unhashed_lockless(&l->node) || is_unregistered(file))
+		return;
+	ivshmem_listen(vec, NULL, l);
+	/* Did ivshmem_vector_retire() come before? */
+	if (is_unregistered(file))
+		ivshmem_listen(vec, l, NULL);
+}
+
+/* The first poll() or O_ASYNC does so. */
 static void file_listen(struct ivshmem_file *file)
 {
-	if (hlist_unhashed_lockless(&file->listener.node))
-		ivshmem_listen(&file->peer->any, NULL, &file->listener);
+	ivshmem_file_listen(file, &file->peer->any, &file->listener);
 }
 
 /*

@@ -98,6 +98,40 @@ static void count_user(struct ivshmem_device *idev, int n)
 }
 
 /**
+ * ivshmem_irqs_count_file() - count an open file as a user of the interrupts, or no longer
+ * @chardev: what is open
+ * @n: 1 or -1
+ *
+ * Files that outlive the binding to the node count no more, see ivshmem_irqs_drop_files().
+ */
+void ivshmem_irqs_count_file(struct ivshmem_chardev *chardev, int n)
+{
+	struct ivshmem_device *idev = chardev->idev;
+
+	mutex_lock(&idev->irq_lock);
+	if (!READ_ONCE(chardev->unbound)) {
+		chardev->irq_users += n;
+		idev->irq_users += n;
+		update(idev);
+	}
+	mutex_unlock(&idev->irq_lock);
+}
+
+/**
+ * ivshmem_irqs_drop_files() - stop to count all open files of a node
+ * @chardev: unbound, so no file is counted any more
+ */
+void ivshmem_irqs_drop_files(struct ivshmem_chardev *chardev)
+{
+	struct ivshmem_device *idev = chardev->idev;
+
+	mutex_lock(&idev->irq_lock);
+	idev->irq_users -= chardev->irq_users;
+	update(idev);
+	mutex_unlock(&idev->irq_lock);
+}
+
+/**
  * ivshmem_irqs_get() - count a user of the interrupts
  * @idev: the device
  */

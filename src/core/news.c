@@ -138,8 +138,7 @@ int ivshmem_news(struct file *filp, struct ivshmem_peers *p)
 	all = kvcalloc(room, sizeof(*all), GFP_KERNEL_ACCOUNT);
 	if (!all)
 		return -ENOMEM;
-	if (hlist_unhashed_lockless(&file->news.node))
-		ivshmem_listen(&file->peer->news, NULL, &file->news);
+	ivshmem_file_listen(file, &file->peer->news, &file->news);
 	if (p->flags & IVSHMEM_PEERS_WAIT)
 		ret = wait_for_news(filp, p);
 	if (!ret)

@@ -131,6 +131,17 @@ int ivshmem_peer_join(struct ivshmem_node *node, struct ivshmem_peer **result)
 	return ret;
 }
 
+/* Nobody rings it any more. The id may be that of another peer by now. */
+static void forget_id(struct ivshmem_peer *peer)
+{
+	struct xarray *peers = &peer->idev->peers;
+
+	xa_lock(peers);
+	if (xa_load(peers, peer->id) == peer)
+		__xa_erase(peers, peer->id);
+	xa_unlock(peers);
+}
+
 /**
  * ivshmem_peer_leave() - give back a peer
  * @peer: without listeners
@@ -139,7 +150,7 @@ void ivshmem_peer_leave(struct ivshmem_peer *peer)
 {
 	if (!peer->node)
 		return;
-	xa_erase(&peer->idev->peers, peer->id);
+	forget_id(peer);
 	ivshmem_events_end(peer);
 	/* Another task may be ringing it. */
 	kvfree_rcu(peer, rcu);
@@ -207,8 +218,9 @@ static void peer_signal_all(struct ivshmem_peer *peer)
 	ivshmem_news_signal(peer);
 }
 
-/* Signal the peers that are open files: those of a node, or all (NULL). */
-static void signal_files(struct ivshmem_device *idev, const struct ivshmem_node *node)
+/* Call @handle for the peers that are open files: those of a node, or all (NULL). */
+static void each_file(struct ivshmem_device *idev, const struct ivshmem_node *node,
+		      void (*handle)(struct ivshmem_peer *peer))
 {
 	struct ivshmem_peer *peer;
 	unsigned long id;
@@ -216,7 +228,7 @@ static void signal_files(struct ivshmem_device *idev, const struct ivshmem_node 
 	rcu_read_lock();
 	xa_for_each(&idev->peers, id, peer) {
 		if (!node || peer->node == node)
-			peer_signal_all(peer);
+			handle(peer);
 		/* There may be thousands. */
 		rcu_read_unlock();
 		cond_resched();
@@ -234,7 +246,32 @@ void ivshmem_peers_signal(struct ivshmem_node *node)
 	if (node->shared)
 		peer_signal_all(node->shared);
 	else
-		signal_files(node->idev, node);
+		each_file(node->idev, node, peer_signal_all);
+}
+
+static void peer_retire(struct ivshmem_peer *peer)
+{
+	unsigned int i;
+
+	for (i = 0; i < peer->nr_vectors; i++)
+		ivshmem_vector_retire(&peer->vectors[i]);
+	ivshmem_vector_retire(&peer->any);
+	ivshmem_vector_retire(&peer->news);
+}
+
+/**
+ * ivshmem_peers_retire() - let the open files of a node get no more doorbells
+ * @node: that was unbound, and has notified them of that
+ *
+ * The next owner of the node may have the same peer. Where each file is a peer, the ids
+ * are given back.
+ */
+void ivshmem_peers_retire(struct ivshmem_node *node)
+{
+	if (node->shared)
+		peer_retire(node->shared);
+	else
+		each_file(node->idev, node, forget_id);
 }
 
 /**
@@ -249,7 +286,7 @@ void ivshmem_peers_signal_all(struct ivshmem_device *idev)
 	for (i = 0; i < IVSHMEM_NODES; i++)
 		if (idev->nodes[i] && idev->nodes[i]->shared)
 			peer_signal_all(idev->nodes[i]->shared);
-	signal_files(idev, NULL);
+	each_file(idev, NULL, peer_signal_all);
 }
 
 /**

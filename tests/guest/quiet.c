@@ -10,6 +10,9 @@
 #include "dev.h"
 
 #define PCI "0000:00:10.0"
+#define NODE_DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
+#define TABLE "/sys/bus/ivshmem/devices/ivshmem0/partitions"
+#define PARTITION "/dev/ivshmem0p1"
 #define VECTORS 4
 #define ROUNDS 200
 
@@ -96,12 +99,20 @@ static void reopen(void)
 	tap_eq(deaf, 0, "each of %d times that it is open, interrupts come", ROUNDS);
 }
 
-static void rebind(void)
+/* The device, or only its node. */
+static void rebind(const char *driver, const char *name)
 {
-	int stale = dev_open(), fd;
+	int stale = dev_open(), other = dev_open(), fd;
+	char path[64];
 
-	tap_eq(file_write(PCI_DRIVER "unbind", PCI), 0, "unbind it while open");
-	tap_eq(file_write(PCI_DRIVER "bind", PCI), 0, "bind it");
+	tap_note("%s", name);
+	snprintf(path, sizeof(path), "%sunbind", driver);
+	tap_eq(file_write(path, name), 0, "unbind it while open");
+	is_quiet("with stale files only");
+	close(other);
+	is_quiet("after one of them was closed");
+	snprintf(path, sizeof(path), "%sbind", driver);
+	tap_eq(file_write(path, name), 0, "bind it");
 	is_quiet("with a stale file");
 	fd = dev_open();
 	close(stale);
@@ -109,6 +120,20 @@ static void rebind(void)
 	tap_ok(dev_wait_vector(fd, 1, 20 * SECOND) > 0, "to close the stale one changes nothing");
 	close(fd);
 	is_quiet("after it was bound");
+}
+
+/* A partition that ends while it is open. */
+static void end_partition(void)
+{
+	int fd;
+
+	tap_eq(file_write(TABLE, "part:512K:256K:0:2"), 0, "a partition");
+	tap_ok(file_comes(PARTITION, true), "has a node");
+	fd = dev_open_at(PARTITION, O_RDWR);
+	tap_eq(file_write(TABLE, "\n"), 0, "end it while it is open");
+	is_quiet("with its file");
+	close(fd);
+	is_quiet("after that was closed");
 }
 
 static void be_quiet(int fd)
@@ -120,7 +145,9 @@ static void be_quiet(int fd)
 	is_quiet("at first");
 	reopen();
 	is_quiet("after all that");
-	rebind();
+	rebind(PCI_DRIVER, PCI);
+	rebind(NODE_DRIVER, "ivshmem0");
+	end_partition();
 
 	fd = dev_open();
 	shared = dev_map(fd, 1 << 20);
