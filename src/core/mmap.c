@@ -272,8 +272,8 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 static int region_access(struct vm_area_struct *vma, unsigned long addr,
 			 void *buf, int len, int write)
 {
-	struct ivshmem_device *idev = vma_device(vma);
-	loff_t pos = PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
+	const struct ivshmem_node *node = vma_chardev(vma)->node;
+	loff_t pos = PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start) - node->part.offset;
 	int idx;
 
 	len = min_t(unsigned long, len, vma->vm_end - addr);
@@ -284,8 +284,8 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	if (ivshmem_buffer_revoked(vma))
 		len = -EIO;
 	else
-		ivshmem_region_copy(idev, pos, buf, len, write);
-	ivshmem_access_end(idev, idx);
+		ivshmem_node_copy(node, pos, buf, len, write);
+	ivshmem_access_end(node->idev, idx);
 	return len;
 }
 

@@ -245,8 +245,10 @@ bool ivshmem_node_peer_is_silent(struct ivshmem_node *node, unsigned int slot)
 {
 	struct ivshmem_slots *slots = ivshmem_slots_of(node->idev);
 
-	return slots && slot < slots->nr &&
-	       READ_ONCE(slots->presence[slot].silent_ms) >= IVSHMEM_SILENT_MS;
+	if (!slots || slot >= slots->nr)
+		return false;
+	slot = array_index_nospec(slot, slots->nr);
+	return READ_ONCE(slots->presence[slot].silent_ms) >= IVSHMEM_SILENT_MS;
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_peer_is_silent);
 

@@ -4,6 +4,7 @@
  */
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/vmalloc.h>
 #include "core.h"
 #include "trace.h"
@@ -125,4 +126,20 @@ void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, 
 		memcpy_toio(io, buffer, n);
 	else
 		memcpy_fromio(buffer, io, n);
+}
+
+/**
+ * ivshmem_node_copy() - copy between the memory of a node and a buffer
+ * @node: the node; the caller is in its device as above
+ * @pos: offset in the node, which the caller has compared with the size. The processor may
+ *	have guessed how that ends
+ * @buffer: memory of the kernel
+ * @n: bytes; the node has all of them
+ * @write: copy to the node, else from it
+ */
+void ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,
+		       bool write)
+{
+	pos = array_index_nospec((size_t)pos, node->part.size);
+	ivshmem_region_copy(node->idev, node->part.offset + pos, buffer, n, write);
 }

@@ -204,7 +204,7 @@ static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n
 	ret = ivshmem_chardev_begin(chardev, &idx);
 	if (ret)
 		return ret;
-	ivshmem_region_copy(chardev->idev, chardev->node->part.offset + pos, buf, n, write);
+	ivshmem_node_copy(chardev->node, pos, buf, n, write);
 	ivshmem_access_end(chardev->idev, idx);
 	return n;
 }
