@@ -48,9 +48,13 @@ static int driver_probe(struct device *dev)
 {
 	struct ivshmem_node *node = to_ivshmem_node(dev);
 
-	node->error = to_driver(dev->driver)->probe(node);
+	struct ivshmem_driver *drv = to_driver(dev->driver);
+
+	node->error = drv->probe(node);
 	if (node->error)
 		ivshmem_handlers_free(node);
+	else if (node->stage != IVSHMEM_EVENT_RESET_DONE && drv->notify)
+		drv->notify(node, node->stage);
 	return node->error;
 }
 
@@ -67,12 +71,16 @@ static int driver_remove(struct device *dev)
  * ivshmem_node_notify() - notify the driver of a node
  * @node: registered
  * @event: what happens
+ *
+ * A driver that is bound between this and what follows is told by driver_probe().
  */
 void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event)
 {
 	struct ivshmem_driver *drv;
 
 	device_lock(&node->dev);
+	if (event <= IVSHMEM_EVENT_RESET_DONE)
+		node->stage = event;
 	if (node->dev.driver) {
 		drv = to_driver(node->dev.driver);
 		if (drv->notify)

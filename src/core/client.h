@@ -39,6 +39,9 @@ struct ivshmem_node;
  *	all of it
  * @IVSHMEM_EVENT_PEERS: peers have come or gone, or this machine has another slot: see
  *	ivshmem_node_peers(). May come late, and once for several changes
+ *
+ * A driver that is bound during a reset, or to a device that is about to be unregistered, is
+ * notified of that as soon as probe() has returned.
  */
 enum ivshmem_event {
 	IVSHMEM_EVENT_UNREGISTER,

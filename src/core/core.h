@@ -424,6 +424,8 @@ struct ivshmem_device {
  * @peer: that of the bound driver, after its first request for a vector, else NULL;
  *	under the device_lock
  * @error: why the driver could not be bound
+ * @stage: the last event of IVSHMEM_EVENT_UNREGISTER to _RESET_DONE, for a driver that is
+ *	bound later; at first as after a reset. Under the device_lock
  */
 struct ivshmem_node {
 	struct device dev;
@@ -438,6 +440,7 @@ struct ivshmem_node {
 	struct ivshmem_peer *shared;
 	struct ivshmem_peer *peer;
 	int error;
+	enum ivshmem_event stage;
 };
 
 /**

@@ -90,6 +90,7 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev, unsigned int
 	node->number = number;
 	node->part = *part;
 	node->nr_vectors = own_vectors(node);
+	node->stage = IVSHMEM_EVENT_RESET_DONE;
 	/*
 	 * Mappings count from the start of the device's memory, see ivshmem_mmap(), and pages
 	 * of memory at an address are numbered by that. Beyond this the kernel enters no huge

@@ -6,6 +6,7 @@
  */
 /* rig: devices=doorbell vectors=4 size=1M over=pci,memory bridges=yes timeout=400 */
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "dev.h"
 #include "guarded.h"
@@ -178,6 +179,24 @@ static void test_cycles(int cycles)
 	tap_eq(failed, 0, "%d times bound, reset, unloaded, unplugged under load", cycles);
 }
 
+/* The sample is bound again and again, in particular while the device is being reset. */
+static void test_bind_in_reset(void)
+{
+	int status = -1, n = 0;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(reset() || reset());
+	while (!waitpid(pid, &status, WNOHANG)) {
+		file_write(SAMPLE "unbind", "ivshmem0");
+		n += !file_write(SAMPLE "bind", "ivshmem0");
+	}
+	tap_eq(status, 0, "reset it while the sample comes and goes");
+	tap_ok(n > 2, "which was bound often enough (%d times)", n);
+	tap_ok(!system("grep -qx 0 /sys/module/ivshmem_sample/parameters/unprepared"),
+	       "it knew of the beginning of each reset");
+}
+
 static void test_reset(void)
 {
 	tap_eq(sample_take(), 0, "the sample takes the node");
@@ -185,6 +204,7 @@ static void test_reset(void)
 	tap_eq(node_number("resets"), 1, "the sample is notified of the reset");
 	if (vectors)
 		tap_ok(echoes_go_on(), "it goes on after it");
+	test_bind_in_reset();
 	tap_eq(module_unload(), -EWOULDBLOCK, "the driver cannot be unloaded before the sample");
 	tap_eq(sample_give(), 0, "it gives the node back");
 }

@@ -163,6 +163,10 @@ static void sample_remove(struct ivshmem_node *node)
 	kfree(sample);
 }
 
+/* A reset may be over only for those who know that it has begun. */
+static int unprepared;
+module_param(unprepared, int, 0444);
+
 static void sample_notify(struct ivshmem_node *node, enum ivshmem_event event)
 {
 	struct sample *sample = dev_get_drvdata(ivshmem_node_dev(node));
@@ -174,6 +178,7 @@ static void sample_notify(struct ivshmem_node *node, enum ivshmem_event event)
 		break;
 	case IVSHMEM_EVENT_RESET_DONE:
 		sample->resets++;
+		unprepared += !sample->stopped;
 		sample_start(sample);
 		break;
 	case IVSHMEM_EVENT_PEERS:
