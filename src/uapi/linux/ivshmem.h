@@ -138,9 +138,9 @@ struct ivshmem_info {
  *	shared memory
  * @size: out: bytes, a multiple of the page size; 0 if the device has no such
  *	region, or if it is the register page of a partition
- * @page_sizes: out: sizes of the pages that mappings can be made of, as a bit mask:
- *	4096 | 2097152 means both. Large ones are used where the device has them, and the
- *	mapping begins as they do
+ * @page_sizes: out: sizes of the pages that mappings are made of at most, as a bit
+ *	mask: 4096 | 2097152 means both. Large ones are used where the kernel and the
+ *	device have them, and the mapping begins as they do
  * @cache: out: IVSHMEM_CACHE_*
  * @reserved: out: zero
  *
