@@ -47,8 +47,6 @@ static struct ivshmem_chardev *chardev_alloc(struct ivshmem_node *node)
 	get_device(&node->dev);
 	chardev->node = node;
 	chardev->idev = node->idev;
-	mutex_init(&chardev->users_lock);
-	INIT_LIST_HEAD(&chardev->users);
 	device_initialize(&chardev->dev);
 	chardev->dev.class = &chardev_class;
 	/* Not the node: programs find the transport's device behind the link "device". */

@@ -52,7 +52,7 @@
  *       vec->lock
  *         locks of the wait queues that are woken: eventfd's, file->pollers'
  *     file->seen_lock	(nothing is taken under it)
- *     chardev->users_lock
+ *     idev->users_lock
  *     idev->irq_lock
  *       locks of the interrupt controller
  *     idev->bells.lock	(in any context; never under vec->lock)
@@ -141,12 +141,12 @@ struct ivshmem_queue {
 
 /**
  * struct ivshmem_user - use of a device by one user
- * @node: in chardev->users
+ * @node: in idev->users
  * @uid: the user (constant)
- * @files: open files and dma-bufs; under chardev->users_lock
+ * @files: open files and dma-bufs; under idev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT or PEERS
- * @queue: its queue at the peer that all files share
+ * @queue: its queue at the peer that the files share; without a peer if each is its own
  */
 struct ivshmem_user {
 	struct list_head node;
@@ -361,6 +361,8 @@ struct ivshmem_bells {
  * @bells: its polled doorbells
  * @peer: the peer that all files of the whole device share, or NULL with peer_per_file
  * @peers: with peer_per_file all peers, by id
+ * @users_lock: protects @users
+ * @users: struct ivshmem_user of all who have open files
  * @irq_lock: protects @irq_users and @irqs_enabled
  * @irq_users: open files of nodes that are not unbound, and handlers of vectors
  * @irqs_enabled: interrupts are enabled
@@ -397,6 +399,8 @@ struct ivshmem_device {
 	struct ivshmem_bells bells;
 	struct ivshmem_peer *peer;
 	struct xarray peers;
+	struct mutex users_lock;	/* users */
+	struct list_head users;
 	struct mutex irq_lock;	/* irq_users, irqs_enabled */
 	unsigned int irq_users;
 	bool irqs_enabled;
@@ -451,8 +455,6 @@ struct ivshmem_node {
  * @idev: the device of @node (constant)
  * @unbound: operations fail, though the device may still be there
  * @irq_users: its files among idev->irq_users until it is unbound; under idev->irq_lock
- * @users_lock: protects @users
- * @users: struct ivshmem_user of all users with open files
  * @vector_files: the files in the directory "interrupts" in sysfs; with the next three under
  *	the device_lock of @node while registered
  * @nr_vector_files: how many there are; 0: there is no such directory
@@ -470,8 +472,6 @@ struct ivshmem_chardev {
 	struct ivshmem_device *idev;
 	bool unbound;
 	int irq_users;
-	struct mutex users_lock;	/* users */
-	struct list_head users;
 
 	struct ivshmem_vector_file *vector_files;
 	unsigned int nr_vector_files;
@@ -705,8 +705,8 @@ void ivshmem_peers_signal_news(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
 /* user.c */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev);
-void ivshmem_user_put(struct ivshmem_chardev *chardev, struct ivshmem_user *user);
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_node *node);
+void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
 int ivshmem_user_charge(atomic_t *count, int max);
 
 /* irq.c */

@@ -61,6 +61,8 @@ struct ivshmem_device *ivshmem_device_alloc(struct device *parent,
 	xa_init_flags(&idev->peers, XA_FLAGS_ALLOC);
 	mutex_init(&idev->nodes_lock);
 	mutex_init(&idev->slots_lock);
+	mutex_init(&idev->users_lock);
+	INIT_LIST_HEAD(&idev->users);
 	ivshmem_presence_init(idev);
 	mutex_init(&idev->irq_lock);
 	ivshmem_bells_init(&idev->bells);

@@ -299,7 +299,7 @@ static void buffer_free(struct ivshmem_buffer *buffer)
 	struct ivshmem_chardev *chardev = buffer->chardev;
 	struct module *owner = chardev->cdev.owner;
 
-	ivshmem_user_put(chardev, buffer->user);
+	ivshmem_user_put(chardev->idev, buffer->user);
 	put_device(&chardev->dev);
 	module_put(owner);
 	kfree(buffer);
@@ -335,7 +335,7 @@ static struct ivshmem_buffer *buffer_new(struct ivshmem_chardev *chardev, u64 of
 
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
-	user = ivshmem_user_get(chardev);
+	user = ivshmem_user_get(chardev->node);
 	if (IS_ERR(user)) {
 		kfree(buffer);
 		return ERR_CAST(user);

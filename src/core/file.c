@@ -155,7 +155,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 
 	if (!file)
 		return -ENOMEM;
-	file->user = ivshmem_user_get(chardev);
+	file->user = ivshmem_user_get(chardev->node);
 	if (IS_ERR(file->user)) {
 		ret = PTR_ERR(file->user);
 		goto err_free;
@@ -188,7 +188,7 @@ err_irqs:
 	ivshmem_irqs_count_file(chardev, -1);
 	ivshmem_peer_leave(file->peer);
 err_user:
-	ivshmem_user_put(chardev, file->user);
+	ivshmem_user_put(idev, file->user);
 err_free:
 	file_free(file);
 	return ret;
@@ -206,7 +206,7 @@ static int ivshmem_release(struct inode *inode, struct file *filp)
 	ivshmem_listen(&file->peer->news, &file->news, NULL);
 	ivshmem_irqs_count_file(chardev, -1);
 	ivshmem_peer_leave(file->peer);
-	ivshmem_user_put(chardev, file->user);
+	ivshmem_user_put(file->idev, file->user);
 	file_free(file);
 	put_device(&chardev->dev);
 	return 0;

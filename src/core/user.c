@@ -3,7 +3,8 @@
  * Limits on what one user may have of a device
  *
  * Open files and dma-bufs, files with O_ASYNC and tasks asleep in WAIT are counted per user and
- * device. CAP_SYS_RESOURCE lifts the limits.
+ * peer that the files share. Where each file is a peer, which takes one of the device's ids,
+ * that is per user and device, whatever partitions it has. CAP_SYS_RESOURCE lifts the limits.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -26,13 +27,13 @@ static kuid_t counted_uid(void)
 	return uid;
 }
 
-static struct ivshmem_user *lookup_user(struct ivshmem_chardev *chardev, kuid_t uid)
+static struct ivshmem_user *lookup_user(struct ivshmem_node *node, kuid_t uid)
 {
 	struct ivshmem_user *user;
 
-	lockdep_assert_held(&chardev->users_lock);
-	list_for_each_entry(user, &chardev->users, node)
-		if (uid_eq(user->uid, uid))
+	lockdep_assert_held(&node->idev->users_lock);
+	list_for_each_entry(user, &node->idev->users, node)
+		if (uid_eq(user->uid, uid) && user->queue.peer == node->shared)
 			return user;
 	return NULL;
 }
@@ -44,48 +45,49 @@ static bool over_limits(void)
 
 /**
  * ivshmem_user_get() - count an open file
- * @chardev: what is opened
+ * @node: what is opened
  *
  * Return: the caller's user; -EUSERS if it has too many files; -ENOMEM
  */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev)
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_node *node)
 {
+	struct ivshmem_device *idev = node->idev;
 	/* Before the lock: it may wait for the caller's memory cgroup. */
 	struct ivshmem_user *user, *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 
 	if (!new)
 		return ERR_PTR(-ENOMEM);
 	new->uid = counted_uid();
-	ivshmem_queue_begin(&new->queue, chardev->node->shared);
-	mutex_lock(&chardev->users_lock);
-	user = lookup_user(chardev, new->uid);
+	ivshmem_queue_begin(&new->queue, node->shared);
+	mutex_lock(&idev->users_lock);
+	user = lookup_user(node, new->uid);
 	if (!user) {
-		list_add(&new->node, &chardev->users);
+		list_add(&new->node, &idev->users);
 		swap(user, new);
 	}
 	if (user->files >= IVSHMEM_USER_FILES && !over_limits())
 		user = ERR_PTR(-EUSERS);
 	else
 		user->files++;
-	mutex_unlock(&chardev->users_lock);
+	mutex_unlock(&idev->users_lock);
 	kfree(new);
 	return user;
 }
 
 /**
  * ivshmem_user_put() - stop counting a file that is closed
- * @chardev: what is opened
+ * @idev: whose node was opened
  * @user: as ivshmem_user_get() returned it
  */
-void ivshmem_user_put(struct ivshmem_chardev *chardev, struct ivshmem_user *user)
+void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user)
 {
 	bool last;
 
-	mutex_lock(&chardev->users_lock);
+	mutex_lock(&idev->users_lock);
 	last = !--user->files;
 	if (last)
 		list_del(&user->node);
-	mutex_unlock(&chardev->users_lock);
+	mutex_unlock(&idev->users_lock);
 	if (!last)
 		return;
 	ivshmem_queue_end(&user->queue);

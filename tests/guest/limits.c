@@ -20,6 +20,8 @@
 #define IDS (MAX_PEER + 1)
 #define ROOT_IDS 16	/* of these */
 #define OTHER_DEVICE "/dev/ivshmem1"
+#define PARTITION "/dev/ivshmem0p1"
+#define TABLE "/sys/bus/ivshmem/devices/ivshmem0/partitions"
 
 enum { ROOT = 0, USER = 1000, OTHER = 1001, CROWD = 2000 };
 
@@ -295,6 +297,23 @@ static void test_ids(void)
 	close_files(0, opened + ROOT_IDS);
 }
 
+/* Where each file takes an id, those of partitions count like all others. */
+static void test_partition(void)
+{
+	tap_eq(file_write(TABLE, "part:512K:256K:0:2"), 0, "a partition");
+	tap_ok(file_comes(PARTITION, true), "has a node");
+	chmod(PARTITION, 0666);
+	become(USER);
+	open_files(0, FILES);
+	tap_eq(open_one(PARTITION), rig_over("memory") ? -EUSERS : 0,
+	       "a partition gives a user more files only if they take no id");
+	become(OTHER);
+	tap_eq(open_one(PARTITION), 0, "another user can open it");
+	become(ROOT);
+	close_files(0, FILES);
+	tap_eq(file_write(TABLE, "\n"), 0, "it is removed");
+}
+
 int main(void)
 {
 	const struct rlimit many = { IDS + 100, IDS + 100 };
@@ -309,6 +328,7 @@ int main(void)
 	test_async();
 	test_sleepers();
 	test_namespaces();
+	test_partition();
 	if (rig_over("memory"))
 		test_ids();
 	become(USER);
