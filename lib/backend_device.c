@@ -211,7 +211,7 @@ static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
 		return error;
 	wait_to_kernel(options, result, wait);
 	if (options->flags & IVSHMEM_WAIT_WORD) {
-		wait->offset += handle->offset;
+		wait->offset += handle->begin + handle->offset;
 		wait->flags |= handle->hears ? IVSHMEM_WAIT_NEWS : 0;
 	}
 	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, wait);
@@ -473,6 +473,7 @@ static int device_identify(struct device *device)
 		return error == -EINVAL || error == -ENOTTY ?
 		       ivshmem_fail(-ENOTTY, "the device is not of ivshmem") :
 		       error;
+	device->base.begin = region.offset;
 	device->base.size = region.size;
 	device->base.vectors = info.vectors;
 	device->cache = region.cache;

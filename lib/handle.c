@@ -221,7 +221,7 @@ int ivshmem_map(struct ivshmem *handle, uint64_t offset, size_t length,
 				    " on are more than the region has: %#" PRIx64,
 				    length, offset, handle->size);
 	*address = mmap(NULL, length, protection, MAP_SHARED, handle->memory,
-			handle->offset + offset);
+			(off_t)(handle->begin + handle->offset + offset));
 	if (*address != MAP_FAILED)
 		return 0;
 	*address = NULL;

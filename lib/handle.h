@@ -60,6 +60,7 @@ struct ivshmem {
 	char name[64];			/* the path, cut off if need be: for messages */
 	_Atomic uint32_t references;	/* the opener's, and one for each object */
 	int memory;			/* the descriptor that maps the region */
+	uint64_t begin;			/* of the region in what that maps */
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the library asks of the driver, without one: the device is /dev/random, and its
- * ioctl() is the one below (lib/backend_device.c).
+ * ioctl() and mmap() are those below (lib/backend_device.c). As the interface allows, the
+ * shared memory is not the first that the file has.
  */
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/ivshmem.h>
 
@@ -15,7 +20,10 @@
 #include "ivshmem.h"
 
 #define SECOND		1000000000LL
+#define BEGIN		(1 << 16)	/* of the memory in the file: pages of any size */
+#define SIZE		(2 << 16)
 
+static off_t mapped_at;			/* by the last mmap() of the device */
 static struct ivshmem_wait asked;	/* by the last WAIT */
 static unsigned int rings;
 static int wait_error;
@@ -68,7 +76,8 @@ int ioctl(int fd, unsigned long request, ...)
 		};
 		return 0;
 	case IVSHMEM_IOC_REGION:
-		((struct ivshmem_region *)argument)->size = 4096;
+		((struct ivshmem_region *)argument)->offset = BEGIN;
+		((struct ivshmem_region *)argument)->size = SIZE;
 		return 0;
 	case IVSHMEM_IOC_RING:
 		rings++;
@@ -82,6 +91,20 @@ int ioctl(int fd, unsigned long request, ...)
 	default:
 		return fail(ENOTTY);
 	}
+}
+
+/* Of the device, memory that belongs to no file. */
+void *mmap(void *hint, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	struct stat st;
+
+	if (fd >= 0 && !fstat(fd, &st) && S_ISCHR(st.st_mode)) {
+		mapped_at = offset;
+		flags |= MAP_ANONYMOUS;
+		fd = -1;
+		offset = 0;
+	}
+	return (void *)syscall(SYS_mmap, hint, length, protection, flags, fd, offset);
 }
 
 static int64_t now(void)
@@ -111,6 +134,26 @@ static void test_timeouts(struct ivshmem *handle)
 	options.timeout_ns = 1;
 	ivshmem_wait(handle, &options, NULL);
 	tap_ok(!asked.timeout_ns && !asked.flags, "a time that is over becomes a look");
+}
+
+/* Offsets count from where the region begins, not from where the file does. */
+static void test_offsets(struct ivshmem *handle)
+{
+	struct ivshmem_wait_options options = { .flags = IVSHMEM_WAIT_WORD, .offset = 64 };
+	void *mapping;
+
+	wait_error = 0;
+	tap_eq(ivshmem_wait(handle, &options, NULL), 0, "wait for a word");
+	tap_eq(asked.offset, BEGIN + 64, "which is asked for where it is in the file");
+	tap_eq(ivshmem_ring_wait(handle, 1, 0, &options, NULL), 0, "ring and wait for a word");
+	tap_eq(asked.offset, BEGIN + 64, "which is the same one");
+	rings = 0;
+	tap_eq(ivshmem_map(handle, 0, 0, &mapping), 0, "map all");
+	tap_eq(mapped_at, BEGIN, "from the beginning of the region on");
+	ivshmem_unmap(handle, mapping, SIZE);
+	tap_eq(ivshmem_map(handle, SIZE / 2, 0, &mapping), 0, "map a half");
+	tap_eq(mapped_at, BEGIN + SIZE / 2, "that is the second one");
+	ivshmem_unmap(handle, mapping, SIZE / 2);
 }
 
 static void test_ring_wait(struct ivshmem *handle)
@@ -218,6 +261,7 @@ int main(void)
 	if (ivshmem_open(&handle, "/dev/random", 0))
 		tap_bail("cannot open the device");
 	test_timeouts(handle);
+	test_offsets(handle);
 	test_ring_wait(handle);
 	test_fd(handle);
 	test_unplug(handle);
