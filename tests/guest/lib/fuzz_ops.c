@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -13,6 +14,7 @@
 /* Shared by the threads of a process. */
 static bool may_replace;
 static int fds[SLOTS], eventfds[4], epoll, own_memory;
+static int ends[2], file;	/* a pipe that delays nobody, and a file of SIZE */
 static struct { char *address; size_t length; } maps[SLOTS];
 static uint64_t registers_offset;
 
@@ -68,11 +70,15 @@ static void keep_fd(unsigned int slot, int fd)
 	fds[slot] = fd;
 }
 
+/* A node, or the same memory as a file of sysfs. */
 static void op_open(const struct op *o)
 {
-	char path[32];
+	static const char * const paths[] = {
+		"/dev/ivshmem%u", "/sys/class/ivshmem/ivshmem%u/region",
+	};
+	char path[64];
 
-	snprintf(path, sizeof(path), "/dev/ivshmem%u", o->other % DEVICES);
+	snprintf(path, sizeof(path), paths[o->place % 8 == 7], o->other % DEVICES);
 	keep_fd(o->slot, open(path, (o->bits & (O_ACCMODE | O_NONBLOCK | O_APPEND | O_SYNC |
 						O_DIRECT | O_TRUNC | O_EXCL | O_PATH |
 						O_ASYNC | O_NOFOLLOW)) | O_CLOEXEC));
@@ -288,7 +294,7 @@ static void op_transfer(const struct op *o)
 				 { place(o, o->bits >> 4), length } };
 	ssize_t done;
 
-	switch (o->bits % 6) {
+	switch (o->bits % 8) {
 	case 0:
 		done = read(fd, p, length);
 		break;
@@ -304,10 +310,89 @@ static void op_transfer(const struct op *o)
 	case 4:
 		done = preadv(fd, parts, 3, o->offset);
 		break;
-	default:
+	case 5:
 		done = pwritev(fd, parts, 3, o->offset);
+		break;
+	case 6:
+		done = preadv2(fd, parts, 3, o->offset, o->bits >> 9 & 0x7f);
+		break;
+	default:
+		done = pwritev2(fd, parts, 3, o->offset, o->bits >> 9 & 0x7f);
 	}
 	(void)done;
+}
+
+/* Through the pipe, which may hold pages of the program's or of a mapping. */
+static void op_splice(const struct op *o)
+{
+	size_t length = o->bits & 1 << 8 ? o->length : o->length % BUFFER;
+	int flags = (o->bits >> 9 & 0xf) | SPLICE_F_NONBLOCK;
+	struct iovec part = { place(o, o->place), length };
+	off_t at = o->offset, *from = o->bits & 1 << 13 ? &at : NULL;
+	ssize_t done;
+
+	switch (o->bits % 8) {
+	case 0:
+	case 1:
+		done = splice(fds[o->slot], from, ends[1], NULL, length, flags);
+		break;
+	case 2:
+	case 3:
+		done = splice(ends[0], NULL, fds[o->slot], from, length, flags);
+		break;
+	case 4:
+		done = vmsplice(ends[o->bits >> 14 & 1], &part, 1, flags);
+		break;
+	case 5:
+		done = sendfile(ends[1], fds[o->slot], from, length);
+		break;
+	case 6:
+		done = read(ends[0], part.iov_base, length);
+		break;
+	default:
+		done = write(ends[1], part.iov_base, length);
+	}
+	(void)done;
+}
+
+/* What works on files, to and from one, and from device to device. */
+static void op_file(const struct op *o)
+{
+	off_t at = o->offset, to = o->bits >> 8 & (SIZE - 1);
+	size_t length = o->length % (o->place % 8 ? BUFFER : 2 * SIZE);
+	int fd = fds[o->slot];
+	ssize_t done;
+
+	switch (o->bits % 8) {
+	case 0:
+		lseek(file, to, SEEK_SET);
+		done = sendfile(file, fd, &at, length);
+		break;
+	case 1:
+		done = sendfile(fd, file, &to, length);
+		break;
+	case 2:
+		done = sendfile(fds[o->other], fd, &at, length);
+		break;
+	case 3:
+		done = copy_file_range(fd, &at, file, &to, length, 0);
+		break;
+	case 4:
+		done = copy_file_range(file, &to, fd, &at, length, 0);
+		break;
+	case 5:
+		done = copy_file_range(fd, &at, fds[o->other], &to, length, 0);
+		break;
+	case 6:
+		done = fallocate(fd, o->place & 0x7f, o->offset, o->length);
+		break;
+	default:
+		done = ftruncate(fd, o->length);
+	}
+	(void)done;
+	/* It grows with what is written to it. */
+	if (ftruncate(file, SIZE))
+		tap_note("ftruncate: %s", strerror(errno));
 }
 
 static void op_seek(const struct op *o)
@@ -442,7 +527,7 @@ static const struct kind kinds[] = {
 	{ op_unmap, 2 }, { op_change, 5 }, { op_move, 3 }, { op_touch, 8 },
 	{ op_transfer, 12 }, { op_seek, 2 }, { op_poll, 4 }, { op_epoll, 4 },
 	{ op_fcntl, 4 }, { op_eventfd, 2 }, { op_peek, 3 }, { op_fork, 1 },
-	{ op_attribute, 3 }, { op_replace, 1 },
+	{ op_attribute, 3 }, { op_replace, 1 }, { op_splice, 8 }, { op_file, 6 },
 };
 
 void op_run(const struct op *o)
@@ -538,6 +623,9 @@ void ops_begin(bool replace, uint64_t registers)
 	registers_offset = registers;
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	own_memory = dev_open_at("/proc/self/mem", O_RDWR);
+	file = memfd_create("file", MFD_CLOEXEC);
+	if (file < 0 || ftruncate(file, SIZE) || pipe2(ends, O_NONBLOCK | O_CLOEXEC))
+		tap_bail("no file or pipe: %s", strerror(errno));
 	for (int i = 0; i < 4; i++)
 		eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (int i = 0; i < SLOTS; i++)
@@ -557,4 +645,6 @@ void ops_clean_up(void)
 		op_close(&(struct op){ .slot = i });
 		op_unmap(&(struct op){ .slot = i, .bits = 1 });
 	}
+	while (read(ends[0], buffer, BUFFER) > 0)
+		;
 }
