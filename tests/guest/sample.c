@@ -12,29 +12,42 @@
 #include "guarded.h"
 #include "labels.h"
 #include "module.h"
+#include "peers.h"
 
 #define BUS "/sys/bus/ivshmem/"
 #define NODE BUS "devices/ivshmem0/"
 #define CHARDEV BUS "drivers/ivshmem_chardev/"
 #define SAMPLE BUS "drivers/ivshmem_sample/"
+#define SAMPLE_COUNTS "/sys/module/ivshmem_sample/parameters/"
 
 static bool vectors;
 static char pci[32];	/* address of the device, empty if it is none of PCI */
 
-/* A number in a file of the node; -1 if there is none. */
-static int node_number(const char *attribute)
+/* A number in a file of a directory; -1 if there is none. */
+static int number(const char *directory, const char *name)
 {
 	char path[128];
 	int value = -1;
 	FILE *file;
 
-	snprintf(path, sizeof(path), NODE "%s", attribute);
+	snprintf(path, sizeof(path), "%s%s", directory, name);
 	file = fopen(path, "re");
 	if (file && fscanf(file, "%d", &value) != 1)
 		value = -1;
 	if (file)
 		fclose(file);
 	return value;
+}
+
+static int node_number(const char *attribute)
+{
+	return number(NODE, attribute);
+}
+
+/* What the sample counts of all nodes. */
+static int sample_count(const char *what)
+{
+	return number(SAMPLE_COUNTS, what);
 }
 
 /* Wait until the number in a file of the node is not less than this. */
@@ -199,9 +212,13 @@ static void test_bind_in_reset(void)
 
 static void test_reset(void)
 {
+	int refusals;
+
 	tap_eq(sample_take(), 0, "the sample takes the node");
+	refusals = sample_count("refusals");
 	tap_eq(reset(), 0, "reset the device");
 	tap_eq(node_number("resets"), 1, "the sample is notified of the reset");
+	tap_ok(sample_count("refusals") > refusals, "it was before, and then had no access");
 	if (vectors)
 		tap_ok(echoes_go_on(), "it goes on after it");
 	test_bind_in_reset();
@@ -209,8 +226,22 @@ static void test_reset(void)
 	tap_eq(sample_give(), 0, "it gives the node back");
 }
 
-/* Give the region a label, with slots for peers. */
-static void make_label(void)
+/* A driver can access a device that ends a last time, but not one that stays. */
+static void test_farewell(void)
+{
+	int before = sample_count("farewells");
+
+	tap_eq(sample_take(), 0, "the sample takes the node");
+	tap_eq(sample_give(), 0, "it gives the node back");
+	tap_eq(sample_count("farewells"), before, "no end was announced");
+	tap_eq(sample_take(), 0, "it takes the node again");
+	tap_eq(file_write(PCI_DRIVER "unbind", pci), 0, "the device goes");
+	tap_eq(sample_count("farewells"), before + 1, "the sample has accessed it a last time");
+	tap_eq(file_write(PCI_DRIVER "bind", pci), 0, "the device is back");
+}
+
+/* Give the region a label, with slots for peers; where the section of the second one is. */
+static uint64_t make_label(void)
 {
 	struct ivshmem_label label = label_new(1 << 20);
 	int fd = dev_open();
@@ -221,11 +252,27 @@ static void make_label(void)
 	label_store(map, &label);
 	munmap(map, 1 << 20);
 	close(fd);
+	return label.peers_offset + label.peer_size;
+}
+
+/* The host writes into a slot, as a peer whose heart stops at once. */
+static void come_and_fall_silent(uint64_t section)
+{
+	const struct ivshmem_peer_section peer = {
+		.owner = 77, .generation = 1, .heartbeat = 1, .id = IVSHMEM_PEER_NO_ID,
+		.kind = IVSHMEM_PEER_HOST, .state = IVSHMEM_PEER_PRESENT, .name = "silent",
+	};
+	char digits[2 * sizeof(peer) + 1];
+
+	for (size_t i = 0; i < sizeof(peer); i++)
+		sprintf(digits + 2 * i, "%02x", ((const unsigned char *)&peer)[i]);
+	rig_ask("memory-write %llu %s", (unsigned long long)section, digits);
 }
 
 static void test_peers(void)
 {
-	make_label();
+	uint64_t second = make_label();
+
 	tap_eq(sample_take(), 0, "the sample takes the node");
 	tap_eq(node_number("peers"), -EOPNOTSUPP, "without a label it has no peers");
 	tap_ok(!*node_line("identity"), "nor an identity");
@@ -235,6 +282,12 @@ static void test_peers(void)
 	tap_ok(node_reaches("news", 1), "it is notified");
 	tap_ok(!strcmp(node_line("identity"), "0 of 5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a\n"),
 	       "it knows the label");
+	tap_eq(node_number("silent"), 0, "nobody has fallen silent");
+	come_and_fall_silent(second);
+	tap_ok(node_reaches("peers", 2), "a second peer comes");
+	tap_ok(node_reaches("silent", 1), "it falls silent");
+	tap_eq(node_number("peers"), 1, "and is no peer any more");
+	tap_eq(node_number("silent"), 1, "this machine is not silent");
 	tap_eq(sample_give(), 0, "it gives the node back");
 }
 
@@ -253,6 +306,7 @@ int main(void)
 	if (*pci) {
 		test_peers();
 		test_reset();
+		test_farewell();
 	}
 	test_cycles(rig_cycles(60));
 	tap_eq(system("rmmod ivshmem_sample"), 0, "the sample unloads");

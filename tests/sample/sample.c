@@ -16,6 +16,15 @@
 /* Slots of a label, at most. */
 #define MAX_PEERS	128
 
+/*
+ * Accesses just before the end of a device, and those that a reset refused: of all nodes, as
+ * the test asks when they are gone.
+ */
+static atomic_t farewells = ATOMIC_INIT(0), refusals = ATOMIC_INIT(0);
+
+module_param_named(farewells, farewells.counter, int, 0444);
+module_param_named(refusals, refusals.counter, int, 0444);
+
 struct sample;
 
 struct sample_vector {
@@ -31,6 +40,8 @@ struct sample_vector {
  * @echoes: doorbells passed on
  * @resets: resets seen
  * @news: times that peers have come or gone
+ * @intruder: tries to access the device while it is being reset
+ * @known: slots of peers that were seen
  * @nr_vectors: number of @vectors
  * @vectors: the node's vectors, all with a handler
  */
@@ -40,6 +51,8 @@ struct sample {
 	atomic_t echoes;
 	unsigned int resets;
 	unsigned int news;
+	struct delayed_work intruder;
+	DECLARE_BITMAP(known, MAX_PEERS);
 	unsigned int nr_vectors;
 	struct sample_vector vectors[];
 };
@@ -77,6 +90,31 @@ static void sample_work(struct work_struct *work)
 	/* A doorbell that came meanwhile called no handler. */
 	if (ivshmem_node_unmask(sample->node, v->number))
 		sample_handle(v);
+}
+
+/* From the start of a reset to its end no access succeeds. */
+static void sample_intrude(struct work_struct *work)
+{
+	struct sample *sample = container_of(to_delayed_work(work), struct sample, intruder);
+	int idx;
+
+	if (!ivshmem_node_begin(sample->node, &idx))
+		ivshmem_node_end(sample->node, idx);
+	else
+		atomic_inc(&refusals);
+	schedule_delayed_work(&sample->intruder, msecs_to_jiffies(1));
+}
+
+/* The last access to a device that ends; one that was pulled out reads as ones. */
+static void sample_bid_farewell(struct sample *sample)
+{
+	int idx;
+
+	if (ivshmem_node_begin(sample->node, &idx))
+		return;
+	readl((u32 __iomem __force *)ivshmem_node_memory(sample->node));
+	ivshmem_node_end(sample->node, idx);
+	atomic_inc(&farewells);
 }
 
 static void sample_stop(struct sample *sample)
@@ -138,6 +176,7 @@ static int sample_probe(struct ivshmem_node *node)
 	sample->node = node;
 	sample->nr_vectors = nr;
 	sample->stopped = true;
+	INIT_DELAYED_WORK(&sample->intruder, sample_intrude);
 	ret = sample_request(sample);
 	if (ret) {
 		kfree(sample);
@@ -160,6 +199,7 @@ static void sample_remove(struct ivshmem_node *node)
 	for (i = 0; i < sample->nr_vectors; i++)
 		ivshmem_node_free_vector(node, i);
 	sample_stop(sample);
+	cancel_delayed_work_sync(&sample->intruder);
 	kfree(sample);
 }
 
@@ -173,10 +213,15 @@ static void sample_notify(struct ivshmem_node *node, enum ivshmem_event event)
 
 	switch (event) {
 	case IVSHMEM_EVENT_UNREGISTER:
+		sample_stop(sample);
+		sample_bid_farewell(sample);
+		break;
 	case IVSHMEM_EVENT_RESET_PREPARE:
 		sample_stop(sample);
+		schedule_delayed_work(&sample->intruder, 0);
 		break;
 	case IVSHMEM_EVENT_RESET_DONE:
+		cancel_delayed_work_sync(&sample->intruder);
 		sample->resets++;
 		unprepared += !sample->stopped;
 		sample_start(sample);
@@ -214,8 +259,9 @@ static ssize_t news_show(struct device *dev, struct device_attribute *attr, char
 static DEVICE_ATTR_RO(news);
 
 /* How many peers there are, or a negative errno; and in *@own the slot of this machine, or -1. */
-static int count_peers(struct ivshmem_node *node, int *own)
+static int count_peers(struct sample *sample, int *own)
 {
+	struct ivshmem_node *node = sample->node;
 	struct ivshmem_peer_info *peers;
 	int i, nr, idx;
 
@@ -228,9 +274,11 @@ static int count_peers(struct ivshmem_node *node, int *own)
 		nr = ivshmem_node_peers(node, peers, MAX_PEERS);
 		ivshmem_node_end(node, idx);
 	}
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
+		set_bit(peers[i].slot, sample->known);
 		if (peers[i].flags & IVSHMEM_PEER_SELF)
 			*own = peers[i].slot;
+	}
 	kvfree(peers);
 	return nr;
 }
@@ -238,7 +286,7 @@ static int count_peers(struct ivshmem_node *node, int *own)
 static ssize_t peers_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct sample *sample = dev_get_drvdata(dev);
-	int own, nr = count_peers(sample->node, &own);
+	int own, nr = count_peers(sample, &own);
 
 	return sysfs_emit(buf, "%d\n", nr);
 }
@@ -249,10 +297,27 @@ static ssize_t slot_show(struct device *dev, struct device_attribute *attr, char
 	struct sample *sample = dev_get_drvdata(dev);
 	int own;
 
-	count_peers(sample->node, &own);
+	count_peers(sample, &own);
 	return sysfs_emit(buf, "%d\n", own);
 }
 static DEVICE_ATTR_RO(slot);
+
+/* How many of those that were seen have fallen silent. */
+static ssize_t silent_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct sample *sample = dev_get_drvdata(dev);
+	unsigned int slot, nr = 0;
+	int ret, idx;
+
+	ret = ivshmem_node_begin(sample->node, &idx);
+	if (ret)
+		return ret;
+	for_each_set_bit(slot, sample->known, MAX_PEERS)
+		nr += ivshmem_node_peer_is_silent(sample->node, slot);
+	ivshmem_node_end(sample->node, idx);
+	return sysfs_emit(buf, "%u\n", nr);
+}
+static DEVICE_ATTR_RO(silent);
 
 /* What identifies the node on all machines. */
 static ssize_t identity_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -270,6 +335,7 @@ static struct attribute *sample_attrs[] = {
 	&dev_attr_identity.attr,
 	&dev_attr_news.attr,
 	&dev_attr_peers.attr,
+	&dev_attr_silent.attr,
 	&dev_attr_slot.attr,
 	&dev_attr_echoes.attr,
 	&dev_attr_resets.attr,
