@@ -7,7 +7,7 @@
  *
  * BATCH rounds are timed together, since reading the clock can take longer than a round.
  * ADDRESS is that of guest 1 for networks, that of the device for vfio-pci, or the path of
- * a socket or a node.
+ * a socket, of pipes or of a node.
  */
 #include <sys/eventfd.h>
 
@@ -30,6 +30,7 @@ struct shared {
 
 static unsigned int me;
 static int fd = -1, efd = -1;
+static int in = -1;		/* to receive from; mostly the same as @fd */
 static const char *address;
 static struct shared *shared;
 static uint64_t at = CONTROL_OFFSET;	/* where it is */
@@ -93,7 +94,7 @@ static void receive_stream(void)
 	size_t n = 0;
 
 	while (n < sizeof(message)) {
-		ssize_t ret = must(read(fd, message + n, sizeof(message) - n));
+		ssize_t ret = must(read(in, message + n, sizeof(message) - n));
 
 		if (!ret)
 			tap_bail("the other side hung up");
@@ -301,6 +302,11 @@ static void open_unix(void)
 	fd = net_unix(me, address);
 }
 
+static void open_pipes(void)
+{
+	net_pipes(me, address, &in, &fd);
+}
+
 static void open_channel(void)
 {
 	channel = channel_open(me, CHANNEL_RING, 0);
@@ -331,6 +337,7 @@ static const struct way {
 	{ "udp", open_udp, send_message, receive_datagram, NULL },
 	{ "vsock", open_vsock, send_message, receive_stream, NULL },
 	{ "unix", open_unix, send_message, receive_stream, NULL },
+	{ "pipe", open_pipes, send_message, receive_stream, NULL },
 	{ "serial", open_serial, send_message, receive_stream, NULL },
 	{ "channel-sleep", open_channel_asleep, channel_send, channel_receive, NULL },
 	{ "channel", open_channel, channel_send, channel_receive, NULL },
@@ -392,6 +399,8 @@ int main(int argc, char **argv)
 	address = argv[4];
 	me = rig_guest();
 	way->open();
+	if (in < 0)
+		in = fd;
 	rig_ask("barrier ready");
 	if (me)
 		answer(way, rounds);

@@ -22,6 +22,7 @@ import verbs
 
 OTHER = "0000:00:11.0"  # the second device, which vfio-pci gets
 PROGRAMS = (
+    "channels",
     "cost",
     "crowd",
     "doorbell",

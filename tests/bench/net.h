@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <linux/vm_sockets.h>
 
@@ -95,6 +96,27 @@ static inline int net_unix(bool listens, const char *path)
 		unlink(path);
 	net_connect(AF_UNIX, listens, &un, sizeof(un), &fd, 1);
 	return fd;
+}
+
+/* Connect two programs of one machine by a pipe for each direction. */
+static inline void net_pipes(bool makes, const char *path, int *in, int *out)
+{
+	int fds[2];
+
+	for (int i = 0; i < 2; i++) {
+		char name[256];
+
+		snprintf(name, sizeof(name), "%s%d", path, i);
+		if (makes) {
+			unlink(name);
+			must(mkfifo(name, 0600));
+		}
+		rig_ask("barrier pipe");
+		/* Waits until the other one opens it. */
+		fds[i] = must(open(name, (makes == !i ? O_WRONLY : O_RDONLY) | O_CLOEXEC));
+	}
+	*out = fds[!makes];
+	*in = fds[makes];
 }
 
 #endif

@@ -5,7 +5,7 @@
  *
  *	stream WAY SIZE MILLISECONDS [ADDRESS]
  *
- * ADDRESS is that of guest 1, for networks, or the path of a socket.
+ * ADDRESS is that of guest 1, for networks, or the path of a socket or of pipes.
  */
 #include "channel.h"
 #include "net.h"
@@ -30,7 +30,8 @@ static unsigned int me;
 static const char *address;
 static size_t size;
 static char *buffer;		/* @size bytes: the message to send, or received */
-static int fd = -1;
+static int fd = -1;		/* of the stream */
+static int back = -1;		/* that of the answer to its end; mostly the same */
 
 static struct ring *ring;
 static uint64_t written, consumed, known;	/* known: the other's index when last read */
@@ -221,18 +222,35 @@ static void unix_open(void)
 	buffer = skewed(NULL, 0);
 }
 
+static void pipe_open(void)
+{
+	net_pipes(me, address, me ? &fd : &back, me ? &back : &fd);
+	buffer = skewed(NULL, 0);
+}
+
 static void socket_send(void)
 {
 	for (size_t n = 0; n < size;)
 		n += must(write(fd, buffer + n, size - n));
 }
 
-static void socket_finish(void)
+static void await_answer(void)
 {
 	char byte;
 
+	must(read(back, &byte, 1));
+}
+
+static void socket_finish(void)
+{
 	must(shutdown(fd, SHUT_WR));
-	must(read(fd, &byte, 1));
+	await_answer();
+}
+
+static void pipe_finish(void)
+{
+	must(close(fd));
+	await_answer();
 }
 
 static bool socket_receive(void)
@@ -241,7 +259,7 @@ static bool socket_receive(void)
 		ssize_t ret = must(read(fd, buffer + n, size - n));
 
 		if (!ret) {
-			must(write(fd, "", 1));
+			must(write(back, "", 1));
 			return false;
 		}
 		n += ret;
@@ -252,18 +270,16 @@ static bool socket_receive(void)
 /* A line has no end: the last message begins with another byte. */
 static void serial_finish(void)
 {
-	char byte;
-
 	buffer[0] = 1;
 	socket_send();
-	must(read(fd, &byte, 1));
+	await_answer();
 }
 
 static bool serial_receive(void)
 {
 	socket_receive();
 	if (buffer[0])
-		must(write(fd, "", 1));
+		must(write(back, "", 1));
 	return !buffer[0];
 }
 
@@ -313,6 +329,7 @@ static const struct way {
 	{ "vsock-large", vsock_open_large, socket_send, socket_finish, socket_receive, nothing },
 	{ "serial", serial_open, socket_send, serial_finish, serial_receive, nothing },
 	{ "unix", unix_open, socket_send, socket_finish, socket_receive, nothing },
+	{ "pipe", pipe_open, socket_send, pipe_finish, socket_receive, nothing },
 	{ "memcpy", copy_open, copy_send, nothing, copy_receive, nothing },
 };
 
@@ -348,6 +365,8 @@ int main(int argc, char **argv)
 	address = argv[4];
 	me = rig_guest();
 	way->open();
+	if (back < 0)
+		back = fd;
 	rig_ask("barrier ready");
 	if (me) {
 		while (way->receive())
