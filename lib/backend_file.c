@@ -108,6 +108,7 @@ static void file_wake_all(struct ivshmem *handle)
 }
 
 static const struct ivshmem_ops file_ops = {
+	.on_host = true,
 	.close = ivshmem_file_close,
 	.properties = file_properties,
 	.ring = file_ring,

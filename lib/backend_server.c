@@ -551,6 +551,7 @@ static const struct waiting_source connection_source = {
 };
 
 static const struct ivshmem_ops connection_ops = {
+	.on_host = true,
 	.close = connection_close,
 	.properties = connection_properties,
 	.ring = connection_ring,

@@ -19,6 +19,7 @@
 #include "log.h"
 
 struct ivshmem_ops {
+	bool on_host;			/* the memory is a file that others can open as well */
 	void (*close)(struct ivshmem *handle);
 	int (*properties)(struct ivshmem *handle,
 			  struct ivshmem_properties *out);

@@ -5,10 +5,13 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "ivshmem_sync.h"
 #include "../guest/loop.h"
 
 #define SIZE	(64 << 10)
@@ -135,6 +138,37 @@ static void test_event_loop(void)
 	ivshmem_close(other);
 }
 
+/* Locks the mutex, and is killed with it. */
+static void lock_and_die(uint64_t offset)
+{
+	struct ivshmem_mutex *mutex;
+	pid_t pid = fork();
+
+	if (pid) {
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	if (!ivshmem_mutex_open(open_file(0), offset, 0, IVSHMEM_SYNC_CREATE, &mutex) &&
+	    !ivshmem_mutex_lock(mutex, 0))
+		raise(SIGKILL);
+	_exit(1);
+}
+
+static void test_dead_owner(void)
+{
+	struct ivshmem *handle = open_file(0);
+	struct ivshmem_mutex *mutex;
+
+	tap_about("dead owner");
+	lock_and_die(0);
+	tap_eq(ivshmem_mutex_open(handle, 0, 0, 0, &mutex), 0, "its mutex is opened");
+	tap_eq(ivshmem_mutex_lock(mutex, 0), -EOWNERDEAD, "its death is known without a server");
+	tap_eq(ivshmem_mutex_consistent(mutex), 0, "the data is mended");
+	tap_eq(ivshmem_mutex_unlock(mutex), 0, "the mutex is unlocked");
+	ivshmem_mutex_close(mutex);
+	ivshmem_close(handle);
+}
+
 static void test_refused(void)
 {
 	struct ivshmem *handle;
@@ -161,6 +195,7 @@ int main(void)
 	test_no_doorbells();
 	test_channel();
 	test_event_loop();
+	test_dead_owner();
 	test_refused();
 	return tap_done();
 }
