@@ -183,6 +183,7 @@ static void set_direction(struct ivshmem_channel *channel, int which, int buffer
 		.capacity = channel->capacity[buffer],
 		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
 		.trust = 1,
+		.span = 1,
 	};
 }
 

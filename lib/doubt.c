@@ -11,7 +11,7 @@
 #include "park.h"
 #include "session.h"
 
-#define TRUST		128	/* messages, or calls in vain, between two looks at the clock */
+#define TRUST		128	/* most messages, or calls in vain, between two looks at the clock */
 #define ASK_NS		1000000	/* between two questions whether anybody is there */
 
 void ivshmem_direction_doubt(struct direction *direction)
@@ -31,9 +31,11 @@ bool ivshmem_direction_is_due(struct direction *direction)
 	}
 	time = ivshmem_now();
 	if (time - direction->asked < ASK_NS) {
-		direction->trust = TRUST;
+		direction->span = direction->span < TRUST / 2 ? 2 * direction->span : TRUST;
+		direction->trust = direction->span;
 		return false;
 	}
+	direction->span = 1;
 	direction->trust = 1;
 	direction->asked = time;
 	return true;

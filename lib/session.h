@@ -64,6 +64,7 @@ struct direction {
 	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	uint32_t sleeps;	/* a number for each */
 	int64_t asked;		/* when it was looked who is there, without waiting */
+	unsigned int span;	/* messages up to a look at the clock; more after each too early */
 	bool asks;		/* the next call is to do that */
 	int vain;		/* how often looking has lately been in vain */
 	_Atomic bool armed;	/* the latest call gave -EAGAIN: the listener is to tell */

@@ -108,6 +108,24 @@ static void test_slow(void)
 	finish();
 }
 
+/* A few at once, now and then, are not many either. */
+static void test_bursts(void)
+{
+	pid_t pid = begin();
+	int n, sent;
+
+	for (n = 0; n < FEW / 2; n++) {
+		say(channel, "one");
+		say(channel, "two");
+		say(channel, "three");
+		usleep(2000);
+	}
+	end(pid);
+	sent = sent_until(-EPIPE);
+	tap_ok(sent <= 4, "after %d messages, 4 at most, as there are three at once", sent);
+	finish();
+}
+
 /* Another call of the program has heard of it, or the program tells. */
 static void test_known(bool reported)
 {
@@ -387,6 +405,7 @@ int main(void)
 	handle = must_open(0);
 	test_busy();
 	test_slow();
+	test_bursts();
 	test_known(false);
 	test_known(true);
 	test_received();
