@@ -109,9 +109,9 @@ void ivshmem_direction_doubt(struct direction *direction);
 void ivshmem_direction_recheck(struct direction *direction);
 
 /*
- * Whether it is time to ask, by a system call, who is still there. That is so once a
- * millisecond: a busy program looks at the clock now and then only, another each time. On
- * a guest there is nobody to ask as long as messages can be written.
+ * Whether it is time to look who is still there, and to ask, by a system call, where
+ * somebody knows. That is so once a millisecond: a busy program looks at the clock now and
+ * then only, another each time.
  */
 bool ivshmem_direction_is_due(struct direction *direction);
 

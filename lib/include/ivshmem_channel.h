@@ -35,9 +35,9 @@
  *   -ESHUTDOWN   ivshmem_channel_shutdown() was called
  *
  * With deadline 0 an end that polls ivshmem_channel_fd() gets these at once. So does one
- * that only calls again and again, on the host, unless it makes thousands of calls a
- * second: these look at the clock after up to 128 messages that found room, or calls that found
- * nothing, and ask the server if it has not been asked for a millisecond. What another call
+ * that only calls again and again, unless it makes thousands of calls a second: these
+ * look at the clock after up to 128 messages that found room, or calls that found nothing,
+ * and, on the host, ask the server if it has not been asked for a millisecond. What another call
  * on the handle has heard, and ivshmem_peer_gone(), count from the next call on. -ENODEV
  * comes only once there is nothing to receive or no room: messages do not need the server.
  *

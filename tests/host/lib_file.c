@@ -138,6 +138,29 @@ static void test_event_loop(void)
 	ivshmem_close(other);
 }
 
+/* Who sends now and then, and finds room, is told: nobody else would do that here. */
+static void test_end(void (*end)(struct ivshmem_channel *channel), const char *what)
+{
+	struct ivshmem_channel_options range = { .size = SIZE };
+	struct ivshmem *one = open_file(0), *other = open_file(0);
+	struct ivshmem_channel *a = must_create(one, &range), *b = must_attach(other, &range);
+	int n;
+
+	tap_about("end");
+	handshake(a, b);
+	for (n = 0; n < 3; n++) {
+		say(a, "anybody?");
+		usleep(2000);
+	}
+	end(b);
+	tap_eq(say(a, "anybody?"), -EPIPE, "send(0) tells of the other end's %s", what);
+	ivshmem_channel_close(a);
+	if (end != ivshmem_channel_close)
+		ivshmem_channel_close(b);
+	ivshmem_close(one);
+	ivshmem_close(other);
+}
+
 /* Locks the mutex, and is killed with it. */
 static void lock_and_die(uint64_t offset)
 {
@@ -195,6 +218,8 @@ int main(void)
 	test_no_doorbells();
 	test_channel();
 	test_event_loop();
+	test_end(ivshmem_channel_shutdown, "shutdown");
+	test_end(ivshmem_channel_close, "close");
 	test_dead_owner();
 	test_refused();
 	return tap_done();
