@@ -260,7 +260,7 @@ static void restart(struct direction *direction)
 }
 
 /* In words why a session is over. */
-static void explain(const struct direction *direction, int reason)
+static const char *explain(const struct direction *direction, int reason)
 {
 	const struct ivshmem_channel *channel = direction->channel;
 	bool closed = atomic_load(&direction->other->closed) == direction->peer;
@@ -268,57 +268,61 @@ static void explain(const struct direction *direction, int reason)
 			   closed ? "the other end has closed" :
 			   "the peer of the other end has disconnected";
 
-	ivshmem_fail(reason, "%s", text);
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: channel at %#" PRIx64 ": %s", channel->handle->name,
 		    channel->offset, text);
+	return text;
 }
 
-/* The session is over for this reason, which is told to this caller only. */
-static void direction_close(struct direction *direction, int reason)
+/* The session is over for this reason, which is told to this caller only, in words as well. */
+static const char *direction_close(struct direction *direction, int reason)
 {
 	struct direction *twin = twin_of(direction);
+	const char *text;
 
 	if (reason == -ESTALE) {
 		channel_fail(direction->channel, reason, REPLACED);
-		return;
+		return REPLACED;
 	}
-	explain(direction, reason);
+	text = explain(direction, reason);
 	if ((twin->state == DIRECTION_OPEN || twin->state == DIRECTION_SUSPECT) &&
 	    life(twin->peer) == life(direction->peer))
 		atomic_store(&twin->state, DIRECTION_LOST);
 	restart(direction);
+	return text;
 }
 
 static int direction_end(struct direction *direction, int reason)
 {
 	struct ivshmem_channel *channel = direction->channel;
+	const char *text = NULL;
 
 	pthread_mutex_lock(&channel->lock);
 	if (!channel->error)
-		direction_close(direction, reason);
-	if (channel->error)
-		reason = channel_error(channel);
+		text = direction_close(direction, reason);
+	if (channel->error) {
+		reason = channel->error;
+		text = channel->reason;
+	}
 	pthread_mutex_unlock(&channel->lock);
 	if (reason == -ESTALE)
 		wake_own(channel);
 	else
 		announce(channel);
-	return reason;
+	/* Only now: to ring who is gone fails for a reason of its own. */
+	return ivshmem_fail(reason, "%s", text);
 }
 
 /* The other end has broken the rules. */
 static int direction_fail(struct direction *direction, const char *reason)
 {
 	struct ivshmem_channel *channel = direction->channel;
-	int error;
 
 	pthread_mutex_lock(&channel->lock);
 	channel_fail(channel, -EPROTO, reason);
-	error = channel_error(channel);
 	pthread_mutex_unlock(&channel->lock);
 	announce(channel);
 	wake_own(channel);
-	return error;
+	return channel_error(channel);
 }
 
 void ivshmem_session_shutdown(struct ivshmem_channel *channel)

@@ -199,6 +199,28 @@ static void test_messages(struct ivshmem *handle)
 	ivshmem_channel_close(a);
 }
 
+/* To ring the other end, who cannot hear it any more, fails as well. */
+static void test_killed(struct ivshmem *handle)
+{
+	struct ivshmem_channel *channel = must_create(handle, &OPTIONS(.size = 8192));
+	int64_t size;
+	char text[8];
+	pid_t pid = fork();
+
+	if (!pid) {
+		ivshmem_channel_send(must_attach(must_open(0), &OPTIONS(0)), "hello", 5, 0,
+				     ivshmem_after(PATIENCE));
+		pause();
+	}
+	tap_about("killed");
+	tap_ok(hear(channel, "hello", ivshmem_after(PATIENCE)), "there is another end");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	size = ivshmem_channel_recv(channel, text, sizeof(text), ivshmem_after(PATIENCE));
+	says((int)size, -EPIPE, "the peer of the other end has disconnected");
+	ivshmem_channel_close(channel);
+}
+
 /* Opening and ringing have reasons for these errors, which others must not give as theirs. */
 static void test_late(struct ivshmem *handle)
 {
@@ -428,6 +450,7 @@ int main(void)
 	test_channel_options(handle, reader);
 	test_channel_contents(handle);
 	test_messages(handle);
+	test_killed(handle);
 	test_late(handle);
 	test_sync_open(handle, reader);
 	test_mutex(handle);
