@@ -125,7 +125,7 @@ int ivshmem_channel_attach(struct ivshmem *handle,
 
 /*
  * Close the channel and free everything, including the descriptor. Committed messages
- * can still be received. NULL is allowed.
+ * can still be received, also those held back by IVSHMEM_MORE. NULL is allowed.
  */
 void ivshmem_channel_close(struct ivshmem_channel *channel);
 

@@ -55,8 +55,10 @@ static void test_close(struct ends *ends)
 {
 	begin(ends);
 	say(ends->x, "last words");
+	ivshmem_channel_send(ends->x, "held", 4, IVSHMEM_MORE, 0);
 	ivshmem_channel_close(ends->x);
 	tap_ok(hear(ends->y, "last words", 0), "after a close earlier messages are received");
+	tap_ok(hear(ends->y, "held", 0), "and one that was held back");
 	tap_eq(try_recv(ends->y), -EPIPE, "recv reports the close");
 	tap_eq(try_recv(ends->y), -EAGAIN, "recv reports the close once");
 	tap_eq(say(ends->y, "anybody?"), -EAGAIN, "send does not report the same close again");
