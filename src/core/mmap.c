@@ -143,50 +143,45 @@ static void table_range(struct vm_area_struct *vma, unsigned long addr,
 }
 
 #ifdef CONFIG_X86
-/* Arguments of fill_pte(). */
+/* Arguments of fill_table(). */
 struct fill {
 	struct vm_area_struct *vma;
-	unsigned long pfn;	/* of the next page */
-	pgprot_t prot;
+	unsigned long first;	/* address of the first entry */
+	unsigned long last;	/* the last byte of the last one */
 };
 
-static int take_prot(pte_t *pte, unsigned long addr, void *data)
+/*
+ * @entered is an entry at @addr. Copy its protection, which contains the type of the memory:
+ * a lookup of the type for each page would take longer than everything else. The entries of a
+ * table lie side by side: to be called for each would take longer than to write it.
+ */
+static int fill_table(pte_t *entered, unsigned long addr, void *data)
 {
-	struct fill *fill = data;
+	const struct fill *fill = data;
+	pte_t *pte = entered - ((addr - fill->first) >> PAGE_SHIFT);
+	unsigned long pfn = region_pfn(fill->vma, fill->first);
+	pgprot_t prot;
 
-	if (!pte_present(ptep_get(pte)))
+	if (!pte_present(ptep_get(entered)))
 		return -ENOENT;
-	fill->prot = pte_pgprot(ptep_get(pte));
-	return 0;
-}
-
-static int fill_pte(pte_t *pte, unsigned long addr, void *data)
-{
-	struct fill *fill = data;
-	unsigned long pfn = fill->pfn++;
-
-	if (pte_none(ptep_get(pte)))
-		set_pte_at(fill->vma->vm_mm, addr, pte,
-			   pte_mkspecial(pfn_pte(pfn, fill->prot)));
+	prot = pte_pgprot(ptep_get(entered));
+	for (addr = fill->first; addr < fill->last; addr += PAGE_SIZE, pte++, pfn++)
+		if (pte_none(ptep_get(pte)))
+			set_pte_at(fill->vma->vm_mm, addr, pte,
+				   pte_mkspecial(pfn_pte(pfn, prot)));
 	return 0;
 }
 
 /*
  * Fill the page table into which the page at @addr was just entered, as far as the
- * mapping reaches: one fault and one lock for 512 pages. Copy the protection of that
- * first entry, which contains the type of the memory: a lookup of the type for each
- * page would take longer than everything else.
+ * mapping reaches: one fault and one lock for 512 pages.
  */
 static void fill_around(struct vm_area_struct *vma, unsigned long addr)
 {
 	struct fill fill = { .vma = vma };
-	unsigned long first, last;
 
-	table_range(vma, addr, &first, &last);
-	fill.pfn = region_pfn(vma, first);
-	if (!apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, take_prot, &fill))
-		apply_to_page_range(vma->vm_mm, first, last + 1 - first,
-				    fill_pte, &fill);
+	table_range(vma, addr, &fill.first, &fill.last);
+	apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, fill_table, &fill);
 }
 #else
 /* Elsewhere the type of the memory needs no lookup. */
