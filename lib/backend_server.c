@@ -205,6 +205,7 @@ static struct peer *add_peer(struct connection *connection, uint32_t id)
 		return NULL;
 	}
 	peer->id = id;
+	connection->base.left[id] = false;
 	memmove(peers + index + 1, peers + index,
 		(connection->npeers - index) * sizeof(*peers));
 	peers[index] = peer;
@@ -280,6 +281,7 @@ static int take_leave(struct connection *connection, uint32_t id)
 {
 	remove_peer(connection, id);
 	connection->base.disconnects[id]++;
+	connection->base.left[id] = true;
 	ivshmem_process_doubt(&connection->base);
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u has left", connection->base.name, id);
 	ivshmem_waiting_wake_all(&connection->waiting);

@@ -18,14 +18,18 @@
 #include "partition.h"
 #include "process.h"
 
-/* Pages of the table that nobody writes to take no memory. */
+/* Pages of the tables that nobody writes to take no memory. */
 int ivshmem_handle_init(struct ivshmem *handle, const struct ivshmem_ops *ops,
 			const char *path, bool read_only)
 {
 	handle->disconnects = calloc(IVSHMEM_MAX_PEER + 1,
 				     sizeof(*handle->disconnects));
-	if (!handle->disconnects)
+	handle->left = calloc(IVSHMEM_MAX_PEER + 1, sizeof(*handle->left));
+	if (!handle->disconnects || !handle->left) {
+		free(handle->disconnects);
+		free(handle->left);
 		return -ENOMEM;
+	}
 	pthread_mutex_init(&handle->listeners_lock, NULL);
 	pthread_mutex_init(&handle->news_lock, NULL);
 	snprintf(handle->name, sizeof(handle->name), "%s", path);
@@ -48,6 +52,7 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	pthread_mutex_destroy(&handle->news_lock);
 	free(handle->absences);
 	free(handle->disconnects);
+	free(handle->left);
 	free(handle);
 }
 
@@ -526,6 +531,13 @@ uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer)
 	if (handle->hears)
 		handle->ops->listen(handle);
 	return peer <= IVSHMEM_MAX_PEER ? handle->disconnects[peer] : 0;
+}
+
+bool ivshmem_has_left(struct ivshmem *handle, uint32_t peer)
+{
+	if (handle->hears)
+		handle->ops->listen(handle);
+	return peer <= IVSHMEM_MAX_PEER && handle->left[peer];
 }
 
 uint32_t ivshmem_absences(struct ivshmem *handle, uint32_t peer, bool ask)

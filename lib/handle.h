@@ -69,6 +69,7 @@ struct ivshmem {
 	bool hears;			/* it knows when peers leave, at least some */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left, for certain */
 	_Atomic uint32_t *absences;	/* or was found absent; NULL: never (presence.c) */
+	_Atomic bool *left;		/* each peer that was there, and is not any more */
 	_Atomic uint32_t losses;	/* how often the own id was given to another peer */
 	void *_Atomic whole;		/* see ivshmem_whole() */
 	uint64_t offset;		/* of a partition in the region; 0: all of it */
@@ -155,5 +156,8 @@ uint32_t ivshmem_disconnects(struct ivshmem *handle, uint32_t peer);
  * program is another peer now. As of now (@ask), or as far as it is known.
  */
 uint32_t ivshmem_absences(struct ivshmem *handle, uint32_t peer, bool ask);
+
+/* Whether a peer was there and has left, as of now. One that is not known yet has not. */
+bool ivshmem_has_left(struct ivshmem *handle, uint32_t peer);
 
 #endif /* IVSHMEM_HANDLE_H */

@@ -32,6 +32,7 @@ static bool is_same(const struct ivshmem_peer *a, const struct ivshmem_peer *b)
 static void note_leave(struct ivshmem *handle, const struct ivshmem_peer *peer)
 {
 	handle->absences[peer->id]++;
+	handle->left[peer->id] = true;
 	ivshmem_log(IVSHMEM_LOG_INFO, "%s: peer %u is not there any more", handle->name,
 		    peer->id);
 }
@@ -58,6 +59,10 @@ bool ivshmem_presence_update(struct ivshmem *handle, struct presence *presence)
 		}
 	}
 	memcpy(presence->known, presence->now, sizeof(presence->known));
+	/* The same id may have another slot now. */
+	for (slot = 0; slot < SLOT_MAX; slot++)
+		if (is_there(&presence->known[slot]))
+			handle->left[presence->known[slot].id] = false;
 	if (left)
 		ivshmem_process_doubt(handle);
 	if (left || come)

@@ -128,6 +128,11 @@ static uint32_t absences_of_other(const struct direction *direction, bool ask)
 				ask);
 }
 
+static bool other_has_left(const struct direction *direction)
+{
+	return ivshmem_has_left(direction->channel->handle, atomic_load(&direction->other->id));
+}
+
 /* Why the session is over, or 0. */
 static int direction_over(const struct direction *direction, bool ask)
 {
@@ -369,6 +374,7 @@ static void direction_accept(struct direction *direction, uint64_t hello)
 		atomic_store(&direction->mine->position, 0);
 	}
 	direction->echo = hello;
+	direction->absences = absences_of_other(direction, true);
 	atomic_store(&direction->mine->echo, hello);
 }
 
@@ -409,6 +415,7 @@ static bool direction_handshake(struct direction *direction)
 {
 	uint64_t echo, hello;
 	bool accepted = false;
+	bool left;
 
 	if (direction->state != DIRECTION_HANDSHAKE)
 		return false;
@@ -434,13 +441,22 @@ static bool direction_handshake(struct direction *direction)
 	}
 	if (echo != direction->hello)
 		return accepted;
+	/*
+	 * Who had left when we accepted it never hears of that. (Or it has the id of one who has,
+	 * and will be announced.) Who left since then may have said something before.
+	 */
+	left = other_has_left(direction);
+	if (left && direction->absences == absences_of_other(direction, false))
+		return accepted;
+	if (!left)
+		direction->absences = absences_of_other(direction, false);
 	direction->peer = hello;
 	direction->known = 0;
-	direction->absences = absences_of_other(direction, true);
 	renew_id(direction);
 	note_unrung(direction);
 	say_open(direction);
-	atomic_store(&direction->state, direction->armed ? DIRECTION_SUSPECT : DIRECTION_OPEN);
+	atomic_store(&direction->state,
+		     direction->armed || left ? DIRECTION_SUSPECT : DIRECTION_OPEN);
 	return accepted;
 }
 

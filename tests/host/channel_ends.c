@@ -19,6 +19,14 @@ static const struct ivshmem_channel_options options = { .size = 4 << 20 };
 static struct ivshmem *handle;
 static struct ivshmem_channel *channel;
 
+static int status_of(pid_t pid)
+{
+	int status = -1;
+
+	waitpid(pid, &status, 0);
+	return status;
+}
+
 /* The other end: greets, hears an answer, so that it is awake, and dies. */
 static int live(void)
 {
@@ -179,6 +187,31 @@ static void test_received(void)
 	finish();
 }
 
+/* It attaches, which accepts us, and dies before our first call. */
+static void test_dead_at_first(void)
+{
+	struct pollfd news = { ivshmem_fd(handle), POLLIN, 0 };
+	pid_t pid;
+
+	channel = must_create(handle, &options);
+	pid = fork();
+	if (!pid) {
+		must_attach(must_open(0), &options);
+		_exit(0);
+	}
+	status_of(pid);
+	if (!eventually(poll(&news, 1, 0) == 1 && !ivshmem_peers(handle, NULL, 0)))
+		tap_bail("the death is not reported");
+	tap_eq(say(channel, "anybody?"), -EAGAIN, "nothing is sent to an end that was dead before");
+	pid = fork();
+	if (!pid)
+		_exit(!hear(must_attach(must_open(0), &options), "hello", ivshmem_after(PATIENCE)));
+	tap_eq(ivshmem_channel_send(channel, "hello", 5, 0, ivshmem_after(PATIENCE)), 0,
+	       "its successor is waited for");
+	tap_eq(status_of(pid), 0, "and gets the message");
+	finish();
+}
+
 /* Its last words are there for a program that hears of its end when it sends. */
 static void test_last_words(void)
 {
@@ -266,14 +299,6 @@ static int use_all(const struct all *all)
 	ivshmem_channel_set_close(all->set);
 	ivshmem_close(all->handle);
 	return failures;
-}
-
-static int status_of(pid_t pid)
-{
-	int status = -1;
-
-	waitpid(pid, &status, 0);
-	return status;
 }
 
 static void test_child(void)
@@ -409,6 +434,7 @@ int main(void)
 	test_known(false);
 	test_known(true);
 	test_received();
+	test_dead_at_first();
 	test_last_words();
 	test_child();
 	test_children_of_threads();

@@ -182,8 +182,9 @@ static void set_up(void)
 	handle.page = sysconf(_SC_PAGESIZE);
 	handle.memory = memfd_create("fuzz", MFD_CLOEXEC);
 	handle.disconnects = calloc(65536, sizeof(*handle.disconnects));
+	handle.left = calloc(65536, sizeof(*handle.left));
 	if (handle.memory < 0 || ftruncate(handle.memory, SIZE) < 0 ||
-	    !handle.disconnects)
+	    !handle.disconnects || !handle.left)
 		abort();
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		      handle.memory, 0);
@@ -224,6 +225,7 @@ int main(void)
 		LLVMFuzzerTestOneInput(data, size);
 	}
 	free(handle.disconnects);
+	free(handle.left);
 	tap_ok(true, "the library survives %d random inputs", INPUTS);
 	return tap_done();
 }
