@@ -170,33 +170,38 @@ static int new_channel(struct ivshmem *handle,
 static void set_direction(struct ivshmem_channel *channel, int which, int buffer)
 {
 	unsigned char *data = (unsigned char *)channel->area + CHANNEL_CONTROL;
+	struct direction *direction = &channel->directions[which];
 	bool producer = which == OUT;
 
-	channel->directions[which] = (struct direction){
-		.channel = channel,
-		.producer = producer,
-		.mine = &channel->area->halves[buffer][producer ? BUFFER_PRODUCER :
-								BUFFER_CONSUMER],
-		.other = &channel->area->halves[buffer][producer ? BUFFER_CONSUMER :
-								 BUFFER_PRODUCER],
-		.data = data + (buffer ? channel->capacity[0] : 0),
-		.capacity = channel->capacity[buffer],
-		.looks = channel->spin_ns ? FIRST_LOOKS : 0,
-		.trust = 1,
-		.span = 1,
-	};
+	/* Its state is atomic, and other threads look at it already: they find a handshake. */
+	direction->channel = channel;
+	direction->producer = producer;
+	direction->mine = &channel->area->halves[buffer][producer ? BUFFER_PRODUCER :
+								    BUFFER_CONSUMER];
+	direction->other = &channel->area->halves[buffer][producer ? BUFFER_CONSUMER :
+								     BUFFER_PRODUCER];
+	direction->data = data + (buffer ? channel->capacity[0] : 0);
+	direction->capacity = channel->capacity[buffer];
+	direction->looks = channel->spin_ns ? FIRST_LOOKS : 0;
+	direction->trust = 1;
+	direction->span = 1;
 }
 
 /* The geometry is agreed: be there. */
 static int join(struct ivshmem_channel *channel, const struct geometry *geometry,
 		bool creator)
 {
+	int error;
+
 	channel->size = geometry->size;
 	channel->capacity[0] = geometry->capacity[0];
 	channel->capacity[1] = geometry->capacity[1];
 	set_direction(channel, OUT, creator ? 0 : 1);
 	set_direction(channel, IN, creator ? 1 : 0);
-	return ivshmem_session_begin(channel);
+	error = ivshmem_session_begin(channel);
+	if (!error)
+		ivshmem_set_enter(channel);
+	return error;
 }
 
 static struct geometry read_geometry(const struct channel_area *area)

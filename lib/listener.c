@@ -23,8 +23,14 @@
 
 enum { SOURCE_DOORBELL, SOURCE_NEWS, SOURCE_TIMER, SOURCES };
 
+/* Of two times, of which 0 is none. */
+static int64_t earlier(int64_t one, int64_t other)
+{
+	return !one || (other && other < one) ? other : one;
+}
+
 /*
- * Expire at the earlier of two times, once: a timer that repeats goes on only when it is read,
+ * Expire at the earliest of these times, once: a timer that repeats goes on only when it is read,
  * which nobody does. Lock held.
  */
 static void set_timer(struct ivshmem_listener *listener)
@@ -32,17 +38,24 @@ static void set_timer(struct ivshmem_listener *listener)
 	int64_t until = listener->interval ? listener->look : 0;
 	struct itimerspec time = { 0 };
 
-	if (listener->due && (!until || listener->due < until))
-		until = listener->due;
+	until = earlier(until, listener->poll);
+	until = earlier(until, listener->due);
 	time.it_value.tv_sec = until / NSEC_PER_SEC;
 	time.it_value.tv_nsec = until % NSEC_PER_SEC;
 	timerfd_settime(listener->timer, TFD_TIMER_ABSTIME, &time, NULL);
 }
 
 /* Lock held. */
-static int64_t next_interval(const struct ivshmem_listener *listener, int64_t interval)
+static void look_after(struct ivshmem_listener *listener, int64_t interval, int64_t time)
 {
-	return ivshmem_next_interval(interval, listener->rung && !listener->unrung);
+	listener->interval = ivshmem_next_interval(interval, listener->rung);
+	listener->look = time + listener->interval;
+}
+
+static void poll_after(struct ivshmem_listener *listener, int64_t interval, int64_t time)
+{
+	listener->poll_interval = ivshmem_next_interval(interval, false);
+	listener->poll = listener->unrung ? time + listener->poll_interval : 0;
 }
 
 static int watch(struct ivshmem_listener *listener, int source, int fd, uint32_t events)
@@ -94,6 +107,7 @@ int ivshmem_listener_open(struct ivshmem_listener *listener, struct ivshmem *han
 	listener->vector = vector;
 	listener->rung = ivshmem_has_doorbell(handle, vector);
 	listener->unrung = 0;
+	listener->poll = 0;
 	listener->watches = false;
 	listener->news = true;
 	pthread_mutex_init(&listener->lock, NULL);
@@ -139,10 +153,13 @@ static enum ivshmem_timer take_timer(struct ivshmem_listener *listener)
 	int64_t time = ivshmem_now();
 
 	pthread_mutex_lock(&listener->lock);
+	if (listener->poll && time >= listener->poll) {
+		timer = TIMER_POLL;
+		poll_after(listener, listener->poll_interval, time);
+	}
 	if (listener->interval && time >= listener->look) {
 		timer = TIMER_IDLE;
-		listener->interval = next_interval(listener, listener->interval);
-		listener->look = time + listener->interval;
+		look_after(listener, listener->interval, time);
 	}
 	if (listener->due <= time)
 		listener->due = 0;
@@ -182,9 +199,11 @@ void ivshmem_listener_signal(struct ivshmem_listener *listener, int64_t delay_ns
 
 void ivshmem_listener_hurry(struct ivshmem_listener *listener)
 {
+	int64_t time = ivshmem_now();
+
 	pthread_mutex_lock(&listener->lock);
-	listener->interval = next_interval(listener, 0);
-	listener->look = ivshmem_now() + listener->interval;
+	look_after(listener, 0, time);
+	poll_after(listener, 0, time);
 	set_timer(listener);
 	pthread_mutex_unlock(&listener->lock);
 }

@@ -29,6 +29,8 @@ struct ivshmem_listener {
 	unsigned int unrung;		/* channels that are not rung for all the same */
 	int64_t interval;		/* between two looks for nothing; 0: there are none */
 	int64_t look;			/* when the timer expires for the next one */
+	int64_t poll_interval;		/* the same for those that are not rung */
+	int64_t poll;			/* 0: there are none */
 	int64_t due;			/* when it expires for somebody; 0: it does not */
 };
 
@@ -42,11 +44,12 @@ static inline bool ivshmem_listener_is_open(const struct ivshmem_listener *liste
 	return atomic_load(&listener->open);
 }
 
-/* Why the timer has expired. */
+/* Why the timer has expired; each one includes those before. */
 enum ivshmem_timer {
 	TIMER_RUNS,
 	TIMER_SIGNALLED,	/* as somebody wanted it */
-	TIMER_IDLE,		/* it is time to look, though nothing has happened */
+	TIMER_POLL,		/* it is time to look at channels that are not rung */
+	TIMER_IDLE,		/* and at all the others, though nothing has happened */
 };
 
 /*

@@ -59,7 +59,7 @@ struct direction {
 	uint64_t hello;		/* ours in this session */
 	uint64_t echo;		/* the other's that we have accepted, or 0 */
 	uint64_t peer;		/* the other's while open */
-	uint32_t absences;	/* of the other's machine when we met */
+	uint32_t absences;	/* of the other when we accepted it, or met */
 	_Atomic uint32_t id;	/* our own */
 	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	uint32_t sleeps;	/* a number for each */
@@ -89,6 +89,7 @@ struct ivshmem_channel {
 	struct ivshmem_channel_set *set;	/* that listens instead, or NULL */
 	unsigned int bit;		/* this channel in the set */
 	_Atomic bool news;		/* the set has heard some */
+	bool complete;			/* the set may hand it out; under the set's lock */
 	LIST_ENTRY(ivshmem_channel) place;	/* of the handle: process.c */
 	_Atomic uint64_t rings;
 	_Atomic uint64_t slept;
@@ -96,7 +97,7 @@ struct ivshmem_channel {
 	pthread_mutex_t lock;	/* protects all below, and the directions' states */
 	int error;		/* why the directions have failed, for good; or 0 */
 	const char *reason;	/* the same in words */
-	bool unrung;		/* one of the ends in the latest session has no doorbells */
+	_Atomic bool unrung;	/* one of the ends in the latest session has no doorbells */
 };
 
 /* Wait until the direction is open and there is a message, or room for @need. */

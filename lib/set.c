@@ -117,7 +117,9 @@ void ivshmem_channel_set_close(struct ivshmem_channel_set *set)
 
 int ivshmem_channel_set_fd(struct ivshmem_channel_set *set)
 {
-	return set->listener.epoll;
+	int error = ivshmem_process_check(set->handle);
+
+	return error ? error : set->listener.epoll;
 }
 
 /* Members */
@@ -138,6 +140,20 @@ int ivshmem_set_join(struct ivshmem_channel_set *set, struct ivshmem_channel *ch
 	}
 	pthread_mutex_unlock(&set->lock);
 	return bit < bits ? 0 : ivshmem_fail(-ENOSPC, "the set of %u channels is full", bits - 1);
+}
+
+void ivshmem_set_enter(struct ivshmem_channel *channel)
+{
+	struct ivshmem_channel_set *set = channel->set;
+
+	if (!set)
+		return;
+	pthread_mutex_lock(&set->lock);
+	channel->complete = true;
+	pthread_mutex_unlock(&set->lock);
+	/* The other end may have called before. */
+	ivshmem_set_look_at(set, channel->bit);
+	ivshmem_listener_signal(&set->listener, 0);
 }
 
 void ivshmem_set_leave(struct ivshmem_channel *channel)
@@ -192,14 +208,14 @@ static uint64_t take(_Atomic uint64_t *word)
 	return atomic_load(word) ? atomic_exchange(word, 0) : 0;
 }
 
-/* Nobody knows what has changed, or it concerns all. */
-static void look_at_all(struct ivshmem_channel_set *set, bool news)
+/* Nobody knows what has changed, or it concerns all; or only those that are not rung. */
+static void look_at_many(struct ivshmem_channel_set *set, bool all, bool news)
 {
 	unsigned int bit;
 
 	pthread_mutex_lock(&set->lock);
 	for (bit = 0; bit < set->words * WORD_BITS; bit++) {
-		if (!set->members[bit])
+		if (!set->members[bit] || !(all || set->members[bit]->unrung))
 			continue;
 		set->found[bit / WORD_BITS] |= mask(bit);
 		if (news)
@@ -215,10 +231,10 @@ static void clear(struct ivshmem_channel_set *set)
 	bool news = ivshmem_listener_has_news(&set->listener);
 	unsigned int word;
 
-	for (word = 0; timer == TIMER_SIGNALLED && word < set->words; word++)
+	for (word = 0; timer != TIMER_RUNS && word < set->words; word++)
 		set->found[word] |= take(&set->later[word]);
-	if (timer == TIMER_IDLE || news)
-		look_at_all(set, news);
+	if (timer >= TIMER_POLL || news)
+		look_at_many(set, timer == TIMER_IDLE || news, news);
 }
 
 /* The next channel that was found, or NULL. */
@@ -236,6 +252,8 @@ static struct ivshmem_channel *pop(struct ivshmem_channel_set *set)
 			bit = set->cursor * WORD_BITS + __builtin_ctzll(*found);
 			*found &= *found - 1;
 			channel = set->members[bit];
+			if (channel && !channel->complete)
+				channel = NULL;
 		}
 		if (!channel)
 			set->cursor = (set->cursor + 1) % set->words;

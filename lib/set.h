@@ -33,10 +33,11 @@ struct ivshmem_channel_set {
 	struct ivshmem_channel **members;
 };
 
-/* -ENOSPC: the set is full. */
+/* Take a place, by which the other end may call already. -ENOSPC: the set is full. */
 int ivshmem_set_join(struct ivshmem_channel_set *set, struct ivshmem_channel *channel);
 
-/* Does nothing for a channel without a set. */
+/* These do nothing for a channel without a set. It may be handed out from here on: */
+void ivshmem_set_enter(struct ivshmem_channel *channel);
 void ivshmem_set_leave(struct ivshmem_channel *channel);
 
 /* The bit that the other end sets: its address in bits in the region, or 0. */

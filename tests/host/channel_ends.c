@@ -291,6 +291,7 @@ static int use_all(const struct all *all)
 		   REFUSED(ivshmem_channel_peek(all->x, &message, &size, 0)) +
 		   REFUSED(ivshmem_channel_release(all->x)) +
 		   REFUSED(ivshmem_channel_fd(all->x)) +
+		   REFUSED(ivshmem_channel_set_fd(all->set)) +
 		   REFUSED(ivshmem_channel_set_next(all->set, &other));
 	ivshmem_channel_flush(all->x);
 	ivshmem_channel_shutdown(all->x);

@@ -11,6 +11,7 @@
 #include "common/channel.h"
 #include "common/timer.h"
 #include "../guest/loop.h"
+#include "../../lib/park.h"
 #include "../../lib/set.h"
 
 #define MANY		1000
@@ -214,6 +215,76 @@ static void test_hostile(void)
 	ivshmem_channel_close(y);
 }
 
+static void *attach(void *options)
+{
+	return must_attach(b, options);
+}
+
+/* One thread attaches, the other asks the set: what is not attached yet is no channel. */
+static void test_early(void)
+{
+	struct ivshmem_channel_options options = { .offset = PLACE + (64 << 10), .size = SIZE };
+	struct ivshmem_channel *x, *y;
+	struct ivshmem_channel_options in_set = options;
+	int handed_out = 0, early = 0;
+	int64_t end = ivshmem_after(SECOND / 5);
+	pthread_t thread;
+	void *attached;
+
+	in_set.set = set;
+	pthread_create(&thread, NULL, attach, &in_set);
+	while (ivshmem_now() < end)
+		if (loop_poll(ivshmem_channel_set_fd(set), 10) == 1)
+			receive_all(&early);
+	tap_eq(early, 0, "a channel that waits for its creator is not handed out");
+	x = must_create(a, &options);
+	pthread_join(thread, &attached);
+	y = attached;
+	while (loop_send(x) == -EAGAIN && wakes())
+		receive_all(&handed_out);
+	while (!receive_all(&handed_out) && wakes())
+		;
+	tap_ok(handed_out > 0, "it is as soon as it is attached");
+	ivshmem_channel_close(y);
+	ivshmem_channel_close(x);
+}
+
+/* Others cannot have all members looked at again and again by saying that they do not ring. */
+static void test_unrung(void)
+{
+	enum { MEMBERS = 20 };
+	struct ivshmem_channel *x[MEMBERS], *y[MEMBERS], *channel;
+	int64_t end;
+	int n, rung = 0, unrung = 0;
+
+	for (n = 0; n < MEMBERS; n++) {
+		struct ivshmem_channel_options options = range(n);
+
+		x[n] = must_create(a, &options);
+		if (!n) {
+			x[n]->directions[OUT].mine->id = CHANNEL_NO_ID;
+			x[n]->directions[IN].mine->id = CHANNEL_NO_ID;
+		}
+		options.set = set;
+		y[n] = must_attach(b, &options);
+		handshake(x[n], y[n]);
+	}
+	for (end = ivshmem_after(SECOND / 2); ivshmem_now() < end;) {
+		loop_poll(ivshmem_channel_set_fd(set), 10);
+		while ((channel = next())) {
+			*(channel == y[0] ? &unrung : &rung) += 1;
+			loop_recv(channel);
+		}
+	}
+	tap_ok(rung < 10 * MEMBERS && unrung > 1,
+	       "in a while one that is not rung is handed out %d times, %d that are rung %d times",
+	       unrung, MEMBERS - 1, rung);
+	for (n = 0; n < MEMBERS; n++) {
+		ivshmem_channel_close(x[n]);
+		ivshmem_channel_close(y[n]);
+	}
+}
+
 int main(void)
 {
 	struct ivshmem_channel *x[MANY], *y[MANY];
@@ -227,6 +298,8 @@ int main(void)
 	if (ivshmem_channel_set_open(b, PLACE, IVSHMEM_CHANNEL_SET_SIZE, 1, &set))
 		tap_bail("no set");
 	test_refused();
+	test_early();
+	test_unrung();
 	test_many(x, y);
 	test_busy(x);
 	test_room(x[5], y[5]);

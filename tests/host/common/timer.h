@@ -12,6 +12,7 @@
 static inline void stop_timer(struct ivshmem_listener *listener)
 {
 	listener->interval = 0;
+	listener->poll = 0;
 	timerfd_settime(listener->timer, 0, &(struct itimerspec){ 0 }, NULL);
 }
 
