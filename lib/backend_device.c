@@ -215,6 +215,9 @@ static int device_do_wait(struct ivshmem *handle, struct ivshmem_wait *wait,
 		wait->flags |= handle->hears ? IVSHMEM_WAIT_NEWS : 0;
 	}
 	error = device_ioctl(handle, IVSHMEM_IOC_WAIT, wait);
+	/* ioctl() is no cancellation point. Here nothing was taken that would be lost. */
+	if (error == -EINTR || error == -ETIMEDOUT)
+		pthread_testcancel();
 	if (error)
 		return error;
 	wait_from_kernel(wait, result);

@@ -96,6 +96,8 @@ int ivshmem_park(struct ivshmem_park *park, uint32_t seen)
 	int64_t time = ivshmem_now();
 	int64_t until;
 
+	/* On a guest a doorbell that has ended the last sleep leaves a cancelled thread running. */
+	pthread_testcancel();
 	if (ivshmem_is_over(park->deadline, time))
 		return -ETIMEDOUT;
 	park->interval = ivshmem_next_interval(park->interval, park->rung);

@@ -6,12 +6,15 @@
  * closes the mutex without an unlock.
  */
 /* rig: guests=2 devices=doorbell vectors=2 size=1M timeout=300 */
+#include <pthread.h>
+
 #include <ivshmem_sync.h>
 
 #include "dev.h"
 
 #define MUTEX		0
 #define TURNS		(2 * IVSHMEM_SYNC_SIZE)	/* a semaphore for each guest */
+#define UNUSED		(5 * IVSHMEM_SYNC_SIZE)
 #define COUNTER		(4 * IVSHMEM_SYNC_SIZE)
 #define VECTOR		1
 #define ADDITIONS	20000
@@ -99,6 +102,28 @@ static void be_owner(volatile uint32_t *owner)
 	rig_ask("barrier closed");
 }
 
+static void *wait_for_ever(void *semaphore)
+{
+	return (void *)(intptr_t)ivshmem_semaphore_wait(semaphore, IVSHMEM_FOREVER);
+}
+
+/* It sleeps in the driver, by a call that is no cancellation point. */
+static void cancel_a_wait(void)
+{
+	struct ivshmem_semaphore *semaphore;
+	pthread_t thread;
+	void *result;
+
+	if (ivshmem_semaphore_open(shm, UNUSED, VECTOR, IVSHMEM_SYNC_CREATE, 0, &semaphore))
+		tap_bail("no semaphore: %s", ivshmem_error(-EINVAL));
+	pthread_create(&thread, NULL, wait_for_ever, semaphore);
+	usleep(10000);
+	pthread_cancel(thread);
+	pthread_join(thread, &result);
+	tap_ok(result == PTHREAD_CANCELED, "a thread that is cancelled in a wait ends");
+	ivshmem_semaphore_close(semaphore);
+}
+
 int main(void)
 {
 	volatile uint64_t *counter;
@@ -116,6 +141,8 @@ int main(void)
 	rig_ask("barrier added");
 	tap_eq(*counter, 2 * ADDITIONS, "no addition is lost");
 	tap_eq(take_turns(), HANDOVERS, "hand the turn to and fro");
+	if (!rig_guest())
+		cancel_a_wait();
 	if (rig_guest())
 		be_owner((volatile uint32_t *)(counter + 1));
 	else

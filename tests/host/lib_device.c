@@ -5,6 +5,7 @@
  * shared memory is not the first that the file has.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -171,6 +172,34 @@ static void test_ring_wait(struct ivshmem *handle)
 	tap_eq(rings, 1, "which rings once");
 }
 
+static void *be_cancelled(void *handle)
+{
+	struct ivshmem_wait_options options = { .timeout_ns = IVSHMEM_FOREVER };
+
+	pthread_cancel(pthread_self());
+	ivshmem_wait(handle, &options, NULL);
+	return NULL;
+}
+
+/* Whether a cancelled thread ends in a wait that the driver ends so. */
+static bool is_cancelled(struct ivshmem *handle, int error)
+{
+	pthread_t thread;
+	void *result;
+
+	wait_error = error;
+	pthread_create(&thread, NULL, be_cancelled, handle);
+	pthread_join(thread, &result);
+	return result == PTHREAD_CANCELED;
+}
+
+static void test_cancel(struct ivshmem *handle)
+{
+	tap_ok(is_cancelled(handle, EINTR), "a cancelled thread ends when a signal ends its wait");
+	tap_ok(is_cancelled(handle, ETIMEDOUT), "or the time is over");
+	tap_ok(!is_cancelled(handle, 0), "but not with a doorbell, which would be lost");
+}
+
 /* The device is readable, which tells of doorbells, but not of its end. */
 static void test_fd(struct ivshmem *handle)
 {
@@ -263,6 +292,7 @@ int main(void)
 	test_timeouts(handle);
 	test_offsets(handle);
 	test_ring_wait(handle);
+	test_cancel(handle);
 	test_fd(handle);
 	test_unplug(handle);
 	ivshmem_close(handle);
