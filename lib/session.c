@@ -332,7 +332,7 @@ static int direction_fail(struct direction *direction, const char *reason)
 
 void ivshmem_session_shutdown(struct ivshmem_channel *channel)
 {
-	if (channel->error == -EPERM)
+	if (!ivshmem_process_owns(channel->handle))
 		return;
 	pthread_mutex_lock(&channel->lock);
 	channel_fail(channel, -ESHUTDOWN, "this end has been shut down");
@@ -585,7 +585,9 @@ static int direction_sleep(struct direction *direction, int64_t deadline, int64_
 	int error = 0;
 
 	direction_say_asleep(direction, sleep);
-	if (!ivshmem_direction_stirs(direction) && !session_over(direction, false)) {
+	/* Who ends it later changes the doorbell that was seen. */
+	if (!ivshmem_direction_stirs(direction) && direction->state != DIRECTION_FAILED &&
+	    !session_over(direction, false)) {
 		direction->channel->slept++;
 		error = ivshmem_park(&park, seen);
 		ivshmem_direction_learn(direction, ivshmem_now() - start);

@@ -49,7 +49,8 @@ bool ivshmem_direction_spin(struct direction *direction, int64_t deadline)
 			ivshmem_relax();
 		}
 		time = ivshmem_now();
-	} while (time < end && !ivshmem_is_over(deadline, time));
+	} while (time < end && !ivshmem_is_over(deadline, time) &&
+		 direction->state != DIRECTION_FAILED);
 	return false;
 }
 

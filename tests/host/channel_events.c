@@ -281,6 +281,35 @@ static void test_shutdown(struct pair *pair)
 	finish(pair);
 }
 
+/* How often the thread still went to sleep, when it was told while it looked at the word. */
+static uint64_t sleeps_after_shutdown(struct pair *pair)
+{
+	struct ivshmem_channel_properties properties;
+	pthread_t thread;
+
+	begin(pair);
+	pair->x->spin_ns = IVSHMEM_MAX_SPIN_NS;
+	handshake(pair->x, pair->y);
+	pthread_create(&thread, NULL, receive_once, pair->x);
+	usleep(50000);
+	ivshmem_channel_shutdown(pair->x);
+	pthread_join(thread, NULL);
+	ivshmem_channel_get_properties(pair->x, &properties);
+	finish(pair);
+	return properties.sleeps;
+}
+
+/* On a busy machine the thread may have been asleep already: try again. */
+static void test_shutdown_of_spinner(struct pair *pair)
+{
+	uint64_t sleeps = 1;
+	int round;
+
+	for (round = 0; round < 5 && sleeps; round++)
+		sleeps = sleeps_after_shutdown(pair);
+	tap_eq(sleeps, 0, "shutdown ends a recv() that has not gone to sleep yet");
+}
+
 /* The last test: the server dies. */
 static void test_server_end(struct pair *pair, pid_t server)
 {
@@ -317,6 +346,7 @@ int main(void)
 	test_death(pair.a, loop_send, true, "poll and send");
 	test_death(pair.a, loop_send, false, "send again and again");
 	test_shutdown(&pair);
+	test_shutdown_of_spinner(&pair);
 	/* Those of the dead, too, once we hear of it. */
 	ivshmem_peers(pair.b, NULL, 0);
 	tap_eq(open_descriptors(0), before, "no descriptor is lost");
