@@ -230,11 +230,16 @@ static int recognise(const struct channel_area *area)
 static void write_geometry(struct channel_area *area,
 			   const struct geometry *geometry)
 {
-	struct geometry old = read_geometry(area);
+	struct geometry old;
+	uint64_t magic;
 
-	if (!recognise(area) && !memcmp(&old, geometry, sizeof(old)))
-		return;
-	atomic_store(&area->magic, 0);
+	/* Another creator may be done meanwhile: what it has written stays as well. */
+	do {
+		magic = atomic_load(&area->magic);
+		old = read_geometry(area);
+		if (!recognise(area) && !memcmp(&old, geometry, sizeof(old)))
+			return;
+	} while (!ivshmem_try_replace(&area->magic, magic, 0));
 	atomic_store(&area->version, CHANNEL_VERSION);
 	atomic_store(&area->size, geometry->size);
 	atomic_store(&area->capacity[0], geometry->capacity[0]);

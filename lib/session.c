@@ -19,7 +19,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "park.h"
@@ -27,7 +26,6 @@
 #include "session.h"
 #include "set.h"
 
-#define SESSION_BITS	16
 #define TURNS		64	/* of looking and finding nothing, then the same */
 #define FIRST_DELAY_NS	50000	/* before the descriptor tells the same again */
 #define LONGEST_DELAY_NS NSEC_PER_SEC
@@ -61,7 +59,7 @@ static void change_doorbell(struct direction *direction)
 	atomic_fetch_add(&direction->mine->doorbell, 1);
 }
 
-static void announce(struct ivshmem_channel *channel)
+void ivshmem_session_announce(struct ivshmem_channel *channel)
 {
 	change_doorbell(&channel->directions[OUT]);
 	change_doorbell(&channel->directions[IN]);
@@ -112,11 +110,7 @@ static uint32_t next_sleep(struct direction *direction)
 	return direction->sleeps;
 }
 
-/*
- * Say that we are asleep though we are not: then the other end, if it is at
- * work, rings at once, and so comes to look who is here.
- */
-static void call_attention(struct direction *direction)
+void ivshmem_direction_call_attention(struct direction *direction)
 {
 	atomic_store(&direction->mine->want, 0);
 	atomic_store(&direction->mine->asleep, next_sleep(direction));
@@ -241,10 +235,30 @@ static void renew_id(struct direction *direction)
 		atomic_compare_exchange_strong(&direction->mine->id, &former, direction->id);
 }
 
-static void restart(struct direction *direction)
+static uint64_t next_hello(const struct direction *direction)
 {
 	uint64_t count = (direction->hello + 1) & ((1 << SESSION_BITS) - 1);
-	uint64_t hello = life(direction->hello) << SESSION_BITS | count;
+
+	return life(direction->hello) << SESSION_BITS | count;
+}
+
+/* The state that a handshake begins with. */
+static void begin_handshake(struct direction *direction)
+{
+	direction->echo = 0;
+	direction->reserved = DIRECTION_NOTHING;
+	if (direction->producer)
+		direction->out.held = NULL;
+	else
+		direction->in.record = 0;
+	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
+	if (listener_of(direction->channel))
+		ivshmem_listener_hurry(listener_of(direction->channel));
+}
+
+static void restart(struct direction *direction)
+{
+	uint64_t hello = next_hello(direction);
 
 	renew_id(direction);
 	if (!rename_end(direction, hello)) {
@@ -252,16 +266,21 @@ static void restart(struct direction *direction)
 		return;
 	}
 	direction->hello = hello;
-	direction->echo = 0;
-	direction->reserved = DIRECTION_NOTHING;
-	if (direction->producer)
-		direction->out.held = NULL;
-	else
-		direction->in.record = 0;
-	call_attention(direction);
-	atomic_store(&direction->state, DIRECTION_HANDSHAKE);
-	if (listener_of(direction->channel))
-		ivshmem_listener_hurry(listener_of(direction->channel));
+	ivshmem_direction_call_attention(direction);
+	begin_handshake(direction);
+}
+
+/*
+ * This half was taken by a program that does not have the end, as that has gone on after we took
+ * it (take.c): take it again. False: we do not have the end either.
+ */
+static bool retake(struct direction *direction)
+{
+	if (direction->producer || !direction_is_ours(twin_of(direction)))
+		return false;
+	ivshmem_direction_take(direction, next_hello(direction), direction->id);
+	begin_handshake(direction);
+	return true;
 }
 
 /* In words why a session is over. */
@@ -285,6 +304,8 @@ static const char *direction_close(struct direction *direction, int reason)
 	const char *text;
 
 	if (reason == -ESTALE) {
+		if (retake(direction))
+			return "another program wanted this end, too";
 		channel_fail(direction->channel, reason, REPLACED);
 		return REPLACED;
 	}
@@ -307,12 +328,14 @@ static int direction_end(struct direction *direction, int reason)
 	if (channel->error) {
 		reason = channel->error;
 		text = channel->reason;
+	} else if (reason == -ESTALE) {
+		reason = -ECONNRESET;
 	}
 	pthread_mutex_unlock(&channel->lock);
 	if (reason == -ESTALE)
 		wake_own(channel);
 	else
-		announce(channel);
+		ivshmem_session_announce(channel);
 	/* Only now: to ring who is gone fails for a reason of its own. */
 	return ivshmem_fail(reason, "%s", text);
 }
@@ -325,7 +348,7 @@ static int direction_fail(struct direction *direction, const char *reason)
 	pthread_mutex_lock(&channel->lock);
 	channel_fail(channel, -EPROTO, reason);
 	pthread_mutex_unlock(&channel->lock);
-	announce(channel);
+	ivshmem_session_announce(channel);
 	wake_own(channel);
 	return channel_error(channel);
 }
@@ -337,7 +360,7 @@ void ivshmem_session_shutdown(struct ivshmem_channel *channel)
 	pthread_mutex_lock(&channel->lock);
 	channel_fail(channel, -ESHUTDOWN, "this end has been shut down");
 	pthread_mutex_unlock(&channel->lock);
-	announce(channel);
+	ivshmem_session_announce(channel);
 	wake_own(channel);
 }
 
@@ -424,10 +447,12 @@ static bool direction_handshake(struct direction *direction)
 	echo = atomic_load(&direction->other->echo);
 	if (hello != atomic_load(&direction->other->hello))
 		return false;
-	if (!direction_is_ours(direction)) {
+	if (!direction_is_ours(&direction->channel->directions[OUT])) {
 		channel_fail(direction->channel, -ESTALE, REPLACED);
 		return false;
 	}
+	if (!direction_is_ours(direction))
+		return retake(direction);
 	if (!same_geometry(direction->channel)) {
 		channel_fail(direction->channel, -ESTALE,
 			     "the channel was created again with another geometry");
@@ -460,8 +485,8 @@ static bool direction_handshake(struct direction *direction)
 	return accepted;
 }
 
-/* Either thread sees to both directions, or two that send first would wait. */
-static void channel_meet(struct ivshmem_channel *channel)
+/* Two that send first would wait for each other if each saw to its direction only. */
+void ivshmem_session_meet(struct ivshmem_channel *channel)
 {
 	bool news, failed;
 
@@ -471,7 +496,7 @@ static void channel_meet(struct ivshmem_channel *channel)
 	failed = channel->error;
 	pthread_mutex_unlock(&channel->lock);
 	if (news)
-		announce(channel);
+		ivshmem_session_announce(channel);
 	if (failed)
 		wake_own(channel);
 }
@@ -537,7 +562,7 @@ static void direction_forget(struct direction *direction)
 			restart(direction);
 	}
 	pthread_mutex_unlock(&direction->channel->lock);
-	announce(direction->channel);
+	ivshmem_session_announce(direction->channel);
 }
 
 /* Make the direction open, or tell why not. */
@@ -555,7 +580,7 @@ static int direction_open(struct direction *direction, int64_t deadline)
 		if (direction->state == DIRECTION_HANDSHAKE) {
 			if (!deadline && listener_of(channel))
 				direction_listen(direction);
-			channel_meet(channel);
+			ivshmem_session_meet(channel);
 		}
 		state = direction->state;
 		if (state == DIRECTION_FAILED)
@@ -753,73 +778,4 @@ int ivshmem_direction_await(struct direction *direction, int64_t deadline)
 	else if (direction->armed)
 		ivshmem_direction_doubt(direction);
 	return result < 0 ? ivshmem_late(result) : 0;
-}
-
-/* First and last words */
-
-/* Any number but 0 that nobody has drawn before. */
-static int draw_life(uint64_t *hello)
-{
-	do {
-		if (getrandom(hello, sizeof(*hello), 0) != sizeof(*hello))
-			return -errno;
-		*hello &= ~UINT64_C(0) << SESSION_BITS;
-	} while (!*hello);
-	return 0;
-}
-
-static void direction_begin(struct direction *direction, uint64_t hello, uint32_t id)
-{
-	struct buffer_half *mine = direction->mine;
-
-	direction->hello = hello;
-	direction->id = id;
-	direction->reserved = DIRECTION_NOTHING;
-	direction->sleeps = (uint32_t)(hello >> 32);
-	/* No old word goes with the new hello. */
-	atomic_store(&mine->hello, 0);
-	atomic_store(&mine->echo, 0);
-	atomic_store(&mine->id, id);
-	atomic_store(&mine->vector, direction->channel->vector);
-	atomic_store(&mine->ready, ivshmem_set_address(direction->channel));
-	atomic_store(&mine->hello, hello);
-	call_attention(direction);
-}
-
-int ivshmem_session_begin(struct ivshmem_channel *channel)
-{
-	struct ivshmem_properties properties;
-	uint64_t hello;
-	int error;
-
-	channel->directions[OUT].losses = channel->handle->losses;
-	channel->directions[IN].losses = channel->handle->losses;
-	error = ivshmem_get_properties(channel->handle, &properties);
-	if (!error)
-		error = draw_life(&hello);
-	if (error)
-		return error;
-	direction_begin(&channel->directions[OUT], hello, properties.id);
-	direction_begin(&channel->directions[IN], hello, properties.id);
-	channel_meet(channel);
-	announce(channel);
-	return 0;
-}
-
-void ivshmem_session_end(struct ivshmem_channel *channel)
-{
-	int n;
-
-	if (channel->error == -ESTALE || channel->error == -EPERM)
-		return;
-	for (n = 0; n < 2; n++) {
-		struct direction *direction = &channel->directions[n];
-
-		/* If another has taken our place, the words are its own. */
-		if (!direction_is_ours(direction))
-			return;
-		atomic_store(&direction->mine->closed, direction->hello);
-		call_attention(direction);
-	}
-	announce(channel);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * One end of a channel as it is in this program: what channel.c (the calls),
- * session.c (handshake, close, waiting) and spin.c share.
+ * session.c (handshake, close, waiting), take.c and spin.c share.
  *
  * A direction is as one end sees it. Its buffer belongs to the thread that
  * sends, or receives; what both threads touch is atomic or under the
@@ -20,6 +20,7 @@
 #pragma GCC visibility pop
 
 #define DIRECTION_NOTHING	UINT64_MAX	/* nothing is reserved */
+#define SESSION_BITS		16		/* of a hello; the others are of the life */
 
 /*
  * Under the lock, except that any thread may turn OPEN to SUSPECT, and that of the
@@ -130,6 +131,21 @@ void ivshmem_direction_wake(struct direction *direction);
 
 /* Why the buffer cannot be used: -EINVAL if the session is over, or the channel's error. */
 int ivshmem_direction_error(struct direction *direction);
+
+/* Either thread looks at both directions: whether the other end is there. */
+void ivshmem_session_meet(struct ivshmem_channel *channel);
+
+/* The other end is to look, in both directions. */
+void ivshmem_session_announce(struct ivshmem_channel *channel);
+
+/*
+ * Say that we are asleep though we are not: then the other end, if it is at work, rings at once,
+ * and so comes to look who is here.
+ */
+void ivshmem_direction_call_attention(struct direction *direction);
+
+/* Write the first words of a half, by this hello, whoever has it. */
+void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id);
 
 /* First and last words. */
 int ivshmem_session_begin(struct ivshmem_channel *channel);

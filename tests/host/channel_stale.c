@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "../../lib/park.h"
+#include "../../lib/session.h"
 
 #define MESSAGES	5	/* of 48 bytes with their headers, unread at the same time */
 #define LAST_WORDS	"last words"
@@ -210,6 +212,92 @@ static void test_last_words(void)
 	tap_eq(unheard, 0, "the other end sends and closes meanwhile: what it sent comes first");
 }
 
+/* Echoes until another has taken its end. */
+static int echo(struct ivshmem_channel *channel)
+{
+	int64_t size = 0;
+	char text[64];
+
+	while (size != -ESTALE) {
+		size = ivshmem_channel_recv(channel, text, sizeof(text), ivshmem_after(PATIENCE));
+		if (size >= 0)
+			size = ivshmem_channel_send(channel, text, size, 0, ivshmem_after(PATIENCE));
+	}
+	return 0;
+}
+
+static void take_again(struct ivshmem_channel *channel)
+{
+	if (ivshmem_session_begin(channel))
+		_exit(1);
+}
+
+static void take_and_echo(struct ivshmem_channel *channel)
+{
+	take_again(channel);
+	raise(SIGSTOP);
+	_exit(echo(channel));
+}
+
+/* Whether an answer comes, by whichever of the two that have taken the other end. */
+static bool is_answered(struct ivshmem_channel *x, struct ivshmem_channel *y)
+{
+	int64_t end = ivshmem_after(PATIENCE), sent = -EAGAIN, got = -EAGAIN;
+	bool stale = false;
+	char text[8];
+
+	while (got != 5 && ivshmem_now() < end) {
+		got = ivshmem_channel_recv(x, text, 8, 0);
+		/* What was sent is lost when a session ends. */
+		if (got == -EPIPE || got == -ECONNRESET || sent == -EPIPE || sent == -ECONNRESET)
+			sent = -EAGAIN;
+		if (sent < 0)
+			sent = say(x, "hello");
+		if (!stale && ivshmem_channel_recv(y, text, 8, 0) == 5)
+			say(y, "hello");
+		stale = ivshmem_channel_recv(y, text, 0, 0) == -ESTALE;
+	}
+	return got == 5;
+}
+
+/* Two take the other end at once: one is stopped while it does, and then goes on. */
+static bool has_one_owner(int instructions)
+{
+	static const struct row row = { .call = take_and_echo };
+	struct ivshmem_channel *x, *y;
+	pid_t pid = start(&row, &x);
+	bool right, stale;
+	int status;
+	char text[8];
+
+	run(pid, instructions);
+	y = must_attach(b, &options);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	right = is_answered(x, y);
+	stale = ivshmem_channel_recv(y, text, 8, 0) == -ESTALE;
+	/* Then the other one has it, and is ours to take. */
+	if (stale)
+		ivshmem_channel_close(must_attach(b, &options));
+	waitpid(pid, &status, 0);
+	right &= WIFEXITED(status) && !WEXITSTATUS(status);
+	ivshmem_channel_close(y);
+	ivshmem_channel_close(x);
+	return right;
+}
+
+static void test_two_owners(void)
+{
+	static const struct row row = { .call = take_again };
+	int all = length(&row), place, wrong = 0;
+
+	for (place = 1; place <= LOOKS; place++)
+		wrong += !has_one_owner(all / (LOOKS + 1) * place);
+	tap_note("taking an end: %d instructions, stopped at %d", all, LOOKS);
+	tap_eq(wrong, 0, "two take one end at once: one of them has it, and the other hears so");
+}
+
 int main(void)
 {
 	pid_t server = start_server("--memfd", "-l", "1M", "-n", "1", NULL);
@@ -227,6 +315,7 @@ int main(void)
 		tap_eq(noticed, 0, "an end is replaced in %s: nobody notices", rows[n].name);
 	}
 	test_last_words();
+	test_two_owners();
 	ivshmem_close(a);
 	ivshmem_close(b);
 	return stop_server(server, SIGTERM) || tap_done();

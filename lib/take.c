@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Taking an end of a channel, and giving it up.
+ *
+ * Whoever comes last has the end: the one before finds that the hello in the region is not
+ * its own. An end has two halves, and two programs that take it at once could have one each.
+ * The half of the producer decides, and each takes that one first. So who has it and not
+ * the other one takes that again, and who has lost it leaves the other one alone.
+ */
+#include <errno.h>
+#include <sys/random.h>
+
+#include "process.h"
+#include "session.h"
+#include "set.h"
+
+/* Any number but 0 that nobody has drawn before. */
+static int draw_life(uint64_t *hello)
+{
+	do {
+		if (getrandom(hello, sizeof(*hello), 0) != sizeof(*hello))
+			return -errno;
+		*hello &= ~UINT64_C(0) << SESSION_BITS;
+	} while (!*hello);
+	return 0;
+}
+
+void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id)
+{
+	struct buffer_half *mine = direction->mine;
+
+	direction->hello = hello;
+	direction->id = id;
+	direction->reserved = DIRECTION_NOTHING;
+	direction->sleeps = (uint32_t)(hello >> 32);
+	/* No old word goes with the new hello. */
+	atomic_store(&mine->hello, 0);
+	atomic_store(&mine->echo, 0);
+	atomic_store(&mine->id, id);
+	atomic_store(&mine->vector, direction->channel->vector);
+	atomic_store(&mine->ready, ivshmem_set_address(direction->channel));
+	atomic_store(&mine->hello, hello);
+	ivshmem_direction_call_attention(direction);
+}
+
+int ivshmem_session_begin(struct ivshmem_channel *channel)
+{
+	struct ivshmem_properties properties;
+	uint64_t hello;
+	int error;
+
+	channel->directions[OUT].losses = channel->handle->losses;
+	channel->directions[IN].losses = channel->handle->losses;
+	error = ivshmem_get_properties(channel->handle, &properties);
+	if (!error)
+		error = draw_life(&hello);
+	if (error)
+		return error;
+	ivshmem_direction_take(&channel->directions[OUT], hello, properties.id);
+	if (direction_is_ours(&channel->directions[OUT]))
+		ivshmem_direction_take(&channel->directions[IN], hello, properties.id);
+	ivshmem_session_meet(channel);
+	ivshmem_session_announce(channel);
+	return 0;
+}
+
+void ivshmem_session_end(struct ivshmem_channel *channel)
+{
+	int n;
+
+	if (channel->error == -ESTALE || channel->error == -EPERM)
+		return;
+	for (n = 0; n < 2; n++) {
+		struct direction *direction = &channel->directions[n];
+
+		/* If another has taken our place, the words are its own. */
+		if (!direction_is_ours(direction))
+			return;
+		atomic_store(&direction->mine->closed, direction->hello);
+		ivshmem_direction_call_attention(direction);
+	}
+	ivshmem_session_announce(channel);
+}
