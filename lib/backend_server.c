@@ -328,10 +328,13 @@ static void drain(struct connection *connection)
 	/* While the handle is opened these are something else. */
 	if (error == -ECONNRESET || error == -EMFILE || error == -ENOMEM)
 		error = ivshmem_fail(-ENODEV, "%s", ivshmem_error(error));
-	if (error == -EAGAIN || !error)
+	if (error == -EAGAIN || !error) {
 		ivshmem_listeners_signal(&connection->base, NULL);
-	else
-		ivshmem_waiting_end(waiting, error);
+		return;
+	}
+	/* Readable from here on, for all who poll. And the server announces that we have left. */
+	shutdown(connection->socket, SHUT_RDWR);
+	ivshmem_waiting_end(waiting, error);
 }
 
 /* Operations */

@@ -390,7 +390,7 @@ static void test_polling(const char *what, int (*call)(struct ivshmem *handle))
 /* What the server says of a peer comes once. Who cannot take it would not know the peer. */
 static void test_no_descriptor(void)
 {
-	pid_t server = start_server("--memfd", "-n", "8", NULL);
+	pid_t server = start_server("--memfd", "-n", "1", NULL);
 	struct ivshmem_channel_options range = { .size = 64 << 10 };
 	struct ivshmem *handle = must_open(0);
 	struct ivshmem_channel *channel;
@@ -400,25 +400,28 @@ static void test_no_descriptor(void)
 
 	getrlimit(RLIMIT_NOFILE, &old);
 	limit = old;
-	limit.rlim_cur = open_descriptors(0) + 4;
-	if (ivshmem_channel_create(handle, &range, &channel) || ivshmem_fd(handle) < 0)
+	if (ivshmem_channel_create(handle, &range, &channel) || ivshmem_channel_fd(channel) < 0)
 		tap_bail("cannot create a channel");
+	limit.rlim_cur = open_descriptors(0);
 	peer = fork();
 	if (!peer) {
 		must_open(0);
 		pause();
 		_exit(0);
 	}
-	has_news(ivshmem_fd(handle), -1);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	tap_ok(eventually(ivshmem_peers(handle, NULL, 0) == -ENODEV),
 	       "a peer comes, and no descriptor is left: the connection is over");
 	tap_ok(!strcmp(ivshmem_error(-ENODEV), "no descriptor is left for a peer's doorbell"),
 	       "which is said");
 	tap_eq(ivshmem_channel_recv(channel, &byte, 1, 0), -ENODEV, "a channel: recv(0)");
+	tap_ok(has_news(ivshmem_channel_fd(channel), 0), "its descriptor stays readable");
+	tap_eq(ivshmem_channel_send(channel, "x", 1, 0, 0), -ENODEV, "then send(0) says so, too");
+	tap_ok(has_news(ivshmem_channel_fd(channel), 0), "for ever");
 	tap_eq(ivshmem_channel_recv(channel, &byte, 1, ivshmem_after(SECOND)), -ENODEV,
 	       "a channel: recv() that waits (once EMFILE)");
 	setrlimit(RLIMIT_NOFILE, &old);
+	tap_ok(has_news(ivshmem_fd(handle), 0), "and one for news that is made afterwards");
 	kill(peer, SIGKILL);
 	waitpid(peer, NULL, 0);
 	ivshmem_channel_close(channel);
