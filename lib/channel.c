@@ -80,7 +80,7 @@ static int check_options(struct ivshmem *handle,
 {
 	struct ivshmem_properties properties;
 
-	if (options->reserved || options->reserved_too[0] || options->reserved_too[1])
+	if (options->reserved)
 		return ivshmem_fail(-EINVAL, "a reserved field of the channel's options is not 0");
 	if (options->set && options->set->handle != handle)
 		return ivshmem_fail(-EINVAL, "the channel's set belongs to another handle");
@@ -135,14 +135,18 @@ static void free_channel(struct ivshmem_channel *channel)
 	free(channel);
 }
 
+/* @options becomes the program's, as far as the library knows them. */
 static int new_channel(struct ivshmem *handle,
-		       const struct ivshmem_channel_options *options,
+		       const struct ivshmem_channel_options *program_options,
+		       size_t options_size, struct ivshmem_channel_options *options,
 		       struct ivshmem_channel **channel)
 {
-	int error = check_options(handle, options);
+	int error = ivshmem_copy_in(options, sizeof(*options), program_options, options_size);
 	struct ivshmem_channel *new;
 
 	*channel = NULL;
+	if (!error)
+		error = check_options(handle, options);
 	if (error)
 		return error;
 	new = aligned_alloc(CHANNEL_ALIGN, sizeof(*new));
@@ -247,20 +251,28 @@ static void write_geometry(struct channel_area *area,
 	atomic_store(&area->magic, CHANNEL_MAGIC);
 }
 
-int ivshmem_channel_create(struct ivshmem *handle,
-			   const struct ivshmem_channel_options *options,
-			   struct ivshmem_channel **channel)
+static struct geometry wanted_geometry(const struct ivshmem_channel_options *options)
 {
 	uint64_t room = options->size - CHANNEL_CONTROL;
 	uint64_t half = room / 2 / CHANNEL_ALIGN * CHANNEL_ALIGN;
 	uint64_t first = options->send_size ? options->send_size : half;
-	struct geometry geometry = { options->size, { first, room - first } };
+
+	return (struct geometry){ options->size, { first, room - first } };
+}
+
+int ivshmem_channel_create_sized(struct ivshmem *handle,
+				 const struct ivshmem_channel_options *program_options,
+				 size_t options_size, struct ivshmem_channel **channel)
+{
+	struct ivshmem_channel_options options;
 	IVSHMEM_CANCEL_OFF(cancel);
-	int error = new_channel(handle, options, channel);
+	int error = new_channel(handle, program_options, options_size, &options, channel);
+	struct geometry geometry;
 
 	if (error)
 		return error;
-	error = check_geometry(handle, options->offset, &geometry);
+	geometry = wanted_geometry(&options);
+	error = check_geometry(handle, options.offset, &geometry);
 	if (!error)
 		error = map_area(*channel, geometry.size);
 	if (!error) {
@@ -355,18 +367,20 @@ static int attach_to(struct ivshmem_channel *channel, uint64_t size,
 	return error ? error : join(channel, &geometry, false);
 }
 
-int ivshmem_channel_attach(struct ivshmem *handle,
-			   const struct ivshmem_channel_options *options,
-			   int64_t deadline, struct ivshmem_channel **channel)
+int ivshmem_channel_attach_sized(struct ivshmem *handle,
+				 const struct ivshmem_channel_options *program_options,
+				 size_t options_size, int64_t deadline,
+				 struct ivshmem_channel **channel)
 {
+	struct ivshmem_channel_options options;
 	struct ivshmem_channel *new;
 	IVSHMEM_CANCEL_OFF(cancel);
-	int error = new_channel(handle, options, &new);
+	int error = new_channel(handle, program_options, options_size, &options, &new);
 
 	*channel = NULL;
 	if (error)
 		return error;
-	error = attach_to(new, options->size, deadline, cancel);
+	error = attach_to(new, options.size, deadline, cancel);
 	if (error)
 		free_channel(new);
 	else

@@ -163,7 +163,7 @@ uint32_t ivshmem_version(void)
 }
 
 /* As the driver does: what is not there counts as 0, what is unknown must be. */
-static int copy_in(void *to, size_t known, const void *from, size_t size)
+int ivshmem_copy_in(void *to, size_t known, const void *from, size_t size)
 {
 	const char *bytes = from;
 	size_t n;
@@ -396,7 +396,7 @@ int ivshmem_wait_sized(struct ivshmem *handle,
 {
 	struct ivshmem_wait_result found = { 0 };
 	struct ivshmem_wait_options wanted;
-	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
+	int error = ivshmem_copy_in(&wanted, sizeof(wanted), options, options_size);
 
 	if (!error)
 		error = ivshmem_process_check(handle);
@@ -417,7 +417,7 @@ int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vect
 {
 	struct ivshmem_wait_result found = { 0 };
 	struct ivshmem_wait_options wanted;
-	int error = copy_in(&wanted, sizeof(wanted), options, options_size);
+	int error = ivshmem_copy_in(&wanted, sizeof(wanted), options, options_size);
 
 	if (!error)
 		error = check_ring(handle, peer, vector);

@@ -131,6 +131,9 @@ const char *ivshmem_find_path(const char *path, char device[64]);
 /* All of the region, mapped when it is first asked for; or NULL. */
 void *ivshmem_whole(struct ivshmem *handle);
 
+/* Take as much of a program's structure as there is. -E2BIG: it says more than is known here. */
+int ivshmem_copy_in(void *to, size_t known, const void *from, size_t size);
+
 /* Give a program as much of a structure as it knows; the rest of its own becomes 0. */
 void ivshmem_copy_out(void *to, size_t size, const void *from, size_t known);
 

@@ -87,8 +87,8 @@ struct ivshmem_channel_options {
 	 * does not pay off, the time decreases automatically.
 	 */
 	int64_t spin_ns;
-	struct ivshmem_channel_set *set;	/* or NULL; then @vector has no meaning */
-	uint64_t reserved_too[2];	/* 0 */
+	/* With a set the channel is woken by that, and @vector has no meaning. Or NULL. */
+	struct ivshmem_channel_set *set;
 };
 
 /* More than the cost of a sleep and a doorbell, even under emulation. */
@@ -105,9 +105,15 @@ struct ivshmem_channel_options {
  * of the region; -EACCES: the handle is read-only; -EOPNOTSUPP: the device's
  * memory is not mapped write-back (parameter cache=); -ENOSPC: the set is full.
  */
-int ivshmem_channel_create(struct ivshmem *handle,
-			   const struct ivshmem_channel_options *options,
-			   struct ivshmem_channel **channel);
+int ivshmem_channel_create_sized(struct ivshmem *handle,
+				 const struct ivshmem_channel_options *options,
+				 size_t options_size, struct ivshmem_channel **channel);
+static inline int ivshmem_channel_create(struct ivshmem *handle,
+					 const struct ivshmem_channel_options *options,
+					 struct ivshmem_channel **channel)
+{
+	return ivshmem_channel_create_sized(handle, options, sizeof(*options), channel);
+}
 
 /*
  * ivshmem_channel_attach - attach to the other end of a channel
@@ -119,9 +125,17 @@ int ivshmem_channel_create(struct ivshmem *handle,
  * the library or in another byte order; -EMSGSIZE: its size is not that of @options;
  * -EBADMSG: invalid geometry; else as ivshmem_channel_create().
  */
-int ivshmem_channel_attach(struct ivshmem *handle,
-			   const struct ivshmem_channel_options *options,
-			   int64_t deadline, struct ivshmem_channel **channel);
+int ivshmem_channel_attach_sized(struct ivshmem *handle,
+				 const struct ivshmem_channel_options *options,
+				 size_t options_size, int64_t deadline,
+				 struct ivshmem_channel **channel);
+static inline int ivshmem_channel_attach(struct ivshmem *handle,
+					 const struct ivshmem_channel_options *options,
+					 int64_t deadline, struct ivshmem_channel **channel)
+{
+	return ivshmem_channel_attach_sized(handle, options, sizeof(*options), deadline,
+					    channel);
+}
 
 /*
  * Close the channel and free everything, including the descriptor. Committed messages

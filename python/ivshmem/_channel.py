@@ -82,7 +82,11 @@ class Channel(Scoped):
         address = ctypes.c_void_p()
         options = _options(offset, size, send_size, vector, spin)
         with shm._resource as handle:
-            check(lib.channel_create(handle, ctypes.byref(options), ctypes.byref(address)))
+            check(
+                lib.channel_create_sized(
+                    handle, ctypes.byref(options), ctypes.sizeof(options), ctypes.byref(address)
+                )
+            )
         return cls(address)
 
     @classmethod
@@ -98,11 +102,12 @@ class Channel(Scoped):
     ) -> "Channel":
         """Attach to the other end. FileNotFoundError: it is not created within the timeout."""
         address = ctypes.c_void_p()
-        options = ctypes.byref(_options(offset, size, 0, vector, spin))
+        options = _options(offset, size, 0, vector, spin)
+        given = ctypes.byref(options), ctypes.sizeof(options)
         out = ctypes.byref(address)
         with shm._resource as handle:
             wait_for(
-                lambda deadline: lib.channel_attach(handle, options, deadline, out),
+                lambda deadline: lib.channel_attach_sized(handle, *given, deadline, out),
                 timeout,
                 errno.ENOENT,
             )

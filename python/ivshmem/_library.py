@@ -95,7 +95,6 @@ class ChannelOptions(ctypes.Structure):
         ("reserved", c_uint32),
         ("spin_ns", c_int64),
         ("set", c_void_p),
-        ("reserved_too", c_uint64 * 2),
     ]
 
 
@@ -176,8 +175,15 @@ SIGNATURES: dict[str, tuple[typing.Any, ...]] = {
     "peers": (c_int, c_void_p, POINTER(c_uint32), c_size_t),
     "list_peers_sized": (c_int, c_void_p, POINTER(Peer), c_size_t, c_size_t),
     "peer_gone": (c_int, c_void_p, c_uint32),
-    "channel_create": (c_int, c_void_p, POINTER(ChannelOptions), _OUT),
-    "channel_attach": (c_int, c_void_p, POINTER(ChannelOptions), c_int64, _OUT),
+    "channel_create_sized": (c_int, c_void_p, POINTER(ChannelOptions), c_size_t, _OUT),
+    "channel_attach_sized": (
+        c_int,
+        c_void_p,
+        POINTER(ChannelOptions),
+        c_size_t,
+        c_int64,
+        _OUT,
+    ),
     "channel_close": (None, c_void_p),
     "channel_shutdown": (None, c_void_p),
     "channel_get_properties_sized": (
