@@ -27,7 +27,7 @@ struct ivshmem_mutex {
 	uint64_t owner;			/* this program, by this object */
 
 	/* The thread that has locked it, and the lock; written in this order. */
-	_Atomic uintptr_t holder;
+	_Atomic uint64_t holder;
 	_Atomic uint64_t held;
 
 	pthread_mutex_t lock;		/* protects all below */
@@ -67,11 +67,15 @@ int ivshmem_mutex_open(struct ivshmem *handle, uint64_t offset, uint32_t vector,
 
 /* Threads */
 
-static uintptr_t this_thread(void)
+/* A number that no other thread of this program gets, also after this one has ended. */
+static uint64_t this_thread(void)
 {
-	static _Thread_local char one;
+	static _Atomic uint64_t last;
+	static _Thread_local uint64_t number;
 
-	return (uintptr_t)&one;
+	if (!number)
+		number = ++last;
+	return number;
 }
 
 /* What tells one lock from all others. */

@@ -139,14 +139,11 @@ static int open_mutex(void)
 	return ivshmem_mutex_open(own, 64 << 10, 0, IVSHMEM_SYNC_CREATE, &mutex);
 }
 
-static int lock(void)
+static int lock_and_unlock(void)
 {
-	return ivshmem_mutex_lock(mutex, 0);
-}
+	int error = ivshmem_mutex_lock(mutex, 0);
 
-static int unlock(void)
-{
-	return ivshmem_mutex_unlock(mutex);
+	return error ? error : ivshmem_mutex_unlock(mutex);
 }
 
 static int close_mutex(void)
@@ -199,8 +196,7 @@ static const struct {
 	{ "ivshmem_channel_set_next()", ask_set },
 	{ "ivshmem_channel_set_close()", close_set },
 	{ "ivshmem_mutex_open()", open_mutex },
-	{ "ivshmem_mutex_lock() that gets it", lock },
-	{ "ivshmem_mutex_unlock()", unlock },
+	{ "ivshmem_mutex_lock() that gets it, and ivshmem_mutex_unlock()", lock_and_unlock },
 	{ "ivshmem_mutex_close()", close_mutex },
 	{ "ivshmem_semaphore_open() and ivshmem_event_open()", open_others },
 	{ "semaphores and events", use_others },

@@ -62,6 +62,37 @@ static void test_opening(struct ivshmem *a)
 	ivshmem_close(reader);
 }
 
+static void *lock_and_end(void *mutex)
+{
+	return (void *)(intptr_t)ivshmem_mutex_lock(mutex, 0);
+}
+
+static void *unlock(void *mutex)
+{
+	return (void *)(intptr_t)ivshmem_mutex_unlock(mutex);
+}
+
+static intptr_t in_thread(void *(*function)(void *), void *argument)
+{
+	pthread_t thread;
+	void *result;
+
+	pthread_create(&thread, NULL, function, argument);
+	pthread_join(thread, &result);
+	return (intptr_t)result;
+}
+
+/* The second thread has all addresses of the first one. */
+static void test_ended_thread(struct ivshmem *handle)
+{
+	struct ivshmem_mutex *mutex;
+
+	ivshmem_mutex_open(handle, MUTEX, 0, FRESH, &mutex);
+	tap_eq(in_thread(lock_and_end, mutex), 0, "lock: by a thread that ends");
+	tap_eq(in_thread(unlock, mutex), -EPERM, "unlock: the next thread does not own the mutex");
+	ivshmem_mutex_close(mutex);
+}
+
 static void test_mutex(struct ivshmem *a, struct ivshmem *b)
 {
 	struct ivshmem_mutex *x, *y;
@@ -335,6 +366,7 @@ int main(void)
 	struct ivshmem *a = must_open(0), *b = must_open(0);
 
 	test_opening(a);
+	test_ended_thread(a);
 	test_mutex(a, b);
 	test_exclusion(a);
 	test_owner_death(a);
