@@ -99,7 +99,8 @@ typedef void ivshmem_log_function(void *argument, int level, const char *text);
 void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument);
 
 /*
- * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well.
+ * As in <linux/ivshmem.h>, the driver's interface, which a program may include as well. In C++
+ * it then has to write "struct" before some names of that, as functions here have them, too.
  */
 #define IVSHMEM_ID_UNKNOWN	0xffffffffU
 #define IVSHMEM_MAX_SPIN_NS	1000000000ULL

@@ -279,7 +279,8 @@ int ivshmem_channel_set_fd(struct ivshmem_channel_set *set);
  * ivshmem_channel_set_next - get a channel for which there may be something to do
  *
  * A call with deadline 0 that gave -EAGAIN may now give something else. Make such calls
- * until -EAGAIN before asking for the next one. One thread at a time may ask.
+ * until -EAGAIN before asking for the next one. One thread at a time may ask, and it is the
+ * one that closes channels of the set. Others may create and attach meanwhile.
  *
  * -EAGAIN: none; poll.
  */

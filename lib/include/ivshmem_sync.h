@@ -7,7 +7,10 @@
  * system call, except that it asks once a millisecond whether the handle still works.
  *
  * Threads can share an open object, but no other call may run concurrently with its
- * close. Close objects before their handle.
+ * close. Objects can outlive their handle.
+ *
+ * A program without doorbells makes all who wait for the object look every millisecond,
+ * also after it has ended, until somebody opens the object with IVSHMEM_SYNC_RESET.
  *
  * Processes. Objects and handles belong to the process that opened them: see ivshmem.h.
  *
@@ -118,7 +121,8 @@ void ivshmem_mutex_close(struct ivshmem_mutex *mutex);
  *
  * -EOWNERDEAD: locked, but the owner has died, so the protected data may be inconsistent:
  * repair it and call ivshmem_mutex_consistent(). Unlocking without that makes the mutex
- * unusable: later calls fail with -ENOTRECOVERABLE. -EDEADLK: this thread owns it.
+ * unusable: later calls fail with -ENOTRECOVERABLE. -EDEADLK: this thread has locked it, by
+ * this object; by another one it would wait for itself.
  */
 int ivshmem_mutex_lock(struct ivshmem_mutex *mutex, int64_t deadline);
 
