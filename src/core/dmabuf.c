@@ -262,6 +262,7 @@ static int mapping_release(struct inode *inode, struct file *filp)
 static const struct file_operations mapping_fops = {
 	.owner = THIS_MODULE,
 	.release = mapping_release,
+	.fsync = noop_fsync,	/* for msync, as that of the node */
 };
 
 /**

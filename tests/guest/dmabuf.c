@@ -167,6 +167,7 @@ static void test_mapping(void)
 	memset(p + PART - PAGE, 7, PAGE);
 	tap_eq(synced(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0, "SYNC after it");
 	tap_eq(map[FIRST + PART - 1], 7, "what is written there is in the region");
+	tap_eq(result(msync(p, PART, MS_SYNC)), 0, "msync succeeds, as on a mapping of the region");
 	munmap(p, PART);
 	p = dev_map_at(buffer, 3 * PAGE, PAGE);
 	tap_ok(!memcmp(p, map + FIRST + 3 * PAGE, PAGE), "a page in its midst");
