@@ -41,6 +41,9 @@
 #include "core.h"
 #include "trace.h"
 
+/* How long a fault may hold mmap_lock to wait for the end of a reset. */
+#define FAULT_WAIT_MS	10
+
 static struct ivshmem_chardev *vma_chardev(struct vm_area_struct *vma)
 {
 	return vma->vm_private_data;
@@ -103,6 +106,18 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
+/*
+ * The same where the lock must be kept, as when the kernel changes the word of a futex: wait a
+ * moment only. The kernel then finds no page, so it drops the lock itself and tries again.
+ * Returns false if the task is to die.
+ */
+static bool fault_wait_locked(struct ivshmem_chardev *chardev)
+{
+	return wait_event_killable_timeout(chardev->idev->changed,
+					   !ivshmem_chardev_resetting(chardev),
+					   msecs_to_jiffies(FAULT_WAIT_MS)) >= 0;
+}
+
 /* Begin a fault inside the device. Returns 0, or the result of the fault. */
 static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 {
@@ -115,6 +130,8 @@ static vm_fault_t fault_begin(struct vm_fault *vmf, int *idx)
 		ivshmem_access_end(chardev->idev, *idx);
 	if (ret == -EAGAIN && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		return fault_wait(vmf);
+	if (ret == -EAGAIN && !(vmf->flags & FAULT_FLAG_REMOTE) && fault_wait_locked(chardev))
+		return VM_FAULT_NOPAGE;
 	trace_ivshmem_fault_refused(chardev->idev->number, vmf->address, VM_FAULT_SIGBUS);
 	return VM_FAULT_SIGBUS;
 }

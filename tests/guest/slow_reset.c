@@ -5,9 +5,11 @@
  * once did: the process can be inspected, change its mappings and be killed.
  */
 /* rig: newqemu=yes alone=yes devices=none timeout=180 */
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -247,6 +249,51 @@ static void test_fault(void)
 	tap_eq(reset_end(), 0, "the reset under a killed process is done");
 }
 
+/* The kernel itself changes the word of these, and holds mmap_lock while that faults. */
+static bool futex_lock_one(void)
+{
+	return !syscall(SYS_futex, map + 64, FUTEX_LOCK_PI_PRIVATE, 0, NULL);
+}
+
+static bool futex_add_one(void)
+{
+	static uint32_t own;
+
+	return !syscall(SYS_futex, &own, FUTEX_WAKE_OP_PRIVATE, 1, 1, map + 128,
+			FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)) && map[128] == 1;
+}
+
+static void test_futex(void)
+{
+	bool (*const one[])(void) = { futex_lock_one, futex_add_one };
+	const int nr = sizeof(one) / sizeof(*one);
+	int status, ended = 0, failed = 0;
+	pid_t pids[nr], killed;
+
+	memset(map, 0, 256);
+	reset_begin();
+	for (int i = 0; i < nr; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(!one[i]());
+	}
+	killed = fork();
+	if (!killed)
+		_exit(!futex_lock_one());
+	sleep_ms(200);
+	for (int i = 0; i < nr; i++)
+		ended += waitpid(pids[i], NULL, WNOHANG) != 0;
+	tap_ok(!ended && reset_lasts(), "during a reset futexes wait whose word the kernel changes");
+	tap_ok(maps_can_be_read(pids[0]), "others can read /proc/PID/maps meanwhile");
+	kill(killed, SIGKILL);
+	waitpid(killed, NULL, 0);
+	tap_ok(reset_lasts(), "such a process can be killed meanwhile");
+	tap_eq(reset_end(), 0, "the reset is done");
+	for (int i = 0; i < nr; i++)
+		failed += waitpid(pids[i], &status, 0) != pids[i] || status;
+	tap_eq(failed, 0, "then each does what it should");
+}
+
 /*
  * An event loop that reads when it can and sleeps in epoll, edge-triggered, when a read gives
  * EAGAIN: as the runtime of Go does with each file.
@@ -324,6 +371,7 @@ int main(void)
 	test_uring();
 	test_others();
 	test_fault();
+	test_futex();
 	test_ring_wait();
 	test_event_loop();
 	test_unbind();
