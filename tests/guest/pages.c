@@ -11,11 +11,13 @@
  * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M'
  */
 #include <linux/futex.h>
+#include <linux/if_xdp.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -312,6 +314,23 @@ static void test_uring(void)
 	unlink("/tmp/file");
 }
 
+/* Network cards transfer to and from such memory for as long as the socket is open. */
+static void test_xdp(void)
+{
+	const struct xdp_umem_reg memory = {
+		.addr = (uintptr_t)map, .len = SIZE, .chunk_size = PAGE,
+	};
+	int s = socket(AF_XDP, SOCK_RAW, 0);
+
+	if (s < 0 && errno == EAFNOSUPPORT) {
+		tap_skip("AF_XDP", "this kernel has none");
+		return;
+	}
+	tap_eq(result(setsockopt(s, SOL_XDP, XDP_UMEM_REG, &memory, sizeof(memory))), 0,
+	       "AF_XDP: register the region as memory for packets");
+	close(s);
+}
+
 /*
  * Pages
  */
@@ -591,6 +610,7 @@ int main(void)
 	}
 	test_vmsplice();
 	test_uring();
+	test_xdp();
 	test_mlock();
 	test_huge();
 	test_views();
