@@ -417,6 +417,59 @@ static void test_huge(void)
 	munmap(p, SIZE);
 }
 
+/* Has the page been written since /proc/self/clear_refs was told to forget? */
+static bool soft_dirty(const char *p)
+{
+	int pagemap = dev_open_at("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p / PAGE * sizeof(entry)) < 0)
+		tap_bail("pagemap: %s", strerror(errno));
+	close(pagemap);
+	return entry >> 55 & 1;
+}
+
+static void test_soft_dirty_by(char *p, const char *how)
+{
+	char *written = p + 3 * HUGE + PAGE, byte;
+	int dirty = 0, forgotten = 0;
+
+	pattern_write(p, SIZE, 8);
+	for (size_t at = 0; at < SIZE; at += HUGE / 2)
+		dirty += soft_dirty(p + at);
+	tap_eq(dirty, 2 * SIZE / HUGE, "soft-dirty: all is, once written, %s", how);
+	file_write("/proc/self/clear_refs", "4");
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		forgotten += !soft_dirty(p + at);
+	tap_eq(forgotten, SIZE / PAGE, "soft-dirty: all is forgotten");
+	byte = *written;
+	tap_ok(put(written, &byte, 1) && soft_dirty(written), "soft-dirty: a page is written");
+	dirty = 0;
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		dirty += at / HUGE != 3 && soft_dirty(p + at);
+	tap_eq(dirty, 0, "soft-dirty: so is nothing outside of a huge page");
+	tap_ok(pattern_matches(p, SIZE, 8), "soft-dirty: no byte was lost");
+}
+
+static void test_soft_dirty(void)
+{
+	char *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool possible;
+	char *odd;
+
+	touch(own, true);
+	possible = soft_dirty(own);
+	munmap(own, PAGE);
+	if (!possible) {
+		tap_skip("soft-dirty", "this kernel has no such thing");
+		return;
+	}
+	test_soft_dirty_by(map, "in huge entries, if it has these");
+	odd = map_odd();
+	test_soft_dirty_by(odd, "by a mapping without");
+	munmap(odd, SIZE);
+}
+
 /* Do a mapping and the kernel see the same memory? */
 static bool same_view(void)
 {
@@ -613,6 +666,7 @@ int main(void)
 	test_xdp();
 	test_mlock();
 	test_huge();
+	test_soft_dirty();
 	test_views();
 	test_unbind();
 	if (!rig_over("memory"))
