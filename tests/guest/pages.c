@@ -13,6 +13,7 @@
 #include <linux/futex.h>
 #include <linux/if_xdp.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/mount.h>
@@ -358,8 +359,32 @@ static void test_mlock(void)
 	before = faults();
 	touch_all(p);
 	tap_ok(faults() - before < 4, "mlock: nothing faults then: %ld times", faults() - before);
+	tap_eq(file_mentions("/proc/self/status", "VmLck:\t       0 kB"), 1,
+	       "mlock: none of it is counted");
 	tap_eq(result(munlock(p, SIZE)), 0, "mlock: unlock it");
 	munmap(p, SIZE);
+}
+
+/* What a mapping of a file in tmpfs could do: see docs/mapping.md. */
+static void test_refusals(void)
+{
+	struct uffdio_register missing = {
+		.range = { (uintptr_t)map, SIZE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int faults = syscall(SYS_userfaultfd, 0);
+
+	refused(mremap(map, SIZE, 2 * SIZE, MREMAP_MAYMOVE), EFAULT, "mremap: it cannot grow");
+	refused(mremap(map, 0, SIZE, MREMAP_MAYMOVE), EFAULT, "mremap: nor be doubled");
+	refused(madvise(map, SIZE, MADV_DODUMP), EINVAL, "madvise: core dumps leave it out");
+	if (faults < 0) {
+		tap_skip("userfaultfd", "this kernel has none");
+		return;
+	}
+	tap_eq(result(ioctl(faults, UFFDIO_API, &api)), 0, "userfaultfd: agree on an interface");
+	refused(ioctl(faults, UFFDIO_REGISTER, &missing), EINVAL,
+		"userfaultfd: it cannot be registered");
+	close(faults);
 }
 
 /* However an entry is split or moved, each page stays what it is. */
@@ -665,6 +690,7 @@ int main(void)
 	test_uring();
 	test_xdp();
 	test_mlock();
+	test_refusals();
 	test_huge();
 	test_soft_dirty();
 	test_views();
