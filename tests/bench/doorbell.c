@@ -360,7 +360,7 @@ static void exchange(const struct way *way)
 static void ask(const struct way *way, size_t batches, int batch)
 {
 	int64_t *times = calloc(batches, sizeof(*times));
-	int64_t start, cpu = bench_cpu_ns();
+	int64_t begin = now_ns(), start, cpu = bench_cpu_ns();
 
 	for (size_t i = 0; i < batches; i++) {
 		start = now_ns();
@@ -369,6 +369,7 @@ static void ask(const struct way *way, size_t batches, int batch)
 		times[i] = now_ns() - start;
 	}
 	cpu = bench_cpu_ns() - cpu;
+	bench_value("mean", (now_ns() - begin) / 1e3 / batch / batches);
 	bench_value("p50", bench_quantile(times, batches, 0.5) / 1e3 / batch);
 	bench_value("p99", bench_quantile(times, batches, 0.99) / 1e3 / batch);
 	bench_value("cpu", cpu / 1e3 / batch / batches);
