@@ -20,7 +20,9 @@
  * by peers that know each other still arrives.
  *
  * -EINTR means that a signal handler ran during the call, whatever SA_RESTART says. On a
- * guest it can also come without one, after a process was stopped and continued.
+ * guest it can also come without one, after a process was stopped and continued. A signal
+ * that comes while a call looks at the memory, and does not sleep, does not end it. Without
+ * doorbells calls look every millisecond, so that is not rare: have a deadline as well.
  *
  * pthread_cancel() acts in calls that sleep (ivshmem_wait(), ivshmem_ring_wait() and the
  * waits of channels and of ivshmem_sync.h), and takes nothing from other threads. On a
