@@ -427,6 +427,18 @@ def mapping_rows(found: figures.Figures, line: str, policy: str, samples: Sample
             )
 
 
+PROBES = {SMALL: "probe 0000:00:10.0", HUGE: "probe 0000:00:13.0"}
+
+
+def probe(guests: machines.Machines, line: str, found: figures.Figures) -> None:
+    samples = interleaved(guests, PROBES, MAPPING_REPETITIONS)
+    for key in ("bind", "unbind"):
+        for label, values in samples.items():
+            found.add(
+                f"{key}, 1 GiB, {line}, {label}", "ms", values[key], (SMALL, samples[SMALL][key])
+            )
+
+
 def mapping(setup: boot.Setup, found: figures.Figures) -> None:
     with machines.running(
         setup,
@@ -450,6 +462,7 @@ def mapping(setup: boot.Setup, found: figures.Figures) -> None:
             mapping_rows(
                 found, setup.kernel.line, policy, interleaved(guests, plan, MAPPING_REPETITIONS)
             )
+        probe(guests, setup.kernel.line, found)
 
 
 # Instructions.

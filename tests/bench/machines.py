@@ -32,6 +32,7 @@ PROGRAMS = (
     "mapping",
     "packets",
     "polled",
+    "probe",
     "stream",
     "waiters",
 )
