@@ -47,7 +47,6 @@ static int bus_uevent(BUS_UEVENT_CONST struct device *dev, struct kobj_uevent_en
 static int driver_probe(struct device *dev)
 {
 	struct ivshmem_node *node = to_ivshmem_node(dev);
-
 	struct ivshmem_driver *drv = to_driver(dev->driver);
 
 	node->error = drv->probe(node);

@@ -74,7 +74,8 @@
  * inside leave after a bounded amount of work: they have allocated all memory
  * before, page tables included. The lock of a page is held as shortly: for a page
  * fault the kernel has allocated the page table before, too. The reservation lock of a
- * dma-buf is the affair of the drivers that import it.
+ * dma-buf is the affair of the drivers that import it. A page fault may wait for the end of a
+ * reset under mmap_lock, so nothing that a reset needs may wait for that.
  */
 #ifndef IVSHMEM_CORE_H
 #define IVSHMEM_CORE_H
@@ -143,6 +144,7 @@ struct ivshmem_queue {
  * struct ivshmem_user - use of a device by one user
  * @node: in idev->users
  * @uid: the user (constant)
+ * @chardev: what is used (constant), or NULL for all of the device, if each file is a peer
  * @files: open files and dma-bufs; under idev->users_lock
  * @sigio: those of them with O_ASYNC
  * @waiters: tasks asleep in WAIT or PEERS
@@ -151,6 +153,7 @@ struct ivshmem_queue {
 struct ivshmem_user {
 	struct list_head node;
 	kuid_t uid;
+	struct ivshmem_chardev *chardev;
 	unsigned int files;
 	atomic_t sigio;
 	atomic_t waiters;
@@ -705,7 +708,7 @@ void ivshmem_peers_signal_news(struct ivshmem_device *idev);
 void ivshmem_peers_free(struct ivshmem_device *idev);
 
 /* user.c */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_node *node);
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev);
 void ivshmem_user_put(struct ivshmem_device *idev, struct ivshmem_user *user);
 int ivshmem_user_charge(atomic_t *count, int max);
 

@@ -336,7 +336,7 @@ static struct ivshmem_buffer *buffer_new(struct ivshmem_chardev *chardev, u64 of
 
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
-	user = ivshmem_user_get(chardev->node);
+	user = ivshmem_user_get(chardev);
 	if (IS_ERR(user)) {
 		kfree(buffer);
 		return ERR_CAST(user);

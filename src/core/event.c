@@ -271,6 +271,8 @@ static void walk_deferred(struct ivshmem_vector *vec, const struct ivshmem_queue
 		}
 	}
 	hlist_del(&cursor.node);
+	if (hlist_empty(&vec->listeners))
+		vec->mixed = false;
 	spin_unlock_irq(&vec->lock);
 }
 

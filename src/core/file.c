@@ -155,7 +155,7 @@ static int ivshmem_open(struct inode *inode, struct file *filp)
 
 	if (!file)
 		return -ENOMEM;
-	file->user = ivshmem_user_get(chardev->node);
+	file->user = ivshmem_user_get(chardev);
 	if (IS_ERR(file->user)) {
 		ret = PTR_ERR(file->user);
 		goto err_free;
@@ -330,9 +330,11 @@ void ivshmem_file_listen(struct ivshmem_file *file, struct ivshmem_vector *vec,
 	if (!hlist_unhashed_lockless(&l->node) || is_unregistered(file))
 		return;
 	ivshmem_listen(vec, NULL, l);
-	/* Did ivshmem_vector_retire() come before? */
-	if (is_unregistered(file))
-		ivshmem_listen(vec, l, NULL);
+	if (!is_unregistered(file))
+		return;
+	/* ivshmem_vector_retire() may have come before, and others count on this listener. */
+	ivshmem_listen(vec, l, NULL);
+	l->ops->notify(l, false);
 }
 
 /* The first poll() or O_ASYNC does so. */

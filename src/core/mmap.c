@@ -41,7 +41,7 @@
 #include "core.h"
 #include "trace.h"
 
-/* How long a fault may hold mmap_lock to wait for the end of a reset. */
+/* How long one fault may hold mmap_lock to wait for the end of a reset. */
 #define FAULT_WAIT_MS	10
 
 static struct ivshmem_chardev *vma_chardev(struct vm_area_struct *vma)
@@ -107,8 +107,9 @@ static vm_fault_t fault_wait(struct vm_fault *vmf)
 }
 
 /*
- * The same where the lock must be kept, as when the kernel changes the word of a futex: wait a
- * moment only. The kernel then finds no page, so it drops the lock itself and tries again.
+ * The same where the lock must be kept: wait a moment only. The kernel then finds no page and
+ * tries again. For the word of a futex it drops the lock in between. Who pins pages with the lock
+ * held, as to register memory for AF_XDP, keeps it to the end of the reset, or of the program.
  * Returns false if the task is to die.
  */
 static bool fault_wait_locked(struct ivshmem_chardev *chardev)

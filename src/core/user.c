@@ -3,8 +3,8 @@
  * Limits on what one user may have of a device
  *
  * Open files and dma-bufs, files with O_ASYNC and tasks asleep in WAIT are counted per user and
- * peer that the files share. Where each file is a peer, which takes one of the device's ids,
- * that is per user and device, whatever partitions it has. CAP_SYS_RESOURCE lifts the limits.
+ * character device. Where each file is a peer, which takes one of the device's ids, that is per
+ * user and device, whatever partitions it has. CAP_SYS_RESOURCE lifts the limits.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -27,13 +27,14 @@ static kuid_t counted_uid(void)
 	return uid;
 }
 
-static struct ivshmem_user *lookup_user(struct ivshmem_node *node, kuid_t uid)
+static struct ivshmem_user *lookup_user(struct ivshmem_device *idev,
+					const struct ivshmem_user *wanted)
 {
 	struct ivshmem_user *user;
 
-	lockdep_assert_held(&node->idev->users_lock);
-	list_for_each_entry(user, &node->idev->users, node)
-		if (uid_eq(user->uid, uid) && user->queue.peer == node->shared)
+	lockdep_assert_held(&idev->users_lock);
+	list_for_each_entry(user, &idev->users, node)
+		if (uid_eq(user->uid, wanted->uid) && user->chardev == wanted->chardev)
 			return user;
 	return NULL;
 }
@@ -45,22 +46,25 @@ static bool over_limits(void)
 
 /**
  * ivshmem_user_get() - count an open file
- * @node: what is opened
+ * @chardev: what is opened
  *
  * Return: the caller's user; -EUSERS if it has too many files; -ENOMEM
  */
-struct ivshmem_user *ivshmem_user_get(struct ivshmem_node *node)
+struct ivshmem_user *ivshmem_user_get(struct ivshmem_chardev *chardev)
 {
-	struct ivshmem_device *idev = node->idev;
+	struct ivshmem_peer *shared = chardev->node->shared;
+	struct ivshmem_device *idev = chardev->idev;
 	/* Before the lock: it may wait for the caller's memory cgroup. */
 	struct ivshmem_user *user, *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 
 	if (!new)
 		return ERR_PTR(-ENOMEM);
 	new->uid = counted_uid();
-	ivshmem_queue_begin(&new->queue, node->shared);
+	/* Its work looks at files of this one, and is waited for before the last of these goes. */
+	new->chardev = shared ? chardev : NULL;
+	ivshmem_queue_begin(&new->queue, shared);
 	mutex_lock(&idev->users_lock);
-	user = lookup_user(node, new->uid);
+	user = lookup_user(idev, new);
 	if (!user) {
 		list_add(&new->node, &idev->users);
 		swap(user, new);

@@ -67,6 +67,7 @@ struct ivshmem_waiter {
 	struct ivshmem_vector *vec;	/* that it listens to */
 	ktime_t deadline;		/* CLOCK_MONOTONIC; KTIME_MAX: never */
 	u64 told;			/* generation of peers known; 0: none is of interest */
+	bool counted;			/* among the user's waiters, until the call ends */
 };
 
 static bool waiter_notify(struct ivshmem_listener *l, bool direct)
@@ -266,11 +267,14 @@ static int wait_loop(struct ivshmem_waiter *wr)
 
 static int wait_sleep(struct ivshmem_waiter *wr)
 {
-	struct ivshmem_user *user = wr->file->user;
-	int ret = ivshmem_user_charge(&user->waiters, IVSHMEM_USER_WAITERS);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (!wr->counted) {
+		ret = ivshmem_user_charge(&wr->file->user->waiters, IVSHMEM_USER_WAITERS);
+		if (ret)
+			return ret;
+		wr->counted = true;
+	}
 	ivshmem_listen(wr->vec, NULL, &wr->listener);
 	if (wr->told)
 		ivshmem_listen(&wr->file->peer->news, NULL, &wr->news);
@@ -279,7 +283,6 @@ static int wait_sleep(struct ivshmem_waiter *wr)
 	if (wr->told)
 		ivshmem_listen(&wr->file->peer->news, &wr->news, NULL);
 	ivshmem_listen(wr->vec, &wr->listener, NULL);
-	atomic_dec(&user->waiters);
 	return ret;
 }
 
@@ -576,6 +579,8 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 	w->signalled_vector = 0;
 	trace_ivshmem_wait_begin(file->idev->number, w);
 	ret = wait_run(&wr, filp, uw);
+	if (wr.counted)
+		atomic_dec(&file->user->waiters);
 	trace_ivshmem_wait_end(file->idev->number, ret, w->signalled_vector, w->count);
 	kfree(wr.set);
 	return ret;
