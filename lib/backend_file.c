@@ -108,7 +108,6 @@ static void file_wake_all(struct ivshmem *handle)
 }
 
 static const struct ivshmem_ops file_ops = {
-	.on_host = true,
 	.close = ivshmem_file_close,
 	.properties = file_properties,
 	.ring = file_ring,

@@ -556,7 +556,6 @@ static const struct waiting_source connection_source = {
 };
 
 static const struct ivshmem_ops connection_ops = {
-	.on_host = true,
 	.close = connection_close,
 	.properties = connection_properties,
 	.ring = connection_ring,

@@ -56,6 +56,12 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	free(handle);
 }
 
+/* Of these a guest may have the file, and programs elsewhere have it by another way. */
+static bool is_foreign(const struct statfs *fs)
+{
+	return fs->f_type == SYSFS_MAGIC || fs->f_type == FUSE_SUPER_MAGIC || fs->f_type == V9FS_MAGIC;
+}
+
 int ivshmem_handle_measure(struct ivshmem *handle)
 {
 	struct statfs fs;
@@ -65,6 +71,7 @@ int ivshmem_handle_measure(struct ivshmem *handle)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0)
 		return ivshmem_fail(-EPROTO, "the server's memory is no file with contents");
+	handle->on_host = !is_foreign(&fs);
 	handle->size = st.st_size;
 	handle->page = sysconf(_SC_PAGESIZE);
 	if (fs.f_type == HUGETLBFS_MAGIC)

@@ -19,7 +19,6 @@
 #include "log.h"
 
 struct ivshmem_ops {
-	bool on_host;			/* the memory is a file that others can open as well */
 	void (*close)(struct ivshmem *handle);
 	int (*properties)(struct ivshmem *handle,
 			  struct ivshmem_properties *out);
@@ -65,6 +64,7 @@ struct ivshmem {
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
+	bool on_host;			/* a file whose locks all see who open it */
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	bool hears;			/* it knows when peers leave, at least some */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left, for certain */

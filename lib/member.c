@@ -447,7 +447,6 @@ static void member_close(struct ivshmem *handle)
 }
 
 static const struct ivshmem_ops member_ops = {
-	.on_host = true,
 	.close = member_close,
 	.properties = member_properties,
 	.ring = member_ring,

@@ -16,7 +16,7 @@
 
 static inline bool ivshmem_is_on_host(const struct ivshmem *handle)
 {
-	return handle->ops->on_host;
+	return handle->on_host;
 }
 
 /* Become an owner that is not @former: 0 or why not. */

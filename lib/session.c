@@ -161,7 +161,8 @@ static int session_over(struct direction *direction, bool ask)
 	    life(twin->peer) == life(direction->peer))
 		reason = direction_over(twin, false);
 	pthread_mutex_unlock(&direction->channel->lock);
-	return reason;
+	/* The half of the consumer does not tell who has the end: see take.c. */
+	return direction->producer && reason == -ESTALE ? 0 : reason;
 }
 
 void ivshmem_direction_wake(struct direction *direction)
@@ -256,20 +257,6 @@ static void begin_handshake(struct direction *direction)
 		ivshmem_listener_hurry(listener_of(direction->channel));
 }
 
-static void restart(struct direction *direction)
-{
-	uint64_t hello = next_hello(direction);
-
-	renew_id(direction);
-	if (!rename_end(direction, hello)) {
-		channel_fail(direction->channel, -ESTALE, REPLACED);
-		return;
-	}
-	direction->hello = hello;
-	ivshmem_direction_call_attention(direction);
-	begin_handshake(direction);
-}
-
 /*
  * This half was taken by a program that does not have the end, as that has gone on after we took
  * it (take.c): take it again. False: we do not have the end either.
@@ -281,6 +268,21 @@ static bool retake(struct direction *direction)
 	ivshmem_direction_take(direction, next_hello(direction), direction->id);
 	begin_handshake(direction);
 	return true;
+}
+
+static void restart(struct direction *direction)
+{
+	uint64_t hello = next_hello(direction);
+
+	renew_id(direction);
+	if (!rename_end(direction, hello)) {
+		if (!retake(direction))
+			channel_fail(direction->channel, -ESTALE, REPLACED);
+		return;
+	}
+	direction->hello = hello;
+	ivshmem_direction_call_attention(direction);
+	begin_handshake(direction);
 }
 
 /* In words why a session is over. */
@@ -433,6 +435,22 @@ static void say_open(const struct direction *direction)
 		    direction_is_rung(direction) ? "" : "; polling, for lack of doorbells");
 }
 
+/*
+ * A peer that had left when we accepted it: it may have accepted us and died before. Or this is
+ * another one with its id, or it was only silent. A new hello tells: who is alive accepts that.
+ * Once for each absence, or two ends would do so for ever. Who has left since we accepted it may
+ * have said something before, and the session is over at once.
+ */
+static bool must_prove_alive(struct direction *direction)
+{
+	uint64_t absence = (uint64_t)absences_of_other(direction, false) + 1;
+
+	if (direction->absences + UINT64_C(1) != absence || direction->proven == absence)
+		return false;
+	direction->proven = absence;
+	return true;
+}
+
 /* One look at the other end: whether it has something new to see. */
 static bool direction_handshake(struct direction *direction)
 {
@@ -453,6 +471,7 @@ static bool direction_handshake(struct direction *direction)
 	}
 	if (!direction_is_ours(direction))
 		return retake(direction);
+	ivshmem_direction_say_who(direction);
 	if (!same_geometry(direction->channel)) {
 		channel_fail(direction->channel, -ESTALE,
 			     "the channel was created again with another geometry");
@@ -466,15 +485,11 @@ static bool direction_handshake(struct direction *direction)
 	}
 	if (echo != direction->hello)
 		return accepted;
-	/*
-	 * Who had left when we accepted it never hears of that. (Or it has the id of one who has,
-	 * and will be announced.) Who left since then may have said something before.
-	 */
 	left = other_has_left(direction);
-	if (left && direction->absences == absences_of_other(direction, false))
-		return accepted;
-	if (!left)
-		direction->absences = absences_of_other(direction, false);
+	if (left && must_prove_alive(direction)) {
+		restart(direction);
+		return true;
+	}
 	direction->peer = hello;
 	direction->known = 0;
 	renew_id(direction);

@@ -57,10 +57,11 @@ struct direction {
 	struct ivshmem_channel *channel;
 	unsigned char *data;
 	uint64_t capacity;
-	uint64_t hello;		/* ours in this session */
+	_Atomic uint64_t hello;	/* ours in this session */
 	uint64_t echo;		/* the other's that we have accepted, or 0 */
 	uint64_t peer;		/* the other's while open */
-	uint32_t absences;	/* of the other when we accepted it, or met */
+	uint32_t absences;	/* of the other when we accepted it */
+	uint64_t proven;	/* such a number, plus 1, after which the other must prove alive */
 	_Atomic uint32_t id;	/* our own */
 	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	uint32_t sleeps;	/* a number for each */
@@ -144,6 +145,9 @@ void ivshmem_session_announce(struct ivshmem_channel *channel);
  */
 void ivshmem_direction_call_attention(struct direction *direction);
 
+/* Correct what another program that wanted this half has written there: whom to ring. */
+void ivshmem_direction_say_who(struct direction *direction);
+
 /* Write the first words of a half, by this hello, whoever has it. */
 void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id);
 
@@ -169,7 +173,7 @@ static inline void direction_wake(struct direction *direction)
 static inline bool direction_is_ours(const struct direction *direction)
 {
 	return atomic_load_explicit(&direction->mine->hello, memory_order_acquire) ==
-	       direction->hello;
+	       atomic_load_explicit(&direction->hello, memory_order_relaxed);
 }
 
 static inline bool direction_is_open(const struct direction *direction)

@@ -25,20 +25,32 @@ static int draw_life(uint64_t *hello)
 	return 0;
 }
 
+void ivshmem_direction_say_who(struct direction *direction)
+{
+	uint64_t ready = ivshmem_set_address(direction->channel);
+	uint32_t vector = direction->channel->vector;
+	struct buffer_half *mine = direction->mine;
+
+	if (atomic_load(&mine->id) != direction->id)
+		atomic_store(&mine->id, direction->id);
+	if (atomic_load(&mine->vector) != vector)
+		atomic_store(&mine->vector, vector);
+	if (atomic_load(&mine->ready) != ready)
+		atomic_store(&mine->ready, ready);
+}
+
 void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id)
 {
 	struct buffer_half *mine = direction->mine;
 
-	direction->hello = hello;
+	atomic_store(&direction->hello, hello);
 	direction->id = id;
 	direction->reserved = DIRECTION_NOTHING;
 	direction->sleeps = (uint32_t)(hello >> 32);
 	/* No old word goes with the new hello. */
 	atomic_store(&mine->hello, 0);
 	atomic_store(&mine->echo, 0);
-	atomic_store(&mine->id, id);
-	atomic_store(&mine->vector, direction->channel->vector);
-	atomic_store(&mine->ready, ivshmem_set_address(direction->channel));
+	ivshmem_direction_say_who(direction);
 	atomic_store(&mine->hello, hello);
 	ivshmem_direction_call_attention(direction);
 }
@@ -70,12 +82,14 @@ void ivshmem_session_end(struct ivshmem_channel *channel)
 
 	if (channel->error == -ESTALE || channel->error == -EPERM)
 		return;
+	/* If another has taken our place, the words are its own. */
+	if (!direction_is_ours(&channel->directions[OUT]))
+		return;
 	for (n = 0; n < 2; n++) {
 		struct direction *direction = &channel->directions[n];
 
-		/* If another has taken our place, the words are its own. */
 		if (!direction_is_ours(direction))
-			return;
+			continue;
 		atomic_store(&direction->mine->closed, direction->hello);
 		ivshmem_direction_call_attention(direction);
 	}

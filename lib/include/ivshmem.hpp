@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The library for C++20, but for sets of channels. It adds nothing to the three headers of C,
- * which document each call, and is compiled into the program: only C functions are called in the library.
+ * which document each call, and is compiled into the program: only C functions are called in
+ * the library.
  *
  * The namespace is ivshm, as ivshmem is a structure. Objects can be moved, not copied, and
  * close what they hold. A moved-from object can only be destroyed or assigned to.
