@@ -9,7 +9,7 @@
 #include "park.h"
 #include "session.h"
 
-#define TRUST		128	/* most messages, or calls in vain, between two looks at the clock */
+#define TRUST		128	/* most messages, or calls in vain, up to a look at the clock */
 #define ASK_NS		1000000	/* between two questions whether anybody is there */
 
 void ivshmem_direction_doubt(struct direction *direction)
