@@ -56,6 +56,10 @@ void ivshmem_handle_free(struct ivshmem *handle)
 	free(handle);
 }
 
+#ifndef FUSE_SUPER_MAGIC	/* in <linux/magic.h> of newer kernels; virtiofs has it, too */
+#define FUSE_SUPER_MAGIC	0x65735546
+#endif
+
 /* Of these a guest may have the file, and programs elsewhere have it by another way. */
 static bool is_foreign(const struct statfs *fs)
 {

@@ -369,10 +369,15 @@ void ivshmem_session_shutdown(struct ivshmem_channel *channel)
 int ivshmem_direction_error(struct direction *direction)
 {
 	struct ivshmem_channel *channel = direction->channel;
+	bool ours;
 
 	if (direction->state == DIRECTION_FAILED)
 		return channel_error(channel);
-	if (!direction_is_ours(direction))
+	/* Another thread may be changing the hello. */
+	pthread_mutex_lock(&channel->lock);
+	ours = direction_is_ours(direction);
+	pthread_mutex_unlock(&channel->lock);
+	if (!ours)
 		return direction_end(direction, -ESTALE);
 	return ivshmem_fail(-EINVAL, "no message, for there is no session with the other end");
 }
@@ -443,9 +448,11 @@ static void say_open(const struct direction *direction)
  */
 static bool must_prove_alive(struct direction *direction)
 {
-	uint64_t absence = (uint64_t)absences_of_other(direction, false) + 1;
+	uint32_t id = atomic_load(&direction->other->id);
+	uint32_t absences = ivshmem_absences(direction->channel->handle, id, false);
+	uint64_t absence = ((uint64_t)id + 1) << 32 | absences;
 
-	if (direction->absences + UINT64_C(1) != absence || direction->proven == absence)
+	if (direction->absences != absences || direction->proven == absence)
 		return false;
 	direction->proven = absence;
 	return true;

@@ -61,7 +61,7 @@ struct direction {
 	uint64_t echo;		/* the other's that we have accepted, or 0 */
 	uint64_t peer;		/* the other's while open */
 	uint32_t absences;	/* of the other when we accepted it */
-	uint64_t proven;	/* such a number, plus 1, after which the other must prove alive */
+	uint64_t proven;	/* by the other, in a handshake: to live, since that id's absence */
 	_Atomic uint32_t id;	/* our own */
 	_Atomic uint32_t losses;	/* of the handle, when that was the id */
 	uint32_t sleeps;	/* a number for each */

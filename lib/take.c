@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "park.h"
 #include "process.h"
 #include "session.h"
 #include "set.h"
@@ -30,13 +31,15 @@ void ivshmem_direction_say_who(struct direction *direction)
 	uint64_t ready = ivshmem_set_address(direction->channel);
 	uint32_t vector = direction->channel->vector;
 	struct buffer_half *mine = direction->mine;
+	uint32_t old_id = atomic_load(&mine->id), old_vector = atomic_load(&mine->vector);
+	uint64_t old_ready = atomic_load(&mine->ready);
 
-	if (atomic_load(&mine->id) != direction->id)
-		atomic_store(&mine->id, direction->id);
-	if (atomic_load(&mine->vector) != vector)
-		atomic_store(&mine->vector, vector);
-	if (atomic_load(&mine->ready) != ready)
-		atomic_store(&mine->ready, ready);
+	/* Who takes it after this look may have written its own words before these. */
+	if (!direction_is_ours(direction))
+		return;
+	atomic_compare_exchange_strong(&mine->id, &old_id, direction->id);
+	atomic_compare_exchange_strong(&mine->vector, &old_vector, vector);
+	ivshmem_try_replace(&mine->ready, old_ready, ready);
 }
 
 void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id)
@@ -50,7 +53,9 @@ void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_
 	/* No old word goes with the new hello. */
 	atomic_store(&mine->hello, 0);
 	atomic_store(&mine->echo, 0);
-	ivshmem_direction_say_who(direction);
+	atomic_store(&mine->id, id);
+	atomic_store(&mine->vector, direction->channel->vector);
+	atomic_store(&mine->ready, ivshmem_set_address(direction->channel));
 	atomic_store(&mine->hello, hello);
 	ivshmem_direction_call_attention(direction);
 }

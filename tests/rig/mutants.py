@@ -59,8 +59,9 @@ ALL = (
         {
             (
                 "core/eventfd.c",
-                "		ivshmem_listen(&file->peer->vectors[vector], " "&b->listener, NULL);\n",
-            ): "",
+                "		ivshmem_listen(&file->peer->vectors[vector], &b->listener, NULL);\n"
+                "		binding_put(&b->listener);\n",
+            ): "		binding_put(&b->listener);\n",
         },
         r"BUG: KASAN: slab-use-after-free",
     ),
