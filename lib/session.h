@@ -148,7 +148,7 @@ void ivshmem_direction_call_attention(struct direction *direction);
 /* Correct what another program that wanted this half has written there: whom to ring. */
 void ivshmem_direction_say_who(struct direction *direction);
 
-/* Write the first words of a half, by this hello, whoever has it. */
+/* Write the first words of a half, by this hello, even if another program has it. */
 void ivshmem_direction_take(struct direction *direction, uint64_t hello, uint32_t id);
 
 /* First and last words. */

@@ -2,7 +2,7 @@
 /*
  * Taking an end of a channel, and giving it up.
  *
- * Whoever comes last has the end: the one before finds that the hello in the region is not
+ * The last to come has the end: the one before finds that the hello in the region is not
  * its own. An end has two halves, and two programs that take it at once could have one each.
  * The half of the producer decides, and each takes that one first. So who has it and not
  * the other one takes that again, and who has lost it leaves the other one alone.
