@@ -64,7 +64,7 @@ struct ivshmem {
 	size_t page;			/* mappings are multiples of this */
 	uint64_t size;
 	bool read_only;
-	bool on_host;			/* a file whose locks all see who open it */
+	bool on_host;			/* a file; its locks are seen by all who open it */
 	_Atomic uint32_t vectors;	/* only ever grows (see backend_server.c) */
 	bool hears;			/* it knows when peers leave, at least some */
 	_Atomic uint32_t *disconnects;	/* how often each peer has left, for certain */
