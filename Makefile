@@ -63,7 +63,7 @@ check-options: prerequisites-lint ## build the module for kernels that lack an o
 check-debug: prerequisites-debug ## all in kernels that find bugs; KERNEL=kasan, kcsan one
 	@python3 -B tests/rig/debug.py
 
-unplug-tests := unplug,remove,turmoil,pinned
+unplug-tests := unplug,remove,turmoil
 check-unplug: prerequisites ## devices come and go CYCLES=1000 times under all users
 	@python3 -B tests/rig/run.py guests --tests '$(or $(TESTS),$(unplug-tests))' \
 		--cycles $(or $(CYCLES),1000) --slow $(or $(SLOW),5)

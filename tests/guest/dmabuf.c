@@ -17,8 +17,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "../importer/importer.h"
 #include "guarded.h"
+#include "hardware.h"
 #include "module.h"
 #include "pattern.h"
 
@@ -30,14 +30,6 @@
 #define FILES 1024		/* that a user may have of a device */
 #define CONFIG "/sys/kernel/config/ivshmem/ivshmem"
 #define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
-#define MODULE "/lib/ivshmem_importer.ko"
-
-static int export(int fd, uint64_t offset, uint64_t size)
-{
-	struct ivshmem_dmabuf d = { .offset = offset, .size = size };
-
-	return result(ioctl(fd, IVSHMEM_IOC_DMABUF, &d));
-}
 
 static char pci[16];	/* the address of a device on PCI, or nothing */
 
@@ -109,13 +101,13 @@ static void test_arguments(int fd)
 		d = bad[i].dmabuf;
 		refused(ioctl(fd, IVSHMEM_IOC_DMABUF, &d), bad[i].error, "%s", bad[i].what);
 	}
-	tap_eq(export(ro, 0, PAGE), -EACCES, "a read-only file");
-	tap_eq(export(wo, 0, PAGE), -EACCES, "a write-only file");
+	tap_eq(buffer_export(ro, 0, PAGE), -EACCES, "a read-only file");
+	tap_eq(buffer_export(wo, 0, PAGE), -EACCES, "a write-only file");
 	refused(ioctl(fd, IVSHMEM_IOC_DMABUF, 8), EFAULT, "a bad address");
 	close(ro);
 	close(wo);
 
-	buffer = export(fd, SIZE - PAGE, PAGE);
+	buffer = buffer_export(fd, SIZE - PAGE, PAGE);
 	tap_eq(fcntl(buffer, F_GETFD), 0, "the last page; exec() keeps it");
 	close(buffer);
 	d = (struct ivshmem_dmabuf){ .size = SIZE, .flags = IVSHMEM_DMABUF_CLOEXEC };
@@ -135,9 +127,9 @@ static void test_limit(int fd)
 	if (!pid) {
 		if (setrlimit(RLIMIT_NOFILE, &many) || setuid(1000))
 			_exit(1);
-		while (export(fd, 0, PAGE) >= 0)
+		while (buffer_export(fd, 0, PAGE) >= 0)
 			n++;
-		_exit(n != FILES || export(fd, 0, PAGE) != -EUSERS);
+		_exit(n != FILES || buffer_export(fd, 0, PAGE) != -EUSERS);
 	}
 	waitpid(pid, &status, 0);
 	tap_eq(status, 0, "one user has %d of them, then comes EUSERS", FILES);
@@ -149,7 +141,7 @@ static void test_limit(int fd)
 
 static void test_mapping(void)
 {
-	int fd = dev_open(), buffer = export(fd, FIRST, PART), error;
+	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART), error;
 	char *map = dev_map(fd, SIZE), *p;
 
 	tap_about("mapping");
@@ -179,43 +171,17 @@ static void test_mapping(void)
 	munmap(p, PAGE);
 }
 
-/* Hardware that has attached to a buffer and mapped it; a negative errno if that fails. */
-static int hardware(int buffer, unsigned long kind)
-{
-	int fd = dev_open_at(IMPORTER, O_RDWR);
-	int ret = result(ioctl(fd, kind, buffer));
-
-	if (!ret)
-		ret = result(ioctl(fd, IMPORTER_MAP));
-	if (!ret)
-		return fd;
-	close(fd);
-	return ret;
-}
-
-/* Does the hardware read these bytes? */
-static bool hardware_reads(int importer, const char *bytes)
-{
-	static char there[PART];
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < PART && (n = pread(importer, there + done, PART - done, done)) > 0)
-		done += n;
-	return done == PART && !memcmp(there, bytes, PART);
-}
-
 static void test_import(const char *kind, unsigned long command)
 {
-	int fd = dev_open(), buffer = export(fd, FIRST, PART), importer;
+	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART), importer;
 	char *map = dev_map(fd, SIZE);
 
 	tap_about(kind);
 	pattern_write(map, SIZE, command);
-	importer = hardware(buffer, command);
+	importer = hardware_map(buffer, command);
 	if (importer < 0)
 		tap_bail("%s importer: %s", kind, strerror(-importer));
-	tap_ok(hardware_reads(importer, map + FIRST), "hardware reads what programs wrote");
+	tap_ok(hardware_reads(importer, map + FIRST, PART), "hardware reads what programs wrote");
 	tap_eq(pwrite(importer, "hello", 5, PART - 5), 5, "it writes");
 	tap_ok(!memcmp(map + FIRST + PART - 5, "hello", 5), "programs read that");
 	refused(pread(importer, map, 1, PART), ENXIO, "it has no more than the range");
@@ -244,13 +210,13 @@ static void test_large(void)
 		rmdir(CONFIG "1");	/* it keeps the module */
 		return;
 	}
-	buffer = export(fd, first, size);
+	buffer = buffer_export(fd, first, size);
 	tap_eq(lseek(buffer, 0, SEEK_END), size, "it has this size");
 	map = dev_map(fd, 4 * GIB);
 	p = dev_map(buffer, size);
 	map[first + size - 1] = 1;
 	tap_eq(p[size - 1], 1, "its last byte is mapped");
-	importer = hardware(buffer, IMPORTER_STATIC);
+	importer = hardware_map(buffer, IMPORTER_STATIC);
 	tap_ok(importer >= 0, "hardware imports it");
 	tap_ok(pread(importer, &c, 1, size - 1) == 1 && c == 1, "and reads its last byte");
 	tap_eq(pwrite(importer, "x", 1, 2 * GIB), 1, "and writes beyond 2 GiB");
@@ -299,8 +265,9 @@ static int peek(const char *p)
 static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 {
 	static char bytes[PART];
-	int fd = dev_open(), buffer = export(fd, FIRST, PART);
-	int fixed = hardware(buffer, IMPORTER_STATIC), dynamic = hardware(buffer, IMPORTER_DYNAMIC);
+	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART);
+	int fixed = hardware_map(buffer, IMPORTER_STATIC);
+	int dynamic = hardware_map(buffer, IMPORTER_DYNAMIC);
 	char *p = dev_map(buffer, PART), *untouched = dev_map(buffer, PART);
 
 	pattern_write(bytes, PART, number);
@@ -312,13 +279,14 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS ||
 			peek(p) != -EIO;
 	wrong.asked += ioctl(dynamic, IMPORTER_ASKED) != 1;
-	wrong.kept += !hardware_reads(fixed, bytes) || !hardware_reads(dynamic, bytes);
+	wrong.kept += !hardware_reads(fixed, bytes, PART) ||
+		      !hardware_reads(dynamic, bytes, PART);
 	/* After a reset the memory can be exported again. */
-	wrong.again += end != device_reset && export(fd, 0, PAGE) != -ENODEV;
+	wrong.again += end != device_reset && buffer_export(fd, 0, PAGE) != -ENODEV;
 	wrong.again += ioctl(dynamic, IMPORTER_UNMAP) ||
 		       result(ioctl(dynamic, IMPORTER_MAP)) != -ENODEV ||
-		       hardware(buffer, IMPORTER_STATIC) != -ENODEV ||
-		       hardware(buffer, IMPORTER_DYNAMIC) != -ENODEV ||
+		       hardware_map(buffer, IMPORTER_STATIC) != -ENODEV ||
+		       hardware_map(buffer, IMPORTER_DYNAMIC) != -ENODEV ||
 		       result(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, buffer, 0)) != -ENODEV ||
 		       synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
 	munmap(p, PART);
@@ -376,7 +344,7 @@ struct racer {
 static int export_turn(int fd, int buffer)
 {
 	(void)buffer;
-	int own = export(fd, 0, SIZE);
+	int own = buffer_export(fd, 0, SIZE);
 
 	if (own < 0)
 		return own;
@@ -399,7 +367,7 @@ static int map_turn(int fd, int buffer)
 
 static int import_turn(unsigned long kind, int buffer)
 {
-	int importer = hardware(buffer, kind);
+	int importer = hardware_map(buffer, kind);
 
 	if (importer < 0)
 		return importer;
@@ -452,7 +420,7 @@ static void *race(void *arg)
 
 static void race_cycle(int *failed)
 {
-	int fd = dev_open(), buffer = export(fd, FIRST, PART);
+	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART);
 
 	for (size_t i = 0; i < RACERS; i++) {
 		racers[i].fd = fd;
@@ -543,7 +511,7 @@ static void test_late(void)
 
 int main(void)
 {
-	bool possible = !access(MODULE, F_OK);	/* the rig builds it where it can */
+	bool possible = hardware_exists();
 	int fd = dev_open();
 
 	guard();
@@ -552,11 +520,11 @@ int main(void)
 	tap_eq(!!(dev_info(fd).features & IVSHMEM_FEATURE_DMABUF), possible,
 	       "INFO has the feature if the kernel has dma-bufs");
 	if (!possible) {
-		tap_eq(export(fd, 0, PAGE), -EOPNOTSUPP, "EOPNOTSUPP otherwise");
+		tap_eq(buffer_export(fd, 0, PAGE), -EOPNOTSUPP, "EOPNOTSUPP otherwise");
 		tap_skip("dma-bufs", "this kernel has none");
 		return tap_done();
 	}
-	tap_eq(system("insmod " MODULE), 0, "the importer loads");
+	tap_eq(hardware_load(), 0, "the importer loads");
 	test_arguments(fd);
 	test_limit(fd);
 	refused(ioctl(fd, _IO('u', 0x44)), ENOTTY, "no ioctls of kvmfr by default");
@@ -572,7 +540,7 @@ int main(void)
 	test_late();
 	test_race();
 	tap_about("");
-	tap_eq(system("rmmod ivshmem_importer"), 0, "the importer can be unloaded");
+	tap_eq(hardware_unload(), 0, "the importer can be unloaded");
 	device_remove();
 	if (!*pci)
 		tap_eq(system("rmmod ivshmem_soft"), 0, "so can the module of the device");

@@ -221,12 +221,11 @@ int main(int argc, char **argv)
 	long before;
 	int fd;
 
-	core_reader(argc, argv);
-	guard();
+	pins_begin(argc, argv);
 	ended = true;
 	fd = dev_open();
 	if (!dev_pages(fd, "pinned pages"))
-		return tap_done();
+		return pins_done();
 	close(fd);
 	take_place();
 	/* What the test and the kernel take the first time, they keep. */
@@ -244,5 +243,5 @@ int main(int argc, char **argv)
 		tap_eq(system("rmmod ivshmem_soft"), 0, "the module can be unloaded");
 	tap_about("");
 	module_clean();
-	return tap_done();
+	return pins_done();
 }

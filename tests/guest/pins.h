@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Ways to pin pages of a mapping: pin() gives false, and errno, where the kernel cannot. kept()
- * looks whether the bytes are still there, after the device or something else has come to pass,
- * and gives the pages back.
+ * looks whether the bytes are still there, after the device has gone or something else has come
+ * to pass, and gives the pages back.
  */
 #ifndef PINS_H
 #define PINS_H
@@ -15,6 +15,7 @@
 
 #include "dev.h"
 #include "guarded.h"
+#include "hardware.h"
 #include "pattern.h"
 #include "uring.h"
 
@@ -24,10 +25,10 @@
 #define CORE_BEGUN "/tmp/core-begun"
 #define CORE_READ "/tmp/core-read"
 
+static int device;		/* file descriptor */
 static char *map;		/* of the device */
 static char bytes[SIZE];	/* what was in it */
 static bool ended;		/* the device is gone before kept() looks */
-
 
 static int ends[2];
 
@@ -281,7 +282,7 @@ static bool core_kept(void)
 	return waitpid(child, &status, 0) == child && WCOREDUMP(status);
 }
 
-/* For main(): what the kernel starts to read the dump says that it is there, and waits. */
+/* What the kernel starts to read a dump says that it is there, and waits. */
 static inline void core_reader(int argc, char **argv)
 {
 	static char dump[65536];
@@ -296,26 +297,78 @@ static inline void core_reader(int argc, char **argv)
 	exit(0);
 }
 
+static int hardware;
+
+static bool hardware_pin(unsigned long kind)
+{
+	int buffer = buffer_export(device, 0, SIZE);
+
+	hardware = buffer < 0 ? buffer : hardware_map(buffer, kind);
+	close(buffer);
+	errno = -hardware;
+	return hardware >= 0;
+}
+
+static bool static_pin(void)
+{
+	return hardware_pin(IMPORTER_STATIC);
+}
+
+static bool dynamic_pin(void)
+{
+	return hardware_pin(IMPORTER_DYNAMIC);
+}
+
+static bool hardware_kept(void)
+{
+	bool same = hardware_reads(hardware, bytes, SIZE);
+
+	close(hardware);
+	return same;
+}
+
 static const struct pin {
 	const char *name;
 	bool (*pin)(void);
 	bool (*kept)(void);
+	bool bytes;	/* kept() looks at the memory itself, not at a mapping */
 } pins[] = {
-	{ "a pipe", pipe_pin, pipe_kept },
-	{ "buffers of io_uring", uring_pin, uring_kept },
-	{ "O_DIRECT in flight", direct_pin, direct_kept },
-	{ "mlock", mlock_pin, mlock_kept },
-	{ "a child", fork_pin, fork_kept },
-	{ "a debugger", ptrace_pin, ptrace_kept },
-	{ "process_vm_readv", remote_pin, remote_kept },
-	{ "a core dump", core_pin, core_kept },
+	{ "a pipe", pipe_pin, pipe_kept, true },
+	{ "buffers of io_uring", uring_pin, uring_kept, true },
+	{ "O_DIRECT in flight", direct_pin, direct_kept, true },
+	{ "mlock", mlock_pin, mlock_kept, false },
+	{ "a child", fork_pin, fork_kept, false },
+	{ "a debugger", ptrace_pin, ptrace_kept, false },
+	{ "process_vm_readv", remote_pin, remote_kept, true },
+	{ "a core dump", core_pin, core_kept, false },
+	{ "hardware", static_pin, hardware_kept, true },
+	{ "hardware that is asked to let go", dynamic_pin, hardware_kept, true },
 };
 
 #define PINS (sizeof(pins) / sizeof(*pins))
 
+/* The beginning of main(). */
+static inline void pins_begin(int argc, char **argv)
+{
+	core_reader(argc, argv);
+	guard();
+	if (hardware_exists() && hardware_load())
+		tap_bail("the importer cannot be loaded");
+}
+
+/* The end of it. */
+static inline int pins_done(void)
+{
+	tap_about("");
+	if (hardware_exists())
+		tap_eq(hardware_unload(), 0, "the importer can be unloaded");
+	return tap_done();
+}
+
 /* Map a device that was just opened, with the bytes of a number. */
 static inline void pins_map(int fd, unsigned int number)
 {
+	device = fd;
 	map = dev_map(fd, SIZE);
 	pattern_write(bytes, SIZE, number);
 	memcpy(map, bytes, SIZE);
@@ -327,13 +380,22 @@ static inline bool mapping_is_good(void)
 	return !touch(map, false) && !memcmp(map, bytes, SIZE) && put(map, bytes, SIZE);
 }
 
+/* Is there a kernel that cannot pin like this, and is it this one? */
+static bool may_lack(const struct pin *way)
+{
+	if (way->pin == uring_pin)
+		return uring_lacks_buffers(-errno);
+	if (way->pin == direct_pin)
+		return !disk_should_be();
+	return way->kept == hardware_kept && !hardware_exists();
+}
+
 /* Pin pages in one way; false if this kernel lacks it. Whatever else fails ends the test. */
 static inline bool try_pin(const struct pin *way)
 {
 	if (way->pin())
 		return true;
-	if (way->pin == uring_pin ? !uring_lacks_buffers(-errno) :
-				    way->pin != direct_pin || disk_should_be())
+	if (!may_lack(way))
 		tap_bail("%s cannot pin: %s", way->name, strerror(errno));
 	return false;
 }
@@ -349,6 +411,48 @@ static inline bool can_pin(const struct pin *way, int fd)
 		way->kept();
 	munmap(map, SIZE);
 	return can;
+}
+
+/* @happen: 0, or it did not come to pass */
+static inline bool survives(const struct pin *way, int fd, int number, int (*happen)(void))
+{
+	bool happened, mapped, kept;
+
+	pins_map(fd, number);
+	if (!way->pin())
+		tap_bail("%s cannot pin any more", way->name);
+	happened = !happen();
+	mapped = mapping_is_good();
+	kept = way->kept();
+	munmap(map, SIZE);
+	if (!happened || !mapped || !kept)
+		tap_note("it %s, the mapping is %s, the pinned pages are %s",
+			 happened ? "came to pass" : "failed", mapped ? "good" : "bad",
+			 kept ? "good" : "bad");
+	return happened && mapped && kept;
+}
+
+/*
+ * The device stays while something happens to it with pages pinned in each way. There is no
+ * disk: the machine does not sleep before a transfer by O_DIRECT is over, and QEMU's disk stops
+ * for good if the memory that it shall read from is missing at that moment.
+ */
+static inline void pins_survive(int fd, int cycles, int (*happen)(void), const char *what)
+{
+	for (size_t i = 0; i < PINS; i++) {
+		int wrong = 0;
+
+		if (pins[i].pin == direct_pin)
+			continue;
+		if (!can_pin(&pins[i], fd)) {
+			tap_skip(pins[i].name, "this kernel has no such thing");
+			continue;
+		}
+		for (int n = 0; n < cycles; n++)
+			wrong += !survives(&pins[i], fd, n, happen);
+		tap_eq(wrong, 0, "%s: mapping and pages are as they were after %d times %s",
+		       pins[i].name, cycles, what);
+	}
 }
 
 #endif
