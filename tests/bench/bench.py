@@ -432,6 +432,8 @@ def probe(guests: machines.Machines, line: str, found: figures.Figures) -> None:
             found.add(
                 f"{key}, 1 GiB, {line}, {label}", "ms", values[key], (SMALL, samples[SMALL][key])
             )
+    if memory := samples[HUGE].get("memory"):
+        found.add(f"struct pages, 1 GiB, {line}, {HUGE}", "KiB", memory)
 
 
 def mapping(setup: boot.Setup, found: figures.Figures) -> None:
