@@ -24,7 +24,7 @@ ARCH = "amd64"
 MEMORY = 256  # MiB that a guest has more
 IMAGE = "arch/x86/boot/bzImage"
 # Checks that a kernel makes only if its command line asks for them.
-APPEND = {"kasan": "page_table_check=on"}
+APPEND = {"kasan": "page_table_check=on page_owner=on"}
 
 # The driver tells kcov and gcov, where the kernel has them, what of it was run.
 INSTRUMENTS = ("KCOV_INSTRUMENT=y", "GCOV_PROFILE=y")
