@@ -223,6 +223,26 @@ static inline unsigned long ivshmem_pages_freed_together(void)
 #endif
 
 /*
+ * 5.14: before, memremap() of arm64 gives the address in the direct map for memory that has
+ * struct pages. It goes with these.
+ */
+static inline bool ivshmem_memremap_needs_pages(void)
+{
+	return IS_ENABLED(CONFIG_ARM64) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0);
+}
+
+/*
+ * 6.2: before, the kernel marks a huge page of which it enters a part in a page table, and wants
+ * it to be locked meanwhile.
+ */
+static inline bool ivshmem_insert_wants_lock(void)
+{
+	const unsigned int kernel = LINUX_VERSION_CODE;
+
+	return kernel < KERNEL_VERSION(6, 2, 0);
+}
+
+/*
  * 5.15: the function for a list of pages in segments of the size that a device can have has
  * another name, and cleans up after itself.
  */

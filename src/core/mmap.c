@@ -224,20 +224,39 @@ static vm_fault_t enter_pfns(struct vm_area_struct *vma, unsigned long addr)
 	return ret;
 }
 
-/* Enter pages from @addr up to @end, as far as none is there: that gives -EBUSY. */
+/*
+ * Enter some pages from @addr on, as far as none is there: that gives -EBUSY. They are all of one
+ * huge page, if that has to be locked. Gives their number to @n.
+ */
+static int insert_some(struct vm_area_struct *vma, unsigned long addr, unsigned long end,
+		       unsigned long *n)
+{
+	struct page *batch[32], *first = pfn_to_page(region_pfn(vma, addr)), *locked = NULL;
+	unsigned long i, left;
+	int ret;
+
+	*n = min_t(unsigned long, ARRAY_SIZE(batch), (end - addr) >> PAGE_SHIFT);
+	if (ivshmem_insert_wants_lock() && vma_device(vma)->memory.huge) {
+		locked = compound_head(first);
+		*n = min(*n, page_to_pfn(locked) + compound_nr(locked) - page_to_pfn(first));
+		lock_page(locked);
+	}
+	for (i = 0; i < *n; i++)
+		batch[i] = pfn_to_page(region_pfn(vma, addr + (i << PAGE_SHIFT)));
+	left = *n;
+	ret = vm_insert_pages(vma, addr, batch, &left);
+	if (locked)
+		unlock_page(locked);
+	return ret;
+}
+
 static int insert_pages(struct vm_area_struct *vma, unsigned long addr, unsigned long end)
 {
-	struct page *batch[32];
-	unsigned long i, n, left;
+	unsigned long n;
 	int ret = 0;
 
-	for (; addr < end && !ret; addr += n << PAGE_SHIFT) {
-		n = min_t(unsigned long, ARRAY_SIZE(batch), (end - addr) >> PAGE_SHIFT);
-		for (i = 0; i < n; i++)
-			batch[i] = pfn_to_page(region_pfn(vma, addr + (i << PAGE_SHIFT)));
-		left = n;
-		ret = vm_insert_pages(vma, addr, batch, &left);
-	}
+	for (; addr < end && !ret; addr += n << PAGE_SHIFT)
+		ret = insert_some(vma, addr, end, &n);
 	return ret;
 }
 
