@@ -572,6 +572,7 @@ extern const struct kernel_param_ops ivshmem_pages_ops;
 int ivshmem_pages_init(void);
 void ivshmem_pages_exit(void);
 bool ivshmem_pages_map(struct ivshmem_device *idev, phys_addr_t phys, size_t size);
+bool ivshmem_pages_in_way(phys_addr_t phys, size_t size);
 void ivshmem_pages_unmap(struct ivshmem_section *memory);
 
 /* bus.c */

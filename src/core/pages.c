@@ -375,6 +375,31 @@ bool ivshmem_pages_map(struct ivshmem_device *idev, phys_addr_t phys, size_t siz
 }
 
 /**
+ * ivshmem_pages_in_way() - are there struct pages that a region without any cannot do beside?
+ * @phys: physical address
+ * @size: bytes
+ *
+ * Those of an earlier device are there as long as one of them is pinned, but the kernel would take
+ * their place in the direct map for its mapping of the region.
+ *
+ * Return: whether there are, which the log tells
+ */
+bool ivshmem_pages_in_way(phys_addr_t phys, size_t size)
+{
+	phys_addr_t at;
+
+	if (!ivshmem_memremap_needs_pages())
+		return false;
+	for (at = round_down(phys, ALIGNMENT); at < phys + size; at += ALIGNMENT)
+		if (pfn_valid(PHYS_PFN(at)) && is_zone_device_page(pfn_to_page(PHYS_PFN(at)))) {
+			pr_err("pages at %pap are still pinned: try again when they are not\n",
+			       &phys);
+			return true;
+		}
+	return false;
+}
+
+/**
  * ivshmem_pages_unmap() - give a region's struct pages back
  * @memory: has @pagemap; no program maps it, nor will
  *
@@ -450,6 +475,11 @@ bool ivshmem_pages_map(struct ivshmem_device *idev, phys_addr_t phys, size_t siz
 {
 	if (pages_mode(idev) != PAGES_NO)
 		idev->memory.why_not = "this kernel has none for devices (CONFIG_ZONE_DEVICE)";
+	return false;
+}
+
+bool ivshmem_pages_in_way(phys_addr_t phys, size_t size)
+{
 	return false;
 }
 

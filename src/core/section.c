@@ -32,7 +32,7 @@ static void *map_without_pages(phys_addr_t phys, size_t size, unsigned int cache
  * can have struct pages, it is the direct map.
  *
  * Return: 0; -EINVAL if the region is empty, too large or not made of whole pages;
- * -ENOMEM
+ * -EBUSY if an earlier device's struct pages are in the way; -ENOMEM
  */
 int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		       resource_size_t size)
@@ -42,8 +42,11 @@ int ivshmem_device_map(struct ivshmem_device *idev, phys_addr_t phys,
 		return -EINVAL;
 
 	idev->memory.cache = ivshmem_cache;
-	if (!ivshmem_pages_map(idev, phys, size))
+	if (!ivshmem_pages_map(idev, phys, size)) {
+		if (ivshmem_pages_in_way(phys, size))
+			return -EBUSY;
 		idev->memory.mem = map_without_pages(phys, size, idev->memory.cache);
+	}
 	if (!idev->memory.mem)
 		return -ENOMEM;
 	idev->memory.phys = phys;

@@ -18,19 +18,20 @@
 #define CONFIG "/sys/kernel/config/ivshmem/"
 #define FIRST CONFIG "ivshmem0/"	/* what the rig has made */
 #define PCI "0000:00:10.0"
+#define PARAMETER "/sys/module/ivshmem/parameters/pages"
 
 static char address[32];	/* of a window */
 static unsigned int flights;	/* writes that were under way during removal */
 
-static void make_soft(const char *name)
+static void make_soft(const char *name, const char *size)
 {
 	char path[80];
 
 	snprintf(path, sizeof(path), CONFIG "%s", name);
-	if (mkdir(path, 0755))
+	if (mkdir(path, 0755) && errno != EEXIST)
 		tap_bail("%s: %s", path, strerror(errno));
 	snprintf(path, sizeof(path), CONFIG "%s/size", name);
-	file_write(path, "4M");
+	file_write(path, size);
 	snprintf(path, sizeof(path), CONFIG "%s/address", name);
 	if (*address)
 		file_write(path, address);
@@ -39,14 +40,19 @@ static void make_soft(const char *name)
 }
 
 /* A PCI device is found on the bus again, or only bound. */
-static void make(const char *name)
+static void come(const char *name)
 {
 	if (!rig_over("pci"))
-		make_soft(name);
+		make_soft(name, "4M");
 	else if (access(PCI_DEVICES PCI, F_OK))
 		file_write("/sys/bus/pci/rescan", "1");
 	else
 		file_write(PCI_DRIVER "bind", PCI);
+}
+
+static void make(const char *name)
+{
+	come(name);
 	if (!file_comes(RIG_DEVICE, true))
 		tap_bail("the device does not appear");
 }
@@ -168,13 +174,95 @@ static void pin_alone(void)
 	close(fd);
 }
 
+/* Read and write all of a device, by calls and by a mapping. */
+static bool works(int fd, size_t size)
+{
+	static char there[SIZE];
+	char *p = dev_map(fd, size);
+	bool good = !memcmp(p, bytes, size) && pread(fd, there, size, 0) == (ssize_t)size &&
+		    !memcmp(there, bytes, size) && pwrite(fd, bytes, size, 0) == (ssize_t)size &&
+		    put(p, bytes, size);
+
+	munmap(p, size);
+	return good;
+}
+
+/* Old struct pages hold the module. */
+static bool old_pages_go(void)
+{
+	int64_t patience = now_ns() + 10 * SECOND;
+
+	while (module_references() && now_ns() < patience)
+		sleep_ms(20);
+	return !module_references();
+}
+
+/* arm64 before 5.14 can map such memory by its struct pages only. */
+static void test_refused(void)
+{
+	tap_ok(rig_try("expect-log are still pinned: try again"), "the device is refused");
+	tap_ok(rig_try("expect-log cannot map"), "the log tells");
+	tap_ok(pipe_kept(), "who has the pages sees what he should");
+	tap_ok(old_pages_go(), "the old struct pages go");
+	make("new");
+}
+
+/* The device cannot use the struct pages that are there, nor lose its memory when they go. */
+static void test_without(size_t size)
+{
+	int fd;
+
+	if (!file_comes(RIG_DEVICE, true))
+		tap_bail("the device does not appear");
+	fd = dev_open();
+	tap_ok(!dev_has_pages(fd), "the device has no struct pages");
+	tap_ok(works(fd, size), "it works");
+	close(fd);
+	tap_ok(pipe_kept(), "who has the pages sees what he should");
+	tap_ok(old_pages_go(), "the old struct pages go");
+	fd = dev_open();
+	tap_ok(works(fd, size), "it works without them");
+	close(fd);
+}
+
+static void test_otherwise(const char *what, size_t size, void (*begin)(void))
+{
+	bool possible = true;
+
+#ifdef __aarch64__
+	possible = kernel_since(5, 14);
+#endif
+	tap_about(what);
+	pin_alone();
+	destroy("old");
+	begin();
+	if (possible)
+		test_without(size);
+	else
+		test_refused();
+	file_write(PARAMETER, "auto");
+	destroy("new");
+}
+
+static void come_without(void)
+{
+	file_write(PARAMETER, "no");
+	come("new");
+}
+
+static void come_smaller(void)
+{
+	make_soft("new", "2M");
+	tap_ok(rig_try("expect-log no struct pages for this region: .* some already"),
+	       "the log tells that there are struct pages already");
+}
+
 /*
  * Pages that stay behind keep the module. If it goes first, with the device, they stay until
  * the machine is restarted: so this comes last.
  */
 static void test_module(void)
 {
-	int64_t end;
 	char *p;
 	int fd;
 
@@ -183,10 +271,7 @@ static void test_module(void)
 	destroy("old");
 	tap_eq(module_unload(), -EAGAIN, "it cannot be unloaded while pages are left behind");
 	tap_ok(pipe_kept(), "who has the pages sees what he should");
-	end = now_ns() + 10 * SECOND;
-	while (module_references() && now_ns() < end)
-		sleep_ms(20);
-	tap_eq(module_references(), 0, "it is free when they have come back");
+	tap_ok(old_pages_go(), "it is free when they have come back");
 
 	pin_alone();
 	tap_eq(module_unload(), 0, "it can be unloaded with a device whose pages are pinned");
@@ -237,6 +322,11 @@ int main(int argc, char **argv)
 	tap_about("");
 	tap_ok(comes_back(before - (32 << 10)), "all memory is free again: %ld of %ld kB",
 	       meminfo_kb("MemFree"), before);
+	if (!rig_over("memory"))
+		test_otherwise("pages=no meanwhile", SIZE, come_without);
+	if (rig_over("window"))
+		test_otherwise("half of it meanwhile", SIZE / 2, come_smaller);
+	tap_about("");
 	if (rig_over("pci"))
 		test_module();
 	else
