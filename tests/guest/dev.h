@@ -80,6 +80,9 @@ static inline bool disk_should_be(void)
 	return !access("/sys/bus/virtio/drivers/virtio_blk", F_OK);
 }
 
+/* Has the kernel huge pages of 2 MiB? */
+bool huge_pages_exist(void);
+
 /*
  * Can mappings of a region with struct pages have huge entries, of 2 MiB? If not, @what is
  * skipped: some kernels have no such pages, or no page maps of them.

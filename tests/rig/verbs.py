@@ -25,6 +25,7 @@ import topology as topo
 import vfio_user
 
 FIRST_FAKE_SLOT = 4
+DOCUMENTS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 
 
 class Plugged(typing.NamedTuple):
@@ -371,6 +372,12 @@ class Verbs:
     def do_conforms(self, _index: int, name: str, *words: str) -> None:
         """conforms VERB JSON: this is what that verb of ivshmemctl may print."""
         json_schema.conforms(name, " ".join(words))
+
+    def do_documented(self, _index: int, document: str, *words: str) -> None:
+        """documented FILE TEXT: TEXT is a line of this file in docs/."""
+        line = " ".join(words)
+        if line not in (DOCUMENTS / document).read_text().splitlines():
+            raise ValueError(f"not in docs/{document}: {line}")
 
     def do_console_mark(self, index: int) -> None:
         """console-mark: expect-log looks only at what comes after."""

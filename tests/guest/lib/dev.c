@@ -151,7 +151,7 @@ bool kernel_since(int major, int minor)
 	return first > major || (first == major && second >= minor);
 }
 
-bool dev_huge_entries(const char *what)
+bool huge_pages_exist(void)
 {
 	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
 	unsigned long huge = 0;
@@ -160,7 +160,12 @@ bool dev_huge_entries(const char *what)
 		huge = 0;
 	if (file)
 		fclose(file);
-	if (huge != 2 << 20) {
+	return huge == 2 << 20;
+}
+
+bool dev_huge_entries(const char *what)
+{
+	if (!huge_pages_exist()) {
 		tap_skip(what, "there are no huge pages, or only larger ones");
 		return false;
 	}
@@ -222,7 +227,7 @@ long huge_entries_kb(void)
 {
 	/* 5.10 counts entries, and first by processor. */
 	file_write("/proc/sys/vm/stat_refresh", "1");
-	return meminfo_kb(rig_over("memory") ? "ShmemPmdMapped" : "FilePmdMapped");
+	return meminfo_kb("ShmemPmdMapped") + meminfo_kb("FilePmdMapped");
 }
 
 int file_mentions(const char *path, const char *word)
