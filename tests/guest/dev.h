@@ -176,6 +176,9 @@ int dev_number_of(const char *pci);
 /* The PCI device of a node, valid until the next call; "" if there is none. */
 const char *dev_pci(int number);
 
+/* The address of the first window that the rig has made; "" over another transport. */
+const char *dev_window_address(void);
+
 /* The value of a file of a node in /sys/class/ivshmem, valid until the next call. */
 const char *dev_attribute(const char *node, const char *name);
 

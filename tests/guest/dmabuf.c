@@ -5,7 +5,7 @@
  * to, and those that cannot keep their pages.
  */
 /*
- * rig: devices=plain,plain bridges=yes size=16M,4G over=pci,memory mem=768 timeout=240
+ * rig: devices=plain,plain bridges=yes size=16M,4G over=pci,window,memory mem=768 timeout=240
  * rig: modargs=pages=yes
  */
 #include <dirent.h>
@@ -32,6 +32,7 @@
 #define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
 
 static char pci[16];	/* the address of a device on PCI, or nothing */
+static const char *address;	/* of a window, or nothing */
 
 static void device_remove(void)
 {
@@ -46,6 +47,7 @@ static void device_add(void)
 	if (*pci)
 		file_write(PCI_DRIVER "bind", pci);
 	else if (mkdir(CONFIG "0", 0755) || file_write(CONFIG "0/size", "16M") ||
+		 (*address && file_write(CONFIG "0/address", address)) ||
 		 file_write(CONFIG "0/enable", "1"))
 		tap_bail("the device cannot be made");
 	if (!file_comes(RIG_DEVICE, true))
@@ -207,7 +209,6 @@ static void test_large(void)
 	tap_about("3 GiB");
 	if (fd < 0) {
 		tap_skip("a dma-buf", "a device of 4 GiB is more than half of the memory");
-		rmdir(CONFIG "1");	/* it keeps the module */
 		return;
 	}
 	buffer = buffer_export(fd, first, size);
@@ -216,12 +217,15 @@ static void test_large(void)
 	p = dev_map(buffer, size);
 	map[first + size - 1] = 1;
 	tap_eq(p[size - 1], 1, "its last byte is mapped");
-	importer = hardware_map(buffer, IMPORTER_STATIC);
-	tap_ok(importer >= 0, "hardware imports it");
-	tap_ok(pread(importer, &c, 1, size - 1) == 1 && c == 1, "and reads its last byte");
-	tap_eq(pwrite(importer, "x", 1, 2 * GIB), 1, "and writes beyond 2 GiB");
-	tap_ok(p[2 * GIB] == 'x' && map[first + 2 * GIB] == 'x', "programs read that");
-	close(importer);
+	for (size_t i = 0; i < 2; i++) {
+		map[first + 2 * GIB] = 0;
+		importer = hardware_map(buffer, i ? IMPORTER_DYNAMIC : IMPORTER_STATIC);
+		tap_ok(importer >= 0, "hardware imports it");
+		tap_ok(pread(importer, &c, 1, size - 1) == 1 && c == 1, "and reads its last byte");
+		tap_eq(pwrite(importer, "x", 1, 2 * GIB), 1, "and writes beyond 2 GiB");
+		tap_ok(p[2 * GIB] == 'x' && map[first + 2 * GIB] == 'x', "programs read that");
+		close(importer);
+	}
 	munmap(p, size);
 	munmap(map, 4 * GIB);
 	close(buffer);
@@ -517,6 +521,7 @@ int main(void)
 	guard();
 	if (rig_over("pci"))
 		snprintf(pci, sizeof(pci), "%s", dev_pci(0));
+	address = dev_window_address();
 	tap_eq(!!(dev_info(fd).features & IVSHMEM_FEATURE_DMABUF), possible,
 	       "INFO has the feature if the kernel has dma-bufs");
 	if (!possible) {
@@ -542,8 +547,10 @@ int main(void)
 	tap_about("");
 	tap_eq(hardware_unload(), 0, "the importer can be unloaded");
 	device_remove();
-	if (!*pci)
+	if (!*pci) {
+		rmdir(CONFIG "1");
 		tap_eq(system("rmmod ivshmem_soft"), 0, "so can the module of the device");
+	}
 	module_clean();
 	return tap_done();
 }

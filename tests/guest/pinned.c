@@ -16,11 +16,10 @@
 #include "pins.h"
 
 #define CONFIG "/sys/kernel/config/ivshmem/"
-#define FIRST CONFIG "ivshmem0/"	/* what the rig has made */
 #define PCI "0000:00:10.0"
 #define PARAMETER "/sys/module/ivshmem/parameters/pages"
 
-static char address[32];	/* of a window */
+static const char *address;	/* of a window, or nothing */
 static unsigned int flights;	/* writes that were under way during removal */
 
 static void make_soft(const char *name, const char *size)
@@ -78,17 +77,11 @@ static void destroy(const char *name)
 /* The device of the rig gives its place to those of the test. */
 static void take_place(void)
 {
-	FILE *file = fopen(FIRST "address", "r");
-
-	if (rig_over("pci")) {
+	address = dev_window_address();
+	if (rig_over("pci"))
 		file_write(PCI_DRIVER "unbind", PCI);
-		return;
-	}
-	if (rig_over("window") && (!file || fscanf(file, "%31s", address) != 1))
-		tap_bail("the window has no address");
-	if (file)
-		fclose(file);
-	rmdir(CONFIG "ivshmem0");
+	else
+		rmdir(CONFIG "ivshmem0");
 }
 
 /*
@@ -197,21 +190,15 @@ static bool old_pages_go(void)
 	return !module_references();
 }
 
-/* arm64 before 5.14 can map such memory by its struct pages only. */
-static void test_refused(void)
-{
-	tap_ok(rig_try("expect-log are still pinned: try again"), "the device is refused");
-	tap_ok(rig_try("expect-log cannot map"), "the log tells");
-	tap_ok(pipe_kept(), "who has the pages sees what he should");
-	tap_ok(old_pages_go(), "the old struct pages go");
-	make("new");
-}
-
-/* The device cannot use the struct pages that are there, nor lose its memory when they go. */
-static void test_without(size_t size)
+/* A device that cannot use the struct pages that are there does not lose its memory with them. */
+static void test_otherwise(const char *what, size_t size, void (*begin)(void))
 {
 	int fd;
 
+	tap_about(what);
+	pin_alone();
+	destroy("old");
+	begin();
 	if (!file_comes(RIG_DEVICE, true))
 		tap_bail("the device does not appear");
 	fd = dev_open();
@@ -223,23 +210,6 @@ static void test_without(size_t size)
 	fd = dev_open();
 	tap_ok(works(fd, size), "it works without them");
 	close(fd);
-}
-
-static void test_otherwise(const char *what, size_t size, void (*begin)(void))
-{
-	bool possible = true;
-
-#ifdef __aarch64__
-	possible = kernel_since(5, 14);
-#endif
-	tap_about(what);
-	pin_alone();
-	destroy("old");
-	begin();
-	if (possible)
-		test_without(size);
-	else
-		test_refused();
 	file_write(PARAMETER, "auto");
 	destroy("new");
 }
