@@ -51,12 +51,4 @@ static inline void bench_pause(void)
 #endif
 }
 
-/* A call that cannot fail here; if it does, end with its text and error. */
-#define must(call) ({ \
-	long long must_ = (long long)(call); \
-	if (must_ < 0) \
-		tap_bail("%s: %s", #call, strerror(errno)); \
-	must_; \
-})
-
 #endif

@@ -32,6 +32,14 @@
 	r_ == -1 ? -errno : r_; \
 })
 
+/* A call that cannot fail here; if it does, end with its text and error. */
+#define must(call) ({ \
+	long long must_ = (long long)(call); \
+	if (must_ < 0) \
+		tap_bail("%s: %s", #call, strerror(errno)); \
+	must_; \
+})
+
 /* A call must fail with that errno. */
 #define refused(call, error, ...) tap_eq(result(call), -(error), __VA_ARGS__)
 

@@ -12,6 +12,9 @@ int module_load(void);
 /* The module's reference count; -1 if it is not loaded. */
 int module_references(void);
 
+/* Wait up to ten seconds until it has so many: struct pages left behind hold it. */
+bool module_references_become(int count);
+
 /* The last points of a test that adds and removes devices: nothing is left. */
 void module_clean(void);
 

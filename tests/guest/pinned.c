@@ -180,19 +180,10 @@ static bool works(int fd, size_t size)
 	return good;
 }
 
-/* Old struct pages hold the module. */
-static bool old_pages_go(void)
-{
-	int64_t patience = now_ns() + 10 * SECOND;
-
-	while (module_references() && now_ns() < patience)
-		sleep_ms(20);
-	return !module_references();
-}
-
 /* A device that cannot use the struct pages that are there does not lose its memory with them. */
 static void test_otherwise(const char *what, size_t size, void (*begin)(void))
 {
+	const int references = module_references();
 	int fd;
 
 	tap_about(what);
@@ -206,7 +197,7 @@ static void test_otherwise(const char *what, size_t size, void (*begin)(void))
 	tap_ok(works(fd, size), "it works");
 	close(fd);
 	tap_ok(pipe_kept(), "who has the pages sees what he should");
-	tap_ok(old_pages_go(), "the old struct pages go");
+	tap_ok(module_references_become(references), "the old struct pages go");
 	fd = dev_open();
 	tap_ok(works(fd, size), "it works without them");
 	close(fd);
@@ -241,7 +232,7 @@ static void test_module(void)
 	destroy("old");
 	tap_eq(module_unload(), -EAGAIN, "it cannot be unloaded while pages are left behind");
 	tap_ok(pipe_kept(), "who has the pages sees what he should");
-	tap_ok(old_pages_go(), "it is free when they have come back");
+	tap_ok(module_references_become(0), "it is free when they have come back");
 
 	pin_alone();
 	tap_eq(module_unload(), 0, "it can be unloaded with a device whose pages are pinned");

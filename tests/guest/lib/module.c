@@ -30,6 +30,15 @@ int module_references(void)
 	return count;
 }
 
+bool module_references_become(int count)
+{
+	int64_t end = now_ns() + 10 * SECOND;
+
+	while (module_references() != count && now_ns() < end)
+		sleep_ms(20);
+	return module_references() == count;
+}
+
 void module_clean(void)
 {
 	tap_eq(module_references(), 0, "the module has no references");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A PCI device that is bound to vfio-pci, which needs an IOMMU. */
-#ifndef BENCH_VFIO_H
-#define BENCH_VFIO_H
+#ifndef RIG_VFIO_H
+#define RIG_VFIO_H
 
 #include <linux/vfio.h>
 
-#include "bench.h"
+#include "dev.h"
 
 /* The number of a device's IOMMU group, which names its node in /dev/vfio. */
 static inline int vfio_group(const char *address)
@@ -28,16 +28,36 @@ static inline struct vfio_region_info vfio_region(int device, uint32_t index)
 	return region;
 }
 
+/* Bind a device to vfio-pci. */
+static inline void vfio_bind(const char *address)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/driver_override", address);
+	must(file_write(path, "vfio-pci"));
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/driver/unbind", address);
+	file_write(path, address);
+	must(file_write("/sys/bus/pci/drivers_probe", address));
+}
+
+/* What the devices of a group find at the addresses that they use. */
+static inline int vfio_container(int group)
+{
+	int container = must(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
+
+	must(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
+	must(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	return container;
+}
+
 /* Open the device and enable bus mastering: MSI-X interrupts are writes to memory. */
 static inline int vfio_open(const char *address)
 {
-	int container = must(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
 	int group = vfio_group(address), device;
 	struct vfio_region_info config;
 	uint16_t command;
 
-	must(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
-	must(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	vfio_container(group);
 	device = must(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address));
 	config = vfio_region(device, VFIO_PCI_CONFIG_REGION_INDEX);
 	must(pread(device, &command, 2, config.offset + 4));
