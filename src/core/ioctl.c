@@ -23,9 +23,15 @@ static_assert(sizeof(struct ivshmem_peers) == 40);
 /* The ioctl without the size of its structure. */
 #define COMMAND(ioctl)	((ioctl) & ~IOCSIZE_MASK)
 
-/* Copy in a structure of @usize bytes, of which @least are required. */
-static int copy_in(void *to, size_t size, const void __user *arg, size_t usize, size_t least)
+/*
+ * Copy in a structure of @usize bytes, of which @least are required. Most programs have it as
+ * it is known here: inline, so that the compiler checks the size of that copy.
+ */
+static __always_inline int copy_in(void *to, size_t size, const void __user *arg,
+				   size_t usize, size_t least)
 {
+	if (usize == size)
+		return copy_from_user(to, arg, size) ? -EFAULT : 0;
 	return usize < least ? -EINVAL : copy_struct_from_user(to, size, arg, usize);
 }
 
