@@ -136,18 +136,6 @@ static struct ivshmem_driver chardev_driver = {
 };
 
 /**
- * ivshmem_chardev_gone() - is a character device unbound, or its device unregistered?
- * @chardev: the character device
- *
- * Return: true if all operations fail with -ENODEV, for good
- */
-bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev)
-{
-	return READ_ONCE(chardev->unbound) ||
-	       READ_ONCE(chardev->idev->state) == IVSHMEM_UNREGISTERED;
-}
-
-/**
  * ivshmem_chardev_resetting() - must operations wait for the end of a reset?
  * @chardev: the character device
  *

@@ -693,7 +693,13 @@ void ivshmem_chardev_exit(void);
 int ivshmem_chardev_begin(struct ivshmem_chardev *chardev, int *idx);
 int ivshmem_chardev_try(struct ivshmem_chardev *chardev, int *idx);
 bool ivshmem_chardev_resetting(const struct ivshmem_chardev *chardev);
-bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev);
+
+/* Is it unbound, or its device unregistered? Then all operations fail with -ENODEV, for good. */
+static inline bool ivshmem_chardev_gone(const struct ivshmem_chardev *chardev)
+{
+	return READ_ONCE(chardev->unbound) ||
+	       READ_ONCE(chardev->idev->state) == IVSHMEM_UNREGISTERED;
+}
 
 /* peer.c */
 struct ivshmem_peer *ivshmem_peer_alloc(struct ivshmem_device *idev, unsigned int first,
@@ -736,7 +742,18 @@ void ivshmem_news_signal(struct ivshmem_peer *peer);
 void ivshmem_device_signal(struct ivshmem_device *idev, unsigned int vector);
 irqreturn_t ivshmem_interrupt(int irq, void *vector);
 
-u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector);
+/*
+ * Count the interrupts of a vector, below nr_vectors, that were not yet reported to a file.
+ * The count only grows, so it is read last. In the other order another thread could report
+ * in between and make the difference negative.
+ */
+static inline u64 ivshmem_unseen(const struct ivshmem_file *file, unsigned int vector)
+{
+	s64 seen = atomic64_read_acquire(&file->seen[vector]);
+
+	return atomic64_read(&file->peer->vectors[vector].count) - seen;
+}
+
 bool ivshmem_events_pending(struct ivshmem_file *file);
 
 /* eventfd.c */

@@ -541,23 +541,6 @@ void ivshmem_events_end(struct ivshmem_peer *peer)
 	cancel_work_sync(&peer->work);
 }
 
-/**
- * ivshmem_unseen() - count interrupts that were not yet reported to a file
- * @file: the file
- * @vector: below nr_vectors
- *
- * The count only grows, so it is read last. In the other order another thread
- * could report in between and make the difference negative.
- *
- * Return: the number of interrupts
- */
-u64 ivshmem_unseen(struct ivshmem_file *file, unsigned int vector)
-{
-	s64 seen = atomic64_read_acquire(&file->seen[vector]);
-
-	return atomic64_read(&file->peer->vectors[vector].count) - seen;
-}
-
 /* Is there any interrupt that was not yet reported to this file? */
 bool ivshmem_events_pending(struct ivshmem_file *file)
 {

@@ -176,26 +176,28 @@ static bool word_changed(const struct ivshmem_waiter *wr)
 }
 
 /*
- * Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV.
- * During a reset the word cannot be looked at; its end notifies all listeners.
+ * Look at the word, as wait_look() does. During a reset that cannot be; its end notifies
+ * all listeners. Apart, as it takes a frame of its own.
  */
+static noinline int wait_look_at_word(const struct ivshmem_waiter *wr)
+{
+	int idx, ret = ivshmem_chardev_try(wr->file->chardev, &idx);
+
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	ret = word_changed(wr);
+	ivshmem_access_end(wr->file->idev, idx);
+	return ret;
+}
+
+/* Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV. */
 static int wait_look(const struct ivshmem_waiter *wr)
 {
-	struct ivshmem_device *idev = wr->file->idev;
-	int idx, ret;
-
 	if (ivshmem_chardev_gone(wr->file->chardev))
 		return -ENODEV;
 	if (any_signalled(wr) || has_news(wr))
 		return 1;
-	if (!(wr->w->flags & IVSHMEM_WAIT_WORD))
-		return 0;
-	ret = ivshmem_chardev_try(wr->file->chardev, &idx);
-	if (ret)
-		return ret == -EAGAIN ? 0 : ret;
-	ret = word_changed(wr);
-	ivshmem_access_end(idev, idx);
-	return ret;
+	return wr->w->flags & IVSHMEM_WAIT_WORD ? wait_look_at_word(wr) : 0;
 }
 
 /* Look some times, inside the device. Returns as wait_look() does, or -EAGAIN. */

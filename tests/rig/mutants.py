@@ -135,7 +135,7 @@ ALL = (
         "race",
         {
             (
-                "core/event.c",
+                "core/core.h",
                 "	return atomic64_read(&file->peer->vectors[vector].count) - seen;",
             ): "	return file->peer->vectors[vector].count.counter - seen;",
         },
