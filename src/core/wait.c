@@ -584,6 +584,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 	if (wr.counted)
 		atomic_dec(&file->user->waiters);
 	trace_ivshmem_wait_end(file->idev->number, ret, w->signalled_vector, w->count);
-	kfree(wr.set);
+	if (w->flags & IVSHMEM_WAIT_SET)
+		kfree(wr.set);
 	return ret;
 }
