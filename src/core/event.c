@@ -142,16 +142,16 @@ static bool is_due(const struct ivshmem_vector *vec, const struct ivshmem_listen
  * @new: listener to add, or NULL; its ops and queue are set
  *
  * Every doorbell goes to @old or to @new. @new is notified of all doorbells that
- * the counts do not show to the caller afterwards. May sleep if @old has references.
+ * the counts do not show to the caller afterwards. Called with interrupts enabled. May sleep
+ * if @old has references.
  */
 void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		    struct ivshmem_listener *new)
 {
 	bool missed = false;
-	unsigned long flags;
 	int wanted = 0;
 
-	spin_lock_irqsave(&vec->lock, flags);
+	spin_lock_irq(&vec->lock);
 	if (old && !hlist_unhashed(&old->node)) {
 		/* Counted, but the work item has not got there yet? */
 		missed = old->ops->put && !old->direct && is_due(vec, old);
@@ -162,7 +162,7 @@ void ivshmem_listen(struct ivshmem_vector *vec, struct ivshmem_listener *old,
 		add_listener(vec, new);
 		wanted += new->ops->wants;
 	}
-	spin_unlock_irqrestore(&vec->lock, flags);
+	spin_unlock_irq(&vec->lock);
 	smp_mb(); /* listen first, look then: pairs with ivshmem_vector_signal() */
 	if (wanted)
 		ivshmem_bells_want(vector_peer(vec)->idev, wanted);

@@ -28,11 +28,11 @@ ALL = (
         {
             (
                 "core/event.c",
-                "	spin_lock_irqsave(&vec->lock, flags);\n	if (old &&",
-            ): "	flags = 0;\n	spin_lock(&vec->lock);\n	if (old &&",
+                "	spin_lock_irq(&vec->lock);\n	if (old &&",
+            ): "	spin_lock(&vec->lock);\n	if (old &&",
             (
                 "core/event.c",
-                "	spin_unlock_irqrestore(&vec->lock, flags);\n	smp_mb();",
+                "	spin_unlock_irq(&vec->lock);\n	smp_mb();",
             ): "	spin_unlock(&vec->lock);\n	smp_mb();",
         },
         r"WARNING: inconsistent lock state",
