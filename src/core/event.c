@@ -459,6 +459,8 @@ void ivshmem_device_signal(struct ivshmem_device *idev, unsigned int vector)
 
 	trace_ivshmem_interrupt(idev->number, vector);
 	ivshmem_vector_signal(&idev->peer->vectors[vector]);
+	if (!rcu_access_pointer(idev->counters[vector].twin))
+		return;
 	rcu_read_lock();
 	twin = rcu_dereference(idev->counters[vector].twin);
 	if (twin)
