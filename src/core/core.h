@@ -798,7 +798,6 @@ int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d);
 long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg);
 int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector);
 int ivshmem_ring(struct file *filp, u32 peer, u32 vector);
-int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w);
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);

@@ -182,8 +182,6 @@ static long ioctl_wait(struct file *filp, void __user *arg, size_t size)
 
 	ret = copy_in(&w, sizeof(w), arg, size,
 		      offsetofend(struct ivshmem_wait, result));
-	if (!ret)
-		ret = ivshmem_wait_check(filp->private_data, &w);
 	return ret ? ret : ivshmem_wait(filp, &w, arg);
 }
 

@@ -119,14 +119,8 @@ static int check_ring(const struct ivshmem_file *file, const struct ivshmem_wait
 	return w->ring_peer || w->ring_vector ? -EINVAL : 0;
 }
 
-/**
- * ivshmem_wait_check() - check the arguments of WAIT, except for the set
- * @file: the open file
- * @w: copied from the program
- *
- * Return: 0, -EINVAL, -EOPNOTSUPP or -EACCES
- */
-int ivshmem_wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w)
+/* Check the arguments, except for the set. */
+static int wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w)
 {
 	int ret;
 
@@ -546,7 +540,7 @@ static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 /**
  * ivshmem_wait() - sleep until a doorbell rings
  * @filp: the open file
- * @w: arguments that ivshmem_wait_check() accepts
+ * @w: copied from the program; its vector and offset are clamped
  * @uw: the program's structure; its outputs are written on success
  *
  * Return: 0 or a negative errno as documented at struct ivshmem_wait
@@ -565,8 +559,10 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		.deadline = deadline_of(w),
 		.told = w->flags & IVSHMEM_WAIT_NEWS ? READ_ONCE(file->told) : 0,
 	};
-	int ret;
+	int ret = wait_check(file, w);
 
+	if (ret)
+		return ret;
 	if (w->flags & IVSHMEM_WAIT_SET) {
 		wr.set = new_set(w, nr);
 		if (IS_ERR(wr.set))
