@@ -350,6 +350,7 @@ struct ivshmem_bells {
  *	@srcu, or with READ_ONCE() as a hint
  * @srcu: read side held while accessing the device, see above
  * @changed: tasks that wait for another @state
+ * @resets: how many have ended; under @nodes_lock, and read as a hint
  * @nodes_lock: protects @nodes; see above
  * @nodes: the whole device, valid while registered, and in its callbacks; then its
  *	partitions, or NULL
@@ -389,6 +390,7 @@ struct ivshmem_device {
 	int state;
 	struct srcu_struct srcu;
 	struct wait_queue_head changed;
+	unsigned int resets;
 	struct mutex nodes_lock;	/* nodes */
 	struct ivshmem_node *nodes[IVSHMEM_NODES];
 	u8 label_uuid[16];
@@ -497,6 +499,7 @@ struct ivshmem_chardev {
  * @queue: of all its listeners
  * @mode: FMODE_READ, FMODE_WRITE (constant)
  * @nr_vectors: those of the node when it was opened (constant)
+ * @resets: idev->resets when @pollers were notified last
  * @listener: on the peer's @any after the first poll() or O_ASYNC; its
  *	references are those of this structure
  * @news: on the peer's @news after the first PEERS; has a reference to this structure
@@ -519,6 +522,7 @@ struct ivshmem_file {
 	struct ivshmem_queue *queue;
 	fmode_t mode;
 	unsigned int nr_vectors;
+	unsigned int resets;
 	struct ivshmem_listener listener;
 	struct ivshmem_listener news;
 	u64 told;

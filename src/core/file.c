@@ -63,16 +63,31 @@ static void wake_pollers(struct wait_queue_head *queue, __poll_t events)
 	spin_unlock_irq(&queue->lock);
 }
 
+/*
+ * What those who poll a file are woken for: the end of a reset concerns writers as well, a
+ * doorbell does not.
+ */
+static __poll_t happened(struct ivshmem_file *file)
+{
+	unsigned int resets = READ_ONCE(file->idev->resets);
+
+	if (is_unregistered(file))
+		return EPOLLHUP | EPOLLERR;
+	if (likely(READ_ONCE(file->resets) == resets))
+		return EPOLLIN | EPOLLRDNORM;
+	WRITE_ONCE(file->resets, resets);
+	return EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+}
+
 /* Notify a file: wake its pollers, and send SIGIO. */
 static bool file_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, listener);
-	bool unregistered = is_unregistered(file);
+	__poll_t events = happened(file);
 
 	trace_ivshmem_wake_any(file->idev->number);
-	wake_pollers(&file->pollers,
-		     unregistered ? EPOLLHUP | EPOLLERR : EPOLLIN | EPOLLRDNORM);
-	kill_fasync(&file->fasync, SIGIO, unregistered ? POLL_HUP : POLL_IN);
+	wake_pollers(&file->pollers, events);
+	kill_fasync(&file->fasync, SIGIO, events & EPOLLHUP ? POLL_HUP : POLL_IN);
 	return true;
 }
 
@@ -126,6 +141,7 @@ static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t 
 	file->node = node;
 	file->idev = node->idev;
 	file->mode = mode;
+	file->resets = READ_ONCE(file->idev->resets);
 	file->listener.ops = &file_listener_ops;
 	refcount_set(&file->listener.refs, 2);	/* one is of the news */
 	file->news.ops = &file_news_ops;
@@ -345,7 +361,8 @@ static void file_listen(struct ivshmem_file *file)
 
 /*
  * Without vectors no doorbell can come in, so the file is ready like any file
- * whose read does not wait.
+ * whose read does not wait. During a reset nothing can be done without waiting, and the end
+ * of that wakes all.
  */
 static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 {
@@ -358,6 +375,8 @@ static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 	ivshmem_bells_poll(file);
 	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
+	if (ivshmem_chardev_resetting(file->chardev))
+		return 0;
 	if (!file->nr_vectors || ivshmem_events_pending(file))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (ivshmem_news_pending(file))

@@ -70,6 +70,19 @@ static void test_epoll(int fd)
 	dev_ring_self(fd, 0);
 	tap_eq(epoll_wait(ep, &got, 1, 5000), 1, "the next doorbell is a new edge");
 	dev_wait_vector(fd, 0, 0);
+	event.events = EPOLLOUT | EPOLLET;
+	tap_eq(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event), 0, "wait to write instead");
+	while (epoll_wait(ep, &got, 1, 20) == 1)
+		;
+	dev_ring_self(fd, 0);
+	tap_ok(readable(fd, 5000), "a doorbell");
+	tap_eq(epoll_wait(ep, &got, 1, 50), 0, "does not wake who only waits to write");
+	event.events = EPOLLIN | EPOLLET;
+	dev_wait_vector(fd, 0, 0);
+	tap_eq(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event), 0, "wait to read again");
+	dev_ring_self(fd, 0);
+	tap_eq(epoll_wait(ep, &got, 1, 5000), 1, "a doorbell ends that");
+	dev_wait_vector(fd, 0, 0);
 	close(ep);
 }
 

@@ -6,6 +6,7 @@
  */
 /* rig: newqemu=yes alone=yes devices=none timeout=180 */
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 
 #define SIZE (1 << 20)
 #define PATIENCE 20	/* seconds */
+#define REGION "/sys/class/ivshmem/ivshmem0/region"
 #define DRIVER "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
 
 /* What the other process reports, in shared memory. */
@@ -133,7 +135,7 @@ static bool splice_one(void)
 
 static bool sysfs_read_one(void)
 {
-	int region = dev_open_at("/sys/class/ivshmem/ivshmem0/region", O_RDONLY);
+	int region = dev_open_at(REGION, O_RDONLY);
 	char byte = 0;
 
 	return read(region, &byte, 1) == 1 && byte == 's';
@@ -141,7 +143,7 @@ static bool sysfs_read_one(void)
 
 static bool sysfs_touch_one(void)
 {
-	int region = dev_open_at("/sys/class/ivshmem/ivshmem0/region", O_RDWR);
+	int region = dev_open_at(REGION, O_RDWR);
 
 	return *(volatile char *)dev_map(region, SIZE) == 's';
 }
@@ -322,6 +324,38 @@ static void test_event_loop(void)
 	fcntl(fd, F_SETFL, O_RDWR);
 }
 
+/* What can be done at once, says poll(). */
+static short poll_now(void)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI };
+
+	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
+}
+
+/* One that only writes; it sleeps until it can. */
+static void test_writer(void)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET }, got = {};
+	int loop = epoll_create1(EPOLL_CLOEXEC);
+
+	tap_eq(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event), 0, "an event loop waits to write");
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	while (epoll_wait(loop, &got, 1, 100) == 1)
+		;
+	tap_eq(result(pwrite(fd, "w", 1, 0)), 1, "it writes at once");
+	reset_begin();
+	tap_eq(result(pwrite(fd, "w", 1, 0)), -EAGAIN, "during a reset it gets EAGAIN");
+	tap_eq(poll_now(), 0, "and poll() says that nothing can be done");
+	tap_ok(!epoll_wait(loop, &got, 1, 100) && reset_lasts(), "so it sleeps");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(epoll_wait(loop, &got, 1, PATIENCE * 1000), 1, "its end wakes who writes");
+	tap_eq(got.events, EPOLLOUT, "to write");
+	tap_eq(result(pwrite(fd, "w", 1, 0)), 1, "it writes");
+	tap_eq(poll_now() & POLLOUT, POLLOUT, "poll() says so, too");
+	close(loop);
+	fcntl(fd, F_SETFL, O_RDWR);
+}
+
 /* Users wait for the reset, an unbinding driver does not: it ends their waiting. */
 static void test_unbind(void)
 {
@@ -374,9 +408,11 @@ int main(void)
 	test_futex();
 	test_ring_wait();
 	test_event_loop();
+	test_writer();
 	test_unbind();
 	use_device("plain", "vectors=0", "/dev/ivshmem1");
 	tap_about("plain");
 	test_event_loop();
+	test_writer();
 	return tap_done();
 }
