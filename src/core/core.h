@@ -503,7 +503,7 @@ struct ivshmem_chardev {
  * @listener: on the peer's @any after the first poll() or O_ASYNC; its
  *	references are those of this structure
  * @news: on the peer's @news after the first PEERS; has a reference to this structure
- * @told: the generation of the last PEERS, or 0
+ * @told: the latest generation that PEERS has given, or 0
  * @pollers: tasks and epolls that poll, and tasks asleep in PEERS
  * @polling: in idev->bells.pollers if there are some
  * @fasync: receivers of SIGIO (with a lock of its own)
@@ -525,7 +525,7 @@ struct ivshmem_file {
 	unsigned int resets;
 	struct ivshmem_listener listener;
 	struct ivshmem_listener news;
-	u64 told;
+	atomic64_t told;
 	wait_queue_head_t pollers;
 	struct list_head polling;
 	struct fasync_struct *fasync;

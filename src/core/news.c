@@ -21,7 +21,7 @@
  */
 bool ivshmem_news_pending(const struct ivshmem_file *file)
 {
-	u64 told = READ_ONCE(file->told);
+	u64 told = atomic64_read(&file->told);
 
 	return told && told != ivshmem_presence_generation(file->idev);
 }
@@ -29,11 +29,22 @@ bool ivshmem_news_pending(const struct ivshmem_file *file)
 /**
  * ivshmem_news_told() - note what a file knows
  * @file: the file
- * @generation: of the result that the program has got
+ * @generation: of the result that the program has got. Another thread may have got a newer one
+ *
+ * The file had no news before its first result. Those that came since that was collected are
+ * notified here.
  */
 void ivshmem_news_told(struct ivshmem_file *file, u64 generation)
 {
-	WRITE_ONCE(file->told, generation);
+	s64 told = atomic64_read(&file->told);
+
+	do {
+		if (told >= (s64)generation)
+			return;
+	/* A full barrier; told first, look then: pairs with ivshmem_news_signal() */
+	} while (!atomic64_try_cmpxchg(&file->told, &told, generation));
+	if (!told && ivshmem_news_pending(file))
+		file->news.ops->notify(&file->news, false);
 }
 
 /**
@@ -131,7 +142,7 @@ int ivshmem_news(struct file *filp, struct ivshmem_peers *p)
 
 	if (!rcu_access_pointer(file->idev->slots)) {
 		/* That they have gone is known now, until they come again. */
-		if (READ_ONCE(file->told))
+		if (atomic64_read(&file->told))
 			ivshmem_news_told(file, generation);
 		return -EOPNOTSUPP;
 	}

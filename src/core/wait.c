@@ -557,7 +557,7 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		.file = file,
 		.w = w,
 		.deadline = deadline_of(w),
-		.told = w->flags & IVSHMEM_WAIT_NEWS ? READ_ONCE(file->told) : 0,
+		.told = w->flags & IVSHMEM_WAIT_NEWS ? atomic64_read(&file->told) : 0,
 	};
 	int ret = wait_check(file, w);
 

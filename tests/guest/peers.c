@@ -6,10 +6,13 @@
  */
 /* rig: devices=plain,plain,doorbell vectors=2 size=1M,1M,4M bridges=yes over=pci,window */
 /* rig: alone=yes timeout=240 */
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "module.h"
@@ -322,6 +325,103 @@ static void test_signals(void)
 	close(async);
 }
 
+/* What is told on the way to the program: PEERS writes to a page that is not there yet. */
+static struct {
+	int fd, result;
+	struct ivshmem_peers p;
+} slow;
+
+static void *peers_slowly(void *unused)
+{
+	slow.result = result(ioctl(slow.fd, IVSHMEM_IOC_PEERS, &slow.p));
+	return unused;
+}
+
+/* Begins PEERS in a thread, which waits for the page with its result; false without userfaultfd. */
+static bool slow_begin(int faults, char *page, pthread_t *thread)
+{
+	struct uffdio_register missing = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range = { (uintptr_t)page, PAGE },
+	};
+	struct uffd_msg message;
+
+	if (ioctl(faults, UFFDIO_REGISTER, &missing))
+		tap_bail("UFFDIO_REGISTER: %s", strerror(errno));
+	slow.p = (struct ivshmem_peers){
+		.peers = (uintptr_t)page, .room = 4, .info_size = 64,
+	};
+	pthread_create(thread, NULL, peers_slowly, NULL);
+	return read(faults, &message, sizeof(message)) == sizeof(message);
+}
+
+static void slow_end(int faults, char *page, pthread_t thread)
+{
+	struct uffdio_zeropage zero = { .range = { (uintptr_t)page, PAGE } };
+
+	if (ioctl(faults, UFFDIO_ZEROPAGE, &zero))
+		tap_bail("UFFDIO_ZEROPAGE: %s", strerror(errno));
+	pthread_join(thread, NULL);
+}
+
+/* Both devices have another name, and all who are to be notified were. */
+static void rename_both(const char *name)
+{
+	peers_get(fds[0], &seen, false, 0);
+	sethostname(name, strlen(name));
+	peers_get(fds[0], &seen, true, PEERS_PATIENCE);
+	sleep_ms(LONG_MS);
+}
+
+static int epoll_once(int loop, int ms)
+{
+	struct epoll_event got;
+	int ret;
+
+	while ((ret = epoll_wait(loop, &got, 1, ms)) < 0 && errno == EINTR)
+		;
+	return ret;
+}
+
+static void test_slow(void)
+{
+	struct epoll_event event = { .events = EPOLLPRI | EPOLLET };
+	struct uffdio_api api = { .api = UFFD_API };
+	int faults = syscall(SYS_userfaultfd, O_CLOEXEC), loop = epoll_create1(EPOLL_CLOEXEC);
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+
+	if (faults < 0 || ioctl(faults, UFFDIO_API, &api)) {
+		tap_skip("a change while PEERS tells another", "this kernel has no userfaultfd");
+		return;
+	}
+	slow.fd = dev_open();
+	fcntl(slow.fd, F_SETOWN, getpid());
+	fcntl(slow.fd, F_SETFL, O_RDWR | O_ASYNC);
+	epoll_ctl(loop, EPOLL_CTL_ADD, slow.fd, &event);
+	if (!slow_begin(faults, page, &thread))
+		tap_bail("userfaultfd: %s", strerror(errno));
+	rename_both("fifth-name");
+	sigios = 0;
+	slow_end(faults, page, thread);
+	tap_eq(slow.result, 0, "somebody changes while the first PEERS is on its way");
+	tap_eq(epoll_once(loop, 5000), 1, "that is news, by edge");
+	tap_ok(sigios > 0, "and by SIGIO");
+	madvise(page, PAGE, MADV_DONTNEED);
+	if (!slow_begin(faults, page, &thread))
+		tap_bail("userfaultfd: %s", strerror(errno));
+	rename_both("sixth-name");
+	peers_get(slow.fd, &seen, false, 0);
+	tap_eq(poll_now(slow.fd, 0), 0, "another thread overtakes, and nothing is new");
+	slow_end(faults, page, thread);
+	tap_eq(slow.result, 0, "the one that was overtaken ends");
+	tap_eq(poll_now(slow.fd, 0), 0, "which makes nothing new");
+	close(slow.fd);
+	close(faults);
+	close(loop);
+	munmap(page, PAGE);
+}
+
 /* The test is a peer itself, in the last slot. */
 static void test_stranger(void)
 {
@@ -619,6 +719,7 @@ int main(void)
 	test_timeouts();
 	test_limit();
 	test_signals();
+	test_slow();
 	test_stranger();
 	test_scribbled();
 	test_stolen();
