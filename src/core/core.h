@@ -117,6 +117,9 @@
 /* Where each open file has an id: ids that only CAP_SYS_RESOURCE may take. */
 #define IVSHMEM_RESERVED_IDS	16
 
+/* How long a task may wait for the end of a reset with a lock that others need. */
+#define IVSHMEM_LOCKED_WAIT_MS	10
+
 struct ivshmem_listener;
 struct ivshmem_slots;
 

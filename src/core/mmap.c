@@ -41,9 +41,6 @@
 #include "core.h"
 #include "trace.h"
 
-/* How long one fault may hold mmap_lock to wait for the end of a reset. */
-#define FAULT_WAIT_MS	10
-
 static struct ivshmem_chardev *vma_chardev(struct vm_area_struct *vma)
 {
 	return vma->vm_private_data;
@@ -116,7 +113,7 @@ static bool fault_wait_locked(struct ivshmem_chardev *chardev)
 {
 	return wait_event_killable_timeout(chardev->idev->changed,
 					   !ivshmem_chardev_resetting(chardev),
-					   msecs_to_jiffies(FAULT_WAIT_MS)) >= 0;
+					   msecs_to_jiffies(IVSHMEM_LOCKED_WAIT_MS)) >= 0;
 }
 
 /* Begin a fault inside the device. Returns 0, or the result of the fault. */

@@ -7,6 +7,7 @@
  * attribute that reads a register or the region has to enter the device.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "core.h"
 
@@ -196,12 +197,32 @@ static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr
 	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&file->counter->count));
 }
 
+/*
+ * Wait for the end of a reset, for a moment only: kernfs holds the lock of the open file, which
+ * mmap of the same file waits for with mmap_lock held. The system call then begins anew, without
+ * that lock. The workers of io_uring cannot do so, nor may their next request find a signal.
+ */
+static int region_wait(struct ivshmem_chardev *chardev)
+{
+	long left = wait_event_killable_timeout(chardev->idev->changed,
+						!ivshmem_chardev_resetting(chardev),
+						msecs_to_jiffies(IVSHMEM_LOCKED_WAIT_MS));
+
+	if (left)
+		return left < 0 ? -EINTR : 0;
+	return current->flags & (PF_KTHREAD | PF_IO_WORKER) ? -EINTR : restart_syscall();
+}
+
 static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n, bool write)
 {
 	struct ivshmem_chardev *chardev = to_chardev(kobj_to_dev(kobj));
 	int idx, ret;
 
-	ret = ivshmem_chardev_begin(chardev, &idx);
+	while ((ret = ivshmem_chardev_try(chardev, &idx)) == -EAGAIN) {
+		ret = region_wait(chardev);
+		if (ret)
+			return ret;
+	}
 	if (ret)
 		return ret;
 	ivshmem_node_copy(chardev->node, pos, buf, n, write);

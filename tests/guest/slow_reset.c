@@ -251,6 +251,87 @@ static void test_fault(void)
 	tap_eq(reset_end(), 0, "the reset under a killed process is done");
 }
 
+static void *read_region(void *arg)
+{
+	char byte = 0;
+
+	return pread(*(int *)arg, &byte, 1, 0) == 1 && byte == 's' ? NULL : arg;
+}
+
+static void *map_anything(void *arg)
+{
+	for (;; seat->changes++)
+		munmap(mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), SIZE);
+	return arg;
+}
+
+/*
+ * The file in sysfs has a lock, for which mmap() waits with mmap_lock held. Who reads meanwhile
+ * must not keep that lock.
+ */
+static pid_t start_region_user(void)
+{
+	pid_t pid = fork();
+	pthread_t reader, other;
+	void *ret, *mapped;
+	int region;
+
+	if (pid)
+		return pid;
+	region = dev_open_at(REGION, O_RDWR);
+	pthread_create(&other, NULL, map_anything, NULL);
+	pthread_create(&reader, NULL, read_region, &region);
+	sleep_ms(100);
+	mapped = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, region, 0);
+	pthread_join(reader, &ret);
+	_exit(ret || mapped == MAP_FAILED);
+}
+
+static void test_region(void)
+{
+	pid_t pid, killed;
+	int status = -1;
+
+	map[0] = 's';
+	reset_begin();
+	pid = start_region_user();
+	killed = start_region_user();
+	sleep_ms(500);
+	tap_ok(maps_can_be_read(pid),
+	       "a process reads and maps the file in sysfs: others can read its maps");
+	tap_ok(count_moves(&seat->changes, true), "its other threads can map memory");
+	tap_ok(!waitpid(pid, NULL, WNOHANG) && reset_lasts(), "its read waits for the reset");
+	kill(killed, SIGKILL);
+	waitpid(killed, NULL, 0);
+	tap_ok(reset_lasts(), "such a process can be killed");
+	tap_eq(reset_end(), 0, "the reset is done");
+	waitpid(pid, &status, 0);
+	tap_eq(status, 0, "then it has read, and mapped");
+}
+
+/* The workers of io_uring cannot begin a system call anew. */
+static void test_region_uring(void)
+{
+	int region = dev_open_at(REGION, O_RDWR), res = 0;
+	char byte = 0;
+	struct uring ring;
+	struct io_uring_sqe sqe = uring_request(IORING_OP_READ, region, &byte, 1, 0);
+
+	if (uring_open(&ring, 0, 0)) {
+		tap_skip("io_uring and the file in sysfs", "this kernel has none");
+		return;
+	}
+	reset_begin();
+	tap_eq(uring_submit(&ring, &sqe), 1, "a READ of io_uring of the file in sysfs begins");
+	for (int i = 0; i < 100 && !uring_done(&ring, &res); i++)
+		sleep_ms(50);
+	tap_eq(res, -EINTR, "during a reset it gives EINTR");
+	tap_eq(reset_end(), 0, "the reset is done");
+	tap_eq(uring_do(&ring, sqe), 1, "then it reads");
+	close(ring.fd);
+	close(region);
+}
+
 /* The kernel itself changes the word of these, and holds mmap_lock while that faults. */
 static bool futex_lock_one(void)
 {
@@ -405,6 +486,8 @@ int main(void)
 	test_uring();
 	test_others();
 	test_fault();
+	test_region();
+	test_region_uring();
 	test_futex();
 	test_ring_wait();
 	test_event_loop();
