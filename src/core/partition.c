@@ -162,10 +162,15 @@ static ssize_t partitions_store(struct device *dev, struct device_attribute *att
 				const char *buf, size_t count)
 {
 	struct ivshmem_node *node = to_ivshmem_node(dev);
-	struct ivshmem_label *table = kzalloc(sizeof(*table), GFP_KERNEL);
-	char *list = kstrndup(buf, count, GFP_KERNEL);
+	struct ivshmem_label *table;
 	int ret = -ENOMEM;
+	char *list;
 
+	/* sysfs cuts off what is longer, which must not be taken for all of it. */
+	if (count >= PAGE_SIZE)
+		return -E2BIG;
+	table = kzalloc(sizeof(*table), GFP_KERNEL);
+	list = kstrndup(buf, count, GFP_KERNEL);
 	if (table && list)
 		ret = parse_table(node, strim(list), table);
 	if (!ret)
