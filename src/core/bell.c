@@ -7,8 +7,9 @@
  *
  *	@wanted	counts tasks asleep in WAIT, eventfds that are bound, and handlers of drivers
  *		that are not masked
- *	@pollers	has the files that were polled, or have O_ASYNC. Nobody reports the end of a
- *		poll(), so the beat (slot.c) removes those with an empty wait queue
+ *	@pollers	has the files that were polled for doorbells, or have O_ASYNC. Nobody
+ *		reports the end of a poll(), so the beat (slot.c) removes those with an empty wait
+ *		queue
  *
  * What is wanted is first written down, then the timer started if it does not run; it stops
  * itself under the same lock if nothing is wanted. So no wake-up is lost in between. What was
@@ -298,7 +299,7 @@ static bool polls(struct ivshmem_file *file)
 }
 
 /**
- * ivshmem_bells_poll() - look at the polled doorbells for a file that is polled
+ * ivshmem_bells_poll() - look at the polled doorbells for a file that is polled for them
  * @file: after the caller has joined its wait queue, if it waits, and a full barrier
  */
 void ivshmem_bells_poll(struct ivshmem_file *file)

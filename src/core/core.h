@@ -50,7 +50,8 @@
  *       reservation lock of a dma-buf	(to revoke; then nobody waits for idev->srcu)
  *     file->lock
  *       vec->lock
- *         locks of the wait queues that are woken: eventfd's, file->pollers'
+ *         locks of the wait queues that are woken: eventfd's, file->pollers' and
+ *         file->sleepers'
  *     file->seen_lock	(nothing is taken under it)
  *     idev->users_lock
  *     idev->irq_lock
@@ -507,8 +508,9 @@ struct ivshmem_chardev {
  *	references are those of this structure
  * @news: on the peer's @news after the first PEERS; has a reference to this structure
  * @told: the latest generation that PEERS has given, or 0
- * @pollers: tasks and epolls that poll, and tasks asleep in PEERS
- * @polling: in idev->bells.pollers if there are some
+ * @pollers: tasks and epolls that poll
+ * @sleepers: tasks asleep in PEERS, who want no doorbells
+ * @polling: in idev->bells.pollers if there are @pollers that want doorbells
  * @fasync: receivers of SIGIO (with a lock of its own)
  * @lock: protects changes of @bindings
  * @bindings: eventfds, by vector
@@ -530,6 +532,7 @@ struct ivshmem_file {
 	struct ivshmem_listener news;
 	atomic64_t told;
 	wait_queue_head_t pollers;
+	wait_queue_head_t sleepers;
 	struct list_head polling;
 	struct fasync_struct *fasync;
 	struct mutex lock;	/* bindings */

@@ -103,6 +103,7 @@ static bool news_notify(struct ivshmem_listener *l, bool direct)
 	struct ivshmem_file *file = container_of(l, struct ivshmem_file, news);
 
 	wake_pollers(&file->pollers, EPOLLPRI);
+	wake_pollers(&file->sleepers, EPOLLPRI);
 	if (ivshmem_news_pending(file))
 		kill_fasync(&file->fasync, SIGIO, POLL_PRI);
 	return true;
@@ -147,6 +148,7 @@ static struct ivshmem_file *file_alloc(struct ivshmem_chardev *chardev, fmode_t 
 	file->news.ops = &file_news_ops;
 	refcount_set(&file->news.refs, 1);
 	init_waitqueue_head(&file->pollers);
+	init_waitqueue_head(&file->sleepers);
 	INIT_LIST_HEAD(&file->polling);
 	mutex_init(&file->lock);
 	xa_init(&file->bindings);
@@ -366,13 +368,15 @@ static void file_listen(struct ivshmem_file *file)
  */
 static __poll_t ivshmem_poll(struct file *filp, poll_table *wait)
 {
+	__poll_t mask = 0, wanted = poll_requested_events(wait);
 	struct ivshmem_file *file = filp->private_data;
-	__poll_t mask = 0;
 
 	poll_wait(filp, &file->pollers, wait);
 	file_listen(file);
 	smp_mb(); /* queue first, look then: pairs with ivshmem_vector_signal() */
-	ivshmem_bells_poll(file);
+	/* An epoll that changes what it wants to know comes here again. */
+	if (wanted & (EPOLLIN | EPOLLRDNORM))
+		ivshmem_bells_poll(file);
 	if (is_unregistered(file))
 		return EPOLLHUP | EPOLLERR;
 	if (ivshmem_chardev_resetting(file->chardev))

@@ -87,7 +87,7 @@ static int wait_for_news(struct file *filp, const struct ivshmem_peers *p)
 	ret = ivshmem_user_charge(&file->user->waiters, IVSHMEM_USER_WAITERS);
 	if (ret)
 		return ret;
-	ret = wait_event_interruptible_hrtimeout(file->pollers, is_over(file, p->generation),
+	ret = wait_event_interruptible_hrtimeout(file->sleepers, is_over(file, p->generation),
 						 timeout);
 	atomic_dec(&file->user->waiters);
 	if (ret == -ETIME)

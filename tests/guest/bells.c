@@ -250,6 +250,22 @@ static void *wait_for_ever(void *arg)
 	return (void *)(long)dev_wait_vector(*(int *)arg, 0, -1);
 }
 
+static struct peers present;
+
+static void *poll_news(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLPRI };
+
+	poll(&p, 1, 2000);
+	return NULL;
+}
+
+static void *sleep_in_peers(void *arg)
+{
+	peers_get(*(int *)arg, &present, true, 3 * SECOND);
+	return NULL;
+}
+
 static void test_quiet(void)
 {
 	int efd = eventfd(0, 0), fd = b.fds[1];
@@ -277,6 +293,17 @@ static void test_quiet(void)
 	dev_wait_vector(fd, 0, 0);
 	sleep_ms(BEATS_MS);
 	tap_eq(bells_looks(1, 200), 0, "when poll is over it does not look");
+	pthread_create(&thread, NULL, poll_news, &fd);
+	sleep_ms(100);
+	tap_eq(bells_looks(1, 1000), 0, "for a poll for news it does not");
+	pthread_join(thread, NULL);
+	peers_get(fd, &present, false, 0);
+	pthread_create(&thread, NULL, sleep_in_peers, &fd);
+	sleep_ms(100);
+	readable(fd, 0);
+	sleep_ms(BEATS_MS);
+	tap_eq(bells_looks(1, 1000), 0, "nor for a task asleep in PEERS");
+	pthread_join(thread, NULL);
 	fcntl(fd, F_SETFL, O_RDWR | O_ASYNC);
 	tap_ok(bells_looks(1, 200) > 1, "for O_ASYNC it looks");
 	fcntl(fd, F_SETFL, O_RDWR);
