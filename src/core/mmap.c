@@ -35,6 +35,7 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
+#include <linux/personality.h>
 #include <linux/sched/mm.h>
 #include <linux/sysfs.h>
 #include "compat.h"
@@ -479,6 +480,15 @@ static int map_region(struct ivshmem_node *node, struct vm_area_struct *vma)
 	return 0;
 }
 
+/*
+ * For programs of old the kernel makes all executable that can be read (setarch -X). They do not
+ * mean it.
+ */
+static bool is_implied(const struct vm_area_struct *vma)
+{
+	return current->personality & READ_IMPLIES_EXEC && vma->vm_flags & VM_READ;
+}
+
 /* @file is that of the node, or NULL: then there is only the region to map. */
 static int map_vma(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
 		   struct vm_area_struct *vma)
@@ -489,6 +499,10 @@ static int map_vma(struct ivshmem_chardev *chardev, struct ivshmem_file *file,
 		return -ENODEV;
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
+	if (is_implied(vma)) {
+		vm_flags_clear(vma, VM_EXEC);
+		vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	}
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 

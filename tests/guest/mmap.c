@@ -7,6 +7,7 @@
 /* rig: over=pci,window,memory */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -46,6 +47,40 @@ static void test_bounds(int fd)
 	tap_eq(mprotect(p, PAGE, PROT_READ), 0, "made read-only");
 	tap_eq(touch(p, true), SIGSEGV, "then a write ends in SIGSEGV");
 	munmap(p, PAGE);
+}
+
+/* The line of /proc/self/maps about a mapping. */
+static const char *maps_line(const char *p)
+{
+	static char line[256];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char start[20];
+
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)p);
+	while (fgets(line, sizeof(line), maps) && strncmp(line, start, strlen(start)))
+		;
+	fclose(maps);
+	return line;
+}
+
+/* The kernel asks for more than the program does. */
+static void test_implied(int fd)
+{
+	const int rw = PROT_READ | PROT_WRITE, before = personality(READ_IMPLIES_EXEC);
+	char *p = map(fd, rw, MAP_SHARED, PAGE, 0);
+
+	tap_ok(p != MAP_FAILED, "a program to which all that is readable is executable can map");
+	if (p != MAP_FAILED) {
+		tap_ok(strstr(maps_line(p), " rw-s "), "which is not executable: %.60s",
+		       maps_line(p));
+		tap_eq(touch(p, true), 0, "it can be written");
+		tap_eq(mprotect(p, PAGE, PROT_READ), 0, "made read-only");
+		tap_ok(strstr(maps_line(p), " r--s "), "it is no more than that");
+		refused(mprotect(p, PAGE, rw | PROT_EXEC), EACCES, "made executable");
+		munmap(p, PAGE);
+	}
+	refused(map(fd, PROT_EXEC, MAP_SHARED, PAGE, 0), EACCES, "executable alone");
+	personality(before);
 }
 
 static void test_read_only(void)
@@ -331,6 +366,7 @@ static void test_size(const char *node, size_t bytes)
 	path = node;
 	size = bytes;
 	test_bounds(fd);
+	test_implied(fd);
 	test_read_only();
 	test_same_page_twice(fd);
 	test_tables(fd);
