@@ -308,6 +308,13 @@ static inline unsigned long ivshmem_get_unmapped_area(struct file *filp, unsigne
 }
 #endif
 
+/* 5.15: a PCI device has a list of the ways to reset it. A macro, as what follows. */
+#ifdef HAVE_RESET_METHODS
+#define ivshmem_pci_can_reset(pdev)	((pdev)->reset_methods[0] != 0)
+#else
+#define ivshmem_pci_can_reset(pdev)	((pdev)->reset_fn)
+#endif
+
 /*
  * What follows is for network interfaces: macros, so that no other file reads their headers.
  *

@@ -377,6 +377,7 @@ struct ivshmem_bells {
  * @memory: the shared memory
  * @registers: the register page, if programs may map it
  * @can_ring: peers have doorbells, even if this machine got no interrupt
+ * @can_reset: it can be reset while it is in use
  * @nr_vectors: interrupts of this machine; see also ivshmem_device_vectors()
  * @counters: one for each vector
  *
@@ -417,6 +418,7 @@ struct ivshmem_device {
 	struct ivshmem_section memory;
 	struct ivshmem_section registers;
 	bool can_ring;
+	bool can_reset;
 	unsigned int nr_vectors;
 	struct ivshmem_counter *counters;
 };

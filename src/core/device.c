@@ -155,6 +155,16 @@ void ivshmem_device_set_doorbell(struct ivshmem_device *idev)
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_doorbell);
 
 /**
+ * ivshmem_device_set_resettable() - say that the device can be reset while it is in use
+ * @idev: not registered yet
+ */
+void ivshmem_device_set_resettable(struct ivshmem_device *idev)
+{
+	idev->can_reset = true;
+}
+EXPORT_SYMBOL_IVSHMEM(ivshmem_device_set_resettable);
+
+/**
  * ivshmem_device_set_registers() - let programs map the register page
  * @idev: not registered yet
  * @phys: its address, a multiple of the page size. Nothing but the device's registers

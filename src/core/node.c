@@ -293,7 +293,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_vectors);
 u64 ivshmem_node_features(const struct ivshmem_node *node)
 {
 	const struct ivshmem_section *memory = &node->idev->memory;
-	u64 features = node->idev->transport->features;
+	u64 features = node->idev->can_reset ? IVSHMEM_FEATURE_RESET : 0;
 
 	if (ivshmem_node_can_ring(node))
 		features |= IVSHMEM_FEATURE_DOORBELL;

@@ -13,6 +13,7 @@
  *	idev = ivshmem_device_alloc(...);
  *	ivshmem_device_set_name()		optional
  *	ivshmem_device_set_doorbell()		if peers can be rung
+ *	ivshmem_device_set_resettable()		if it can be reset while in use
  *	ivshmem_device_set_registers()		if programs may map the register page
  *	ivshmem_device_map() or ivshmem_device_map_pages()
  *	ivshmem_device_set_vectors()
@@ -47,7 +48,6 @@ struct ivshmem_device;
 /**
  * struct ivshmem_transport - operations of a transport
  * @owner: module that open files of the device pin
- * @features: IVSHMEM_FEATURE_* that all devices of the transport have
  * @peer_per_file: every open file is a peer with its own id and vectors, else all
  *	files of the device share one peer
  * @ring: ring @vector of @peer; called between ivshmem_access_try() and
@@ -58,7 +58,6 @@ struct ivshmem_device;
  */
 struct ivshmem_transport {
 	struct module *owner;
-	u64 features;
 	bool peer_per_file;
 	int (*ring)(struct ivshmem_device *idev, u32 peer, u32 vector);
 	u32 (*id)(struct ivshmem_device *idev);
@@ -75,6 +74,7 @@ ivshmem_device_transport(const struct ivshmem_device *idev);
 const char *ivshmem_device_name(const struct ivshmem_device *idev);
 int ivshmem_device_set_name(struct ivshmem_device *idev, const char *name);
 void ivshmem_device_set_doorbell(struct ivshmem_device *idev);
+void ivshmem_device_set_resettable(struct ivshmem_device *idev);
 void ivshmem_device_set_registers(struct ivshmem_device *idev, phys_addr_t phys);
 int ivshmem_device_register(struct ivshmem_device *idev);
 void ivshmem_device_unregister(struct ivshmem_device *idev);

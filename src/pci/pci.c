@@ -13,6 +13,7 @@
 #include <linux/pci.h>
 #include <linux/security.h>
 #include <linux/slab.h>
+#include "compat.h"
 #include "pci.h"
 #include "transport.h"
 
@@ -62,7 +63,6 @@ static u32 pci_id(struct ivshmem_device *idev)
 
 static const struct ivshmem_transport ivshmem_pci_transport = {
 	.owner = THIS_MODULE,
-	.features = IVSHMEM_FEATURE_RESET,
 	.ring = pci_ring,
 	.id = pci_id,
 };
@@ -261,6 +261,8 @@ static int ivshmem_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 	ip->idev = idev;
 	if (pdev->msix_cap)
 		ivshmem_device_set_doorbell(idev);
+	if (ivshmem_pci_can_reset(pdev))
+		ivshmem_device_set_resettable(idev);
 
 	ret = map_device(ip);
 	if (ret)

@@ -37,6 +37,16 @@ static void test_info(int fd)
 		"known number, wrong direction");
 }
 
+/* A device can be reset if the kernel offers that to the administrator. */
+static void test_can_reset(int fd, const char *node)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/ivshmem/%s/device/reset", node);
+	tap_eq(!!(dev_info(fd).features & IVSHMEM_FEATURE_RESET), !access(path, F_OK),
+	       "INFO: %s can be reset if it has a file for that", node);
+}
+
 static void test_region(int fd, int ro)
 {
 	struct ivshmem_region region;
@@ -332,6 +342,8 @@ int main(void)
 	int plain = dev_open_at(PLAIN, O_RDWR);
 
 	test_info(fd);
+	test_can_reset(fd, "ivshmem0");
+	test_can_reset(plain, "ivshmem1");
 	test_region(fd, ro);
 	test_sizes(fd, ro);
 	test_short_outputs(fd);

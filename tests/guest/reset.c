@@ -84,6 +84,7 @@ int main(void)
 		return tap_done();
 	}
 	fd = dev_open_at(HOT, O_RDWR);
+	tap_ok(dev_info(fd).features & IVSHMEM_FEATURE_RESET, "INFO: it can be reset");
 	tap_eq(pwrite(fd, mark, sizeof(mark), 2 << 20), sizeof(mark), "write a mark");
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, run[i], NULL);
