@@ -47,6 +47,19 @@ static void test_can_reset(int fd, const char *node)
 	       "INFO: %s can be reset if it has a file for that", node);
 }
 
+/* Kilobytes of huge entries when all of the region is mapped and touched. */
+static long huge_kb(int fd)
+{
+	volatile char *p = dev_map(fd, 16 << 20);
+	long kb;
+
+	for (size_t at = 0; at < 16 << 20; at += PAGE)
+		(void)p[at];
+	kb = map_huge_kb((char *)p);
+	munmap((void *)p, 16 << 20);
+	return kb;
+}
+
 static void test_region(int fd, int ro)
 {
 	struct ivshmem_region region;
@@ -62,6 +75,8 @@ static void test_region(int fd, int ro)
 	tap_eq(region.page_sizes & ~HUGE, PAGE, "REGION: of ordinary pages");
 	if (rig_over("memory"))
 		tap_eq(region.page_sizes & HUGE, HUGE, "REGION: and of huge ones");
+	if (!(region.page_sizes & HUGE))
+		tap_eq(huge_kb(fd), 0, "REGION: no huge ones, and there are none");
 	tap_eq(region.reserved, 0, "REGION: reserved field is zero");
 	tap_eq(dev_region(ro, IVSHMEM_REGION_MEMORY).flags, IVSHMEM_REGION_READ,
 	       "REGION: a read-only file can read it");
@@ -131,18 +146,51 @@ static void test_sizes(int rw, int ro)
 	}
 }
 
+/* Call with the shortest structure, from @first; *@spilled is set if more is written. */
+static int shortest(int fd, unsigned int i, const void *first, bool *spilled)
+{
+	const unsigned int least = sizes[i].least;
+	unsigned long command = sizes[i].command & ~IOCSIZE_MASK;
+	char bytes[256];
+	int ret;
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	memcpy(bytes, first, least);
+	ret = result(ioctl(fd, command | least << _IOC_SIZESHIFT, bytes));
+	for (unsigned int at = least; at < sizeof(bytes); at++)
+		*spilled |= bytes[at] != 0x5a;
+	return ret;
+}
+
 /* What is beyond a short structure stays as it was. */
 static void test_short_outputs(int fd)
 {
-	struct {
-		char data[sizeof(struct ivshmem_region)];
-	} bytes;
+	const bool dmabufs = dev_info(fd).features & IVSHMEM_FEATURE_DMABUF;
+	const bool vectors = dev_info(fd).vectors;
+	const struct ivshmem_dmabuf d = { .size = PAGE };
+	const int64_t end = now_ns() + 5 * SECOND;
+	const char zeros[64] = "";
+	bool spilled = false;
+	int ret;
 
-	memset(&bytes, 0, sizeof(bytes));
-	memset(bytes.data + 24, 0x5a, sizeof(bytes.data) - 24);
-	tap_eq(ioctl(fd, _IOWR(IVSHMEM_IOC_MAGIC, 1, char[24]), &bytes), 0,
-	       "a short REGION");
-	tap_eq(bytes.data[24], 0x5a, "writes nothing behind its end");
+	tap_eq(shortest(fd, 0, zeros, &spilled), 0, "the shortest INFO");
+	tap_eq(shortest(fd, 1, zeros, &spilled), 0, "REGION");
+	tap_eq(shortest(fd, 2, zeros, &spilled), 0, "RING");
+	ret = shortest(fd, 3, &d, &spilled);
+	tap_ok(dmabufs ? ret >= 0 : ret == -EOPNOTSUPP, "DMABUF");
+	if (ret >= 0)
+		close(ret);
+	tap_eq(shortest(fd, 4, zeros, &spilled), rig_over("polled") ? 0 : -EOPNOTSUPP, "PEERS");
+	if (vectors) {
+		dev_ring_self(fd, 0);
+		do
+			ret = shortest(fd, 5, zeros, &spilled);
+		while (ret == -ETIMEDOUT && now_ns() < end);
+		tap_eq(ret, 0, "WAIT");
+	}
+	tap_ok(!spilled, "writes nothing behind its end");
+	while (vectors && dev_wait_vector(fd, 0, SECOND / 20) > 0)
+		;
 }
 
 static int ring_raw(int fd, struct ivshmem_ring r)
