@@ -422,6 +422,56 @@ static void test_slow(void)
 	munmap(page, PAGE);
 }
 
+/* Nothing is lost if the result could not be written. */
+static void test_fault(void)
+{
+	int fd = dev_open();
+
+	peers_get(fd, &seen, false, 0);
+	rename_both("seventh-name");
+	tap_eq(poll_now(fd, 0), POLLPRI, "a change");
+	tap_eq(raw(fd, (struct ivshmem_peers){ .peers = 8, .room = 1, .info_size = 64 }), -EFAULT,
+	       "that cannot be written");
+	tap_eq(poll_now(fd, 0), POLLPRI, "is still news");
+	refused(ioctl(fd, IVSHMEM_IOC_PEERS, 8), EFAULT, "nor with a bad structure");
+	tap_eq(poll_now(fd, 0), POLLPRI, "is it told");
+	close(fd);
+}
+
+static void *wait_until(void *arg)
+{
+	struct peers peers = seen;
+
+	return (void *)(long)peers_get(fds[0], &peers, true, *(int64_t *)arg);
+}
+
+/* Signals for a task in WAIT; what it returns, after another change if it sleeps on. */
+static int interrupted(int64_t timeout, int flags, const char *name)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
+	pthread_t thread;
+	void *ret;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pthread_create(&thread, NULL, wait_until, &timeout);
+	for (int i = 0; i < 10; i++) {
+		sleep_ms(50);
+		pthread_kill(thread, SIGUSR1);
+	}
+	if (name)
+		rename_both(name);
+	pthread_join(thread, &ret);
+	return (long)ret;
+}
+
+static void test_interrupted(void)
+{
+	tap_eq(interrupted(-1, 0, NULL), -EINTR, "a signal ends WAIT with EINTR");
+	tap_eq(interrupted(60 * SECOND, SA_RESTART, NULL), -EINTR,
+	       "with a timeout also under SA_RESTART");
+	tap_eq(interrupted(-1, SA_RESTART, "eighth-name"), 0, "without one it restarts");
+}
+
 /* The test is a peer itself, in the last slot. */
 static void test_stranger(void)
 {
@@ -720,6 +770,8 @@ int main(void)
 	test_limit();
 	test_signals();
 	test_slow();
+	test_fault();
+	test_interrupted();
 	test_stranger();
 	test_scribbled();
 	test_stolen();
