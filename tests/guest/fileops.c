@@ -117,6 +117,33 @@ static void test_size(void)
 	close(file);
 }
 
+/* A buffer of which a part is there: that part is moved, and the position moves with it. */
+static void test_straddle(void)
+{
+	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0), *at = page + PAGE - 100;
+
+	mprotect(page + PAGE, PAGE, PROT_NONE);
+	memset(page, 's', PAGE);
+	memset(bytes, 'o', sizeof(bytes));
+	pwrite(fd, bytes, 1000, 0);
+	lseek(fd, 10, SEEK_SET);
+	tap_eq(result(write(fd, at, 200)), 100, "write from a buffer that ends too early");
+	tap_eq(lseek(fd, 0, SEEK_CUR), 110, "moves on as far");
+	tap_ok(pread(fd, back, 1000, 0) == 1000 && back[9] == 'o' && back[10] == 's' &&
+	       back[109] == 's' && back[110] == 'o', "has written that, and no more");
+	memset(page, 0, PAGE);
+	lseek(fd, 60, SEEK_SET);
+	tap_eq(result(read(fd, at, 200)), 100, "read into such a buffer");
+	tap_eq(lseek(fd, 0, SEEK_CUR), 160, "moves on as far");
+	tap_ok(!at[-1] && at[0] == 's' && at[49] == 's' && at[50] == 'o' && at[99] == 'o',
+	       "has read that, and no more");
+	refused(read(fd, page + PAGE, 10), EFAULT, "into nothing");
+	refused(write(fd, page + PAGE, 10), EFAULT, "from nothing");
+	tap_eq(lseek(fd, 0, SEEK_CUR), 160, "moves nothing");
+	munmap(page, 2 * PAGE);
+}
+
 static void test_removed(void)
 {
 	const char *pci = dev_pci(0);
@@ -141,6 +168,7 @@ int main(void)
 	test_append();
 	test_seek();
 	test_size();
+	test_straddle();
 	if (rig_over("pci"))
 		test_removed();
 	return tap_done();
