@@ -4,9 +4,12 @@
  * kernel's compat entry, which a 64-bit program reaches by int 0x80.
  */
 /* rig: devices=doorbell vectors=2 size=1M over=pci,memory */
+#include <sys/eventfd.h>
+
 #include "dev.h"
 
 #define SYS32_IOCTL 54
+#define SYS32_MMAP2 192
 
 #ifdef __x86_64__
 static long ioctl32(int fd, unsigned int cmd, void *arg)
@@ -17,6 +20,85 @@ static long ioctl32(int fd, unsigned int cmd, void *arg)
 		     : "a"((long)SYS32_IOCTL), "b"((long)fd), "c"((long)cmd), "d"(arg)
 		     : "memory", "r8", "r9", "r10", "r11");
 	return (int)ret;
+}
+
+/* Its offset is in pages, in a register that the compiler keeps for itself. */
+static long mmap32(size_t size, int prot, int flags, int fd, uint64_t offset)
+{
+	uint32_t page = offset / 4096;
+	long ret;
+
+	asm volatile("mov %%rbp, %%r12; mov %[page], %%ebp; int $0x80; mov %%r12, %%rbp"
+		     : "=a"(ret)
+		     : "a"((long)SYS32_MMAP2), "b"(0L), "c"(size), "d"((long)prot),
+		       "S"((long)flags), "D"((long)fd), [page] "r"(page)
+		     : "memory", "r8", "r9", "r10", "r11", "r12");
+	return (int)ret;
+}
+
+/* Structures of other sizes, and what has no vectors. */
+static void test_sizes(int fd, void *low)
+{
+	const bool peers = dev_info(fd).features & IVSHMEM_FEATURE_PEERS;
+	const bool dmabufs = dev_info(fd).features & IVSHMEM_FEATURE_DMABUF;
+	struct ivshmem_dmabuf *d = low;
+	char *bytes = low;
+	int ret;
+
+	memset(bytes, 0, 64);
+	tap_eq(ioctl32(fd, _IOWR(IVSHMEM_IOC_MAGIC, 0, char[16]), low), 0, "a short INFO");
+	tap_eq(ioctl32(fd, _IOWR(IVSHMEM_IOC_MAGIC, 0, char[15]), low), -EINVAL, "a shorter one");
+	memset(bytes, 0, 64);
+	tap_eq(ioctl32(fd, _IOWR(IVSHMEM_IOC_MAGIC, 0, char[40]), low), 0, "a long one");
+	bytes[39] = 1;
+	tap_eq(ioctl32(fd, _IOWR(IVSHMEM_IOC_MAGIC, 0, char[40]), low), -E2BIG,
+	       "one that is not zero at its end");
+	memset(bytes, 0, 64);
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_PEERS, low), peers ? 0 : -EOPNOTSUPP, "a 32-bit PEERS");
+	*d = (struct ivshmem_dmabuf){ .size = PAGE, .flags = IVSHMEM_DMABUF_CLOEXEC };
+	ret = ioctl32(fd, IVSHMEM_IOC_DMABUF, d);
+	tap_ok(dmabufs ? ret >= 0 : ret == -EOPNOTSUPP, "a 32-bit DMABUF (%d)", ret);
+	if (ret >= 0)
+		close(ret);
+	*d = (struct ivshmem_dmabuf){ .size = PAGE - 1 };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_DMABUF, d), dmabufs ? -EINVAL : -EOPNOTSUPP,
+	       "one of no whole page");
+}
+
+static void test_registers(int fd)
+{
+	const struct ivshmem_region region = dev_region(fd, IVSHMEM_REGION_REGISTERS);
+	const int rw = PROT_READ | PROT_WRITE;
+	volatile uint32_t *registers;
+	long at;
+
+	at = mmap32(PAGE, rw, MAP_SHARED, fd, region.offset);
+	if (!region.size) {
+		tap_eq(at, -EACCES, "a 32-bit mmap2 of a register page that there is not");
+		return;
+	}
+	registers = (void *)(uintptr_t)(uint32_t)at;
+	if (!tap_ok(at > 0 || at < -4096, "a 32-bit mmap2 of the register page (%ld)", at))
+		return;
+	if (dev_info(fd).vectors) {
+		registers[IVSHMEM_REG_DOORBELL / 4] = IVSHMEM_DOORBELL(dev_info(fd).id, 1);
+		tap_eq(dev_wait_vector(fd, 1, 5 * SECOND), 1, "it rings");
+	}
+	munmap((void *)registers, PAGE);
+}
+
+static void test_eventfd(int fd, void *low)
+{
+	struct ivshmem_eventfd *e = low;
+	int efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	*e = (struct ivshmem_eventfd){ .vector = 1, .fd = -1 };
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_EVENTFD, e), -ENOENT, "a 32-bit EVENTFD unbinds nothing");
+	e->fd = efd;
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_EVENTFD, e), 0, "one binds");
+	e->fd = -1;
+	tap_eq(ioctl32(fd, IVSHMEM_IOC_EVENTFD, e), 0, "and the next one unbinds");
+	close(efd);
 }
 
 static void test_ioctls(void)
@@ -41,8 +123,11 @@ static void test_ioctls(void)
 	*region = (struct ivshmem_region){ .index = IVSHMEM_REGION_MEMORY };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_REGION, region), 0, "a 32-bit REGION");
 	tap_eq(region->size, 1 << 20, "it gives the size");
+	test_sizes(fd, low);
+	test_registers(fd);
 	if (!dev_interrupts(fd, "32-bit RING and WAIT"))
 		return;
+	test_eventfd(fd, low);
 	*r = (struct ivshmem_ring){ .peer = id, .vector = 1 };
 	tap_eq(ioctl32(fd, IVSHMEM_IOC_RING, r), 0, "a 32-bit RING");
 	*set = 2;
