@@ -52,6 +52,7 @@ static void reset_begin(void)
 		_exit(file_write(reset_path, "1") != 0);
 	while (read_now() != -EAGAIN && now_ns() < end)
 		sleep_ms(1);
+	sleep_ms(100);	/* the mappings go a moment later */
 }
 
 /* Does the reset still last? */
