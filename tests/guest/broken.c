@@ -86,7 +86,9 @@ static void test_late_id(void)
 	tap_eq(dev_info(fd).id, IVSHMEM_ID_UNKNOWN, "an id of -1 is none");
 	tap_eq(dev_ring_self(fd, 0), -EINVAL, "without an id it cannot ring itself");
 	tap_eq(dev_ring(fd, 9, 0), 0, "but it can ring others");
-	tap_ok(!strcmp(rig_ask("fake-rings late 9"), "1"), "and the ring arrives");
+	tap_ok(!strcmp(rig_ask("fake-rings late 9 0"), "1"), "and the ring arrives");
+	tap_eq(dev_ring(fd, 65535, 65534), 0, "the register has 16 bits for each number");
+	tap_ok(!strcmp(rig_ask("fake-rings late 65535 65534"), "1"), "and gets all of them");
 	rig_ask("fake-fire late 2");
 	tap_eq(dev_wait_vector(fd, 2, 20 * SECOND), 1, "and it can be rung");
 	for (int id = 7; id < 9; id++) {

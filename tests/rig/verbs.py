@@ -206,9 +206,9 @@ class Verbs:
         """fake-fire NAME VECTOR: raise an interrupt, as a peer's ring does."""
         self.fakes[name].fire(int(vector))
 
-    def do_fake_rings(self, _index: int, name: str, peer: str) -> int:
-        """fake-rings NAME PEER: how often the guest has rung another peer there."""
-        return self.fakes[name].rings[int(peer)]
+    def do_fake_rings(self, _index: int, name: str, peer: str, vector: str) -> int:
+        """fake-rings NAME PEER VECTOR: how often the guest has rung another peer there."""
+        return self.fakes[name].rings[int(peer), int(vector)]
 
     def do_fake_accesses(self, _index: int, name: str) -> int:
         """fake-accesses NAME: how often the guest has accessed registers and

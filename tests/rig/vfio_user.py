@@ -80,7 +80,8 @@ class Fake:
         self.mode = "good"
         self.later: tuple[int, str] | None = None  # (accesses left, mode)
         self.accesses = 0  # of the guest, since the last change of mode
-        self.rings: collections.Counter[int] = collections.Counter()  # of others than this device
+        # Vectors of others than this device.
+        self.rings: collections.Counter[tuple[int, int]] = collections.Counter()
         self.eventfds: dict[int, int] = {}
         self.lock = threading.Lock()  # protects all of these
         self.sizes = {
@@ -261,6 +262,6 @@ class Fake:
         elif region == 0 and offset == DOORBELL:
             peer, vector = divmod(struct.unpack("<I", data)[0], 1 << 16)
             if peer != self.facts["id"]:
-                self.rings[peer] += 1
+                self.rings[peer, vector] += 1
             elif vector in self.eventfds:
                 os.write(self.eventfds[vector], struct.pack("=Q", 1))
