@@ -803,6 +803,7 @@ static inline void ivshmem_buffers_revoke(struct ivshmem_node *node) { }
 /* file.c, ioctl.c, kvmfr.c, wait.c, mmap.c, sysfs.c */
 extern const struct file_operations ivshmem_fops;
 int ivshmem_access_file(struct file *filp, int *idx);
+int ivshmem_access_until(struct file *filp, ktime_t deadline, int *idx);
 void ivshmem_file_listen(struct ivshmem_file *file, struct ivshmem_vector *vec,
 			 struct ivshmem_listener *l);
 long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);

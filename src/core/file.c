@@ -255,6 +255,35 @@ int ivshmem_access_file(struct file *filp, int *idx)
 					    ivshmem_chardev_begin(file->chardev, idx);
 }
 
+/**
+ * ivshmem_access_until() - the same for a call that has a timeout
+ * @filp: the file
+ * @deadline: CLOCK_MONOTONIC; KTIME_MAX: never
+ * @idx: for ivshmem_access_end()
+ *
+ * Return: 0; -ENODEV; or if the device is being reset -EAGAIN with O_NONBLOCK, -ETIMEDOUT at the
+ * deadline, -ERESTARTSYS for a signal
+ */
+int ivshmem_access_until(struct file *filp, ktime_t deadline, int *idx)
+{
+	struct ivshmem_file *file = filp->private_data;
+	ktime_t left = KTIME_MAX;
+	int ret;
+
+	while ((ret = ivshmem_chardev_try(file->chardev, idx)) == -EAGAIN) {
+		if (filp->f_flags & O_NONBLOCK)
+			return ret;
+		if (deadline != KTIME_MAX)
+			left = max_t(ktime_t, ktime_sub(deadline, ktime_get()), 0);
+		ret = wait_event_interruptible_hrtimeout(file->idev->changed,
+							 !ivshmem_chardev_resetting(file->chardev),
+							 left);
+		if (ret)
+			return ret == -ETIME ? -ETIMEDOUT : ret;
+	}
+	return ret;
+}
+
 /* Copy @n bytes between the region and a buffer. */
 static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool write)
 {

@@ -72,6 +72,12 @@ static bool is_over(const struct ivshmem_file *file, u64 known)
 	       ivshmem_chardev_gone(file->chardev);
 }
 
+/* A call that is restarted must not wait longer than it was told. */
+static int interrupted(const struct ivshmem_peers *p)
+{
+	return p->timeout_ns > 0 ? -EINTR : -ERESTARTSYS;
+}
+
 static int wait_for_news(struct file *filp, const struct ivshmem_peers *p)
 {
 	struct ivshmem_file *file = filp->private_data;
@@ -92,8 +98,7 @@ static int wait_for_news(struct file *filp, const struct ivshmem_peers *p)
 	atomic_dec(&file->user->waiters);
 	if (ret == -ETIME)
 		return -ETIMEDOUT;
-	/* A call that is restarted must not wait longer than it was told. */
-	return ret && p->timeout_ns > 0 ? -EINTR : ret;
+	return ret == -ERESTARTSYS ? interrupted(p) : ret;
 }
 
 /* Give a program what it has room for. */
@@ -109,11 +114,22 @@ static int put_infos(const struct ivshmem_peers *p, const struct ivshmem_peer_in
 	return 0;
 }
 
-static int collect(struct file *filp, struct ivshmem_peers *p, struct ivshmem_peer_info *all,
-		   unsigned int room)
+/* Without a timeout this waits for the end of a reset, as other accesses do. */
+static int enter(struct file *filp, const struct ivshmem_peers *p, ktime_t deadline, int *idx)
+{
+	int ret;
+
+	if (!(p->flags & IVSHMEM_PEERS_WAIT))
+		return ivshmem_access_file(filp, idx);
+	ret = ivshmem_access_until(filp, deadline, idx);
+	return ret == -ERESTARTSYS ? interrupted(p) : ret;
+}
+
+static int collect(struct file *filp, struct ivshmem_peers *p, ktime_t deadline,
+		   struct ivshmem_peer_info *all, unsigned int room)
 {
 	struct ivshmem_file *file = filp->private_data;
-	int idx, nr = ivshmem_access_file(filp, &idx);
+	int idx, nr = enter(filp, p, deadline, &idx);
 
 	if (nr)
 		return nr;
@@ -137,6 +153,8 @@ int ivshmem_news(struct file *filp, struct ivshmem_peers *p)
 	struct ivshmem_file *file = filp->private_data;
 	unsigned int room = min_t(u32, p->room, IVSHMEM_LABEL_MAX_PEERS);
 	u64 generation = ivshmem_presence_generation(file->idev);
+	ktime_t deadline = p->timeout_ns < 0 ? KTIME_MAX :
+			   ktime_add_safe(ktime_get(), ns_to_ktime(p->timeout_ns));
 	struct ivshmem_peer_info *all;
 	int ret = 0;
 
@@ -153,7 +171,7 @@ int ivshmem_news(struct file *filp, struct ivshmem_peers *p)
 	if (p->flags & IVSHMEM_PEERS_WAIT)
 		ret = wait_for_news(filp, p);
 	if (!ret)
-		ret = collect(filp, p, all, room);
+		ret = collect(filp, p, deadline, all, room);
 	kvfree(all);
 	return ret;
 }

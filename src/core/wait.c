@@ -386,17 +386,14 @@ static bool claim(const struct ivshmem_waiter *wr, const struct report *report)
 	return first;
 }
 
-/* Report a changed word; after a reset if there is one. */
-static int collect_word(struct ivshmem_waiter *wr, struct file *filp)
+/* Report a changed word, but not in a reset: the program looks after it. */
+static int collect_word(struct ivshmem_waiter *wr)
 {
-	int idx, ret = ivshmem_access_file(filp, &idx);
+	int ret = wait_look_at_word(wr);
 
-	if (ret)
-		return ret;
-	if (word_changed(wr))
+	if (ret > 0)
 		wr->w->result |= IVSHMEM_RESULT_CHANGED;
-	ivshmem_access_end(wr->file->idev, idx);
-	return 0;
+	return min(ret, 0);
 }
 
 /*
@@ -404,10 +401,10 @@ static int collect_word(struct ivshmem_waiter *wr, struct file *filp)
  * no doorbell is lost. The counts are read before the word, so a reported doorbell
  * belongs to a change that the program sees when it looks at the memory.
  *
- * Returns 1 if nothing is left to report, as another thread with the same file was told.
+ * Returns 1 if nothing is left to report: another thread with the same file was told, or a reset
+ * has begun.
  */
-static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
-		       struct ivshmem_wait __user *uw)
+static int wait_report(struct ivshmem_waiter *wr, struct ivshmem_wait __user *uw)
 {
 	struct ivshmem_wait *w = wr->w;
 	struct report report;
@@ -422,7 +419,7 @@ static int wait_report(struct ivshmem_waiter *wr, struct file *filp,
 		collect_vector(wr, w->vector, &report);
 	if (!ret && w->flags & IVSHMEM_WAIT_WORD) {
 		smp_rmb(); /* counts before word, see above */
-		ret = collect_word(wr, filp);
+		ret = collect_word(wr);
 	}
 	if (ret)
 		return ret;
@@ -513,6 +510,19 @@ static int wait_once(struct ivshmem_waiter *wr, const struct file *filp)
 	return ret;
 }
 
+/* All other errors that a reset could give mean that this rang. */
+static int wait_ring(const struct ivshmem_waiter *wr, struct file *filp)
+{
+	const struct ivshmem_wait *w = wr->w;
+	int idx, ret = ivshmem_access_until(filp, wr->deadline, &idx);
+
+	if (ret)
+		return ret == -ENODEV ? ret : -EBUSY;
+	ret = ivshmem_node_ring(wr->file->node, w->ring_peer, w->ring_vector);
+	ivshmem_access_end(wr->file->idev, idx);
+	return ret;
+}
+
 /* Ring, wait, and report. If another thread was told first, go on waiting. */
 static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 		    struct ivshmem_wait __user *uw)
@@ -521,14 +531,14 @@ static int wait_run(struct ivshmem_waiter *wr, struct file *filp,
 	int ret;
 
 	if (w->flags & IVSHMEM_WAIT_RING) {
-		ret = ivshmem_ring(filp, w->ring_peer, w->ring_vector);
-		if (ret)	/* EAGAIN, in a reset, else means that this rang */
-			return ret == -EAGAIN ? -EBUSY : ret;
+		ret = wait_ring(wr, filp);
+		if (ret)
+			return ret;
 	}
 	for (;;) {
 		ret = wait_once(wr, filp);
 		if (ret > 0)
-			ret = wait_report(wr, filp, uw);
+			ret = wait_report(wr, uw);
 		if (ret <= 0)
 			return ret;
 		if (signal_pending(current))

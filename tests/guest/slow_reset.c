@@ -11,10 +11,12 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "fake.h"
+#include "peers.h"
 #include "uring.h"
 
 #define SIZE (1 << 20)
@@ -97,6 +99,113 @@ static void test_ring_wait(void)
 	tap_eq(result(ioctl(impatient, IVSHMEM_IOC_RING, &ring)), -EAGAIN, "RING gives EAGAIN");
 	tap_eq(reset_end(), 0, "the reset is done");
 	close(impatient);
+}
+
+/*
+ * Calls that have a timeout keep it, and a signal ends them; each in a process of its own. The
+ * last reset's end was signalled to the file.
+ */
+static int signalled_word(void)
+{
+	struct ivshmem_wait w = {
+		.flags = IVSHMEM_WAIT_WORD, .offset = SIZE - sizeof(uint32_t),
+	};
+	int ret = dev_wait(fd, &w);
+
+	return ret ? ret : (int)w.result;
+}
+
+static int ring_in_time(void)
+{
+	struct ivshmem_wait w = { .timeout_ns = SECOND / 100 };
+
+	return dev_ring_wait(fd, 0, 0, &w);
+}
+
+static int ring_by_no_means(void)
+{
+	struct ivshmem_wait w = { 0 };
+
+	return dev_ring_wait(fd, 0, 0, &w);
+}
+
+static void interrupt(int number)
+{
+	(void)number;
+}
+
+static int ring_until_signal(void)
+{
+	const struct sigaction action = { .sa_handler = interrupt };
+	const struct itimerval soon = { .it_value.tv_usec = 100000 };
+	struct ivshmem_wait w = { .timeout_ns = -1 };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	return dev_ring_wait(fd, 0, 0, &w);
+}
+
+/* There is always news of generation 0. */
+static int peers_now(void)
+{
+	return peers_get(fd, &(struct peers){ 0 }, true, 0);
+}
+
+static int peers_in_time(void)
+{
+	return peers_get(fd, &(struct peers){ 0 }, true, SECOND / 100);
+}
+
+static void have_peers(void)
+{
+	struct ivshmem_label label = label_new(SIZE);
+	struct peers seen;
+
+	label_add_peers(&label, 1, 0);
+	label_store(map, &label);
+	file_write(LABEL_RESCAN, "1");
+	tap_ok(peers_become(fd, &seen, 1), "the device has a table of peers");
+}
+
+static const struct {
+	const char *what;
+	int (*call)(void);
+	int result;
+} timed[] = {
+	{ "a WAIT for a word reports a doorbell without it", signalled_word,
+	  IVSHMEM_RESULT_SIGNALLED },
+	{ "and looks without sleeping otherwise", signalled_word, -ETIMEDOUT },
+	{ "one that cannot ring with a timeout of 0", ring_by_no_means, -EBUSY },
+	{ "in time", ring_in_time, -EBUSY },
+	{ "or until a signal gives EBUSY", ring_until_signal, -EBUSY },
+	{ "PEERS with a timeout of 0", peers_now, -ETIMEDOUT },
+	{ "or another keeps it", peers_in_time, -ETIMEDOUT },
+};
+
+static void test_timeouts(void)
+{
+	int64_t patience;
+	int status;
+	pid_t pid;
+
+	have_peers();
+	reset_begin();
+	for (size_t i = 0; i < sizeof(timed) / sizeof(*timed); i++) {
+		patience = now_ns() + 5 * SECOND;
+		status = -1;
+		pid = fork();
+		if (!pid)
+			_exit(timed[i].call() != timed[i].result);
+		while (!waitpid(pid, &status, WNOHANG) && now_ns() < patience)
+			sleep_ms(5);
+		tap_eq(status, 0, "during a reset %s", timed[i].what);
+		if (status < 0)
+			kill(pid, SIGKILL);
+	}
+	tap_ok(reset_lasts(), "the reset lasts");
+	tap_eq(reset_end(), 0, "the reset is done");
+	memset(map, 0, SIZE);
+	file_write(LABEL_RESCAN, "1");
 }
 
 static void test_uring(void)
@@ -491,6 +600,7 @@ int main(void)
 	test_region_uring();
 	test_futex();
 	test_ring_wait();
+	test_timeouts();
 	test_event_loop();
 	test_writer();
 	test_unbind();

@@ -280,8 +280,8 @@ struct ivshmem_ring {
  * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading;
  *             IVSHMEM_WAIT_RING, and it is not open for writing
  * EAGAIN      O_NONBLOCK is set, and nothing happened
- * EBUSY       O_NONBLOCK and IVSHMEM_WAIT_RING are set, and the device is being
- *             reset: nothing was rung
+ * EBUSY       IVSHMEM_WAIT_RING is set, and nothing was rung: the device is being
+ *             reset, and O_NONBLOCK is set, the time is over, or a signal came
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty or has a
  *             vector that the device does not have
@@ -438,12 +438,14 @@ struct ivshmem_peer_info {
  * Once PEERS has succeeded on an open file, poll() reports POLLPRI while the generation is
  * another than that of the last result, and with O_ASYNC each change sends SIGIO.
  *
- * EAGAIN      O_NONBLOCK is set, and the generation is still @generation
+ * EAGAIN      O_NONBLOCK is set, and the generation is still @generation, or the device is
+ *             being reset
  * EINTR       a signal came. The call restarts, as SA_RESTART says, if it has no timeout
  * EINVAL      a field is not as written above, or a flag is unknown
  * ENOMEM      no memory
  * EOPNOTSUPP  without IVSHMEM_FEATURE_PEERS
- * ETIMEDOUT   the generation did not change in time (also for a timeout of 0)
+ * ETIMEDOUT   the generation did not change in time (also for a timeout of 0), or a reset
+ *             did not end
  * EUSERS      the user has too many tasks asleep in WAIT and PEERS on this device
  */
 struct ivshmem_peers {
