@@ -401,6 +401,7 @@ static void test_region(void)
 {
 	pid_t pid, killed;
 	int status = -1;
+	int64_t end;
 
 	map[0] = 's';
 	reset_begin();
@@ -412,8 +413,10 @@ static void test_region(void)
 	tap_ok(count_moves(&seat->changes, true), "its other threads can map memory");
 	tap_ok(!waitpid(pid, NULL, WNOHANG) && reset_lasts(), "its read waits for the reset");
 	kill(killed, SIGKILL);
-	waitpid(killed, NULL, 0);
-	tap_ok(reset_lasts(), "such a process can be killed");
+	for (end = now_ns() + PATIENCE * SECOND; !waitpid(killed, NULL, WNOHANG) &&
+	     now_ns() < end;)
+		sleep_ms(10);
+	tap_ok(kill(killed, 0) && reset_lasts(), "such a process can be killed");
 	tap_eq(reset_end(), 0, "the reset is done");
 	waitpid(pid, &status, 0);
 	tap_eq(status, 0, "then it has read, and mapped");
