@@ -169,7 +169,7 @@ static void test_short_outputs(int fd)
 	const bool vectors = dev_info(fd).vectors;
 	const struct ivshmem_dmabuf d = { .size = PAGE };
 	const int64_t end = now_ns() + 5 * SECOND;
-	const char zeros[64] = "";
+	static const char zeros[64];
 	bool spilled = false;
 	int ret;
 
