@@ -249,6 +249,7 @@ def test_options_first(device: Place) -> None:
     for name, words in (
         ("-d DEV -j", ["-d", path, "-j"]),
         ("-jdDEV", [f"-jd{device}"]),
+        ("-jjj...dDEV", [f"-{'j' * 100}d{device}"]),
         ("--json --device DEV", ["--json", "--device", path]),
         ("--device=DEV -j --", [f"--device={device}", "-j", "--"]),
     ):

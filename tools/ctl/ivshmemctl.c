@@ -47,6 +47,13 @@ static const struct verb {
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
 #define MOST_MISTAKES	2
+#define FIRST_WORDS	4	/* "-d", its value, "-j", and NULL in the end */
+
+/* The options before the verb: of several devices, the last one. */
+struct first {
+	char *device;
+	bool json;
+};
 
 /* The arguments of a verb. */
 struct words {
@@ -105,10 +112,10 @@ static int refuse(const char *what, const char *word)
 }
 
 /*
- * Collect in @words what is before the verb, for the verb to parse. Returns the verb's
- * position; 0: the program ends with *@code.
+ * Take what is before the verb. Returns the verb's position; 0: the program ends with
+ * *@code.
  */
-static int take_options(int argc, char **argv, struct words *words, int *code)
+static int take_options(int argc, char **argv, struct first *first, int *code)
 {
 	static const struct option options[] = {
 		{ "device", required_argument, NULL, 'd' },
@@ -123,11 +130,10 @@ static int take_options(int argc, char **argv, struct words *words, int *code)
 	while ((option = getopt_long(argc, argv, "+:d:jhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':
-			add_word(words, "-d");
-			add_word(words, optarg);
+			first->device = optarg;
 			break;
 		case 'j':
-			add_word(words, "-j");
+			first->json = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -179,23 +185,39 @@ static int refuse_verb(const char *word)
 			word, nearest);
 }
 
-static int run_verb(int argc, char **argv, struct words *words)
+/* The verb parses all options, also those before it. */
+static int run_with(const struct verb *verb, int argc, char **argv, const struct first *first)
 {
-	for (size_t i = 0; i < VERBS; i++) {
-		if (strcmp(argv[0], short_name(&verbs[i])))
-			continue;
-		words->list[0] = verbs[i].name;
-		for (int n = 1; n < argc; n++)
-			add_word(words, argv[n]);
-		add_word(words, NULL);
-		return run(&verbs[i], words->count - 1, words->list);
+	struct words words = { .list = calloc((size_t)argc + FIRST_WORDS, sizeof(char *)) };
+	int code;
+
+	if (!words.list)
+		return complain(EXIT_FAILED, "out of memory");
+	add_word(&words, verb->name);
+	if (first->device) {
+		add_word(&words, "-d");
+		add_word(&words, first->device);
 	}
+	if (first->json)
+		add_word(&words, "-j");
+	for (int n = 1; n < argc; n++)
+		add_word(&words, argv[n]);
+	code = run(verb, words.count, words.list);
+	free(words.list);
+	return code;
+}
+
+static int run_verb(int argc, char **argv, const struct first *first)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (!strcmp(argv[0], short_name(&verbs[i])))
+			return run_with(&verbs[i], argc, argv, first);
 	return refuse_verb(argv[0]);
 }
 
 int main(int argc, char **argv)
 {
-	struct words words = { .count = 1 };
+	struct first first = { 0 };
 	int verb, code = EXIT_OK;
 
 	keep_streams();
@@ -206,14 +228,9 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return flush_output();
 	}
-	/* An option in one word can become two, and there is a NULL in the end. */
-	words.list = calloc(2 * (size_t)argc + 1, sizeof(*words.list));
-	if (!words.list)
-		return complain(EXIT_FAILED, "out of memory");
-	verb = take_options(argc, argv, &words, &code);
+	verb = take_options(argc, argv, &first, &code);
 	if (verb)
-		code = run_verb(argc - verb, argv + verb, &words);
-	free(words.list);
+		code = run_verb(argc - verb, argv + verb, &first);
 	end_by_signal();
 	return code;
 }
