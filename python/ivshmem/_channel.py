@@ -9,7 +9,7 @@ import threading
 import typing
 
 from ._handle import Handle
-from ._library import MORE, ChannelOptions, lib, structure
+from ._library import MORE, ChannelOptions, lib, sizes, structure
 from ._library import ChannelProperties as _ChannelProperties
 from ._resource import Resource, Scoped, Use, borrow, check, view, wait_for
 
@@ -154,9 +154,9 @@ class Channel(Scoped):
     def _reserve(self, channel: ctypes.c_void_p, size: int, timeout: float | None) -> int:
         """The address of the space."""
         address = ctypes.c_void_p()
-        out = ctypes.byref(address)
+        given = *sizes(size), ctypes.byref(address)
         with self._sending:
-            wait_for(lambda deadline: lib.channel_reserve(channel, size, out, deadline), timeout)
+            wait_for(lambda deadline: lib.channel_reserve(channel, *given, deadline), timeout)
         assert address.value
         return address.value
 
@@ -169,7 +169,7 @@ class Channel(Scoped):
         """Send the first @size bytes of what is reserved; @more: with the next message, or by
         flush()."""
         with self._resource as channel, self._sending:
-            check(lib.channel_commit(channel, size, more * MORE))
+            check(lib.channel_commit(channel, *sizes(size), more * MORE))
             self._held = more
 
     def flush(self) -> None:

@@ -8,7 +8,8 @@ import os
 import typing
 
 from ._library import ID_UNKNOWN, READ_ONLY, SLOT_NONE, WAIT_ABSTIME, WAIT_SET, WAIT_WORD
-from ._library import MAX_VECTORS, WaitOptions, WaitResult, lib, munmap, structure, text, u32
+from ._library import MAX_VECTORS, WaitOptions, WaitResult, lib, munmap, structure, text
+from ._library import sizes, u32, u64
 from ._library import Peer as _Peer
 from ._library import Properties as _Properties
 from ._resource import Resource, Scoped, check, view, wait_for
@@ -130,7 +131,7 @@ class Handle(Scoped):
         properties = self.properties
         address = ctypes.c_void_p()
         with self._resource as handle:
-            check(lib.map(handle, offset, length, ctypes.byref(address)))
+            check(lib.map(handle, *u64(offset), *sizes(length), ctypes.byref(address)))
         assert address.value
         length = length or properties.size - offset
         # Huge pages go back whole, even where only a part was asked for.

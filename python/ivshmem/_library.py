@@ -120,13 +120,26 @@ def structure(kind: type[_Structure], **fields: int) -> _Structure:
     return made
 
 
-def u32(*values: int) -> tuple[int, ...]:
-    """Arguments, which ctypes would truncate as well. The C functions refuse sizes and offsets
-    that are negative."""
+def _check_bits(bits: int, values: tuple[int, ...]) -> tuple[int, ...]:
     for value in values:
-        if not 0 <= value < 1 << 32:
+        if not 0 <= value < 1 << bits:
             raise OverflowError(f"{value} does not fit")
     return values
+
+
+def u32(*values: int) -> tuple[int, ...]:
+    """Arguments; ctypes would truncate what does not fit."""
+    return _check_bits(32, values)
+
+
+def u64(*values: int) -> tuple[int, ...]:
+    """As u32(), for offsets."""
+    return _check_bits(64, values)
+
+
+def sizes(*values: int) -> tuple[int, ...]:
+    """As u32(), for size_t."""
+    return _check_bits(8 * ctypes.sizeof(c_size_t), values)
 
 
 def text(value: str | bytes) -> bytes:

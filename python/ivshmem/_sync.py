@@ -15,7 +15,7 @@ from ._library import (
     SYNC_CREATE,
     SYNC_EXCLUSIVE,
 )
-from ._library import SYNC_RESET, lib, u32
+from ._library import SYNC_RESET, lib, u32, u64
 from ._resource import Closable, Resource, check, wait_for
 
 
@@ -41,7 +41,7 @@ class _Object(Closable):
         address = ctypes.c_void_p()
         with shm._resource as handle:
             open_it = getattr(lib, f"{self._kind}_open")
-            check(open_it(handle, offset, *u32(*rest), ctypes.byref(address)))
+            check(open_it(handle, *u64(offset), *u32(*rest), ctypes.byref(address)))
         self._resource = Resource(address, getattr(lib, f"{self._kind}_close"))
 
 

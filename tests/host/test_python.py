@@ -177,7 +177,7 @@ def test_memory_is_shared_and_outlives_the_handle(path: str, shm: Handle) -> Non
 
 
 def test_a_range_beyond_the_end_is_refused(shm: Handle) -> None:
-    for offset, length in ((1 << 20, 0), (1 << 21, 0), (-4096, 0), (100, 0), (0, (1 << 20) + 1)):
+    for offset, length in ((1 << 20, 0), (1 << 21, 0), (100, 0), (0, (1 << 20) + 1)):
         with pytest.raises(OSError) as caught:
             shm.map(offset, length)
         assert caught.value.errno == errno.EINVAL
@@ -203,10 +203,26 @@ def test_numbers_that_do_not_fit_are_refused(shm: Handle) -> None:
         lambda: shm.wait(word=(0, 1 << 32)),
         lambda: Semaphore(shm, 0, 1 << 32, create=True),
         lambda: Channel.create(shm, SIZE, vector=1 << 32),
+        lambda: Channel.create(shm, 1 << 64),
     ]
     for call in calls:
         with pytest.raises(OverflowError):
             call()
+    for offset in (1 << 64, -1):
+        with pytest.raises(OverflowError):
+            shm.map(offset, 4096)
+        for kind in (Mutex, Semaphore, Event):
+            with pytest.raises(OverflowError):
+                kind(shm, offset, create=True)
+    assert not any(shm.map()), "nothing was made at offset 0"
+    with pytest.raises(OverflowError):
+        shm.map(0, 1 << 64)
+    with Channel.create(shm, SIZE) as channel:
+        for size in ((1 << 64) + 8, -1):
+            with pytest.raises(OverflowError):
+                channel.reserve(size)
+            with pytest.raises(OverflowError):
+                channel.commit(size)
     with pytest.raises(ValueError):
         shm.wait(timeout=-1)
 
