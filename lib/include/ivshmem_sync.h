@@ -98,7 +98,7 @@ struct ivshmem_event;
  *
  * A server that restarts on the same memory disconnects all its peers, but they live on:
  * none is taken for dead, and they can unlock. But a new server that gives their ids
- * again, which ivshmem-server does only after 65536 others, has a guest of the old one
+ * again, which ivshmem-server does only after 65280 others, has a guest of the old one
  * taken for dead when a new peer with its id disconnects. So restart guests as well, or
  * let none of their programs hold a mutex.
  */

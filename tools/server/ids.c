@@ -39,7 +39,7 @@ static uint32_t load(int fd)
 	if (fd < 0 || pread(fd, text, DIGITS, 0) != DIGITS)
 		return 0;
 	next = strtoul(text, &end, 10);
-	return *end || next > IVSHMEM_MAX_PEER + 1 ? 0 : next;
+	return *end || next > IDS ? 0 : next;
 }
 
 uint32_t ids_load(const struct ids *ids)

@@ -5,8 +5,12 @@
 #ifndef IDS_H
 #define IDS_H
 
-#include <ivshmem.h>
 #include <stdint.h>
+
+#include "../../src/core/peer_area.h"
+
+/* Ids that the server gives, from 0. Those behind them name slots of a label. */
+#define IDS	IVSHMEM_PEER_FIRST_ID
 
 /* The files that have it, or -1. */
 struct ids {
@@ -17,7 +21,7 @@ struct ids {
 /* Without a stored file, have a service manager store a new one. */
 void ids_open(struct ids *ids);
 
-/* Ids up to IVSHMEM_MAX_PEER + 1; 0 if no file has one. */
+/* Up to IDS; 0 if no file has one, or an earlier version gave one that is none. */
 uint32_t ids_load(const struct ids *ids);
 
 /* Returns 0, or -1 with errno. */

@@ -150,8 +150,8 @@ static int32_t free_id(const struct server *server)
 	uint32_t first = server->reuse_ids ? server->first_id : server->next;
 	uint32_t tried, id;
 
-	for (tried = 0; tried <= IVSHMEM_MAX_PEER; tried++) {
-		id = (first + tried) & IVSHMEM_MAX_PEER;
+	for (tried = 0; tried < IDS; tried++) {
+		id = (first + tried) % IDS;
 		if (!server->peers[id])
 			return id;
 	}

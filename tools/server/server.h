@@ -44,7 +44,7 @@ struct server {
 
 	struct turns turns;
 	struct peer *first, *last;	/* in the order of joining */
-	struct peer *peers[IVSHMEM_MAX_PEER + 1];	/* by id */
+	struct peer *peers[IDS];	/* by id */
 	uint32_t first_id;		/* those below are of an earlier server's peers */
 	uint32_t next;			/* last assigned id plus one */
 	uint32_t count;

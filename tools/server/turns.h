@@ -5,13 +5,14 @@
 #ifndef TURNS_H
 #define TURNS_H
 
-#include <ivshmem.h>
 #include <stdint.h>
+
+#include "ids.h"
 
 struct peer;
 
 struct turns {
-	struct peer *heap[IVSHMEM_MAX_PEER + 1];	/* none after its children */
+	struct peer *heap[IDS];	/* none after its children */
 	uint32_t count;
 	uint64_t drawn;			/* the last ticket; 0 is none */
 };
