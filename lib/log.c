@@ -45,6 +45,48 @@ static void unlock_log(void)
 	pthread_mutex_unlock(&lock);
 }
 
+void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument)
+{
+	lock_log();
+	log_function = function ? function : write_to_stderr;
+	log_argument = argument;
+	ivshmem_log_level = level;
+	unlock_log();
+}
+
+static void write_text(int level, bool always, const char *format, va_list arguments)
+{
+	int cancel = ivshmem_cancel_off();
+	int saved = errno;
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, arguments);
+	lock_log();
+	if (always || ivshmem_log_level >= level)
+		log_function(log_argument, level, text);
+	unlock_log();
+	errno = saved;
+	ivshmem_cancel_restore(cancel);
+}
+
+void ivshmem_write_log(int level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_text(level, false, format, arguments);
+	va_end(arguments);
+}
+
+void ivshmem_write_always(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_text(IVSHMEM_LOG_ERROR, true, format, arguments);
+	va_end(arguments);
+}
+
 /*
  * A child must not find the lock held by a thread that it does not have. Registered before
  * all other handlers, this one takes its lock last.
@@ -55,44 +97,15 @@ static void __attribute__((constructor)) begin(void)
 	int level;
 
 	pthread_atfork(lock_log, unlock_log, unlock_log);
-	for (level = IVSHMEM_LOG_OFF; wanted && level <= IVSHMEM_LOG_DEBUG; level++)
-		if (!strcmp(wanted, names[level]))
+	if (!wanted || !*wanted)
+		return;
+	for (level = IVSHMEM_LOG_OFF; level <= IVSHMEM_LOG_DEBUG; level++) {
+		if (!strcmp(wanted, names[level])) {
 			ivshmem_log_level = level;
-}
-
-void ivshmem_set_log(int level, ivshmem_log_function *function, void *argument)
-{
-	lock_log();
-	log_function = function ? function : write_to_stderr;
-	log_argument = argument;
-	ivshmem_log_level = level;
-	unlock_log();
-}
-
-static void write_text(int level, const char *text)
-{
-	int cancel = ivshmem_cancel_off();
-	int saved = errno;
-
-	lock_log();
-	if (ivshmem_log_level >= level)
-		log_function(log_argument, level, text);
-	unlock_log();
-	errno = saved;
-	ivshmem_cancel_restore(cancel);
-}
-
-void ivshmem_write_log(int level, const char *format, ...)
-{
-	int saved = errno;
-	char text[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	errno = saved;
-	write_text(level, text);
+			return;
+		}
+	}
+	ivshmem_write_always("IVSHMEM_LOG is neither off, error, info nor debug");
 }
 
 /* What this thread's latest error with a reason was. */

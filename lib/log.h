@@ -37,4 +37,11 @@ int ivshmem_late(int error);
 void ivshmem_write_log(int level, const char *format, ...)
 	__attribute__((format(printf, 2, 3), cold));
 
+/*
+ * The same whatever the level is, as an error: for what is wrong in the environment. Who set
+ * a variable wants to know that it does nothing.
+ */
+void ivshmem_write_always(const char *format, ...)
+	__attribute__((format(printf, 1, 2), cold));
+
 #endif /* IVSHMEM_LOG_H */

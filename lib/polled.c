@@ -24,6 +24,7 @@
 
 static int64_t usual_interval(void)
 {
+	static atomic_flag said = ATOMIC_FLAG_INIT;
 	const char *text = secure_getenv("IVSHMEM_POLL_US");
 	long value = USUAL_US;
 	char *end;
@@ -31,9 +32,9 @@ static int64_t usual_interval(void)
 	if (text && *text) {
 		value = strtol(text, &end, 10);
 		if (*end || value < LEAST_US || value > MOST_US) {
-			ivshmem_log(IVSHMEM_LOG_ERROR,
-				    "IVSHMEM_POLL_US is not a number from %d to %d", LEAST_US,
-				    MOST_US);
+			if (!atomic_flag_test_and_set(&said))
+				ivshmem_write_always("IVSHMEM_POLL_US is not a number from %d to %d",
+						     LEAST_US, MOST_US);
 			value = USUAL_US;
 		}
 	}

@@ -93,7 +93,8 @@ typedef void ivshmem_log_function(void *argument, int level, const char *text);
  *	break; NULL: write to stderr
  *
  * Before this is called the environment variable IVSHMEM_LOG decides: off (the default),
- * error, info or debug, to stderr. Programs with set-user-ID or the like ignore it.
+ * error, info or debug, to stderr, where one line tells of any other value. Programs with
+ * set-user-ID or the like ignore it.
  *
  * Any thread may call this at any time; afterwards the former function is no longer
  * called. @function must not call the library, and should not wait: locks are held.
