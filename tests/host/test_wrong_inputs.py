@@ -199,6 +199,8 @@ OPTIONS = [
     Row([*PART, "-i", "3"], USAGE, ["--first-vector needs --vectors"]),
     Row([*PART, "-v", "1", "-i", "256"], USAGE, ["--first-vector 256 is too large"]),
     Row([*PART, "-f"], USAGE, ["add has no option -f"]),
+    Row([*PART, "-t", "net", "-v", "0"], USAGE, ["--vectors must be at least 1 for --type net"]),
+    Row([*PART, "4M", "-t", "vsock", "-v0"], USAGE, ["at least 1 for --type vsock"]),
     Row([*PART, "--ports", "2"], USAGE, ["--ports needs --type net or vsock"]),
     Row([*PART, "-t", "net", "-P", "x"], USAGE, ["--ports 'x'", NUMBER]),
     Row(["partition", "list", "--dry-run"], USAGE, ["list has no option -n"]),

@@ -115,6 +115,19 @@ static enum exit_code plan_segment(struct labelled *region, const struct new_par
 					  segment);
 }
 
+/* Interrupts may have more vectors than the label has polled doorbells, so it is no error. */
+static void warn_of_vectors(const struct labelled *region, const struct ivshmem_label_entry *entry)
+{
+	unsigned int doorbells = region->label.bell_vectors;
+	unsigned int end = entry->first_vector + entry->vectors;
+	char count[COUNT_TEXT];
+
+	if (!region->label.peers || !doorbells || !entry->vectors || end <= doorbells)
+		return;
+	complain(EXIT_OK, "note: partition %s has vectors up to %u, but the label has %s: machines without interrupts, and programs on a file, do without the others ('ivshmemctl format --doorbells N' makes more)",
+		 entry->name, end - 1, format_count(count, doorbells, "polled doorbell"));
+}
+
 enum exit_code partition_make(struct labelled *region, const struct new_partition *wanted,
 			      struct ivshmem_label_entry **made)
 {
@@ -137,5 +150,8 @@ enum exit_code partition_make(struct labelled *region, const struct new_partitio
 	new.generation = label->generation;
 	*entry = new;
 	*made = entry;
-	return is_segment(entry) ? plan_segment(region, wanted, entry) : EXIT_OK;
+	code = is_segment(entry) ? plan_segment(region, wanted, entry) : EXIT_OK;
+	if (!code)
+		warn_of_vectors(region, entry);
+	return code;
 }

@@ -230,6 +230,9 @@ static void check_end(struct argp_state *state)
 	if (option.new.first_vector != NOT_GIVEN &&
 	    (!option.new.vectors || option.new.vectors == NOT_GIVEN))
 		argp_error(state, "--first-vector needs --vectors");
+	if (!option.new.vectors && option.new.type && segment_type(option.new.type))
+		argp_error(state, "--vectors must be at least 1 for --type %s, whose ports are rung",
+			   option.new.type);
 	if (option.new.ports != NOT_GIVEN &&
 	    (!option.new.type || !segment_type(option.new.type)))
 		argp_error(state, "--ports needs --type " NET_TYPE " or " VSOCK_TYPE);
