@@ -258,6 +258,20 @@ def test_the_least_segment(region: Region, kind: str, ports: int) -> None:
     region.run(*add, needed - 65536, code=USAGE, says=f"{ports} ports need {needed}: ")
 
 
+def test_polled_vectors_are_shown(tmp_path: pathlib.Path) -> None:
+    """To look at a file takes no slot, but who takes one can be rung."""
+    file = tmp_path / "memory"
+    file.write_bytes(bytes(SIZE))
+    region = Region(file, file)
+    assert "vectors       0 (peers cannot ring)\n" in region.run("info")
+    region.run("format", "--doorbells", 3)
+    said = region.run("info")
+    assert "vectors       3\n" in said and "cannot" not in said and "not possible" not in said
+    assert region.json("info")["vectors"] == 3
+    assert f"{file}: 16 MiB, 3 vectors\n" in region.run("top", "--once")
+    assert ctl.run("wait", "2", "-t", "0.1", device=file).process.returncode == ctl.TIMEOUT
+
+
 def test_vectors_without_a_polled_doorbell(region: Region) -> None:
     region.run("format", "--doorbells", 4)
     add = ["partition", "add"]

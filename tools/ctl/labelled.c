@@ -31,6 +31,17 @@ bool labelled_look(const struct device *device, struct ivshmem_label *label)
 	return !reason;
 }
 
+uint32_t labelled_vectors(const struct device *device)
+{
+	static struct ivshmem_label label;
+	const struct ivshmem_properties *p = &device->properties;
+
+	if (p->vectors || p->transport != IVSHMEM_TRANSPORT_FILE ||
+	    !labelled_look(device, &label) || !label.peers)
+		return p->vectors;
+	return label.bell_vectors;
+}
+
 struct segment *entry_segment(struct labelled *region, const struct ivshmem_label_entry *entry)
 {
 	return is_segment(entry) ? &region->segments[entry - region->label.entries] : NULL;

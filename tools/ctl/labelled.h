@@ -30,6 +30,12 @@ enum exit_code labelled_open_good(struct labelled *region, unsigned int flags);
 /* Read the label of a device that is open for something else. False: it has no good one. */
 bool labelled_look(const struct device *device, struct ivshmem_label *label);
 
+/*
+ * The device's vectors. On a file, those of a program that takes a slot of the label: one that
+ * only looks has none.
+ */
+uint32_t labelled_vectors(const struct device *device);
+
 /* "partition 3: another one has its name (same-name)": why the label is not good. */
 #define REASON_TEXT	128
 const char *format_reason(char text[REASON_TEXT], const struct ivshmem_label *label,

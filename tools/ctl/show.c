@@ -10,6 +10,7 @@
 
 #include "ctl.h"
 #include "in_use.h"
+#include "labelled.h"
 #include "node.h"
 #include "numbers.h"
 #include "present.h"
@@ -170,7 +171,7 @@ static json_t *info_json(const struct device *device,
 				 "transport", transport_name(p->transport),
 				 "size", (json_int_t)p->size,
 				 "id", json_id(p->id),
-				 "vectors", (int)p->vectors,
+				 "vectors", (int)labelled_vectors(device),
 				 "cache", cache_name(p->cache),
 				 "mapped_registers", p->mapped_registers);
 
@@ -201,6 +202,8 @@ static void info_text(const struct device *device,
 		      const uint32_t *peers, int npeers)
 {
 	const struct ivshmem_properties *p = &device->properties;
+	uint32_t vectors = labelled_vectors(device);
+	bool polled = vectors != p->vectors;
 	char size[SIZE_TEXT], id[16];
 
 	printf("device        %s\n", device->name);
@@ -212,13 +215,14 @@ static void info_text(const struct device *device,
 	printf("transport     %s\n", transport_name(p->transport));
 	printf("size          %" PRIu64 " (%s)\n", p->size,
 	       format_size(size, (double)p->size));
-	printf("id            %s\n", text_id(p->id, id));
-	if (p->vectors)
-		printf("vectors       %u\n", p->vectors);
+	printf("id            %s\n", polled ? "none (to look takes no slot)" : text_id(p->id, id));
+	if (vectors)
+		printf("vectors       %u\n", vectors);
 	else
 		printf("vectors       0 (peers cannot ring)\n");
 	printf("cache         %s\n", cache_name(p->cache));
-	printf("ringing       %s\n", !p->can_ring ? "not possible" :
+	printf("ringing       %s\n", polled ? "by counting in the memory" :
+	       !p->can_ring ? "not possible" :
 	       p->mapped_registers ? "by mapped register" : "by system call");
 	if (entry && *entry->pci)
 		printf("pci           %s\n", entry->pci);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "labelled.h"
 #include "numbers.h"
 #include "printable.h"
 #include "top.h"
@@ -23,7 +24,7 @@ static void add_device(struct top *top, const struct top_look *look)
 	lines_add(&top->lines, "%s: %s%s, %s%s%s",
 		  format_printable(name, sizeof(name), top->device.name),
 		  format_size(size, (double)p->size), id,
-		  format_count(vectors, p->vectors, "vector"),
+		  format_count(vectors, labelled_vectors(&top->device), "vector"),
 		  *look->entry.pci ? ", " : "", look->entry.pci);
 	if (*look->label.uuid)
 		lines_add(&top->lines, "label %s, generation %" PRIu64, look->label.uuid,
