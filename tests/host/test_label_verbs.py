@@ -2,6 +2,7 @@
 """ivshmemctl format, label, partition and wipe, on a file and on a server's socket. What they
 write is read by the reader that was written from docs/label-format.md."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -270,6 +271,26 @@ def test_polled_vectors_are_shown(tmp_path: pathlib.Path) -> None:
     assert region.json("info")["vectors"] == 3
     assert f"{file}: 16 MiB, 3 vectors\n" in region.run("top", "--once")
     assert ctl.run("wait", "2", "-t", "0.1", device=file).process.returncode == ctl.TIMEOUT
+
+
+@pytest.mark.parametrize("first", ["ping", "answer"])
+def test_ping_over_a_file(tmp_path: pathlib.Path, first: str) -> None:
+    """In any order, as both print the ids that they have."""
+    file = tmp_path / "memory"
+    file.write_bytes(bytes(SIZE))
+    Region(file, file).run("format")
+    sides = {"ping": ["ping", "-c5"], "answer": ["ping", "-c5", "-t30", "--answer"]}
+    second = sides.pop("answer" if first == "ping" else "ping")
+    with contextlib.ExitStack() as stack:
+        early = ctl.Program(*sides[first], 65281, device=file)
+        stack.callback(early.process.kill)
+        assert ctl.wait_until(
+            lambda: b"65280" in ctl.run("peers", "--json", device=file).out, ctl.LIMIT
+        )
+        late = ctl.run(*second, 65280, device=file)
+        assert early.end() == OK and late.process.returncode == OK, early.report() + late.report()
+    told = [f"this side is peer {id}: " for id in (65280, 65281)]
+    assert told[0] in early.err and told[1] in late.err
 
 
 def test_vectors_without_a_polled_doorbell(region: Region) -> None:

@@ -93,10 +93,14 @@ def test_ping(device: pathlib.Path) -> None:
     assert asker.shows(r"\(0%\), waiting for peer 0")
     answerer.signal(signal.SIGCONT)
     interrupt(asker)
-    words = asker.left().splitlines()[0]
+    told, words = asker.left().splitlines()[:2]
+    assert told.endswith(
+        "note: this side is peer 1: the other one runs 'ivshmemctl ping --answer 1'"
+    )
     assert re.fullmatch(rf"peer 0, vector 0: {TOTAL.pattern}, \d+ answers?, .*", words)
     interrupt(answerer)
-    words = answerer.left().splitlines()[0]
+    told, words = answerer.left().splitlines()[:2]
+    assert told.endswith("note: this side is peer 0: the other one runs 'ivshmemctl ping 0'")
     assert re.fullmatch(rf"peer 1, vector 0: {TOTAL.pattern}", words)
 
 

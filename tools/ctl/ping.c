@@ -7,8 +7,9 @@
  * only one ring is in flight, and after a timeout the next ring waits for a late
  * answer as long again.
  *
- * A guest that has not opened its device yet loses the ring. Rings before the first
- * answer do not count on either side, so both sides count the same number.
+ * A guest that has not opened its device yet loses the ring, and a program that has not
+ * opened the file or joined the server yet does not exist. Rings before the first answer do
+ * not count on either side, so both sides count the same number.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +21,7 @@
 #include "ctl.h"
 #include "numbers.h"
 #include "progress.h"
+#include "sysfs.h"
 
 /* Upper bound for noticing a signal between the check of @stopped and the wait. */
 #define LOOK_NS		INT64_C(1000000000)
@@ -160,10 +162,10 @@ static int64_t ask_once(const struct device *device, struct result *result, bool
 	return time ? time : -ETIMEDOUT;
 }
 
-/* No answer yet: ring again? */
-static bool keep_waiting(int64_t begin)
+/* No answer yet, or nobody is there yet who could: ring again? */
+static bool keep_waiting(int64_t begin, int64_t error)
 {
-	if (now_ns() - begin >= START_NS)
+	if ((error != -ETIMEDOUT && error != -ENXIO) || now_ns() - begin >= START_NS)
 		return false;
 	pause_between(PAUSE_NS);
 	return true;
@@ -185,13 +187,12 @@ static int measure(const struct device *device, struct result *result)
 		time = ask_once(device, result, &late);
 		if (time == -EINTR)
 			break;
+		if (!result->sent && !late && keep_waiting(begin, time))
+			continue;
 		if (time < 0 && time != -ETIMEDOUT)
 			return (int)time;
-		if (!result->sent && time < 0 && !late) {
-			if (keep_waiting(begin))
-				continue;
+		if (!result->sent && time < 0 && !late)
 			break;
-		}
 		result->sent++;
 		result->late += late;
 		if (time >= 0)
@@ -258,11 +259,13 @@ static enum exit_code ask(const struct device *device)
 		print_result(&result);
 	if (error)
 		code = device_complain_ring(device, error, option.peer);
-	else if (!code && !result.answered && device->properties.id == IVSHMEM_ID_UNKNOWN)
+	if (error == -ENXIO && !result.sent)
+		code = EXIT_TIMEOUT;
+	else if (!error && !code && !result.answered && device->properties.id == IVSHMEM_ID_UNKNOWN)
 		code = complain(EXIT_TIMEOUT,
 				"no answer: is 'ivshmemctl ping --answer PEER' running on peer %u, with the PEER by which that rings this device?",
 				option.peer);
-	else if (!code && !result.answered)
+	else if (!error && !code && !result.answered)
 		code = complain(EXIT_TIMEOUT,
 				"no answer: is 'ivshmemctl ping --answer %u' running on peer %u?",
 				device->properties.id, option.peer);
@@ -402,9 +405,24 @@ static const struct argp ping_argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "PEER",
-	.doc = "Measure doorbell round trips to PEER, which must run 'ivshmemctl ping --answer ID' with this side's id.\vThe two sides can start in any order: this one rings for up to 10 seconds before the first answer, and those rings do not count. The exit code is 5 if there was no answer.",
+	.doc = "Measure doorbell round trips to PEER, which must run 'ivshmemctl ping --answer ID' with this side's id.\vWhere each program has an id of its own, on a file or a server, both print theirs. The two sides can start in any order: this one rings for up to 10 seconds before the first answer, and those rings do not count. The exit code is 5 if there was no answer.",
 	.children = with_device_json_and_numbers,
 };
+
+/* Where each program has an id of its own, nothing else tells it to the other side. */
+static void tell_id(const struct device *device)
+{
+	uint32_t id = device->properties.id;
+	struct sysfs_device entry;
+	char name[NAME_MAX + 1];
+
+	if (id == IVSHMEM_ID_UNKNOWN ||
+	    (device->properties.transport == IVSHMEM_TRANSPORT_DEVICE &&
+	     !sysfs_name(device->name, name) && !sysfs_read(name, &entry) && entry.id == id))
+		return;
+	complain(EXIT_OK, "note: this side is peer %u: the other one runs 'ivshmemctl ping %s%u'",
+		 id, option.answer ? "" : "--answer ", id);
+}
 
 int verb_ping(int argc, char **argv)
 {
@@ -422,6 +440,8 @@ int verb_ping(int argc, char **argv)
 	if (!code && option.peer == device.properties.id)
 		complain(EXIT_OK, "note: peer %u is this device itself",
 			 option.peer);
+	if (!code)
+		tell_id(&device);
 	if (!code)
 		code = option.answer ? answer(&device) : ask(&device);
 	device_close(&device);
