@@ -117,7 +117,9 @@ const char *ivshmem_find_path(const char *path, char device[64])
 
 	if (!path[0] || strchr(path, '/'))
 		return path;
-	if (snprintf(device, 64, "/dev/%s", path) >= 64 || stat(device, &st) < 0)
+	/* There are other things in /dev, such as the directory shm. */
+	if (snprintf(device, 64, "/dev/%s", path) >= 64 || stat(device, &st) < 0 ||
+	    !S_ISCHR(st.st_mode))
 		return path;
 	return device;
 }

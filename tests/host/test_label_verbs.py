@@ -273,6 +273,16 @@ def test_polled_vectors_are_shown(tmp_path: pathlib.Path) -> None:
     assert ctl.run("wait", "2", "-t", "0.1", device=file).process.returncode == ctl.TIMEOUT
 
 
+def test_a_name_that_dev_has_for_something_else(tmp_path: pathlib.Path) -> None:
+    """Only a device of /dev hides a file that has its name."""
+    file = tmp_path / "shm"
+    file.write_bytes(bytes(SIZE))
+    assert pathlib.Path("/dev/shm").is_dir()
+    program = ctl.run("format", "-d", "shm", prefix=("env", "-C", tmp_path))
+    assert program.process.returncode == OK, program.report()
+    assert b"16777216 (16 MiB)" in ctl.run("info", "-d", file).out
+
+
 @pytest.mark.parametrize("first", ["ping", "answer"])
 def test_ping_over_a_file(tmp_path: pathlib.Path, first: str) -> None:
     """In any order, as both print the ids that they have."""

@@ -102,7 +102,7 @@ bool device_is_server(const char *name)
 	struct stat status;
 
 	snprintf(node, sizeof(node), "/dev/%s", name);
-	if (!strchr(name, '/') && !stat(node, &status))
+	if (!strchr(name, '/') && !stat(node, &status) && S_ISCHR(status.st_mode))
 		return false;
 	return stat(name, &status) ? is_socket(name) : S_ISSOCK(status.st_mode);
 }
