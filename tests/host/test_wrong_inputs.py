@@ -264,6 +264,10 @@ DEVICE = [
     Row(["format", "-N1", "-p2", "-d", "{scratch}/file"], USAGE, ["{scratch}/file is too small"]),
     Row(["peers", "-d", "ivshmem99"], NO_DEVICE, ["no ", "ivshmem99"]),
     Row(["peers", "-d", "{scratch}/none"], NO_DEVICE, ["no server listens on", "{scratch}/none"]),
+    *(
+        Row([*words, "-d", "{device}.control"], USAGE, ["is the control socket", "{device}"])
+        for words in (["peers"], ["info"], ["ring", "0"], ["top"], ["net"])
+    ),
     Row(["peers", "-d", "{scratch}/file"], FAILED, ["no label with room for peers", "format"]),
     Row(["peers", "-w", "-d", "{device}"], USAGE, ["is a server", "--watch", "log"]),
     Row(["top", "-d", "{device}"], USAGE, ["is a server", "'ivshmemctl peers'"]),

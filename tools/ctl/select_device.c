@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../control_path.h"
 #include "ctl.h"
 #include "labelled.h"
 #include "node.h"
@@ -79,13 +80,37 @@ static enum exit_code choose_only(const char **chosen)
 	return code;
 }
 
+static bool is_a_socket(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISSOCK(status.st_mode);
+}
+
+/* The control socket of a server is beside its socket. */
+static enum exit_code refuse_control(const char *name)
+{
+	char socket[PATH_MAX], control[PATH_MAX];
+	int length = (int)(strlen(name) - strlen(CONTROL_SUFFIX));
+
+	if (!is_control_path(name))
+		return EXIT_OK;
+	snprintf(socket, sizeof(socket), "%.*s", length, name);
+	snprintf(control, sizeof(control), "%s" CONTROL_SUFFIX, name);
+	/* A server's socket may have such a name: then there is another one beside it. */
+	if (!is_a_socket(name) || !is_a_socket(socket) || is_a_socket(control))
+		return EXIT_OK;
+	return complain(EXIT_USAGE, "%s is the control socket of the server of %s: try --device %s",
+			name, socket, socket);
+}
+
 enum exit_code device_choose(const char **chosen)
 {
 	*chosen = common.device;
 	if (!*chosen)
 		*chosen = getenv("IVSHMEM_DEVICE");
 	if (*chosen && **chosen)
-		return EXIT_OK;
+		return refuse_control(*chosen);
 	return choose_only(chosen);
 }
 
