@@ -21,13 +21,13 @@
  * Zero a structure before setting its fields. Unknown flags and non-zero
  * reserved fields are refused with EINVAL, so that they can get a meaning later.
  *
- * read() and write() never wait for a doorbell, except for the end of a reset.
+ * read() and write() never wait for a doorbell; they wait only for the end of a reset.
  * poll() reports POLLIN when a doorbell came in that was not reported to this
  * file. Where no doorbell can come in (@vectors is 0) POLLIN is always set.
  *
  * With O_NONBLOCK nothing here sleeps: WAIT fails with EAGAIN if nothing
  * happened, and so do open() and all calls that access the device while it is
- * being reset.
+ * being reset; only WAIT with IVSHMEM_WAIT_RING fails with EBUSY then, and has not rung.
  * Page faults still wait for the end of a reset.
  *
  * A user may have 1024 files of a device open, dma-bufs included, 16 of them with
@@ -80,7 +80,8 @@
 /*
  * The region has a label with room for polled doorbells. Peers that have none of another kind
  * are rung by counting in the memory. A machine without interrupts looks at the counters while
- * a program waits, at most 10 ms apart; the parameter poll_us says how often.
+ * a program waits, at most 10 ms apart; the parameter poll_us says how often. So does one with
+ * interrupts while a peer without them is there.
  */
 #define IVSHMEM_FEATURE_POLLED		0x40
 /* PEERS works: the region has a label with a peer area. It can come with a new label. */
@@ -136,8 +137,9 @@ struct ivshmem_info {
  * @offset: out: where the region begins in the file, a multiple of the page
  *	size. mmap() takes such offsets, and read(), write() and WAIT do in the
  *	shared memory
- * @size: out: bytes, a multiple of the page size; 0 if the device has no such
- *	region, or if it is the register page of a partition
+ * @size: out: bytes, a multiple of the page size; 0 if there is no register page that
+ *	programs may map: so of partitions, of all but PCI devices with MSI-X, where other
+ *	things are in that page, and with the parameter map_registers=N
  * @page_sizes: out: sizes of the pages that mappings are made of at most, as a bit
  *	mask: 4096 | 2097152 means both. Large ones are used where the kernel and the
  *	device have them, and the mapping begins as they do
@@ -288,8 +290,8 @@ struct ivshmem_ring {
  * ENOMEM      no memory for a set
  * EOPNOTSUPP  the device has no vectors, or no doorbell to ring
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
- * EUSERS      the user has too many tasks asleep in WAIT on this device. With
- *             IVSHMEM_WAIT_RING the doorbell has been rung
+ * EUSERS      the user has too many tasks asleep in WAIT and PEERS on this device, which are
+ *             counted together. With IVSHMEM_WAIT_RING the doorbell has been rung
  */
 struct ivshmem_wait {
 	__u32 flags;
@@ -353,9 +355,10 @@ struct ivshmem_eventfd {
  * mapping. It stays when the open file is closed, and counts as one more.
  *
  * The end of the device, and a reset, revoke it for good: its mappings end in SIGBUS,
- * mmap() and imports fail with ENODEV, and drivers that can let go are asked to. Pages
- * that other hardware still has keep their bytes until it gives them back. After a reset
- * make another one.
+ * mmap() and imports fail with ENODEV, and drivers that can let go are asked to. Other
+ * hardware may have pages until it gives them back: those of a software device keep their
+ * bytes, those of a PCI device or window reach whatever is at that address by then. After a
+ * reset make another one.
  *
  * A structure may end after @size (16 bytes).
  *
