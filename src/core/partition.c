@@ -77,15 +77,14 @@ static int parse_entry(char *text, struct ivshmem_label_entry *entry)
 {
 	u64 numbers[4] = { };
 	unsigned int n = 0;
-	char *word, *end;
+	char *word;
 
 	if (strscpy(entry->name, strsep(&text, ":"), sizeof(entry->name)) < 0)
 		return -EINVAL;
 	while ((word = strsep(&text, ":"))) {
 		if (n == ARRAY_SIZE(numbers) || !isdigit(*word))
 			return -EINVAL;
-		numbers[n++] = memparse(word, &end);
-		if (*end)
+		if (ivshmem_parse_number(word, &numbers[n++]))
 			return -EINVAL;
 	}
 	if ((n != 2 && n != 4) || numbers[2] > U16_MAX || numbers[3] > U16_MAX)

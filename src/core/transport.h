@@ -98,4 +98,7 @@ int ivshmem_device_request_irq(struct ivshmem_device *idev, unsigned int vector,
 			       unsigned int irq, const char *name);
 void ivshmem_device_free_irqs(struct ivshmem_device *idev);
 
+/* number.c */
+int ivshmem_parse_number(const char *text, u64 *value);
+
 #endif /* IVSHMEM_TRANSPORT_H */

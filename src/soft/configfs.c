@@ -63,7 +63,7 @@ static ssize_t store_number(struct config_item *item, const char *text,
 			    void (*set)(struct config_device *config, u64 value))
 {
 	u64 value;
-	int ret = soft_number(text, &value);
+	int ret = ivshmem_parse_number(text, &value);
 
 	if (ret)
 		return ret;

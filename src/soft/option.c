@@ -30,12 +30,12 @@ static unsigned int nr_made;
 static int parse_range(char *word, struct soft_spec *spec)
 {
 	const char *size = strsep(&word, "@");
-	int ret = soft_number(size, &spec->size);
+	int ret = ivshmem_parse_number(size, &spec->size);
 
 	if (ret || !word)
 		return ret;
 	spec->has_address = true;
-	return soft_number(word, &spec->address);
+	return ivshmem_parse_number(word, &spec->address);
 }
 
 static int parse_word(char *word, struct soft_spec *spec, unsigned int *irq)
@@ -57,7 +57,7 @@ static int parse_word(char *word, struct soft_spec *spec, unsigned int *irq)
 	if (strcmp(word, "doorbell"))
 		return -EINVAL;
 	spec->has_doorbell = true;
-	return soft_number(value, &spec->doorbell);
+	return ivshmem_parse_number(value, &spec->doorbell);
 }
 
 static int parse_device(char *text, struct soft_spec *spec, unsigned int *irq)

@@ -51,7 +51,6 @@ struct soft_spec {
 /* module.c */
 __printf(3, 4)
 int soft_refuse(struct soft_spec *spec, int error, const char *format, ...);
-int soft_number(const char *text, u64 *value);
 struct ivshmem_device *soft_prepare(struct device *parent, struct soft_spec *spec);
 void soft_drop(struct ivshmem_device *idev);
 struct ivshmem_device *soft_create(struct device *parent, struct soft_spec *spec);
