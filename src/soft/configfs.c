@@ -99,6 +99,7 @@ static void set_vectors(struct config_device *config, u64 value)
 {
 	config->spec.vectors = value;
 }
+	config->spec.has_vectors = true;
 
 static void set_node(struct config_device *config, u64 value)
 {

@@ -50,8 +50,10 @@ static int parse_word(char *word, struct soft_spec *spec, unsigned int *irq)
 		spec->nr_irqs = 1;
 		return kstrtouint(value, 0, irq);
 	}
-	if (!strcmp(word, "vectors"))
+	if (!strcmp(word, "vectors")) {
+		spec->has_vectors = true;
 		return kstrtouint(value, 0, &spec->vectors);
+	}
 	if (!strcmp(word, "node"))
 		return kstrtoint(value, 0, &spec->node);
 	if (strcmp(word, "doorbell"))

@@ -30,6 +30,7 @@
  * @doorbell: physical address of that register, a multiple of 4
  * @irqs: interrupts of a window, one for each vector
  * @nr_irqs: number of @irqs
+ * @has_vectors: somebody said how many there are
  * @vectors: vectors of each peer of a software device, 0 to IVSHMEM_MAX_VECTORS
  * @node: NUMA node of its memory, or NUMA_NO_NODE for any
  * @reason: why soft_prepare() or soft_create() failed
@@ -43,6 +44,7 @@ struct soft_spec {
 	u64 doorbell;
 	const unsigned int *irqs;
 	unsigned int nr_irqs;
+	bool has_vectors;
 	unsigned int vectors;
 	int node;
 	char reason[SOFT_REASON_SIZE];

@@ -167,6 +167,9 @@ static int window_check(struct device *parent, struct soft_spec *spec)
 	if (spec->node != NUMA_NO_NODE)
 		return soft_refuse(spec, -EINVAL,
 				   "memory at an address is where it is: node must be -1");
+	if (spec->has_vectors)
+		return soft_refuse(spec, -EINVAL,
+				   "memory at an address has a vector per interrupt: vectors must not be given");
 	if (spec->nr_irqs > IVSHMEM_MAX_VECTORS)
 		return soft_refuse(spec, -EINVAL, "too many interrupts: %u (at most %u)",
 				   spec->nr_irqs, IVSHMEM_MAX_VECTORS);

@@ -85,6 +85,8 @@ refuses "nonzero multiple of" bad address=$reserved size=100
 refuses "nonzero multiple of" bad address=$reserved
 refuses "nonzero multiple of" bad size=0
 refuses "half of this machine" bad size=100G
+refuses "vectors must not be given" bad address=$reserved size=4K vectors=8
+refuses "vectors must not be given" bad vectors=4 address=$reserved size=4K
 refuses "require an address" bad size=4K irq=5
 refuses "require an address" bad size=4K doorbell=0xa000000
 refuses "doorbell 0x1000000 to 0x1000003 is in use as System RAM" \
@@ -166,6 +168,7 @@ tap_eq "ringing wrote peer and vector to its Doorbell register" \
 	"$(ivshmemctl read -d ivshmem1 --raw 0 4 | xxd -p)" 05000300
 rmmod ivshmem_soft
 for option in nonsense name: :4K a:4K:colour=red a:4K@ a:4K:irq=x a:4K@0x1000000 \
+	a:4K@$reserved:vectors=4 \
 	a:4K:vectors=257; do
 	tap_ok "devices=$option is refused" \
 		sh -c "! insmod /lib/ivshmem_soft.ko devices=$option 2>/dev/null"
