@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/numa.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include "soft.h"
 
 /**
@@ -98,8 +99,8 @@ static void set_doorbell(struct config_device *config, u64 value)
 static void set_vectors(struct config_device *config, u64 value)
 {
 	config->spec.vectors = value;
-}
 	config->spec.has_vectors = true;
+}
 
 static void set_node(struct config_device *config, u64 value)
 {
@@ -161,8 +162,12 @@ static int config_enable(struct config_device *config)
 	struct ivshmem_device *idev;
 
 	lockdep_assert_held(&config->lock);
-	if (!capable(CAP_SYS_ADMIN))
+	if (!capable(CAP_SYS_ADMIN)) {
+		/* Without a line in the log, which would be theirs to fill. */
+		strscpy(config->spec.reason, "enable requires CAP_SYS_ADMIN",
+			sizeof(config->spec.reason));
 		return -EPERM;
+	}
 	if (config->idev)
 		return 0;
 	/* The same capability as for /dev/mem. */

@@ -94,6 +94,8 @@ int main(void)
 	tap_eq(system("grep -q 'locked down' " CONFIG "window/reason"), 0,
 	       "locked down: the attribute \"reason\" says so");
 	tap_eq(file_write(CONFIG "memory/enable", "1"), 0,
+	tap_eq(system("grep -q CAP_SYS_ADMIN " CONFIG "memory/reason"), 0,
+	       "the attribute \"reason\" names it");
 	       "locked down: a device in kernel-allocated memory can be enabled");
 	tap_eq(file_write(CONFIG "memory/enable", "0"), 0,
 	       "locked down: that device can be disabled");
