@@ -67,6 +67,19 @@ static enum exit_code complain_config(void)
 			"no directory " CONFIG ": run sudo modprobe ivshmem_soft; if configfs is not mounted, sudo mount -t configfs configfs /sys/kernel/config");
 }
 
+/* mkdir or rmdir of the device's directory failed with @error. */
+static enum exit_code complain_directory(const char *action, int error)
+{
+	if (error != EACCES && error != EPERM)
+		return complain(EXIT_FAILED, "cannot %s %s: %s", action, option.name,
+				strerror(error));
+	if (geteuid())
+		return complain_not_root();
+	return complain(EXIT_DENIED,
+			"cannot %s %s: %s; root needs CAP_SYS_ADMIN, which it may lack in a container",
+			action, option.name, strerror(error));
+}
+
 static int write_attribute(const char *attribute, const char *format, uint64_t value)
 {
 	int fd = open(config_path(attribute), O_WRONLY | O_CLOEXEC), error = 0;
@@ -87,10 +100,11 @@ static enum exit_code complain_refused(int error)
 	char reason[256];
 
 	if (error == -EPERM && geteuid())
-		return complain_config();
+		return complain_not_root();
 	if (read_line(config_path("reason"), reason, sizeof(reason)))
 		snprintf(reason, sizeof(reason), "%s", strerror(-error));
-	return complain(EXIT_FAILED, "cannot add %s: %s", option.name, reason);
+	return complain(error == -EPERM ? EXIT_DENIED : EXIT_FAILED, "cannot add %s: %s",
+			option.name, reason);
 }
 
 static enum exit_code describe_and_enable(void)
@@ -201,10 +215,7 @@ int verb_add(int argc, char **argv)
 			return complain(EXIT_FAILED,
 					"device %s exists already: remove it with 'ivshmemctl remove %s'",
 					option.name, option.name);
-		if (errno == EACCES || errno == EPERM)
-			return complain_config();
-		return complain(EXIT_FAILED, "cannot create %s: %s", option.name,
-				strerror(errno));
+		return complain_directory("add", errno);
 	}
 	code = describe_and_enable();
 	if (code) {
@@ -230,8 +241,5 @@ int verb_remove(int argc, char **argv)
 		return complain(EXIT_NO_DEVICE,
 				"no device %s was added: see " CONFIG,
 				option.name);
-	if (errno == EACCES || errno == EPERM)
-		return complain_config();
-	return complain(EXIT_FAILED, "cannot remove %s: %s", option.name,
-			strerror(errno));
+	return complain_directory("remove", errno);
 }
