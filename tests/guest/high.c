@@ -6,7 +6,8 @@
  * and describes it as a window.
  */
 /*
- * rig: arches=amd64 alone=yes devices=plain size=64M mem=1024 modules=configfs timeout=120
+ * rig: arches=amd64 alone=yes devices=plain,plain size=64M,8G mem=1024 modules=configfs
+ * rig: modargs=pages=yes timeout=120
  * rig: qemu='-cpu max,-cx16,-erms,-fsrm,phys-bits=52'
  */
 #include <sys/mount.h>
@@ -16,13 +17,18 @@
 #include "guarded.h"
 #include "pattern.h"
 
-#define SIZE (64UL << 20)
+#define SIZE (64UL << 20)	/* of the first device, and what is looked at of the second */
 #define CONFIG "/sys/kernel/config/ivshmem/high"
 #define COMMAND 4
 #define COMMAND_MEMORY 2
 #define BAR 0x18	/* the memory, by two registers */
 
-static char bytes[SIZE];
+static struct device {
+	const char *text;
+	uint64_t size;
+	char pci[16];
+	char bytes[SIZE];	/* the last ones */
+} devices[] = { { .text = "64M", .size = SIZE }, { .text = "8G", .size = 8UL << 30 } };
 
 static void bar_move(const char *pci, uint64_t address)
 {
@@ -39,38 +45,39 @@ static void bar_move(const char *pci, uint64_t address)
 	close(config);
 }
 
-static void window_make(uint64_t address)
+static void window_make(const struct device *device, uint64_t address)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%#llx", (unsigned long long)address);
-	if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", "64M") ||
+	if (mkdir(CONFIG, 0755) || file_write(CONFIG "/size", device->text) ||
 	    file_write(CONFIG "/address", text) || file_write(CONFIG "/enable", "1") ||
 	    !file_comes(RIG_DEVICE, true))
 		tap_bail("there is no window at %s", text);
 }
 
 /* The memory has what was written at the place before, and what is written now. */
-static void test_place(const char *pci, unsigned int bit, bool pages)
+static void test_place(struct device *device, unsigned int bit, bool pages)
 {
-	static char subject[16];
+	const uint64_t place = device->size - SIZE;
+	static char subject[32];
 	bool filled;
 	char *map;
 	int fd;
 
-	snprintf(subject, sizeof(subject), "at 2^%u", bit);
+	snprintf(subject, sizeof(subject), "%s at 2^%u", device->text, bit);
 	tap_about(subject);
-	bar_move(pci, 1ULL << bit);
-	window_make(1ULL << bit);
+	bar_move(device->pci, 1ULL << bit);
+	window_make(device, 1ULL << bit);
 	fd = dev_open();
-	map = dev_map(fd, SIZE);
-	tap_ok(!memcmp(map, bytes, SIZE), "the mapping shows the memory");
-	pattern_write(bytes, SIZE, bit);
-	filled = put(map, bytes, SIZE);
-	tap_ok(filled && !memcmp(map, bytes, SIZE), "it can be written");
+	map = dev_map_at(fd, place, SIZE);
+	tap_ok(!memcmp(map, device->bytes, SIZE), "the mapping shows the memory");
+	pattern_write(device->bytes, SIZE, bit);
+	filled = put(map, device->bytes, SIZE);
+	tap_ok(filled && !memcmp(map, device->bytes, SIZE), "it can be written");
 	memset(map, 0, PAGE);
-	tap_eq(result(pwrite(fd, bytes, PAGE, 0)), PAGE, "so can the file");
-	tap_ok(!memcmp(map, bytes, SIZE), "both are the same memory");
+	tap_eq(result(pwrite(fd, device->bytes, PAGE, place)), PAGE, "so can the file");
+	tap_ok(!memcmp(map, device->bytes, SIZE), "both are the same memory");
 	if (pages)
 		tap_ok(dev_has_pages(fd), "it has struct pages");
 	else
@@ -82,22 +89,36 @@ static void test_place(const char *pci, unsigned int bit, bool pages)
 	tap_eq(result(rmdir(CONFIG)), 0, "it can be removed");
 }
 
+/* Fill a device, and take it from its driver. */
+static void take(struct device *device, unsigned int number)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/ivshmem%u", number);
+	snprintf(device->pci, sizeof(device->pci), "%s", dev_pci(number));
+	pattern_write(device->bytes, SIZE, 0);
+	fd = dev_open_at(path, O_RDWR);
+	tap_eq(result(pwrite(fd, device->bytes, SIZE, device->size - SIZE)), SIZE,
+	       "fill %s", device->text);
+	close(fd);
+	if (file_write(PCI_DRIVER "unbind", device->pci))
+		tap_bail("the device cannot be taken from its driver");
+}
+
 int main(void)
 {
-	char pci[16];
-	int fd = dev_open();
-
 	guard();
-	snprintf(pci, sizeof(pci), "%s", dev_pci(0));
-	pattern_write(bytes, SIZE, 0);
-	tap_eq(result(pwrite(fd, bytes, SIZE, 0)), SIZE, "fill the memory");
-	close(fd);
-	if (system("insmod /lib/ivshmem_soft.ko") || file_write(PCI_DRIVER "unbind", pci))
-		tap_bail("the device cannot be taken from its driver");
+	for (unsigned int i = 0; i < 2; i++)
+		take(&devices[i], i);
+	if (system("insmod /lib/ivshmem_soft.ko"))
+		tap_bail("the module cannot be loaded");
 	mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
-	test_place(pci, 40, true);
-	test_place(pci, 51, false);
-	test_place(pci, 42, true);
+	for (unsigned int i = 0; i < 2; i++) {
+		test_place(&devices[i], 40, true);
+		test_place(&devices[i], 51, false);
+		test_place(&devices[i], 42, true);
+	}
 	tap_about("");
 	tap_eq(system("rmmod ivshmem_soft"), 0, "the module can be unloaded");
 	return tap_done();
