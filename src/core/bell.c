@@ -397,27 +397,42 @@ static void count(struct ivshmem_slots *slots, unsigned int to, unsigned int vec
 	spin_unlock_irqrestore(&bells->lock, flags);
 }
 
+/* The doorbell id of another peer, which is to be rung by that; IVSHMEM_PEER_NO_ID if not. */
+static u32 register_id(const struct ivshmem_slots *slots, unsigned int to)
+{
+	if (!slots->idev->can_ring || to == READ_ONCE(slots->own))
+		return IVSHMEM_PEER_NO_ID;
+	return READ_ONCE(slots->presence[to].doorbell);
+}
+
 /**
  * ivshmem_bells_ring() - ring a peer by counting
  * @idev: the device; the caller is between ivshmem_access_try() and ivshmem_access_end()
- * @peer: the peer
+ * @peer: the peer; out: its doorbell id, if it has one and was given by its slot
  * @vector: its vector
  *
- * Where there is a Doorbell register, only those are rung by counting who have no doorbell id.
+ * Where there is a Doorbell register, only those are rung by counting who have no doorbell id:
+ * the others have interrupts, and need not look.
  *
  * Return: false if the peer is rung by the transport, or not at all
  */
-bool ivshmem_bells_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
+bool ivshmem_bells_ring(struct ivshmem_device *idev, u32 *peer, u32 vector)
 {
 	struct ivshmem_slots *slots = ivshmem_slots_of(idev);
+	u32 id;
 	int to;
 
 	if (!slots || !slots->seen ||
-	    (idev->can_ring && peer - IVSHMEM_PEER_FIRST_ID >= slots->nr))
+	    (idev->can_ring && *peer - IVSHMEM_PEER_FIRST_ID >= slots->nr))
 		return false;
-	to = ivshmem_slot_of(idev, peer);
+	to = ivshmem_slot_of(idev, *peer);
 	if (to < 0)
 		return false;
+	id = register_id(slots, to);
+	if (id != IVSHMEM_PEER_NO_ID) {
+		*peer = id;
+		return false;
+	}
 	if (vector >= slots->bell_vectors)
 		return true;
 	vector = array_index_nospec(vector, slots->bell_vectors);

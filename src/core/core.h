@@ -687,7 +687,7 @@ void ivshmem_bells_poll(struct ivshmem_file *file);
 void ivshmem_bells_forget(struct ivshmem_file *file);
 void ivshmem_bells_tidy(struct ivshmem_device *idev);
 bool ivshmem_bells_look(struct ivshmem_device *idev, bool spinning);
-bool ivshmem_bells_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
+bool ivshmem_bells_ring(struct ivshmem_device *idev, u32 *peer, u32 vector);
 u32 ivshmem_bells_id(struct ivshmem_device *idev);
 
 /* How many vectors a device has now: one for each interrupt, or polled ones. */

@@ -244,7 +244,7 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
 {
 	trace_ivshmem_ring(idev->number, peer, vector);
-	if (ivshmem_bells_ring(idev, peer, vector) || !idev->can_ring)
+	if (ivshmem_bells_ring(idev, &peer, vector) || !idev->can_ring)
 		return 0;
 	return idev->transport->ring(idev, peer, vector);
 }
