@@ -95,9 +95,9 @@ static void read_row(struct ivshmem_slots *slots, unsigned int from, unsigned in
 	}
 }
 
-/* Look which slots have rung @own. A few of them are enough, the others come next time. */
-static void read_slots(struct ivshmem_slots *slots, unsigned int own, unsigned int most,
-		       unsigned long *changed)
+/* Look which slots have rung @own: @most of them, the others come next time. Gives how many. */
+static unsigned int read_slots(struct ivshmem_slots *slots, unsigned int own, unsigned int most,
+			       unsigned long *changed)
 {
 	unsigned int i, from, rows = 0;
 	__le32 now, *seen;
@@ -115,6 +115,7 @@ static void read_slots(struct ivshmem_slots *slots, unsigned int own, unsigned i
 		trace_ivshmem_look(slots->idev->number, from);
 	}
 	slots->first = (slots->first + i) % slots->nr;
+	return rows;
 }
 
 /* Take a few vectors out of @set. Gives their number. */
@@ -137,14 +138,16 @@ static unsigned int look_locked(struct ivshmem_bells *bells, struct ivshmem_slot
 {
 	const struct ivshmem_device *idev = slots->idev;
 	int own = READ_ONCE(slots->own);
-	unsigned int n;
+	unsigned int n, rows;
 
+	WRITE_ONCE(bells->left_over, false);
 	if (own < 0)
 		return 0;
 	atomic64_inc(&bells->looks);
-	read_slots(slots, own, MAX_ROWS, bells->pending);
+	rows = read_slots(slots, own, MAX_ROWS, bells->pending);
 	n = take(bells->pending, min_t(unsigned int, slots->bell_vectors,
 				       idev->peer->nr_vectors), vectors);
+	WRITE_ONCE(bells->left_over, rows == MAX_ROWS || n == MAX_SIGNALS);
 	if (n)
 		bells->last = ktime_get();
 	return n;
@@ -491,6 +494,17 @@ void ivshmem_bells_claimed(struct ivshmem_slots *slots, unsigned int own)
 	spin_unlock_irq(&bells->lock);
 }
 
+/* No other look follows, so nothing may be left over. Peers could go on and on. */
+static void look_at_all(struct ivshmem_slots *slots)
+{
+	unsigned int most = DIV_ROUND_UP(slots->nr, MAX_ROWS) +
+			    DIV_ROUND_UP(slots->bell_vectors, MAX_SIGNALS);
+
+	do {
+		look(slots->idev, false);
+	} while (READ_ONCE(slots->idev->bells.left_over) && most--);
+}
+
 /**
  * ivshmem_bells_update() - look at polled doorbells if that can find any
  * @slots: the slots; called by the beat, inside the device
@@ -506,8 +520,8 @@ void ivshmem_bells_update(struct ivshmem_slots *slots)
 		  (!idev->nr_vectors || READ_ONCE(slots->polled));
 
 	/* The last peer may have rung before it left. */
-	if (!on)
-		ivshmem_bells_look(idev, false);
+	if (!on && READ_ONCE(bells->on))
+		look_at_all(slots);
 	spin_lock_irq(&bells->lock);
 	if (on) {
 		WRITE_ONCE(bells->on, true);

@@ -323,6 +323,7 @@ struct ivshmem_section {
  * @running: it will look again
  * @last: when something was found, or the timer started
  * @claimed: this machine had a slot
+ * @left_over: the last look may not have found all
  * @wanted: who wants doorbells, but for files that are polled
  * @pollers: these, struct ivshmem_file
  * @looks: how often the counters were looked at
@@ -334,6 +335,7 @@ struct ivshmem_bells {
 	bool on;
 	bool running;
 	bool claimed;
+	bool left_over;
 	struct hrtimer timer;
 	ktime_t last;
 	atomic_t wanted;

@@ -13,7 +13,70 @@
 
 static struct ivshmem_label label;
 static struct peers seen;
+static unsigned int own;
 static int fd;
+
+static uint64_t place(unsigned int slot, size_t offset)
+{
+	return label.peers_offset + slot * label.peer_size + offset;
+}
+
+/* The host writes into the section of a slot, as the peer that has it. */
+static void host_write(unsigned int slot, size_t offset, const void *bytes, size_t n)
+{
+	char digits[2 * 256 + 1];
+
+	for (size_t i = 0; i < n; i++)
+		sprintf(digits + 2 * i, "%02x", ((const unsigned char *)bytes)[i]);
+	rig_ask("memory-write %llu %s", (unsigned long long)place(slot, offset), digits);
+}
+
+/* It counts a doorbell of @nr vectors from @first on for this machine. */
+static void host_count(unsigned int slot, unsigned int first, unsigned int nr)
+{
+	static uint32_t counters[VECTORS];
+	const size_t rung = offsetof(struct ivshmem_peer_section, counters);
+
+	for (unsigned int i = 0; i < nr; i++)
+		counters[i] = 1;
+	host_write(slot, rung + 4 * (SLOTS + own * VECTORS + first), counters, 4 * nr);
+	host_write(slot, rung + 4 * own, counters, 4);
+}
+
+/* It has the slot, or has left it. */
+static void host_has(unsigned int slot, bool present)
+{
+	const struct ivshmem_peer_section peer = {
+		.owner = present ? 100 + slot : 0, .generation = 1, .heartbeat = now_ns(),
+		.id = IVSHMEM_PEER_NO_ID, .kind = IVSHMEM_PEER_HOST,
+		.state = present ? IVSHMEM_PEER_PRESENT : 0, .name = "passing",
+	};
+
+	host_write(slot, 0, &peer, offsetof(struct ivshmem_peer_section, reserved));
+}
+
+/* How many vectors from @first on were rung once. */
+static unsigned int heard(unsigned int first, unsigned int nr)
+{
+	unsigned int n = 0;
+
+	sleep_ms(1000);
+	for (unsigned int i = 0; i < nr; i++)
+		n += dev_wait_vector(fd, first + i, SECOND / 1000) == 1;
+	return n;
+}
+
+static void test_all_vectors(void)
+{
+	host_has(14, true);
+	tap_ok(peers_become(fd, &seen, 2), "a peer without interrupts comes");
+	sleep_ms(300);
+	host_has(14, true);
+	host_count(14, 0, VECTORS);
+	host_has(14, false);
+	tap_ok(peers_become(fd, &seen, 1), "it leaves");
+	tap_eq(heard(0, VECTORS), VECTORS, "and all of its %d doorbells are heard", VECTORS);
+}
 
 /* Interrupts do what counters cannot: the other machine does not look. */
 static void test_slots(void)
@@ -45,6 +108,8 @@ int main(void)
 		label_store(dev_map(fd, SIZE), &label);
 		tap_eq(file_write(LABEL_RESCAN, "1"), 0, "a label");
 		tap_ok(peers_become(fd, &seen, 1), "the first one is there");
+		own = peers_self(&seen)->slot;
+		test_all_vectors();
 	}
 	rig_ask("barrier labelled");
 	if (!first)
