@@ -510,7 +510,7 @@ static void look_at_all(struct ivshmem_slots *slots)
  * @slots: the slots; called by the beat, inside the device
  *
  * Interrupts come from all peers that have a doorbell id, so a machine that has interrupts
- * looks only while a peer without one is present.
+ * looks only while a peer without one is present, and after one may have been.
  */
 void ivshmem_bells_update(struct ivshmem_slots *slots)
 {
@@ -519,8 +519,8 @@ void ivshmem_bells_update(struct ivshmem_slots *slots)
 	bool on = slots->seen && READ_ONCE(slots->own) >= 0 &&
 		  (!idev->nr_vectors || READ_ONCE(slots->polled));
 
-	/* The last peer may have rung before it left. */
-	if (!on && READ_ONCE(bells->on))
+	/* The last peer may have rung before it left, and so may one that nobody saw. */
+	if (!on && (READ_ONCE(bells->on) || slots->turnover))
 		look_at_all(slots);
 	spin_lock_irq(&bells->lock);
 	if (on) {

@@ -69,18 +69,21 @@ static void publish(struct ivshmem_slots *slots, struct ivshmem_presence *seen,
 	spin_unlock(&slots->lock);
 }
 
-/* Look at a slot, @ms after the last time. */
-static void look_at(struct ivshmem_slots *slots, unsigned int slot, u32 ms)
+/* Look at a slot, @ms after the last time. Returns whether it has had an owner come or go. */
+static bool look_at(struct ivshmem_slots *slots, unsigned int slot, u32 ms)
 {
 	struct ivshmem_presence *seen = &slots->presence[slot];
 	struct look look;
 	u32 silent = 0;
+	bool turnover;
 
 	copy_section(slots, slot, &look);
+	turnover = look.owner != seen->owner || look.info.generation != seen->generation;
 	if (look.owner == seen->owner && look.heartbeat == seen->heartbeat)
 		silent = min_t(u32, seen->silent_ms + ms, IVSHMEM_STILL_MS);
 	seen->owner = look.owner;
 	seen->heartbeat = look.heartbeat;
+	seen->generation = look.info.generation;
 	WRITE_ONCE(seen->silent_ms, silent);
 	if (!look.owner || look.state != IVSHMEM_PEER_PRESENT || silent >= IVSHMEM_SILENT_MS) {
 		memset(&look.info, 0, sizeof(look.info));
@@ -88,6 +91,7 @@ static void look_at(struct ivshmem_slots *slots, unsigned int slot, u32 ms)
 	}
 	WRITE_ONCE(seen->doorbell, look.doorbell);
 	publish(slots, seen, &look.info);
+	return turnover;
 }
 
 /**
@@ -100,11 +104,13 @@ void ivshmem_presence_look(struct ivshmem_slots *slots)
 	unsigned int slot, polled = 0;
 
 	slots->looked = jiffies;
+	slots->turnover = false;
 	ms = min_t(u32, ms, 2 * IVSHMEM_BEAT_MS);
 	for (slot = 0; slot < slots->nr; slot++) {
 		const struct ivshmem_presence *seen = &slots->presence[slot];
 
-		look_at(slots, slot, ms);
+		if (look_at(slots, slot, ms) && slot != slots->own)
+			slots->turnover = true;
 		polled += seen->info.owner && slot != slots->own &&
 			  seen->doorbell == IVSHMEM_PEER_NO_ID;
 	}

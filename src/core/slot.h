@@ -22,6 +22,7 @@
  * struct ivshmem_presence - what was seen of a slot
  * @owner: the peer that had it when this machine looked last; 0: it was free
  * @heartbeat: that was seen then
+ * @generation: that was seen then
  * @silent_ms: how long this machine has seen it stand still
  * @doorbell: the doorbell id of a peer that is present, else IVSHMEM_PEER_NO_ID
  * @info: for programs; all 0 if no peer is present. Under slots->lock
@@ -31,6 +32,7 @@
 struct ivshmem_presence {
 	u64 owner;
 	u64 heartbeat;
+	u64 generation;
 	u32 silent_ms;
 	u32 doorbell;
 	struct ivshmem_peer_info info;
@@ -47,6 +49,8 @@ struct ivshmem_presence {
  * @own: the slot of this machine, which it may write to; or -1. Written by the beat, read
  *	with READ_ONCE()
  * @polled: how many other peers are present that have no doorbell id; likewise
+ * @turnover: another slot got or lost its owner between the last two looks at who is there: a
+ *	peer may have come, rung and left
  * @foreign: the label in the memory is another one, so nothing is written
  * @full: there was no free slot; it is in the log
  * @nonce: the owner of the own slot
@@ -60,8 +64,8 @@ struct ivshmem_presence {
  * @lock: protects @presence[].info, and the device's generation of it
  * @presence: what was seen of each slot
  *
- * Found by idev->slots between ivshmem_access_try() and ivshmem_access_end(). From @foreign to
- * @looked only the beat uses it.
+ * Found by idev->slots between ivshmem_access_try() and ivshmem_access_end(). From @turnover
+ * to @looked only the beat uses it.
  */
 struct ivshmem_slots {
 	struct ivshmem_device *idev;
@@ -72,6 +76,7 @@ struct ivshmem_slots {
 	u8 header[IVSHMEM_SLOTS_HEADER];
 	int own;
 	unsigned int polled;
+	bool turnover;
 	bool foreign;
 	bool full;
 	u64 nonce;

@@ -5,11 +5,15 @@
  * is. Each of them also answers to the number of its slot.
  */
 /* rig: guests=2 devices=doorbell vectors=64 size=1M timeout=300 */
+#include <pthread.h>
+
 #include "peers.h"
 
 #define SIZE (1UL << 20)
 #define SLOTS 16
 #define VECTORS 64
+/* More of them than one look takes. */
+#define CROWD 13
 
 static struct ivshmem_label label;
 static struct peers seen;
@@ -66,6 +70,35 @@ static unsigned int heard(unsigned int first, unsigned int nr)
 	return n;
 }
 
+static void *sleep_for_doorbell(void *vector)
+{
+	return (void *)(long)dev_wait_vector(fd, (long)vector, 20 * SECOND);
+}
+
+/* Between two looks at who is there a peer comes, rings and leaves. */
+static void test_passer_by(void)
+{
+	long looks = atol(dev_attribute("ivshmem0", "looks"));
+	pthread_t thread;
+	void *result;
+
+	pthread_create(&thread, NULL, sleep_for_doorbell, (void *)7L);
+	sleep_ms(500);
+	host_count(15, 7, 1);
+	host_has(15, false);
+	pthread_join(thread, &result);
+	tap_eq((long)result, 1, "a peer that has left at once wakes a task");
+	tap_ok(atol(dev_attribute("ivshmem0", "looks")) <= looks + 3, "a look or two are enough");
+}
+
+static void test_crowd(void)
+{
+	for (unsigned int i = 1; i <= CROWD; i++)
+		host_count(i, i, 1);
+	host_has(14, false);
+	tap_eq(heard(1, CROWD), CROWD, "all of %d peers are heard", CROWD);
+}
+
 static void test_all_vectors(void)
 {
 	host_has(14, true);
@@ -109,6 +142,8 @@ int main(void)
 		tap_eq(file_write(LABEL_RESCAN, "1"), 0, "a label");
 		tap_ok(peers_become(fd, &seen, 1), "the first one is there");
 		own = peers_self(&seen)->slot;
+		test_passer_by();
+		test_crowd();
 		test_all_vectors();
 	}
 	rig_ask("barrier labelled");
