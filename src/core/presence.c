@@ -190,6 +190,8 @@ void ivshmem_presence_notify(struct ivshmem_device *idev)
  * @room: how many there is room for
  * @generation: out: of the result
  *
+ * In a task: the lock that this takes is none for interrupts.
+ *
  * Return: how many are present, also if that is more than @room; or -EOPNOTSUPP
  */
 int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info *to,
@@ -198,6 +200,7 @@ int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info 
 	struct ivshmem_slots *slots = ivshmem_slots_of(idev);
 	unsigned int slot, nr = 0;
 
+	might_sleep();
 	if (!slots)
 		return -EOPNOTSUPP;
 	spin_lock(&slots->lock);
@@ -224,7 +227,8 @@ int ivshmem_presence_copy(struct ivshmem_device *idev, struct ivshmem_peer_info 
  *	without it this machine has no slot now
  * @room: how many there is room for; IVSHMEM_LABEL_MAX_PEERS are enough
  *
- * See IVSHMEM_EVENT_PEERS for when to call it again.
+ * Only from a task that may sleep, such as notify() and work. See IVSHMEM_EVENT_PEERS for when to
+ * call it again.
  *
  * Return: how many are present, also if that is more than @room; or -EOPNOTSUPP if the device
  * has no peer table
