@@ -226,7 +226,8 @@ struct ivshmem_vector {
  * struct ivshmem_handler - a driver's handler of a vector
  * @handle: called first when the vector is signalled, or NULL
  * @data: its argument
- * @masked: it is not called, and no doorbell is wanted for it; a whole number for xchg()
+ * @masked: it is not called, and no doorbell is wanted for it; also without @handle. A whole
+ *	number for xchg()
  * @seen: count of the vector when it was called last
  */
 struct ivshmem_handler {

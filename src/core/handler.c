@@ -15,6 +15,7 @@ static int get_peer(struct ivshmem_node *node)
 {
 	struct ivshmem_handler *handlers;
 	struct ivshmem_peer *peer;
+	unsigned int i;
 	int ret;
 
 	if (node->peer)
@@ -27,6 +28,8 @@ static int get_peer(struct ivshmem_node *node)
 		ivshmem_peer_leave(peer);
 		return -ENOMEM;
 	}
+	for (i = 0; i < peer->nr_vectors; i++)
+		handlers[i].masked = 1;
 	rcu_assign_pointer(peer->handlers, handlers);
 	node->peer = peer;
 	return 0;
@@ -40,7 +43,7 @@ static struct ivshmem_handler *node_handler(struct ivshmem_node *node, unsigned 
 	return &handlers[array_index_nospec(vector, node->peer->nr_vectors)];
 }
 
-/* What is masked wants no doorbells. May be called in the handler. */
+/* What is masked wants no doorbells. A full barrier. May be called in the handler. */
 static void set_masked(struct ivshmem_node *node, struct ivshmem_handler *h, unsigned int masked)
 {
 	if (xchg(&h->masked, masked) != masked)
@@ -78,10 +81,10 @@ int ivshmem_node_request_vector(struct ivshmem_node *node, unsigned int vector,
 	if (h->handle)
 		return -EBUSY;
 	h->data = data;
-	h->masked = 0;
 	h->seen = atomic64_read(&node->peer->vectors[vector].count);
 	smp_store_release(&h->handle, handle);	/* after data */
-	ivshmem_bells_want(node->idev, 1);
+	/* Its full barrier is for the caller, too, who looks then: as in ivshmem_node_unmask(). */
+	set_masked(node, h, 0);
 	if (first)
 		ivshmem_irqs_get(node->idev);
 	return 0;
@@ -100,9 +103,9 @@ void ivshmem_node_free_vector(struct ivshmem_node *node, unsigned int vector)
 	struct ivshmem_handler *h = node_handler(node, vector);
 
 	device_lock_assert(&node->dev);
-	set_masked(node, h, 1);
 	WRITE_ONCE(h->handle, NULL);
-	synchronize_rcu();
+	synchronize_rcu(); /* nobody unmasks it after this */
+	set_masked(node, h, 1);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_free_vector);
 
@@ -126,7 +129,7 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_mask);
 /**
  * ivshmem_node_unmask() - call the handler of a vector again
  * @node: bound to the caller
- * @vector: masked
+ * @vector: masked. Nothing happens if it has no handler: work may be late
  *
  * Return: true if a doorbell came since the vector was masked. The handler was not called
  * for it: the caller goes on with its work as if it had been
@@ -134,11 +137,16 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_mask);
 bool ivshmem_node_unmask(struct ivshmem_node *node, unsigned int vector)
 {
 	struct ivshmem_handler *h = node_handler(node, vector);
+	bool handled;
 
-	set_masked(node, h, 0);
+	rcu_read_lock(); /* pairs with ivshmem_node_free_vector() */
+	handled = READ_ONCE(h->handle);
+	if (handled)
+		set_masked(node, h, 0);
+	rcu_read_unlock();
 	smp_mb(); /* unmask first, look then: pairs with ivshmem_vector_signal() */
-	return atomic64_read_acquire(&node->peer->vectors[vector].count) !=
-	       READ_ONCE(h->seen);
+	return handled && atomic64_read_acquire(&node->peer->vectors[vector].count) !=
+			  READ_ONCE(h->seen);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
 
@@ -149,18 +157,15 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
 void ivshmem_handlers_free(struct ivshmem_node *node)
 {
 	struct ivshmem_peer *peer = node->peer;
-	struct ivshmem_handler *handlers, *h;
+	struct ivshmem_handler *handlers;
 	unsigned int i;
 
 	if (!peer)
 		return;
 	ivshmem_irqs_put(node->idev);
-	for (i = 0; i < peer->nr_vectors; i++) {
-		h = node_handler(node, i);
-		if (h->handle)
-			set_masked(node, h, 1);
-	}
 	handlers = rcu_dereference_protected(peer->handlers, 1);
+	for (i = 0; i < peer->nr_vectors; i++)
+		set_masked(node, &handlers[i], 1);
 	rcu_assign_pointer(peer->handlers, NULL);
 	synchronize_rcu();
 	kvfree(handlers);

@@ -13,42 +13,10 @@
 #include "labels.h"
 #include "module.h"
 #include "peers.h"
-
-#define BUS "/sys/bus/ivshmem/"
-#define NODE BUS "devices/ivshmem0/"
-#define CHARDEV BUS "drivers/ivshmem_chardev/"
-#define SAMPLE BUS "drivers/ivshmem_sample/"
-#define SAMPLE_COUNTS "/sys/module/ivshmem_sample/parameters/"
+#include "samples.h"
 
 static bool vectors;
 static char pci[32];	/* address of the device, empty if it is none of PCI */
-
-/* A number in a file of a directory; -1 if there is none. */
-static int number(const char *directory, const char *name)
-{
-	char path[128];
-	int value = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s%s", directory, name);
-	file = fopen(path, "re");
-	if (file && fscanf(file, "%d", &value) != 1)
-		value = -1;
-	if (file)
-		fclose(file);
-	return value;
-}
-
-static int node_number(const char *attribute)
-{
-	return number(NODE, attribute);
-}
-
-/* What the sample counts of all nodes. */
-static int sample_count(const char *what)
-{
-	return number(SAMPLE_COUNTS, what);
-}
 
 /* Wait until the number in a file of the node is not less than this. */
 static bool node_reaches(const char *attribute, int least)
@@ -77,50 +45,12 @@ static const char *node_line(const char *attribute)
 	return line;
 }
 
-/* Do doorbells go on? Waits for some more of them. */
-static bool echoes_go_on(void)
-{
-	int first = node_number("echoes");
-
-	for (int i = 0; i < 6000; i++) {
-		if (first >= 0 && node_number("echoes") > first + 3)
-			return true;
-		sleep_ms(10);
-	}
-	return false;
-}
-
 static int reset(void)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), PCI_DEVICES "%s/reset", pci);
 	return file_write(path, "1");
-}
-
-static int sample_load(void)
-{
-	return system("insmod /lib/ivshmem_sample.ko");
-}
-
-/* Give the node to the sample driver. */
-static int sample_take(void)
-{
-	int ret = file_write(NODE "driver_override", "ivshmem_sample");
-
-	if (!ret && !access(CHARDEV "ivshmem0", F_OK))
-		ret = file_write(CHARDEV "unbind", "ivshmem0");
-	return ret ? ret : file_write(SAMPLE "bind", "ivshmem0");
-}
-
-/* Give it back to the character device. */
-static int sample_give(void)
-{
-	int ret = file_write(NODE "driver_override", "\n");
-
-	if (!ret && !access(SAMPLE "ivshmem0", F_OK))
-		ret = file_write(SAMPLE "unbind", "ivshmem0");
-	return ret ? ret : file_write(CHARDEV "bind", "ivshmem0");
 }
 
 /* Files and mappings of the character device end when it loses the node. */
@@ -240,21 +170,6 @@ static void test_farewell(void)
 	tap_eq(file_write(PCI_DRIVER "bind", pci), 0, "the device is back");
 }
 
-/* Give the region a label, with slots for peers; where the section of the second one is. */
-static uint64_t make_label(void)
-{
-	struct ivshmem_label label = label_new(1 << 20);
-	int fd = dev_open();
-	void *map = dev_map(fd, 1 << 20);
-
-	memset(label.uuid, 0x5a, sizeof(label.uuid));
-	label_add_peers(&label, 4, 0);
-	label_store(map, &label);
-	munmap(map, 1 << 20);
-	close(fd);
-	return label.peers_offset + label.peer_size;
-}
-
 /* The host writes into a slot, as a peer whose heart stops at once. */
 static void come_and_fall_silent(uint64_t section)
 {
@@ -271,7 +186,7 @@ static void come_and_fall_silent(uint64_t section)
 
 static void test_peers(void)
 {
-	uint64_t second = make_label();
+	uint64_t second = sample_label(0);
 
 	tap_eq(sample_take(), 0, "the sample takes the node");
 	tap_eq(node_number("peers"), -EOPNOTSUPP, "without a label it has no peers");
