@@ -153,6 +153,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_node_unmask);
 /**
  * ivshmem_handlers_free() - free all handlers of a node
  * @node: being unbound from its driver; the caller holds its device_lock
+ *
+ * A handler that still runs may mask and unmask its vector, and finds all that it needs.
  */
 void ivshmem_handlers_free(struct ivshmem_node *node)
 {
@@ -164,6 +166,9 @@ void ivshmem_handlers_free(struct ivshmem_node *node)
 		return;
 	ivshmem_irqs_put(node->idev);
 	handlers = rcu_dereference_protected(peer->handlers, 1);
+	for (i = 0; i < peer->nr_vectors; i++)
+		WRITE_ONCE(handlers[i].handle, NULL);
+	synchronize_rcu(); /* no handler runs any more, and nobody unmasks */
 	for (i = 0; i < peer->nr_vectors; i++)
 		set_masked(node, &handlers[i], 1);
 	rcu_assign_pointer(peer->handlers, NULL);

@@ -15,6 +15,8 @@
 #include "peers.h"
 #include "samples.h"
 
+#define PARTITION "/dev/ivshmem0p1"
+
 static bool vectors;
 static char pci[32];	/* address of the device, empty if it is none of PCI */
 
@@ -122,6 +124,40 @@ static void test_cycles(int cycles)
 	tap_eq(failed, 0, "%d times bound, reset, unloaded, unplugged under load", cycles);
 }
 
+/* With an open file of a partition interrupts go on when the node has no driver. */
+static int open_partition(void)
+{
+	struct ivshmem_label label = label_new(1 << 20);
+	int fd = dev_open();
+
+	label_add(&label, 1, "raw", "part", 512 << 10, 64 << 10, 1, 2);
+	label_store(dev_map(fd, 1 << 20), &label);
+	close(fd);
+	tap_eq(file_write(LABEL_RESCAN, "1"), 0, "a label with a partition");
+	file_comes(PARTITION, true);
+	return dev_open_at(PARTITION, O_RDWR);
+}
+
+/* The sample leaves its handlers to the core, in the middle of a storm of doorbells. */
+static void test_kept_handlers(int cycles)
+{
+	int fd = open_partition(), failed = 0;
+
+	tap_eq(file_write(SAMPLE_PARAMETERS "keep_handlers", "1"), 0, "handlers are kept");
+	for (int i = 0; i < cycles; i++) {
+		failed += sample_take() != 0;
+		sleep_ms(1 + i % 5);
+		failed += sample_give() != 0;
+	}
+	tap_eq(failed, 0, "%d times unbound with handlers that run", cycles);
+	tap_eq(file_write(SAMPLE_PARAMETERS "keep_handlers", "0"), 0, "handlers are freed again");
+	close(fd);
+	fd = dev_open();
+	memset(dev_map(fd, 1 << 20), 0, 64 << 10);
+	close(fd);
+	tap_eq(file_write(LABEL_RESCAN, "1"), 0, "the label goes");
+}
+
 /* The sample is bound again and again, in particular while the device is being reset. */
 static void test_bind_in_reset(void)
 {
@@ -223,6 +259,7 @@ int main(void)
 		test_reset();
 		test_farewell();
 	}
+	test_kept_handlers(40);
 	test_cycles(rig_cycles(60));
 	tap_eq(system("rmmod ivshmem_sample"), 0, "the sample unloads");
 	tap_ok(!access(RIG_DEVICE, F_OK), "the device is there in the end");

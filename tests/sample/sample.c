@@ -6,6 +6,7 @@
  * work, which counts in the shared memory and rings the next vector. The test
  * tests/guest/sample.c unplugs, resets and unloads it meanwhile.
  */
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -25,6 +26,16 @@ static atomic_t farewells = ATOMIC_INIT(0), refusals = ATOMIC_INIT(0);
 module_param_named(farewells, farewells.counter, int, 0444);
 module_param_named(refusals, refusals.counter, int, 0444);
 
+/*
+ * Free no vector in remove(), as the core does so then, and keep their handlers busy: they ring
+ * each other in the interrupt, and mask and unmask their vectors meanwhile.
+ */
+static bool keep_handlers;
+module_param(keep_handlers, bool, 0644);
+
+#define BUSY_US		100
+#define RAGE_US		2000	/* then it goes on by itself */
+
 struct sample;
 
 struct sample_vector {
@@ -37,6 +48,7 @@ struct sample_vector {
  * struct sample - a node and its endless chain of doorbells
  * @node: bound to this driver
  * @stopped: doorbells are not passed on
+ * @removed: handlers run all the same
  * @echoes: doorbells passed on
  * @resets: resets seen
  * @news: times that peers have come or gone
@@ -48,6 +60,7 @@ struct sample_vector {
 struct sample {
 	struct ivshmem_node *node;
 	bool stopped;
+	bool removed;
 	atomic_t echoes;
 	unsigned int resets;
 	unsigned int news;
@@ -57,18 +70,32 @@ struct sample {
 	struct sample_vector vectors[];
 };
 
-static void ring_self(struct sample *sample, unsigned int vector)
+static void ring(struct sample *sample, unsigned int vector)
 {
 	struct ivshmem_node *node = sample->node;
 	void *end = ivshmem_node_memory(node) + ivshmem_node_size(node);
 	u32 __iomem *count = (u32 __iomem __force *)end - 1;	/* at the start is a label */
 	int idx;
 
-	if (READ_ONCE(sample->stopped) || ivshmem_node_begin(node, &idx))
+	if (ivshmem_node_begin(node, &idx))
 		return;
 	writel(readl(count) + 1, count);
 	ivshmem_node_ring(node, ivshmem_node_id(node), vector % sample->nr_vectors);
 	ivshmem_node_end(node, idx);
+}
+
+static void ring_self(struct sample *sample, unsigned int vector)
+{
+	if (!READ_ONCE(sample->stopped))
+		ring(sample, vector);
+}
+
+/* The sample is being removed: no work, but a storm of doorbells. */
+static void sample_storm(struct sample_vector *v)
+{
+	ring(v->sample, v->number + 1);
+	udelay(BUSY_US);
+	ivshmem_node_unmask(v->sample->node, v->number);
 }
 
 /* In the interrupt: leave the rest to work. */
@@ -77,7 +104,10 @@ static void sample_handle(void *data)
 	struct sample_vector *v = data;
 
 	ivshmem_node_mask(v->sample->node, v->number);
-	schedule_work(&v->work);
+	if (READ_ONCE(v->sample->removed))
+		sample_storm(v);
+	else
+		schedule_work(&v->work);
 }
 
 static void sample_work(struct work_struct *work)
@@ -170,7 +200,8 @@ static int sample_probe(struct ivshmem_node *node)
 	struct sample *sample;
 	int ret;
 
-	sample = kzalloc(struct_size(sample, vectors, nr), GFP_KERNEL);
+	/* Freed after the handlers. */
+	sample = devm_kzalloc(dev, struct_size(sample, vectors, nr), GFP_KERNEL);
 	if (!sample)
 		return -ENOMEM;
 	sample->node = node;
@@ -178,10 +209,8 @@ static int sample_probe(struct ivshmem_node *node)
 	sample->stopped = true;
 	INIT_DELAYED_WORK(&sample->intruder, sample_intrude);
 	ret = sample_request(sample);
-	if (ret) {
-		kfree(sample);
+	if (ret)
 		return ret;
-	}
 	dev_set_drvdata(dev, sample);
 	dev_info(dev, "%zu bytes%s, %u vectors, features %llx\n", ivshmem_node_size(node),
 		 ivshmem_node_is_cached(node) ? "" : " uncached", nr,
@@ -190,17 +219,34 @@ static int sample_probe(struct ivshmem_node *node)
 	return 0;
 }
 
+/* Leave the handlers to the core, while they run. */
+static void sample_rage(struct sample *sample)
+{
+	unsigned int i;
+
+	for (i = 0; i < sample->nr_vectors; i++)
+		ivshmem_node_unmask(sample->node, i);
+	if (!sample->nr_vectors)
+		return;
+	ring(sample, 0);
+	usleep_range(RAGE_US, 2 * RAGE_US);
+}
+
 static void sample_remove(struct ivshmem_node *node)
 {
 	struct sample *sample = dev_get_drvdata(ivshmem_node_dev(node));
+	bool keep = READ_ONCE(keep_handlers);
 	unsigned int i;
 
 	WRITE_ONCE(sample->stopped, true);
-	for (i = 0; i < sample->nr_vectors; i++)
+	WRITE_ONCE(sample->removed, keep);
+	for (i = 0; i < sample->nr_vectors && !keep; i++)
 		ivshmem_node_free_vector(node, i);
+	synchronize_rcu(); /* from here on no handler queues work */
 	sample_stop(sample);
 	cancel_delayed_work_sync(&sample->intruder);
-	kfree(sample);
+	if (keep)
+		sample_rage(sample);
 }
 
 /* A reset may be over only for those who know that it has begun. */
