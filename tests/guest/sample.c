@@ -16,6 +16,8 @@
 #include "samples.h"
 
 #define PARTITION "/dev/ivshmem0p1"
+/* The device over memory. */
+#define SOFT "/sys/kernel/config/ivshmem/ivshmem0/"
 
 static bool vectors;
 static char pci[32];	/* address of the device, empty if it is none of PCI */
@@ -110,9 +112,12 @@ static void test_cycles(int cycles)
 			failed += system("rmmod ivshmem_sample") != 0;
 			failed += sample_load() != 0;
 		}
-		if (*pci && i % 3 == 2) {
+		if (i % 3 == 2 && *pci) {
 			failed += file_write(PCI_DRIVER "unbind", pci) != 0;
 			failed += file_write(PCI_DRIVER "bind", pci) != 0;
+		} else if (i % 3 == 2) {
+			failed += file_write(SOFT "enable", "0") != 0;
+			failed += file_write(SOFT "enable", "1") != 0;
 		} else {
 			failed += sample_give() != 0;
 		}
@@ -192,6 +197,29 @@ static void test_reset(void)
 	tap_eq(sample_give(), 0, "it gives the node back");
 }
 
+/* Is a line in a file? */
+static bool has_line(const char *path, const char *wanted)
+{
+	char line[128];
+	FILE *file = fopen(path, "re");
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strcmp(line, wanted);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* By this udev finds the module, which has the same alias. */
+static void test_alias(void)
+{
+	tap_ok(has_line(NODE "uevent", "MODALIAS=ivshmem:raw\n"), "the alias of the node's type");
+	tap_ok(has_line(NODE "modalias", "ivshmem:raw\n"), "which is in a file, too");
+	tap_ok(!system("grep -aq alias=ivshmem:sample /lib/ivshmem_sample.ko"),
+	       "the sample has that of its own type");
+}
+
 /* A driver can access a device that ends a last time, but not one that stays. */
 static void test_farewell(void)
 {
@@ -253,6 +281,7 @@ int main(void)
 	close(fd);
 	tap_eq(sample_load(), 0, "the sample loads");
 	test_override();
+	test_alias();
 	test_handover();
 	if (*pci) {
 		test_peers();
