@@ -131,6 +131,22 @@ static ssize_t modalias_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(modalias);
 
+/**
+ * ivshmem_node_is_overridden() - does driver_override choose the driver?
+ * @node: on the bus
+ *
+ * Return: true if it names one, which need not exist
+ */
+bool ivshmem_node_is_overridden(struct ivshmem_node *node)
+{
+	bool overridden;
+
+	spin_lock(&override_lock);
+	overridden = node->driver_override;
+	spin_unlock(&override_lock);
+	return overridden;
+}
+
 static ssize_t driver_override_show(struct device *dev, struct device_attribute *attr,
 				    char *buf)
 {

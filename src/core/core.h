@@ -601,6 +601,7 @@ static inline struct ivshmem_node *to_ivshmem_node(const struct device *dev)
 }
 
 void ivshmem_node_notify(struct ivshmem_node *node, enum ivshmem_event event);
+bool ivshmem_node_is_overridden(struct ivshmem_node *node);
 
 /* node.c */
 int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,

@@ -109,7 +109,8 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev, unsigned int
 /*
  * The driver core does not say why a node was left without its driver. If the driver was
  * never asked, memory was too short, or drivers are bound by hand on this bus: try again,
- * for the reason or for the driver, without which there would be no device at all.
+ * for the reason or for the driver, without which there would be no device at all. It is no
+ * error that no driver matches: driver_override can be set as soon as the node is on the bus.
  */
 static int node_bind(struct ivshmem_node *node)
 {
@@ -122,7 +123,13 @@ static int node_bind(struct ivshmem_node *node)
 	ret = device_attach(&node->dev);
 	if (ret > 0)
 		return 0;
-	return ret ?: node->error ?: -ENODEV;
+	return ret ?: node->error;
+}
+
+/* A partition may wait for the module that drives its type. Who overrides that knows why. */
+static bool may_wait(struct ivshmem_node *node)
+{
+	return ivshmem_node_is_partition(node) || ivshmem_node_is_overridden(node);
 }
 
 static int node_set_name(struct ivshmem_node *node)
@@ -155,8 +162,8 @@ static int node_register(struct ivshmem_node *node)
 	if (ret)
 		return ret;
 	ret = node_bind(node);
-	/* A partition may wait for the module that drives its type, or displease it. */
-	if (!ret || (ret != -ENOMEM && ivshmem_node_is_partition(node)))
+	/* It may also displease its driver. */
+	if (!ret || (ret != -ENOMEM && may_wait(node)))
 		return 0;
 	if (ivshmem_node_is_partition(node))
 		device_del(&node->dev);
@@ -172,7 +179,8 @@ static int node_register(struct ivshmem_node *node)
  * @part: its range
  *
  * Return: 0 or a negative errno. If the node is all of the device, it fails as well if its
- * driver does, and then the device counts as unregistered; nodes_lock is dropped meanwhile
+ * driver does, unless that was chosen by driver_override, and then the device counts as
+ * unregistered; nodes_lock is dropped meanwhile
  */
 int ivshmem_node_add(struct ivshmem_device *idev, unsigned int number,
 		     const struct ivshmem_label_entry *part)

@@ -3,9 +3,12 @@
  * Unbind and bind the device, unload and load the module. Unloading is refused while files
  * are open; otherwise everything works afterwards, and device numbers are reused.
  */
-/* rig: devices=doorbell,plain vectors=4 size=4M timeout=120 */
+/* rig: devices=doorbell,plain vectors=4 size=4M timeout=300 */
+#include <linux/netlink.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "module.h"
@@ -14,7 +17,11 @@
 #define DOORBELL "0000:00:10.0"
 #define PLAIN "0000:00:11.0"
 #define AUTOPROBE "/sys/bus/ivshmem/drivers_autoprobe"
+#define OVERRIDE "/sys/bus/ivshmem/devices/ivshmem0/driver_override"
+#define CHARDEV "/sys/bus/ivshmem/drivers/ivshmem_chardev/"
+#define CHARDEV_NODE CHARDEV "ivshmem0"
 #define CROWD 10000
+#define AUDIENCE 500
 
 /* O_ASYNC on a file whose device is unregistered sends a signal at once. */
 static void test_late_sigio(int stale)
@@ -78,6 +85,61 @@ static void test_by_hand(void)
 	tap_eq(file_write(PCI_DRIVER "bind", DOORBELL), 0, "the device can be bound");
 	tap_eq(dev_number_of(DOORBELL), 0, "and has its node");
 	tap_eq(file_write(AUTOPROBE, "1"), 0, "drivers of nodes are bound by the kernel");
+}
+
+static volatile bool racing, over;
+
+/* What a rule of udev may do as soon as the node is on the bus: keep all drivers away. */
+static void *override_early(void *arg)
+{
+	(void)arg;
+	while (!over) {
+		int fd = racing ? open(OVERRIDE, O_WRONLY | O_CLOEXEC) : -1;
+
+		if (fd < 0)
+			continue;
+		if (write(fd, "nobody", 6) == 6)
+			racing = false;
+		close(fd);
+	}
+	return NULL;
+}
+
+/* A node without a driver is no reason to do without the device. */
+static void test_override(void)
+{
+	int cycles = rig_cycles(50), failed = 0, kept = 0, lost = 0, audience[AUDIENCE];
+	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	pthread_t thread;
+
+	/* The kernel tells all of them of the node before it looks for a driver. */
+	for (int i = 0; i < AUDIENCE; i++) {
+		audience[i] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+		if (bind(audience[i], (const struct sockaddr *)&all, sizeof(all)))
+			tap_bail("no uevents: %s", strerror(errno));
+	}
+	pthread_create(&thread, NULL, override_early, NULL);
+	for (int i = 0; i < cycles; i++) {
+		file_write(PCI_DRIVER "unbind", DOORBELL);
+		racing = true;
+		failed += file_write(PCI_DRIVER "bind", DOORBELL) != 0;
+		while (racing && !access(OVERRIDE, F_OK))
+			;
+		racing = false;
+		file_write(OVERRIDE, "\n");
+		if (!access(CHARDEV_NODE, F_OK))
+			continue;
+		kept++;
+		lost += file_write(CHARDEV "bind", "ivshmem0") != 0;
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	for (int i = 0; i < AUDIENCE; i++)
+		close(audience[i]);
+	tap_eq(failed, 0, "the device comes each of %d times", cycles);
+	tap_ok(kept, "%d times the override was there before a driver", kept);
+	tap_eq(lost, 0, "and can be bound afterwards");
+	close(dev_open());
 }
 
 static void test_unload(void)
@@ -164,6 +226,7 @@ int main(void)
 	test_rebind();
 	test_numbers();
 	test_by_hand();
+	test_override();
 	test_unload();
 	test_other_node();
 	test_crowd();
