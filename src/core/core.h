@@ -190,8 +190,9 @@ struct ivshmem_listener_ops {
  * @notified: vec->count at the last notification; older for a direct listener
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
+ * @lasting: it was added for as long as its file is open; released after that, to be acquired
  *
- * All but @ops, @queue and @refs is protected by vec->lock.
+ * All but @ops, @queue, @refs and @lasting is protected by vec->lock.
  */
 struct ivshmem_listener {
 	struct hlist_node node;
@@ -200,6 +201,7 @@ struct ivshmem_listener {
 	s64 notified;
 	refcount_t refs;
 	bool direct;
+	bool lasting;
 };
 
 /**

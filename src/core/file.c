@@ -374,11 +374,14 @@ static ssize_t ivshmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 void ivshmem_file_listen(struct ivshmem_file *file, struct ivshmem_vector *vec,
 			 struct ivshmem_listener *l)
 {
-	if (!hlist_unhashed_lockless(&l->node) || is_unregistered(file))
+	/* Acquire: it is in the list for others as well, before the caller looks at counts. */
+	if (smp_load_acquire(&l->lasting) || is_unregistered(file))
 		return;
 	ivshmem_listen(vec, NULL, l);
-	if (!is_unregistered(file))
+	if (!is_unregistered(file)) {
+		smp_store_release(&l->lasting, true);	/* after the barrier of ivshmem_listen() */
 		return;
+	}
 	/* ivshmem_vector_retire() may have come before, and others count on this listener. */
 	ivshmem_listen(vec, l, NULL);
 	l->ops->notify(l, false);
