@@ -39,7 +39,7 @@ static void test_handlers(int cycles)
 	tap_eq(failed, 0, "the sample comes and goes %d times", cycles);
 }
 
-/* Whoever wants a doorbell is counted right after that, too. */
+/* A task that wants a doorbell is counted right after that, too. */
 static void test_wait(void)
 {
 	long before = looks();
