@@ -400,12 +400,16 @@ static void count(struct ivshmem_slots *slots, unsigned int to, unsigned int vec
 	spin_unlock_irqrestore(&bells->lock, flags);
 }
 
-/* The doorbell id of another peer, which is to be rung by that; IVSHMEM_PEER_NO_ID if not. */
+/*
+ * The doorbell id of another peer, which is to be rung by that; IVSHMEM_PEER_NO_ID if not. What the
+ * last look at who is there has found may not be true any more, or not yet, and a peer that stands
+ * still hears its interrupts when it goes on.
+ */
 static u32 register_id(const struct ivshmem_slots *slots, unsigned int to)
 {
 	if (!slots->idev->can_ring || to == READ_ONCE(slots->own))
 		return IVSHMEM_PEER_NO_ID;
-	return READ_ONCE(slots->presence[to].doorbell);
+	return ivshmem_slot_doorbell(slots, to);
 }
 
 /**
@@ -509,15 +513,17 @@ static void look_at_all(struct ivshmem_slots *slots)
  * ivshmem_bells_update() - look at polled doorbells if that can find any
  * @slots: the slots; called by the beat, inside the device
  *
- * Interrupts come from all peers that have a doorbell id, so a machine that has interrupts
- * looks only while a peer without one is present, and after one may have been.
+ * Interrupts come from all peers that have a doorbell id, if they know this machine's. So a
+ * machine that has told its id looks only while a peer without one is present, and after one may
+ * have been.
  */
 void ivshmem_bells_update(struct ivshmem_slots *slots)
 {
 	struct ivshmem_device *idev = slots->idev;
 	struct ivshmem_bells *bells = &idev->bells;
 	bool on = slots->seen && READ_ONCE(slots->own) >= 0 &&
-		  (!idev->nr_vectors || READ_ONCE(slots->polled));
+		  (ivshmem_slots_doorbell(idev) == IVSHMEM_PEER_NO_ID ||
+		   READ_ONCE(slots->polled));
 
 	/* The last peer may have rung before it left, and so may one that nobody saw. */
 	if (!on && (READ_ONCE(bells->on) || slots->turnover))

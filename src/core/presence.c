@@ -27,12 +27,6 @@ struct look {
 	struct ivshmem_peer_info info;
 };
 
-/* A number that no doorbell has is none, either. */
-static u32 doorbell_of(u32 id)
-{
-	return id > IVSHMEM_MAX_PEER ? IVSHMEM_PEER_NO_ID : id;
-}
-
 static void copy_section(const struct ivshmem_slots *slots, unsigned int slot,
 			 struct look *look)
 {
@@ -42,7 +36,7 @@ static void copy_section(const struct ivshmem_slots *slots, unsigned int slot,
 	look->owner = le64_to_cpu(READ_ONCE(from->owner));
 	look->heartbeat = le64_to_cpu(READ_ONCE(from->heartbeat));
 	look->state = le16_to_cpu(smp_load_acquire(&from->state));	/* then the rest */
-	look->doorbell = doorbell_of(le32_to_cpu(READ_ONCE(from->id)));
+	look->doorbell = ivshmem_slot_doorbell(slots, slot);
 	*info = (struct ivshmem_peer_info) {
 		.owner = look->owner,
 		.generation = le64_to_cpu(READ_ONCE(from->generation)),

@@ -117,8 +117,13 @@ int ivshmem_slots_own(const struct ivshmem_slots *slots)
 	return own >= 0 && is_ours(slots, own) ? own : -1;
 }
 
-/* By what others ring this machine's interrupts, if it has any. */
-static u32 own_doorbell(struct ivshmem_device *idev)
+/**
+ * ivshmem_slots_doorbell() - by what do others ring this machine's interrupts?
+ * @idev: the device; the caller is inside
+ *
+ * Return: a doorbell id; IVSHMEM_PEER_NO_ID if it has no interrupts, or does not know its id
+ */
+u32 ivshmem_slots_doorbell(struct ivshmem_device *idev)
 {
 	return idev->can_ring && idev->nr_vectors ? idev->transport->id(idev) :
 						    IVSHMEM_PEER_NO_ID;
@@ -131,7 +136,7 @@ static u32 own_doorbell(struct ivshmem_device *idev)
 static void write_self(const struct ivshmem_slots *slots, struct ivshmem_peer_section *own)
 {
 	const char *from = init_utsname()->nodename;
-	__le32 id = cpu_to_le32(own_doorbell(slots->idev));
+	__le32 id = cpu_to_le32(ivshmem_slots_doorbell(slots->idev));
 	__le16 kind = cpu_to_le16(IVSHMEM_PEER_GUEST);
 	char name[sizeof(own->name)] = "";
 

@@ -97,6 +97,16 @@ ivshmem_slot_section(const struct ivshmem_slots *slots, unsigned int slot)
 	return slots->idev->memory.mem + slots->offset + (size_t)slot * slots->size;
 }
 
+/* The doorbell id that a peer tells now. A number that no doorbell has is none, either. */
+static inline u32 ivshmem_slot_doorbell(const struct ivshmem_slots *slots, unsigned int slot)
+{
+	u32 id = le32_to_cpu(READ_ONCE(ivshmem_slot_section(slots, slot)->id));
+
+	return id > IVSHMEM_MAX_PEER ? IVSHMEM_PEER_NO_ID : id;
+}
+
+u32 ivshmem_slots_doorbell(struct ivshmem_device *idev);
+
 /* The device's slots, or NULL; called inside the device. */
 static inline struct ivshmem_slots *ivshmem_slots_of(struct ivshmem_device *idev)
 {
