@@ -109,8 +109,7 @@ static struct ivshmem_node *node_alloc(struct ivshmem_device *idev, unsigned int
 /*
  * The driver core does not say why a node was left without its driver. If the driver was
  * never asked, memory was too short, or drivers are bound by hand on this bus: try again,
- * for the reason or for the driver, without which there would be no device at all. It is no
- * error that no driver matches: driver_override can be set as soon as the node is on the bus.
+ * for the reason or for the driver, without which there would be no device at all.
  */
 static int node_bind(struct ivshmem_node *node)
 {
@@ -123,10 +122,13 @@ static int node_bind(struct ivshmem_node *node)
 	ret = device_attach(&node->dev);
 	if (ret > 0)
 		return 0;
-	return ret ?: node->error;
+	return ret ?: node->error ?: -ENODEV;
 }
 
-/* A partition may wait for the module that drives its type. Who overrides that knows why. */
+/*
+ * A partition may wait for the module that drives its type. Who overrides that knows why, and can
+ * do so as soon as the node is on the bus.
+ */
 static bool may_wait(struct ivshmem_node *node)
 {
 	return ivshmem_node_is_partition(node) || ivshmem_node_is_overridden(node);
