@@ -299,8 +299,9 @@ static inline int ivshmem_wait(struct ivshmem *handle,
  *
  * After -EINTR, -ETIMEDOUT and -EUSERS the doorbell has been rung: continue with
  * ivshmem_wait(), with an absolute timeout (IVSHMEM_WAIT_ABSTIME) if there is one. After
- * other errors of ivshmem_ring() or ivshmem_wait() there is nothing to continue; -EBUSY: the
- * device of this guest was being reset all the time, so nothing was rung.
+ * other errors of ivshmem_ring() or ivshmem_wait() there is nothing to continue. After -EBUSY
+ * nothing has been rung, as the device of this guest was being reset until the time was over or
+ * a signal came: call this again.
  */
 int ivshmem_ring_wait_sized(struct ivshmem *handle, uint32_t peer, uint32_t vector,
 			    const struct ivshmem_wait_options *options,

@@ -4,7 +4,9 @@
 import ctypes
 import dataclasses
 import enum
+import errno
 import os
+import time
 import typing
 
 from ._library import ID_UNKNOWN, READ_ONLY, SLOT_NONE, WAIT_ABSTIME, WAIT_SET, WAIT_WORD
@@ -193,6 +195,11 @@ class Handle(Scoped):
             first, ring = ring, ()
             if first:
                 code = lib.ring_wait_sized(handle, *first, *rest)
+                # The device was being reset all the time.
+                if code == -errno.EBUSY:
+                    ring = first
+                    over = 0 <= deadline <= time.monotonic_ns()
+                    code = -errno.ETIMEDOUT if over else -errno.EINTR
             else:
                 code = lib.wait_sized(handle, *rest)
             options.spin_ns = 0

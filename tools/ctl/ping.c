@@ -185,8 +185,11 @@ static int measure(const struct device *device, struct result *result)
 			start(&result->progress);
 		progress_show(&result->progress, result->sent, awaited);
 		time = ask_once(device, result, &late);
-		if (time == -EINTR)
+		if (time == -EINTR || (time == -EBUSY && stopped))
 			break;
+		/* A reset lasted longer than the timeout, and nothing was rung. */
+		if (time == -EBUSY)
+			continue;
 		if (!result->sent && !late && keep_waiting(begin, time))
 			continue;
 		if (time < 0 && time != -ETIMEDOUT)
@@ -244,6 +247,20 @@ static enum exit_code print_result_json(const struct result *result)
 	return print_json(stdout, json, false);
 }
 
+/* Is the peer there? Then it is its vector that is not. */
+static bool is_there(const struct device *device)
+{
+	uint32_t *ids = NULL;
+	int count = device_peers(device, &ids);
+	bool found = false;
+
+	for (int i = 0; i < count && !found; i++)
+		found = ids[i] == option.peer;
+	if (count >= 0)
+		free(ids);
+	return found;
+}
+
 static enum exit_code ask(const struct device *device)
 {
 	struct result result = { 0 };
@@ -259,7 +276,7 @@ static enum exit_code ask(const struct device *device)
 		print_result(&result);
 	if (error)
 		code = device_complain_ring(device, error, option.peer);
-	if (error == -ENXIO && !result.sent)
+	if (error == -ENXIO && !result.sent && !is_there(device))
 		code = EXIT_TIMEOUT;
 	else if (!error && !code && !result.answered && device->properties.id == IVSHMEM_ID_UNKNOWN)
 		code = complain(EXIT_TIMEOUT,

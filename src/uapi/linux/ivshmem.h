@@ -282,8 +282,9 @@ struct ivshmem_ring {
  * EACCES      IVSHMEM_WAIT_WORD, and the file is not open for reading;
  *             IVSHMEM_WAIT_RING, and it is not open for writing
  * EAGAIN      O_NONBLOCK is set, and nothing happened
- * EBUSY       IVSHMEM_WAIT_RING is set, and nothing was rung: the device is being
- *             reset, and O_NONBLOCK is set, the time is over, or a signal came
+ * EBUSY       IVSHMEM_WAIT_RING is set, and nothing was rung, as the device is being
+ *             reset. With O_NONBLOCK at once, else when the time is over or a
+ *             signal comes
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty or has a
  *             vector that the device does not have
