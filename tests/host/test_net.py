@@ -341,18 +341,6 @@ def test_a_hostile_machine(network: Network) -> None:
     assert one.reaches(three) and three.reaches(two)
 
 
-def take_vectors(file: pathlib.Path) -> None:
-    """Of the first partition, as by another program."""
-    with file.open("r+b") as made:
-        copy = bytearray(made.read(16384))
-        fixed = label_reader.HEADER.unpack_from(copy)[2]
-        at = label_reader.HEADER.unpack_from(copy)[4] + label_reader.ENTRY.size - 2
-        copy[at : at + 2] = bytes(2)
-        copy[8:12] = label_reader.label_crc(bytes(copy[:fixed])).to_bytes(4, "little")
-        made.seek(0)
-        made.write(copy)
-
-
 def test_what_is_no_segment(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "memory"
     file.write_bytes(bytes(16 << 20))
@@ -368,7 +356,7 @@ def test_what_is_no_segment(tmp_path: pathlib.Path) -> None:
     for name in ("a", "b"):
         words = ["partition", "add", name, "2M", "-t", "net", "-v", "1"]
         assert not ctl.run(*words, device=file).err
-    take_vectors(file)
+    label_reader.take_vectors(file)
     refuses(ctl.USAGE, "has several partitions of the type net")
     refuses(ctl.FAILED, "partition a of", "a")
     with file.open("r+b") as made:

@@ -2,6 +2,7 @@
 """What can be wrong with a partition of the type net or vsock, for ivshmemctl doctor."""
 
 import ctl
+import label_reader
 from machine import KERNEL, MODULE, Machine, Row, module
 
 REGION = "sys/class/ivshmem/ivshmem0/region"
@@ -40,6 +41,12 @@ def vsock(
 
 def unbound(machine: Machine) -> Machine:
     return machine.remove(f"{NODE}/driver")
+
+
+def mute(machine: Machine) -> Machine:
+    """The partition has no vectors."""
+    label_reader.take_vectors(machine.root / REGION)
+    return machine
 
 
 def installed(machine: Machine, name: str) -> Machine:
@@ -90,7 +97,7 @@ NETWORK = [
     ),
     Row(
         "a network that nobody can be rung in",
-        lambda m: unbound(network(m, "-v", "0")),
+        lambda m: mute(unbound(network(m))),
         {
             "net-refused": f"{UNUSED} the partition has no vectors: {AGAIN} with --vectors N",
         },
@@ -192,7 +199,7 @@ VSOCK = [
     ),
     Row(
         "vsock that nobody can be rung in",
-        lambda m: unbound(vsock(m, "-v", "0")),
+        lambda m: mute(unbound(vsock(m))),
         {"vsock-refused": f"{NO_VSOCK} the partition has no vectors: {AGAIN} with --vectors N"},
         ["/dev/ivshmem0"],
     ),
