@@ -13,6 +13,7 @@
 
 #include "channel.h"
 #include "net.h"
+#include "bench.h"
 #include "vfio.h"
 
 #define MESSAGE 64

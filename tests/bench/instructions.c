@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <x86intrin.h>
 
+#include "bench.h"
 #include "vfio.h"
 
 #define ROUNDS 200

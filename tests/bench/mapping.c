@@ -6,6 +6,7 @@
  *	mapping SIZE PATH	a device of this driver, or a resource file in sysfs
  *	mapping SIZE ADDRESS	a device that is bound to vfio-pci
  */
+#include "bench.h"
 #include "vfio.h"
 
 #define RANDOM_TOUCHES 500000
