@@ -26,10 +26,11 @@ o /h 0xcfc 2
 xp /5xb 0xe0001000
 quit
 EOF
+# What timeout leaves behind for a second must not have the node open.
 QEMU_MODULE_DIR=/bin timeout 100 qemu-system-x86_64 -S -nodefaults -display none \
 	-machine pc -accel tcg -m 32 -bios /tmp/firmware -monitor stdio \
 	-object memory-backend-file,id=shm,share=on,mem-path=/dev/ivshmem0,size=4M,prealloc=on,discard-data=on \
-	-device ivshmem-plain,memdev=shm,addr=4 </tmp/commands >/tmp/said 2>&1
+	-device ivshmem-plain,memdev=shm,addr=4 </tmp/commands >/tmp/said 2>&1 3>&-
 tap_eq "QEMU runs and exits" $? 0
 grep -a -v "^(qemu)" /tmp/said | sed 's/^/# /'
 tap_ok "BAR2 of QEMU's device shows what was written to the node" \
