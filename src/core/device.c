@@ -366,7 +366,7 @@ void ivshmem_device_reset_done(struct ivshmem_device *idev)
 		return;
 	mutex_lock(&idev->nodes_lock);
 	WRITE_ONCE(idev->state, IVSHMEM_LIVE);
-	/* Who is woken for this sees LIVE. */
+	/* A task that is woken for this sees LIVE. */
 	smp_store_release(&idev->resets, idev->resets + 1);
 	trace_ivshmem_reset_done(idev->number);
 	ivshmem_irqs_update(idev);

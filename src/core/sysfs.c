@@ -199,7 +199,7 @@ static ssize_t interrupts_show(struct device *dev, struct device_attribute *attr
 
 /*
  * Wait for the end of a reset, for a moment only: kernfs holds the lock of the open file, which
- * mmap of the same file waits for with mmap_lock held. The system call then begins anew, without
+ * mmap of the same file waits for with mmap_lock held. The system call then starts again, without
  * that lock. The workers of io_uring cannot do so, nor may their next request find a signal.
  */
 static int region_wait(struct ivshmem_chardev *chardev)

@@ -422,7 +422,7 @@ static void test_region(void)
 	tap_eq(status, 0, "then it has read, and mapped");
 }
 
-/* The workers of io_uring cannot begin a system call anew. */
+/* The workers of io_uring cannot start a system call again. */
 static void test_region_uring(void)
 {
 	int region = dev_open_at(REGION, O_RDWR), res = 0;
