@@ -771,7 +771,6 @@ long ivshmem_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int ivshmem_dmabuf(struct file *filp, const struct ivshmem_dmabuf *d);
 long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg);
 int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector);
-int ivshmem_ring(struct file *filp, u32 peer, u32 vector);
 int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		 struct ivshmem_wait __user *uw);
 int ivshmem_mmap(struct file *filp, struct vm_area_struct *vma);

@@ -139,15 +139,8 @@ int ivshmem_ring_check(const struct ivshmem_file *file, u32 peer, u32 vector)
 	return ivshmem_node_ring_check(file->node, peer, vector);
 }
 
-/**
- * ivshmem_ring() - ring a peer
- * @filp: the open file
- * @peer: whom to ring; ivshmem_ring_check() accepts it
- * @vector: which vector, likewise
- *
- * Return: 0, or an error of ivshmem_access_file() or of the transport
- */
-int ivshmem_ring(struct file *filp, u32 peer, u32 vector)
+/* Ring a peer; ivshmem_ring_check() accepts the arguments. */
+static int ring(struct file *filp, u32 peer, u32 vector)
 {
 	struct ivshmem_file *file = filp->private_data;
 	struct ivshmem_device *idev = file->idev;
@@ -172,7 +165,7 @@ static long ioctl_ring(struct file *filp, void __user *arg, size_t size)
 	if (r.flags || r.reserved)
 		return -EINVAL;
 	ret = ivshmem_ring_check(filp->private_data, r.peer, r.vector);
-	return ret ? ret : ivshmem_ring(filp, r.peer, r.vector);
+	return ret ? ret : ring(filp, r.peer, r.vector);
 }
 
 static long ioctl_wait(struct file *filp, void __user *arg, size_t size)
