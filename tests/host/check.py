@@ -87,7 +87,7 @@ def run_test(path: pathlib.Path, writer: tap.Sink) -> None:
         writer.follow(name_of(path), reader, process)
         timer.cancel()
     scratch.remove(directory)
-    print(f"# {name_of(path)}: {time.monotonic() - start:.1f} s", flush=True)
+    tap.say(f"# {name_of(path)}: {time.monotonic() - start:.1f} s")
 
 
 def main() -> int:

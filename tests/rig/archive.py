@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 
 import cache
+import tap
 
 RELEASES = ("bookworm", "trixie", "bullseye", "sid")
 KEYRINGS = pathlib.Path("/usr/share/keyrings")
@@ -255,7 +256,7 @@ class Archive:
 
     def bootstrap(self, packages: typing.Iterable[str], root: pathlib.Path, *options: str) -> None:
         """Make the root file system of a system with these packages."""
-        print(f"# making a root of {self.release}", flush=True)
+        tap.say(f"# making a root of {self.release}")
         # Old releases have lost their backports.
         sources = [line for line in self.sources() if "-backports " not in line]
         # One that is killed leaves no mounts in what it made.

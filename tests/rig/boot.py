@@ -112,7 +112,7 @@ def again(boots: typing.Callable[[], T]) -> T:
         try:
             return boots()
         except NoBoot as error:
-            print("# booting again:", str(error).splitlines()[0], flush=True)
+            tap.say(f"# booting again: {str(error).splitlines()[0]}")
     return boots()
 
 

@@ -15,6 +15,7 @@ import arches
 import cache
 import guest_programs
 import kernels
+import tap
 import toolchain
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -125,7 +126,7 @@ def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         stamp.unlink(missing_ok=True)
-        print(f"# building the module for {kernel.release}", flush=True)
+        tap.say(f"# building the module for {kernel.release}")
         _compile(kernel, directory, arguments)
         symbols = f"KBUILD_EXTRA_SYMBOLS={directory}/Module.symvers"
         for helper in helpers:

@@ -10,6 +10,7 @@ import tempfile
 import archive
 import cache
 import kernels
+import tap
 
 FILES = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
 
@@ -26,7 +27,7 @@ def _fetch(directory: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory(dir=directory) as name:
         root = pathlib.Path(name)
         source = next(found for found in archive.releases("amd64") if package in found.names())
-        print(f"# fetching {package} for checkpatch.pl", flush=True)
+        tap.say(f"# fetching {package} for checkpatch.pl")
         source.unpack([package], root)
         missing = set(FILES)
         with lzma.open(next(root.glob("usr/src/*.tar.xz"))) as packed, tarfile.open(

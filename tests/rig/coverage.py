@@ -11,6 +11,7 @@ import typing
 
 import kernel_reports
 import record
+import tap
 
 Total = dict[str, collections.Counter[int]]  # {source: {line: times}}
 HEADINGS = ("file", "lines", "run", "not run")
@@ -49,4 +50,4 @@ def report() -> None:
     if total:
         text = record.table(HEADINGS, rows(total))
         record.write("coverage", total, text)
-        print("\n".join(f"# {line}" for line in text.splitlines()), flush=True)
+        tap.say("\n".join(f"# {line}" for line in text.splitlines()))

@@ -68,7 +68,7 @@ def try_mutant(mutant: mutants.Mutant, test: selection.Test, writer: tap.Sink) -
     found = [line for line in [*listener.lines, *log] if re.search(mutant.report, line)]
     writer.point(mutant.detector, tap.Point(bool(found), mutant.slip, None, listener.lines[-40:]))
     if found:
-        print(f"# {found[0].strip()}", flush=True)
+        tap.say(f"# {found[0].strip()}")
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ import typing
 
 import archive
 import cache
+import tap
 
 CONFIGS = pathlib.Path(__file__).with_name("debug")
 COMMON = CONFIGS / "guest.config"
@@ -56,7 +57,7 @@ def _build(name: str, line: str, tree: pathlib.Path) -> None:
         return
     stamp.unlink(missing_ok=True)
     source = _source(line, tree.parent)
-    print(f"# building a {line} kernel with {name}: some ten minutes, once", flush=True)
+    tap.say(f"# building a {line} kernel with {name}: some ten minutes, once")
     _make(source, tree, "tinyconfig")
     _run([source / "scripts/kconfig/merge_config.sh", "-m", ".config", *fragments], tree)
     _make(source, tree, "olddefconfig")
@@ -74,7 +75,7 @@ def _source(line: str, root: pathlib.Path) -> pathlib.Path:
         offers = [release for release in archive.releases(ARCH) if package in release.names()]
         if not offers:
             raise archive.ArchiveError(f"no release of Debian has {package}")
-        print(f"# fetching {package} of {offers[0].release}", flush=True)
+        tap.say(f"# fetching {package} of {offers[0].release}")
         unpacked = work / "package"
         offers[0].unpack([package], unpacked)
         tarball = unpacked / "usr/src" / f"{package}.tar.xz"

@@ -25,6 +25,7 @@ import guest_programs
 import kernels
 import qemu
 import settings
+import tap
 import topology
 
 FILE_MIB = 64
@@ -56,7 +57,7 @@ def paint(text: str, color: str) -> str:
 
 
 def heading(text: str) -> None:
-    print("\n" + paint(text, "1"), flush=True)
+    tap.say("\n" + paint(text, "1"))
 
 
 class Screen:
@@ -68,7 +69,7 @@ class Screen:
     def say(cls, index: int, text: str) -> None:
         with cls.lock:
             for line in text.splitlines():
-                print(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line, flush=True)
+                tap.say(paint(f"{'    ' * index}guest {index} | ", COLORS[index]) + line)
 
 
 class Demo:

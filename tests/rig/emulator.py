@@ -12,6 +12,7 @@ import pathlib
 import arches
 import archive
 import cache
+import tap
 
 RELEASE = "trixie"
 SUITE = f"{RELEASE}-backports"
@@ -35,7 +36,7 @@ def command(arch: str) -> list[str]:
     package = arches.ALL[arch].package
 
     def fetch(work: pathlib.Path) -> None:
-        print(f"# fetching {package} of {SUITE}", flush=True)
+        tap.say(f"# fetching {package} of {SUITE}")
         source = archive.Archive(RELEASE, arches.HOST)
         wanted = [f"{name}/{SUITE}" for name in (package, *FIRMWARE)]
         source.unpack(source.with_libraries(wanted), work)

@@ -12,6 +12,7 @@ import typing
 import arches
 import archive
 import cache
+import tap
 
 # The program that init is, what tests name in "programs=", and the libraries
 # that ours are linked with statically.
@@ -68,7 +69,7 @@ def _unpacked(packages: typing.Iterable[str], arch: str) -> pathlib.Path:
     release = archive.host_release() or "trixie"
 
     def fetch(work: pathlib.Path) -> None:
-        print(f"# fetching programs for {arch}", flush=True)
+        tap.say(f"# fetching programs for {arch}")
         source = archive.Archive(release, arch)
         source.unpack(source.with_libraries(packages), work)
 

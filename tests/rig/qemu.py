@@ -14,6 +14,7 @@ import cache
 import qmp
 import scratch
 import settings
+import tap
 
 BOOT_SECONDS = 40
 PROBE_SECONDS = 15
@@ -88,7 +89,7 @@ def accelerator(kernel: Bootable, initramfs: pathlib.Path) -> str:
 
 
 def _kvm_works(kernel: Bootable, initramfs: pathlib.Path) -> bool:
-    print("# trying KVM", flush=True)
+    tap.say("# trying KVM")
     directory = scratch.directory("ivshmem-kvm-")
     guest = Guest(directory, "probe", kernel, initramfs, "kvm", [], "")
     try:

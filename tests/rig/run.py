@@ -47,7 +47,7 @@ ERRORS = (
 
 def run_make(writer: tap.Sink, target: str, **environment: str) -> None:
     """Run what prints TAP itself."""
-    print(f"# {target}", flush=True)
+    tap.say(f"# {target}")
     reader = tap.Relay()
     with subprocess.Popen(
         ["make", "-s", "--no-print-directory", target],
@@ -63,11 +63,11 @@ def run_make(writer: tap.Sink, target: str, **environment: str) -> None:
 
 def run_test(machines: boot.Boot, test: selection.Test, attempt: second_chance.Attempt) -> bool:
     """Run a test in guests that are up; whether they are fit for another one."""
-    print(f"# {test.name}", flush=True)
+    tap.say(f"# {test.name}")
     start = time.monotonic()
     healthy = machines.run(test, attempt)
     attempt.log = machines.log()
-    print(f"# {test.name}: {time.monotonic() - start:.1f} s", flush=True)
+    tap.say(f"# {test.name}: {time.monotonic() - start:.1f} s")
     return healthy
 
 
@@ -249,13 +249,13 @@ def run_guest_tests(writer: tap.Sink) -> None:
             for arch in sorted(foreign - {"", kernel.arch})
         ],
     )
-    print(f"# kernel {kernel}, {setup.accel}", flush=True)
+    tap.say(f"# kernel {kernel}, {setup.accel}")
     chances = second_chance.SecondChances(writer, build.BUILD / "flaky" / kernel.release)
     try:
         run_groups(setup, groups, writer, chances)
         chances.finish()
         if kernel.instead:
-            print(f"# the kernel was {kernel}", flush=True)
+            tap.say(f"# the kernel was {kernel}")
     finally:
         setup.close()
 

@@ -59,7 +59,7 @@ class SecondChances:
             return
         test, point = first.failures[0]
         failure = f"{test}: {point.name}"
-        print(f"# {name} failed ({failure}): once more, alone", flush=True)
+        tap.say(f"# {name} failed ({failure}): once more, alone")
         second = Attempt()
         again(second)
         if not second.passed:
@@ -73,8 +73,8 @@ class SecondChances:
     def finish(self) -> None:
         """List the flaky tests; fail if there are too many."""
         for name, failure in self.flaky:
-            print(f"# flaky: {name}: {failure}", flush=True)
+            tap.say(f"# flaky: {name}: {failure}")
         if self.flaky:
-            print(f"# their logs are in {self.directory}", flush=True)
+            tap.say(f"# their logs are in {self.directory}")
         if len(self.flaky) > LIMIT:
             self.writer.fail("rig", f"{len(self.flaky)} tests are flaky, more than {LIMIT}")

@@ -7,9 +7,19 @@ import sys
 import threading
 import typing
 
+OUTPUT = threading.Lock()
+
 POINT = re.compile(r"(not )?ok\b *\d* *(?:- )?(.*?)(?: *# *SKIP\b *(.*))?$", re.I)
 DETAIL = "#   "
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP\b *(.*))?$", re.I)
+
+
+def say(text: str) -> None:
+    """Print lines, whole: print() writes a line and its end apart, and where two threads did so
+    at once, one's comment ran into the other's point."""
+    with OUTPUT:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 class Point(typing.NamedTuple):
@@ -75,7 +85,7 @@ class Relay(Reader):
 
     def feed(self, line: str) -> Point | None:
         if line.startswith("#"):
-            print(line, flush=True)
+            say(line)
             if line.startswith(DETAIL):
                 self.details.append(line.removeprefix(DETAIL))
             return None
@@ -127,7 +137,7 @@ class Writer(Sink):
         self.passed = self.skipped = 0
         self.failures: list[tuple[str, list[str]]] = []
         self.lock = threading.Lock()
-        print("TAP version 13", flush=True)
+        say("TAP version 13")
 
     def point(self, test: str, point: Point) -> None:
         with self.lock:
@@ -135,22 +145,21 @@ class Writer(Sink):
             name = f"{test}: {point.name}" if point.name else test
             if point.skip is not None and point.passed:
                 self.skipped += 1
-                print(f"ok {number} - {name} # SKIP {point.skip}")
+                say(f"ok {number} - {name} # SKIP {point.skip}")
             elif point.passed:
                 self.passed += 1
-                print(f"ok {number} - {name}")
+                say(f"ok {number} - {name}")
             else:
                 self.failures.append((name, point.details))
-                print(f"not ok {number} - {explained(name, point.details)}")
-            sys.stdout.flush()
+                say(f"not ok {number} - {explained(name, point.details)}")
 
     def finish(self) -> int:
         """Print the verdict; the exit status of the run. Thousands of lines may have followed
         a failure: it is said once more."""
         failed = len(self.failures)
         total = self.passed + failed + self.skipped
-        print(f"1..{total}")
+        say(f"1..{total}")
         for name, details in self.failures:
-            print(f"# failed: {explained(name, details)}")
-        print(f"{self.passed} passed, {failed} failed, {self.skipped} skipped")
+            say(f"# failed: {explained(name, details)}")
+        say(f"{self.passed} passed, {failed} failed, {self.skipped} skipped")
         return 0 if failed == 0 and total else 1
