@@ -97,7 +97,7 @@ static void die_with_mutex(void)
 	raise(SIGKILL);
 }
 
-static void test_mutex(struct ivshmem *handle)
+static void test_mutex(struct ivshmem *handle, struct ivshmem *other)
 {
 	struct ivshmem_mutex *mutex;
 
@@ -112,6 +112,9 @@ static void test_mutex(struct ivshmem *handle)
 	logged(IVSHMEM_LOG_INFO, "mutex at 0: taken from peer 2: it has died");
 	ivshmem_mutex_close(mutex);
 	logged(IVSHMEM_LOG_INFO, "mutex at 0: taken from peer 0: it closes it");
+	/* That is logged as well, when it is heard. */
+	if (!eventually(ivshmem_peers(handle, NULL, 0) == 1 && ivshmem_peers(other, NULL, 0) == 1))
+		tap_bail("the dead peer does not leave");
 }
 
 /* As if a program on a device without doorbells used it as well. */
@@ -264,7 +267,7 @@ int main(int argc, char **argv)
 	ivshmem_set_log(IVSHMEM_LOG_INFO, keep, log_text);
 	test_peers(&a, &b);
 	test_channels(a, b);
-	test_mutex(a);
+	test_mutex(a, b);
 	test_polling(a);
 	ivshmem_close(b);
 	tap_ok(eventually(ivshmem_peers(a, NULL, 0) == 0), "a peer goes");
