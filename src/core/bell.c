@@ -275,7 +275,7 @@ static void stop(struct ivshmem_bells *bells)
 /**
  * ivshmem_bells_want() - count who wants doorbells
  * @idev: the device
- * @n: 1, after it can be notified; or -1
+ * @n: 1, after it can be notified; or -1, also under vec->lock
  */
 void ivshmem_bells_want(struct ivshmem_device *idev, int n)
 {

@@ -190,6 +190,7 @@ struct ivshmem_listener_ops {
  * @notified: vec->count at the last notification; older for a direct listener
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
+ * @retired: removed as soon as it is notified
  * @lasting: it was added for as long as its file is open; released after that, to be acquired
  *
  * All but @ops, @queue, @refs and @lasting is protected by vec->lock.
@@ -201,6 +202,7 @@ struct ivshmem_listener {
 	s64 notified;
 	refcount_t refs;
 	bool direct;
+	bool retired;
 	bool lasting;
 };
 

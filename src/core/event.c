@@ -226,6 +226,14 @@ static void notify(struct ivshmem_vector *vec)
 	spin_unlock_irqrestore(&vec->lock, flags);
 }
 
+/* Remove a listener that outlives a call. */
+static void drop_listener(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+{
+	del_listener(vec, l);
+	if (l->ops->wants)
+		ivshmem_bells_want(vector_peer(vec)->idev, -1);
+}
+
 /* Notify one deferred listener. Drops the lock unless that takes a single wake-up. */
 static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
@@ -237,6 +245,8 @@ static void notify_one_deferred(struct ivshmem_vector *vec, struct ivshmem_liste
 		return;
 	}
 	refcount_inc(&l->refs);
+	if (l->retired)
+		drop_listener(vec, l);
 	spin_unlock_irq(&vec->lock);
 	l->ops->notify(l, false);
 	l->ops->put(l);
@@ -318,37 +328,35 @@ static void peer_work_fn(struct work_struct *work)
 			walk_deferred(peer_vector(peer, i), NULL, queue_one_deferred);
 }
 
-/* Remove a deferred listener, unless it is of a task that does so itself. */
-static void retire_one_deferred(struct ivshmem_vector *vec, struct ivshmem_listener *l)
+/*
+ * Remove a listener, unless it is of a task that does so itself. One that is due stays until
+ * its work item has notified it: that may take long, and users decide how long.
+ */
+static void retire_one(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {
 	if (!l->ops->put)
 		return;
-	refcount_inc(&l->refs);
-	spin_unlock_irq(&vec->lock);
-	ivshmem_listen(vec, l, NULL);
-	l->ops->put(l);
-	cond_resched();
-	spin_lock_irq(&vec->lock);
+	if (l->direct || !is_due(vec, l)) {
+		drop_listener(vec, l);
+		return;
+	}
+	l->retired = true;
+	queue_vector(l->queue, vec);
 }
 
-/* The first direct listener that outlives a call, with a reference; or NULL. */
-static struct ivshmem_listener *get_lasting_direct(struct ivshmem_vector *vec)
+/* The first direct listener that outlives a call, or NULL. */
+static struct ivshmem_listener *lasting_direct(struct ivshmem_vector *vec)
 {
-	struct ivshmem_listener *l, *found = NULL;
+	struct ivshmem_listener *l;
 	unsigned int i = 0;
 
-	spin_lock_irq(&vec->lock);
 	hlist_for_each_entry(l, &vec->listeners, node) {
 		if (i++ == vec->direct)
 			break;
-		if (!l->ops->put)
-			continue;
-		refcount_inc(&l->refs);
-		found = l;
-		break;
+		if (l->ops->put)
+			return l;
 	}
-	spin_unlock_irq(&vec->lock);
-	return found;
+	return NULL;
 }
 
 /**
@@ -356,17 +364,18 @@ static struct ivshmem_listener *get_lasting_direct(struct ivshmem_vector *vec)
  * @vec: of a node that was unbound; who becomes a listener looks for that afterwards, and
  *	removes itself
  *
- * None of them misses a doorbell from before. May sleep.
+ * Each is still notified of the doorbells from before, and of none that follow. Does not wait
+ * for that.
  */
 void ivshmem_vector_retire(struct ivshmem_vector *vec)
 {
 	struct ivshmem_listener *l;
 
-	while ((l = get_lasting_direct(vec))) {
-		ivshmem_listen(vec, l, NULL);
-		l->ops->put(l);
-	}
-	walk_deferred(vec, NULL, retire_one_deferred);
+	spin_lock_irq(&vec->lock);
+	while ((l = lasting_direct(vec)))
+		retire_one(vec, l);
+	spin_unlock_irq(&vec->lock);
+	walk_deferred(vec, NULL, retire_one);
 }
 
 /*
