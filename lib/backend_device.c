@@ -457,9 +457,9 @@ static int device_begin_to_hear(struct device *device)
 {
 	int error = ivshmem_presence_init(&device->base);
 
-	device->base.hears = !error;
 	if (!error)
 		error = device_hear(&device->base, true);
+	device->base.hears = !error;
 	return error == -EOPNOTSUPP ? 0 : error;
 }
 

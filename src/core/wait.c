@@ -119,6 +119,14 @@ static int check_ring(const struct ivshmem_file *file, const struct ivshmem_wait
 	return w->ring_peer || w->ring_vector ? -EINVAL : 0;
 }
 
+/* Without an answer of PEERS there is nothing to compare with. */
+static int check_news(const struct ivshmem_file *file, const struct ivshmem_wait *w)
+{
+	if (!(w->flags & IVSHMEM_WAIT_NEWS) || atomic64_read(&file->told))
+		return 0;
+	return rcu_access_pointer(file->idev->slots) ? -EINVAL : -EOPNOTSUPP;
+}
+
 /* Check the arguments, except for the set. */
 static int wait_check(const struct ivshmem_file *file, const struct ivshmem_wait *w)
 {
@@ -135,6 +143,8 @@ static int wait_check(const struct ivshmem_file *file, const struct ivshmem_wait
 		ret = check_word(file, w);
 	if (!ret)
 		ret = check_ring(file, w);
+	if (!ret)
+		ret = check_news(file, w);
 	return ret;
 }
 
@@ -567,7 +577,6 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		.file = file,
 		.w = w,
 		.deadline = deadline_of(w),
-		.told = w->flags & IVSHMEM_WAIT_NEWS ? atomic64_read(&file->told) : 0,
 	};
 	int ret = wait_check(file, w);
 
@@ -583,6 +592,8 @@ int ivshmem_wait(struct file *filp, struct ivshmem_wait *w,
 		wr.vec = &file->peer->vectors[w->vector];
 	}
 	w->offset = array_index_nospec((size_t)w->offset, file->node->part.size);
+	if (w->flags & IVSHMEM_WAIT_NEWS)
+		wr.told = atomic64_read(&file->told);
 	w->count = 0;
 	w->signalled_vector = 0;
 	trace_ivshmem_wait_begin(file->idev->number, w);

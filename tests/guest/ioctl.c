@@ -275,6 +275,9 @@ static void test_wait(int fd, int wo, int ro, int plain)
 	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_RING };
 	tap_eq(dev_wait(ro, &w), -EACCES, "WAIT: ring first, with a read-only file");
 	tap_eq(dev_wait(plain, &w), -EOPNOTSUPP, "WAIT: ring first, without doorbells");
+	w = (struct ivshmem_wait){ .flags = IVSHMEM_WAIT_NEWS, .timeout_ns = SECOND };
+	tap_eq(dev_wait(wo, &w), rig_over("polled") ? -EINVAL : -EOPNOTSUPP,
+	       "WAIT: for peers, before PEERS");
 	w = (struct ivshmem_wait){};
 	tap_eq(dev_wait(plain, &w), -EOPNOTSUPP, "WAIT: device without interrupts");
 	refused(ioctl(fd, IVSHMEM_IOC_WAIT, 8), EFAULT, "WAIT: bad address");

@@ -214,7 +214,10 @@ struct ivshmem_ring {
 #define IVSHMEM_WAIT_ABSTIME	0x4
 /* Ring @ring_vector of @ring_peer first, for a request and its response. */
 #define IVSHMEM_WAIT_RING	0x8
-/* Return also when others than the last PEERS of this open file has told are present. */
+/*
+ * Return also when others than the last PEERS of this open file has told are present. One
+ * must have succeeded.
+ */
 #define IVSHMEM_WAIT_NEWS	0x10
 
 /* struct ivshmem_wait.result */
@@ -287,9 +290,10 @@ struct ivshmem_ring {
  *             signal comes
  * EINTR       a signal came
  * EINVAL      a field is out of range as written above, or the set is empty or has a
- *             vector that the device does not have
+ *             vector that the device does not have; IVSHMEM_WAIT_NEWS before PEERS
  * ENOMEM      no memory for a set
- * EOPNOTSUPP  the device has no vectors, or no doorbell to ring
+ * EOPNOTSUPP  the device has no vectors, or no doorbell to ring; IVSHMEM_WAIT_NEWS before
+ *             PEERS, which the device does not have
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
  * EUSERS      the user has too many tasks asleep in WAIT and PEERS on this device, which are
  *             counted together. With IVSHMEM_WAIT_RING the doorbell has been rung

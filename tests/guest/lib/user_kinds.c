@@ -532,11 +532,10 @@ static int user_asker(struct user *u)
 /* A doorbell ends the wait, and so do peers that come and go. */
 static int user_news_waiter(struct user *u)
 {
-	const struct ivshmem_wait w = {
-		.flags = IVSHMEM_WAIT_NEWS, .vector = 0, .timeout_ns = -1,
-	};
+	struct ivshmem_wait w = { .vector = 0, .timeout_ns = -1 };
 
-	user_ask(u, 0);
+	if (!user_ask(u, 0))
+		w.flags = IVSHMEM_WAIT_NEWS;
 	return user_waits(u, &w, false);
 }
 
