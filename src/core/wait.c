@@ -483,7 +483,7 @@ static int read_set(struct wait_set *set, const struct ivshmem_wait *w, unsigned
 		if (word & ~valid)
 			return -EINVAL;
 		if (word)
-			set->wanted[i] = word;
+			set->wanted[array_index_nospec(i, ARRAY_SIZE(set->wanted))] = word;
 		any |= word;
 	}
 	return any ? 0 : -EINVAL;
