@@ -7,7 +7,7 @@
  * has seen (struct ivshmem_file.seen), so any number of processes can wait for the
  * same vector.
  *
- * The handler's work is bounded, whatever programs do. Each vector has a few
+ * The handler's work is bounded, but for a race in eventfd.c. Each vector has a few
  * direct listeners, which the handler notifies itself: those that are known to wake
  * one task at most. All others are deferred: a work item notifies them, where it can
  * be preempted. One user can take half of the direct places only and has a work item of

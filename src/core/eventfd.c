@@ -61,6 +61,10 @@ static bool wakes_one_task(struct wait_queue_head *queue)
 	return one;
 }
 
+/*
+ * The lock of the queue is free between the look at it and the signal. A program that adds an
+ * epoll just then makes this interrupt as long as its own write to the eventfd would be.
+ */
 static bool binding_notify(struct ivshmem_listener *l, bool direct)
 {
 	struct binding *b = container_of(l, struct binding, listener);
