@@ -6,6 +6,7 @@
 /* rig: machine=q35 devices=doorbell size=4M timeout=120 */
 #include <glob.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "dev.h"
 
@@ -67,6 +68,28 @@ static void *waiter(void *arg)
 	return (void *)woken;
 }
 
+/* A device without doorbells can be polled again, and says so. */
+static void test_sigio(void)
+{
+	const struct timespec patience = { .tv_sec = 20 };
+	const char *plain = "/dev/ivshmem2";
+	sigset_t set;
+	int bare;
+
+	rig_ask("plug plain bare 2M");
+	if (!file_comes(plain, true))
+		tap_bail("no plain device");
+	bare = dev_open_at(plain, O_RDWR);
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	must(fcntl(bare, F_SETOWN, getpid()));
+	must(fcntl(bare, F_SETFL, O_RDWR | O_ASYNC));
+	tap_eq(file_write("/sys/class/ivshmem/ivshmem2/device/reset", "1"), 0, "another reset");
+	tap_eq(sigtimedwait(&set, NULL, &patience), SIGIO, "its end sends SIGIO");
+	close(bare);
+}
+
 int main(void)
 {
 	void *(*const run[])(void *) = { toucher, reader, copier, waiter };
@@ -99,6 +122,7 @@ int main(void)
 	tap_eq((long)results[0], 0, "a mapping shows what was written");
 	tap_eq((long)results[1], 0, "each read gives the mark");
 	tap_eq((long)results[2], 0, "each copy of the region to itself is complete");
+	test_sigio();
 	if (!dev_interrupts(fd, "sleepers and doorbells"))
 		return tap_done();
 	tap_ok((long)results[3] >= 1, "a reset wakes a sleeper");
