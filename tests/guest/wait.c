@@ -205,6 +205,24 @@ static void test_timeouts(void)
 	tap_ok(now_ns() - start < (int64_t)IVSHMEM_MAX_SPIN_NS, "and ends with it");
 }
 
+/* None of these is over soon. */
+static void test_longest_timeouts(void)
+{
+	static const int64_t longest[] = { INT64_MAX, INT64_MIN };
+	struct act act;
+
+	dev_wait_vector(fd, 1, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct ivshmem_wait w = { .flags = i / 2 ? IVSHMEM_WAIT_ABSTIME : 0, .vector = 1,
+					  .timeout_ns = longest[i % 2] };
+
+		act_after(&act, 100, do_ring);
+		tap_eq(dev_wait(fd, &w), 0, "%s timeout of %lld", i / 2 ? "absolute" : "relative",
+		       (long long)longest[i % 2]);
+		act_end(&act);
+	}
+}
+
 static void test_signals(void)
 {
 	struct sigaction restart = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -320,6 +338,7 @@ int main(void)
 	test_word();
 	test_read_only();
 	test_timeouts();
+	test_longest_timeouts();
 	test_signals();
 	test_interrupted_ring();
 	test_other_clock();
