@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -153,6 +154,55 @@ static void test_content(void)
 	tap_eq(lseek(region, 0, SEEK_END), SIZE, "SEEK_END gives the size");
 }
 
+/* Copy through the kernel; gives how much it was. A call moves a page at most. */
+static size_t send_all(int to, int from, off_t place, size_t length)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < length && (n = sendfile(to, from, &place, length - done)) > 0)
+		done += n;
+	return done;
+}
+
+static bool reads(int fd, const char *wanted, size_t length, off_t place)
+{
+	return pread(fd, back, length, place) == (ssize_t)length && !memcmp(back, wanted, length);
+}
+
+static void test_splice(void)
+{
+	const off_t from = 4321, to = SIZE / 2 + 1;
+	const size_t length = 65541;
+	int file = must(memfd_create("copy", MFD_CLOEXEC)), ends[2];
+	loff_t in = from, out = 0;
+
+	must(pipe(ends));
+	tap_eq(pread(node, bytes, SIZE, 0), SIZE, "read the node");
+	tap_eq(send_all(file, region, from, length), length, "sendfile to a file");
+	tap_ok(reads(file, bytes + from, length, 0), "copies it");
+	must(lseek(region, to, SEEK_SET));
+	tap_eq(send_all(region, file, 0, length), length, "sendfile from a file");
+	tap_ok(reads(node, bytes + from, length, to), "copies that");
+	tap_eq(splice(region, &in, ends[1], NULL, 1000, 0), 1000, "splice to a pipe");
+	tap_eq(splice(ends[0], NULL, region, &out, 1000, 0), 1000, "and back");
+	tap_ok(reads(node, bytes + from, 1000, 0), "copies as well");
+	in = SIZE - 10;
+	tap_eq(splice(region, &in, ends[1], NULL, 1000, 0), 10, "no further than the end");
+	close(ends[0]);
+	close(ends[1]);
+	close(file);
+}
+
+/* It has no holes. */
+static void test_seek(void)
+{
+	tap_eq(lseek(region, 100, SEEK_DATA), 100, "SEEK_DATA: there is data everywhere");
+	tap_eq(lseek(region, 100, SEEK_HOLE), SIZE, "SEEK_HOLE: a hole is at the end only");
+	refused(lseek(region, SIZE, SEEK_DATA), ENXIO, "SEEK_DATA at the end");
+	refused(lseek(region, SIZE, SEEK_HOLE), ENXIO, "SEEK_HOLE at the end");
+}
+
 static void test_map(void)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -297,6 +347,8 @@ int main(void)
 	test_stat();
 	test_rights();
 	test_content();
+	test_splice();
+	test_seek();
 	test_map();
 	test_fork();
 	if (rig_over("pci")) {
