@@ -215,7 +215,7 @@ void ivshmem_device_quiesce(struct ivshmem_device *idev, enum ivshmem_state stat
  * @node: registered; the caller holds its device_lock. The other nodes' turn comes, too
  *
  * On return no task accesses the device, the mappings of this node are zapped, and the
- * interrupts are disabled.
+ * interrupts are masked.
  */
 void ivshmem_device_shutdown(struct ivshmem_node *node)
 {
@@ -229,6 +229,8 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 	synchronize_srcu(&idev->srcu);
 	ivshmem_bells_stop(idev);
 	ivshmem_irqs_update(idev);
+	/* The kernel masks a disabled interrupt only when it comes: the next kernel gets it. */
+	ivshmem_device_free_irqs(idev);
 	ivshmem_zap_shutdown(node);
 }
 

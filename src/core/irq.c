@@ -36,6 +36,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_request_irq);
 /**
  * ivshmem_device_free_irqs() - free all interrupts that were requested
  * @idev: never registered, or unregistered
+ *
+ * It is called again for those of a device that was shut down.
  */
 void ivshmem_device_free_irqs(struct ivshmem_device *idev)
 {

@@ -234,6 +234,50 @@ static void test_farewell(void)
 	tap_eq(file_write(PCI_DRIVER "bind", pci), 0, "the device is back");
 }
 
+/* The address of the MSI-X table. */
+static unsigned long long table_address(void)
+{
+	unsigned long long start = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "%s/resource", pci);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%*s %*s %*s %llx", &start) != 1)
+		tap_bail("%s has no second line", path);
+	fclose(file);
+	return start;
+}
+
+/* How many vectors are not masked? The kernel lets no program look, but QEMU does. */
+static int unmasked(unsigned int nr)
+{
+	const unsigned long long table = table_address();
+	const char *answer, *value;
+	int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		answer = rig_ask("qmp {\"execute\":\"human-monitor-command\",\"arguments\":"
+				 "{\"command-line\":\"xp /1wx %#llx\"}}", table + 16 * i + 12);
+		value = strstr(answer, ": 0x");
+		if (!value)
+			tap_bail("QEMU says %s", answer);
+		n += !(strtoul(value + 2, NULL, 16) & 1);
+	}
+	return n;
+}
+
+/* The next kernel, booted by kexec, gets no interrupt from the device. */
+static void test_shutdown(void)
+{
+	tap_eq(sample_take(), 0, "the sample takes the node");
+	tap_eq(unmasked(4), 4, "no vector is masked");
+	tap_eq(file_write(NODE "shutdown", "1"), 0, "shut the node down");
+	tap_eq(unmasked(4), 0, "all vectors are masked");
+	tap_eq(file_write(PCI_DRIVER "unbind", pci), 0, "the device goes");
+	tap_eq(file_write(PCI_DRIVER "bind", pci), 0, "the device is back");
+}
+
 /* The host writes into a slot, as a peer whose heart stops at once. */
 static void come_and_fall_silent(uint64_t section)
 {
@@ -287,6 +331,8 @@ int main(void)
 		test_peers();
 		test_reset();
 		test_farewell();
+		if (vectors)
+			test_shutdown();
 	}
 	test_kept_handlers(40);
 	test_cycles(rig_cycles(60));

@@ -377,6 +377,17 @@ static ssize_t identity_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(identity);
 
+/* Do to the node what the kernel does when the machine reboots. */
+static ssize_t shutdown_store(struct device *dev, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	device_lock(dev);
+	dev->bus->shutdown(dev);
+	device_unlock(dev);
+	return count;
+}
+static DEVICE_ATTR_WO(shutdown);
+
 static struct attribute *sample_attrs[] = {
 	&dev_attr_identity.attr,
 	&dev_attr_news.attr,
@@ -385,6 +396,7 @@ static struct attribute *sample_attrs[] = {
 	&dev_attr_slot.attr,
 	&dev_attr_echoes.attr,
 	&dev_attr_resets.attr,
+	&dev_attr_shutdown.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(sample);
