@@ -215,7 +215,10 @@ def setup_for(
                 f"tests/{name}.sh": selection.GUEST_TESTS / "lib" / f"{name}.sh"
                 for name in ("net", "ssh", "vsock")
             },
-            "docs/guests.md": build.TOP / "docs/guests.md",
+            **{
+                f"docs/{name}.md": build.TOP / "docs" / f"{name}.md"
+                for name in ("guests", "migrating")
+            },
             **{
                 str(path.relative_to(build.TOP)): path
                 for path in (build.TOP / "conf").rglob("*")
