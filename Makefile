@@ -77,7 +77,7 @@ what-is-called-when: prerequisites ## trace a device in guests and write it into
 demo: prerequisites-guests ## two guests talk to each other; INTERACTIVE=1 a shell in each
 	@python3 -B tests/rig/demo.py
 
-bench: prerequisites-bench ## measure speed beside the alternatives; PARTS=crowds some
+bench: prerequisites-bench ## measure speed; PARTS=crowds some, KVMFR=DIRECTORY beside kvmfr
 	@PYTHONPATH=tests/rig python3 -B tests/bench/bench.py $(PARTS)
 
 soak: prerequisites ## an hour of load, kills and checks; SECONDS=600 shorter

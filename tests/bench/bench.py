@@ -11,6 +11,7 @@ import ending
 
 import contextlib
 import os
+import pathlib
 import sys
 import time
 import typing
@@ -377,6 +378,9 @@ REGION = 1 << 30
 SYSFS = "sysfs resource2"
 SYSFS_DEVICE = "0000:00:12.0"
 SMALL, HUGE = "ivshmem, pages=no", "ivshmem, pages=yes"
+KVMFR = "kvmfr"
+KVMFR_DEVICE = "0000:00:14.0"
+KVMFR_SOURCE = os.environ.get("KVMFR")
 MAPPINGS = {
     SMALL: "/dev/ivshmem0",
     HUGE: "/dev/ivshmem3",
@@ -422,24 +426,38 @@ def mapping_rows(found: figures.Figures, line: str, policy: str, samples: Sample
             )
 
 
-PROBES = {SMALL: "probe 0000:00:10.0", HUGE: "probe 0000:00:13.0"}
+PROBES = {SMALL: "probe ivshmem 0000:00:10.0", HUGE: "probe ivshmem 0000:00:13.0"}
 
 
-def probe(guests: machines.Machines, line: str, found: figures.Figures) -> None:
-    samples = interleaved(guests, PROBES, MAPPING_REPETITIONS)
+def probe(
+    guests: machines.Machines, line: str, found: figures.Figures, plan: dict[str, str]
+) -> None:
+    samples = interleaved(guests, plan, MAPPING_REPETITIONS)
     for key in ("bind", "unbind"):
         for label, values in samples.items():
             found.add(
                 f"{key}, 1 GiB, {line}, {label}", "ms", values[key], (SMALL, samples[SMALL][key])
             )
-    if memory := samples[HUGE].get("memory"):
-        found.add(f"struct pages, 1 GiB, {line}, {HUGE}", "KiB", memory)
+    for label, values in samples.items():
+        if label != SMALL and "memory" in values:
+            found.add(
+                f"struct pages, 1 GiB, {line}, {label}",
+                "KiB",
+                values["memory"],
+                (HUGE, samples[HUGE]["memory"]),
+            )
 
 
 def mapping(setup: boot.Setup, found: figures.Figures) -> None:
+    maps, probes = dict(MAPPINGS), dict(PROBES)
+    if KVMFR_SOURCE:
+        maps[KVMFR] = "/dev/kvmfr0"
+        probes[KVMFR] = f"probe kvmfr {KVMFR_DEVICE}"
+    else:
+        say("kvmfr is left out; KVMFR=DIRECTORY tells where its source is")
     with machines.running(
         setup,
-        devices="plain,plain,plain,plain",
+        devices=",".join(["plain"] * (5 if KVMFR_SOURCE else 4)),
         size="1G",
         mem="1024",
         modargs="pages=no,0000:00:13.0=yes",
@@ -451,7 +469,14 @@ def mapping(setup: boot.Setup, found: figures.Figures) -> None:
             f"cd /sys/bus/pci/devices/{SYSFS_DEVICE} && "
             f"echo {SYSFS_DEVICE} >driver/unbind && echo 1 >enable",
         )
-        plan = {label: f"mapping {REGION} {what}" for label, what in MAPPINGS.items()}
+        if KVMFR_SOURCE:  # it must not take the device of sysfs
+            guests.shell(
+                0,
+                f"echo none >/sys/bus/pci/devices/{SYSFS_DEVICE}/driver_override && "
+                f"echo {KVMFR_DEVICE} >/sys/bus/pci/drivers/ivshmem/unbind && "
+                "insmod /lib/kvmfr.ko && test -c /dev/kvmfr0",
+            )
+        plan = {label: f"mapping {REGION} {what}" for label, what in maps.items()}
         interleaved(guests, plan, 1)  # so that the host has all memory in place
         for policy in ("always", "madvise", "never"):
             say(f"mapping, {setup.kernel.line}, huge pages {policy}")
@@ -459,7 +484,7 @@ def mapping(setup: boot.Setup, found: figures.Figures) -> None:
             mapping_rows(
                 found, setup.kernel.line, policy, interleaved(guests, plan, MAPPING_REPETITIONS)
             )
-        probe(guests, setup.kernel.line, found)
+        probe(guests, setup.kernel.line, found, probes)
 
 
 # Instructions.
@@ -666,6 +691,13 @@ PARTS: dict[str, typing.Callable[[list[boot.Setup], figures.Figures], None]] = {
 }
 
 
+def modules(kernel: kernels.Kernel) -> list[pathlib.Path]:
+    ours = build.module(kernel)
+    if not KVMFR_SOURCE:
+        return ours
+    return ours + build.foreign_module(kernel, pathlib.Path(KVMFR_SOURCE).resolve())
+
+
 def prepare() -> list[boot.Setup]:
     build.targets(
         [
@@ -680,7 +712,7 @@ def prepare() -> list[boot.Setup]:
     }
     programs["bin/ivshmemctl"] = build.BUILD / "static" / "ivshmemctl"
     found = [kernels.find(line) for line in KERNELS]
-    return [boot.Setup(kernel, build.module(kernel), programs) for kernel in found]
+    return [boot.Setup(kernel, modules(kernel), programs) for kernel in found]
 
 
 def main() -> int:

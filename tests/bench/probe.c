@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Measure the time to bind a PCI device to the driver and to unbind it, and the memory that
+ * Measure the time to bind a PCI device to a driver and to unbind it, and the memory that
  * its struct pages take. The kernel counts those from 6.11 on; before, nothing tells, since
  * memory that is given back does not count as free while it waits for its processor.
  *
- *	probe ADDRESS
+ *	probe DRIVER ADDRESS
  */
 #include "bench.h"
 #include "dev.h"
 
-#define DRIVER "/sys/bus/pci/drivers/ivshmem/"
-
-static double write_ms(const char *path, const char *address)
+static double write_ms(const char *driver, const char *file, const char *address)
 {
-	int64_t start = now_ns();
+	char path[80];
+	int64_t start;
 
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/%s", driver, file);
+	start = now_ns();
 	if (file_write(path, address))
 		tap_bail("cannot write to %s", path);
 	return (now_ns() - start) / 1e6;
@@ -38,11 +39,11 @@ int main(int argc, char **argv)
 {
 	long without;
 
-	if (argc != 2)
-		tap_bail("usage: probe ADDRESS");
-	bench_value("unbind", write_ms(DRIVER "unbind", argv[1]));
+	if (argc != 3)
+		tap_bail("usage: probe DRIVER ADDRESS");
+	bench_value("unbind", write_ms(argv[1], "unbind", argv[2]));
 	without = memmap_pages();
-	bench_value("bind", write_ms(DRIVER "bind", argv[1]));
+	bench_value("bind", write_ms(argv[1], "bind", argv[2]));
 	if (without >= 0)
 		bench_value("memory", (memmap_pages() - without) * (getpagesize() / 1024.0));
 	return 0;

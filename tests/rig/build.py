@@ -135,6 +135,17 @@ def _module(kernel: kernels.Kernel) -> list[pathlib.Path]:
     return sorted(path for place in [directory, *helpers] for path in place.glob("*.ko"))
 
 
+def foreign_module(kernel: kernels.Kernel, source: pathlib.Path) -> list[pathlib.Path]:
+    """Build a copy of another project's module for a kernel. Return its modules."""
+    if not source.is_dir():
+        raise BuildError(f"there is no directory {source}")
+    directory = BUILD / "foreign" / kernel.release
+    with locked():
+        shutil.copytree(source, directory, dirs_exist_ok=True)
+        _compile(kernel, directory, kernels.make_arguments(kernel))
+    return sorted(directory.glob("*.ko"))
+
+
 def broken_texts(name: str, changes: dict[tuple[str, str], str]) -> dict[str, str]:
     """Replace pieces of the driver's text: {(file, old): new}. Return the files' texts."""
     texts: dict[str, str] = {}
