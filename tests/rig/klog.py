@@ -72,11 +72,12 @@ REPORTS = re.compile("|".join(FAULTS))
 # those who wrote it; ours have a function of the driver among the callers, up to
 # where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and
 # yet what these two race about is on the sleeper's own stack. An eventfd's poll() reads its
-# counter without the lock, and says why.
+# counter without the lock, and says why. SRCU reads the clock by a latch, and once more if that
+# has changed.
 RACE = re.compile(r"BUG: KCSAN")
 KERNELS_RACE = re.compile(
     r"hrtimer_wakeup / schedule_hrtimeout_range|poll_schedule_timeout\S* / pollwake|"
-    r"eventfd_poll / eventfd_signal"
+    r"eventfd_poll / eventfd_signal|data-race in timekeeping_cycles_to_ns"
 )
 RACE_END = re.compile(r"={60}")
 STACK = re.compile(r"(read|write)\b.* (to|from) 0x\w+ of \d+ bytes by ")
