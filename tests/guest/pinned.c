@@ -6,7 +6,7 @@
  * PCI device or window comes back with the same memory.
  */
 /*
- * rig: devices=plain size=4M over=pci,window,memory
+ * rig: turns=yes devices=plain size=4M over=pci,window,memory
  * rig: modules=configfs,virtio_pci?,virtio_blk? mem=1024 timeout=600
  * rig: qemu='-drive if=virtio,snapshot=on,driver=raw,file.driver=null-co,file.size=64M,bps=20000000'
  */
