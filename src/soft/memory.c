@@ -14,13 +14,19 @@
  *
  * No process owns this memory, so nothing but rmdir gives it back, not even the OOM
  * killer. All software devices together get half of the machine's memory at most.
+ *
+ * A page that somebody has pinned outlives its device, and counts towards that limit until
+ * it is unpinned. A byte in a pipe keeps a whole huge page: else a program could take the
+ * memory of one device after the other.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -28,33 +34,140 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 #include "compat.h"
 #include "soft.h"
 
 /**
  * struct memory - pages of a software device
  * @charged: pages that count towards the limit
- * @missing: pages at the start of the region that were not allocated (yet)
+ * @missing: pages at the start of @pages that were not allocated (yet)
+ * @nr: number of @pages
  * @file: of shmem, as large as the region; its page cache has the pages
- * @pages: the pages, in order, with a reference to each
+ * @pages: those of the region, in order, with a reference to each
+ * @node: in removed: then @file is gone, and @pages has only those that are still pinned,
+ *	a huge page once
  */
 struct memory {
 	unsigned long charged;
 	unsigned long missing;
+	unsigned long nr;
 	struct file *file;
 	struct page **pages;
+	struct list_head node;
 };
 
 /* Pages of all software devices, from before they are allocated until they are free. */
 static unsigned long used;
 static DEFINE_SPINLOCK(used_lock);
 
+/* Memory of removed devices of which pages are pinned. */
+static LIST_HEAD(removed);
+static DEFINE_MUTEX(removed_lock);
+
+static void removed_work_run(struct work_struct *work);
+static DECLARE_DELAYED_WORK(removed_work, removed_work_run);
+
+static void memory_set_charged(struct memory *memory, unsigned long charged)
+{
+	spin_lock(&used_lock);
+	used -= memory->charged - charged;
+	spin_unlock(&used_lock);
+	memory->charged = charged;
+}
+
+/*
+ * Does somebody else have a reference to a page of a removed device? One is the kernel's
+ * while the page is not in an LRU list: it waits in a batch to get there, or is isolated. A
+ * page with a hardware error has one for good.
+ */
+static bool page_pinned(struct page *page)
+{
+	return page_count(page) > (PageLRU(page) ? 1 : 2) && !PageHWPoison(page);
+}
+
+/* Put the pages, except one reference to each that is pinned. */
+static void memory_put_pages(struct memory *memory)
+{
+	unsigned long i, kept = 0, charged = 0;
+
+	for (i = memory->missing; i < memory->nr; i++) {
+		struct page *head = compound_head(memory->pages[i]);
+		bool more = i + 1 < memory->nr && compound_head(memory->pages[i + 1]) == head;
+
+		if (!more && page_pinned(head)) {
+			memory->pages[kept++] = head;
+			charged += compound_nr(head);
+		} else {
+			put_page(head);
+		}
+		if (!(i % 1024))
+			cond_resched();
+	}
+	memory->missing = 0;
+	memory->nr = kept;
+	memory_set_charged(memory, charged);
+}
+
+static void removed_free(struct memory *memory)
+{
+	list_del(&memory->node);
+	kvfree(memory->pages);
+	kfree(memory);
+}
+
+/* Free what is no longer pinned of removed devices. Is there more left? */
+static bool removed_reap(void)
+{
+	struct memory *memory, *next;
+
+	lockdep_assert_held(&removed_lock);
+	list_for_each_entry_safe(memory, next, &removed, node) {
+		memory_put_pages(memory);
+		if (!memory->nr)
+			removed_free(memory);
+	}
+	if (list_empty(&removed))
+		return false;
+	schedule_delayed_work(&removed_work, HZ);
+	return true;
+}
+
+static void removed_work_run(struct work_struct *work)
+{
+	mutex_lock(&removed_lock);
+	removed_reap();
+	mutex_unlock(&removed_lock);
+}
+
+/**
+ * soft_memory_exit() - forget the pages of removed devices that are pinned
+ *
+ * All devices are gone. Pinned pages need this module no more.
+ */
+void soft_memory_exit(void)
+{
+	struct memory *memory, *next;
+
+	cancel_delayed_work_sync(&removed_work);
+	list_for_each_entry_safe(memory, next, &removed, node) {
+		while (memory->nr)
+			put_page(memory->pages[--memory->nr]);
+		removed_free(memory);
+	}
+}
+
 static int memory_charge(struct memory *memory, struct soft_spec *spec)
 {
 	unsigned long wanted = spec->size >> PAGE_SHIFT;
 	unsigned long limit = totalram_pages() / 2, before;
+	const char *pinned = "";
 	bool fits;
 
+	mutex_lock(&removed_lock);
+	if (removed_reap())
+		pinned = ", with pages of removed ones that are still pinned";
+	mutex_unlock(&removed_lock);
 	spin_lock(&used_lock);
 	before = used;
 	/* The limit falls below the use when memory is unplugged. */
@@ -64,19 +177,13 @@ static int memory_charge(struct memory *memory, struct soft_spec *spec)
 	spin_unlock(&used_lock);
 	if (!fits)
 		return soft_refuse(spec, -ENOMEM,
-				   "size of %llu KiB does not fit: software devices use %lu of %lu KiB, half of this machine's memory; remove one or choose a smaller size",
+				   "size of %llu KiB does not fit: software devices use %lu of %lu KiB, half of this machine's memory%s; remove one or choose a smaller size",
 				   spec->size >> 10, before << (PAGE_SHIFT - 10),
-				   limit << (PAGE_SHIFT - 10));
+				   limit << (PAGE_SHIFT - 10), pinned);
 	memory->charged = wanted;
 	memory->missing = wanted;
+	memory->nr = wanted;
 	return 0;
-}
-
-static void memory_uncharge(struct memory *memory)
-{
-	spin_lock(&used_lock);
-	used -= memory->charged;
-	spin_unlock(&used_lock);
 }
 
 static int memory_ring(struct ivshmem_device *idev, u32 peer, u32 vector)
@@ -94,20 +201,14 @@ const struct ivshmem_transport soft_memory_transport = {
 /* Pages that somebody has pinned live until they are unpinned. */
 static void memory_free(struct memory *memory)
 {
-	unsigned long i;
-
-	if (memory->file)
+	if (memory->file) {
 		shmem_truncate_range(file_inode(memory->file), 0, -1);
-	for (i = memory->missing; i < memory->charged; i++) {
-		put_page(memory->pages[i]);
-		if (!(i % 1024))
-			cond_resched();
-	}
-	kvfree(memory->pages);
-	if (memory->file)
 		fput(memory->file);
-	memory_uncharge(memory);
-	kfree(memory);
+	}
+	mutex_lock(&removed_lock);
+	list_add(&memory->node, &removed);
+	removed_reap();
+	mutex_unlock(&removed_lock);
 }
 
 /*
@@ -186,7 +287,7 @@ static int memory_alloc(struct memory *memory, struct soft_spec *spec)
 	if (ret)
 		return ret;
 	/* Not kvmalloc_array(), which refuses more than 2 GiB: those of a TiB. */
-	memory->pages = vmalloc(array_size(memory->charged, sizeof(*memory->pages)));
+	memory->pages = vmalloc(array_size(memory->nr, sizeof(*memory->pages)));
 	ret = memory->pages ? memory_open(memory, spec) : -ENOMEM;
 	if (!ret)
 		ret = memory_fill(memory, spec->node);
@@ -257,7 +358,7 @@ struct ivshmem_device *soft_memory_prepare(struct device *parent,
 	ret = ivshmem_device_set_name(idev, spec->name);
 	if (ret)
 		goto err_drop;
-	ret = ivshmem_device_map_pages(idev, memory->pages, memory->charged);
+	ret = ivshmem_device_map_pages(idev, memory->pages, memory->nr);
 	if (ret)
 		goto err_drop;
 	ret = ivshmem_device_set_vectors(idev, spec->vectors);

@@ -109,17 +109,21 @@ static int __init ivshmem_soft_init(void)
 
 	ret = soft_option_prepare();
 	if (ret)
-		return ret;
+		goto err_memory;
 	ret = soft_config_init();
-	if (ret) {
-		soft_option_drop();
-		return ret;
-	}
+	if (ret)
+		goto err_option;
 	if (!IS_ENABLED(CONFIG_CONFIGFS_FS))
 		pr_info("no configfs in this kernel: only firmware and the devices= option create devices\n");
 	soft_platform_init();
 	soft_option_register();
 	return 0;
+
+err_option:
+	soft_option_drop();
+err_memory:
+	soft_memory_exit();
+	return ret;
 }
 module_init(ivshmem_soft_init);
 
@@ -129,6 +133,7 @@ static void __exit ivshmem_soft_exit(void)
 	soft_config_exit();
 	soft_platform_exit();
 	soft_option_exit();
+	soft_memory_exit();
 }
 module_exit(ivshmem_soft_exit);
 

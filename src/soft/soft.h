@@ -10,7 +10,7 @@
  * Locking: each source of devices calls soft_create() and soft_destroy() under one
  * lock per device, the transport's lock of core.h. For configfs that is struct
  * config_device.lock, for platform devices the device_lock. The module option needs
- * none, as only init and exit of the module use it.
+ * none, as only init and exit of the module use it. memory.c takes its own locks inside.
  */
 #ifndef IVSHMEM_SOFT_H
 #define IVSHMEM_SOFT_H
@@ -18,7 +18,7 @@
 #include <linux/types.h>
 #include "transport.h"
 
-#define SOFT_REASON_SIZE	200
+#define SOFT_REASON_SIZE	256
 
 /**
  * struct soft_spec - description of a device
@@ -69,6 +69,7 @@ extern const struct ivshmem_transport soft_memory_transport;
 struct ivshmem_device *soft_memory_prepare(struct device *parent,
 					   struct soft_spec *spec);
 void soft_memory_drop(struct ivshmem_device *idev);
+void soft_memory_exit(void);
 
 /* option.c, platform.c, configfs.c */
 int soft_option_prepare(void);

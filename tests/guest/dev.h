@@ -204,6 +204,9 @@ static inline long meminfo_kb(const char *name)
 	return file_kb("/proc/meminfo", name);
 }
 
+/* Is so much memory free, in kB, before long? Some is given back by work of the kernel. */
+bool memory_comes_back(long kb);
+
 /* Kilobytes of all regions with struct pages that are mapped by huge entries. */
 long huge_entries_kb(void);
 

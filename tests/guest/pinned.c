@@ -251,16 +251,6 @@ static void test_module(void)
 	close(fd);
 }
 
-/* Is so much memory free, in kB, before long? Some is given back by work of the kernel. */
-static bool comes_back(long kb)
-{
-	int64_t end = now_ns() + 10 * SECOND;
-
-	while (meminfo_kb("MemFree") <= kb && now_ns() < end)
-		sleep_ms(100);
-	return meminfo_kb("MemFree") > kb;
-}
-
 int main(int argc, char **argv)
 {
 	const int cycles = rig_cycles(rig_over("memory") ? 6 : 3);
@@ -281,7 +271,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < PINS; i++)
 		test_pin(&pins[i], cycles);
 	tap_about("");
-	tap_ok(comes_back(before - (32 << 10)), "all memory is free again: %ld of %ld kB",
+	tap_ok(memory_comes_back(before - (32 << 10)), "all memory is free again: %ld of %ld kB",
 	       meminfo_kb("MemFree"), before);
 	if (!rig_over("memory"))
 		test_otherwise("pages=no meanwhile", SIZE, come_without);

@@ -282,3 +282,12 @@ bool file_comes(const char *path, bool come)
 	}
 	return false;
 }
+
+bool memory_comes_back(long kb)
+{
+	int64_t end = now_ns() + 10 * SECOND;
+
+	while (meminfo_kb("MemFree") <= kb && now_ns() < end)
+		sleep_ms(100);
+	return meminfo_kb("MemFree") > kb;
+}
