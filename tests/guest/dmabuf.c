@@ -272,6 +272,7 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART);
 	int fixed = hardware_map(buffer, IMPORTER_STATIC);
 	int dynamic = hardware_map(buffer, IMPORTER_DYNAMIC);
+	int obliging = hardware_map(buffer, IMPORTER_OBLIGING);
 	char *p = dev_map(buffer, PART), *untouched = dev_map(buffer, PART);
 
 	pattern_write(bytes, PART, number);
@@ -279,6 +280,8 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 	end();
 	wrong.mapped += touch(p, true) != SIGBUS || touch(p + PART - 1, false) != SIGBUS ||
 			touch(untouched, false) != SIGBUS;
+	wrong.asked += ioctl(obliging, IMPORTER_ASKED) != 1 ||
+		       result(pread(obliging, &(char){ 0 }, 1, 0)) != -ENXIO;
 	begin();
 	wrong.mapped += touch(p, true) != SIGBUS || touch(untouched, false) != SIGBUS ||
 			peek(p) != -EIO;
@@ -295,6 +298,7 @@ static void cycle(unsigned int number, void (*end)(void), void (*begin)(void))
 		       synced(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
 	munmap(p, PART);
 	munmap(untouched, PART);
+	close(obliging);
 	close(dynamic);
 	close(fixed);
 	close(buffer);
@@ -326,12 +330,36 @@ static void test_end(const char *what, void (*end)(void), void (*begin)(void))
 	for (int i = 1; i <= cycles; i++)
 		cycle(i, end, begin);
 	tap_eq(wrong.mapped, 0, "mappings end in SIGBUS, for good, %d times", cycles);
-	tap_eq(wrong.asked, 0, "a dynamic importer is asked once to let go");
+	tap_eq(wrong.asked, 0, "a dynamic importer is asked once to let go, and can do so at once");
 	tap_eq(wrong.kept, 0, "what hardware has mapped keeps its bytes");
 	tap_eq(wrong.again, 0, "nothing maps it again: ENODEV");
 	tap_eq(open_files(), files, "no file is left open");
 	tap_ok(meminfo_kb("MemFree") > before - (32 << 10),
 	       "all memory is free again: %ld of %ld kB", meminfo_kb("MemFree"), before);
+}
+
+/* A mapping and an import stay through a reset and the removal after it. */
+static void test_reset_then_removal(void)
+{
+	static char bytes[PART];
+	int fd = dev_open(), buffer = buffer_export(fd, FIRST, PART);
+	int fixed = hardware_map(buffer, IMPORTER_STATIC);
+	char *p = dev_map(buffer, PART);
+
+	tap_about("reset, then removal");
+	pattern_write(bytes, PART, 9);
+	memcpy(p, bytes, PART);
+	device_reset();
+	tap_eq(touch(p, true), SIGBUS, "after the reset the mapping ends in SIGBUS");
+	tap_ok(hardware_reads(fixed, bytes, PART), "hardware keeps its bytes");
+	device_remove();
+	tap_eq(touch(p, true), SIGBUS, "after the removal, too");
+	tap_ok(hardware_reads(fixed, bytes, PART), "hardware keeps its bytes even then");
+	device_add();
+	close(fixed);
+	munmap(p, PART);
+	close(buffer);
+	close(fd);
 }
 
 /*
@@ -540,8 +568,10 @@ int main(void)
 	test_large();
 	test_end("removal", device_remove, device_add);
 	test_end("unbind", driver_unbind, driver_bind);
-	if (*pci)
+	if (*pci) {
 		test_end("reset", device_reset, nothing);
+		test_reset_then_removal();
+	}
 	test_late();
 	test_race();
 	tap_about("");

@@ -20,7 +20,7 @@ int hardware_unload(void);
 int buffer_export(int fd, uint64_t offset, uint64_t size);
 
 /*
- * Attach hardware to a dma-buf, as IMPORTER_STATIC or IMPORTER_DYNAMIC, and have it map: a file
+ * Attach hardware to a dma-buf, as IMPORTER_STATIC or another kind, and have it map: a file
  * descriptor or a negative errno.
  */
 int hardware_map(int buffer, unsigned long kind);

@@ -26,24 +26,37 @@ MODULE_INFO(import_ns, "DMA_BUF");
  * @attachment: to it
  * @table: its mapping, or NULL
  * @asked: times that the exporter asked to let go
+ * @obliging: it does so at once (constant)
  *
- * The last two are under the reservation lock of @dmabuf.
+ * @table and @asked are under the reservation lock of @dmabuf.
  */
 struct importer {
 	struct dma_buf *dmabuf;
 	struct dma_buf_attachment *attachment;
 	struct sg_table *table;
 	int asked;
+	bool obliging;
 };
 
 static struct platform_device *hardware;
 
-/* The mapping stays until the test ends it, as it is with hardware that is slow. */
+static int importer_unmap(struct importer *importer)
+{
+	if (!importer->table)
+		return -ENXIO;
+	dma_buf_unmap_attachment(importer->attachment, importer->table, DMA_BIDIRECTIONAL);
+	importer->table = NULL;
+	return 0;
+}
+
+/* Otherwise the mapping stays until the test ends it, as it is with hardware that is slow. */
 static void asked_to_let_go(struct dma_buf_attachment *attachment)
 {
 	struct importer *importer = attachment->importer_priv;
 
 	importer->asked++;
+	if (importer->obliging)
+		importer_unmap(importer);
 }
 
 static const struct dma_buf_attach_ops dynamic_ops = {
@@ -54,7 +67,7 @@ static const struct dma_buf_attach_ops dynamic_ops = {
 #endif
 };
 
-static int importer_attach(struct importer *importer, int fd, bool dynamic)
+static int importer_attach(struct importer *importer, int fd, unsigned int kind)
 {
 	struct dma_buf *dmabuf;
 
@@ -63,9 +76,10 @@ static int importer_attach(struct importer *importer, int fd, bool dynamic)
 	dmabuf = dma_buf_get(fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	importer->attachment = dynamic ?
-		dma_buf_dynamic_attach(dmabuf, &hardware->dev, &dynamic_ops, importer) :
-		dma_buf_attach(dmabuf, &hardware->dev);
+	importer->obliging = kind == IMPORTER_OBLIGING;
+	importer->attachment = kind == IMPORTER_STATIC ?
+		dma_buf_attach(dmabuf, &hardware->dev) :
+		dma_buf_dynamic_attach(dmabuf, &hardware->dev, &dynamic_ops, importer);
 	if (IS_ERR(importer->attachment)) {
 		dma_buf_put(dmabuf);
 		return PTR_ERR(importer->attachment);
@@ -103,15 +117,6 @@ static int importer_map(struct importer *importer)
 	return 0;
 }
 
-static int importer_unmap(struct importer *importer)
-{
-	if (!importer->table)
-		return -ENXIO;
-	dma_buf_unmap_attachment(importer->attachment, importer->table, DMA_BIDIRECTIONAL);
-	importer->table = NULL;
-	return 0;
-}
-
 static long importer_command(struct importer *importer, unsigned int cmd)
 {
 	switch (cmd) {
@@ -131,8 +136,8 @@ static long importer_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	struct importer *importer = filp->private_data;
 	long ret;
 
-	if (cmd == IMPORTER_STATIC || cmd == IMPORTER_DYNAMIC)
-		return importer_attach(importer, arg, cmd == IMPORTER_DYNAMIC);
+	if (cmd == IMPORTER_STATIC || cmd == IMPORTER_DYNAMIC || cmd == IMPORTER_OBLIGING)
+		return importer_attach(importer, arg, cmd);
 	if (!importer->dmabuf)
 		return -ENXIO;
 	dma_resv_lock(importer->dmabuf->resv, NULL);

@@ -14,6 +14,8 @@
 /* Attach to the dma-buf with this file descriptor, as a static or a dynamic importer. */
 #define IMPORTER_STATIC		_IO('I', 0x80)
 #define IMPORTER_DYNAMIC	_IO('I', 0x81)
+/* As a dynamic one that ends its mapping when it is asked to. */
+#define IMPORTER_OBLIGING	_IO('I', 0x85)
 /* Map it for transfers, or end that. */
 #define IMPORTER_MAP		_IO('I', 0x82)
 #define IMPORTER_UNMAP		_IO('I', 0x83)
