@@ -133,6 +133,12 @@ static void put_table(struct sg_table *table)
 	sg_free_table(table);
 }
 
+/* The longest segment for a device. A device that cannot reach all memory bounces short ones. */
+static unsigned int longest_segment(struct device *dev)
+{
+	return min_t(size_t, dma_get_max_seg_size(dev), dma_max_mapping_size(dev));
+}
+
 /* Fill the table of an import; it has references to the pages then. */
 static int import_pages(struct import *import, struct ivshmem_buffer *buffer)
 {
@@ -147,7 +153,7 @@ static int import_pages(struct import *import, struct ivshmem_buffer *buffer)
 	if (ret)
 		goto out;
 	ret = ivshmem_sg_alloc_table(&import->table, pages, buffer->nr,
-				     dma_get_max_seg_size(import->dev));
+				     longest_segment(import->dev));
 	if (ret)
 		put_pages(pages, buffer->nr);
 out:

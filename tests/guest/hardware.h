@@ -12,7 +12,8 @@
 /* Can this kernel have dma-bufs? The rig builds the module where it can. */
 bool hardware_exists(void);
 
-/* Load and unload the module; 0 or the status of the program that does it. */
+/* Load, with options, and unload the module; 0 or the status of the program that does it. */
+int hardware_load_with(const char *options);
 int hardware_load(void);
 int hardware_unload(void);
 

@@ -38,6 +38,10 @@ struct importer {
 	bool obliging;
 };
 
+static unsigned int segment;
+module_param(segment, uint, 0444);
+MODULE_PARM_DESC(segment, "Bytes of a segment that the hardware takes, instead of the default");
+
 static struct platform_device *hardware;
 
 static int importer_unmap(struct importer *importer)
@@ -253,6 +257,8 @@ static int __init importer_init(void)
 	hardware = platform_device_register_simple("ivshmem_importer", -1, NULL, 0);
 	if (IS_ERR(hardware))
 		return PTR_ERR(hardware);
+	if (segment)
+		dma_set_max_seg_size(&hardware->dev, segment);
 	ret = dma_coerce_mask_and_coherent(&hardware->dev, DMA_BIT_MASK(64));
 	if (!ret)
 		ret = misc_register(&importer_misc);

@@ -11,9 +11,17 @@ bool hardware_exists(void)
 	return !access(MODULE, F_OK);
 }
 
+int hardware_load_with(const char *options)
+{
+	char command[80];
+
+	snprintf(command, sizeof(command), "insmod " MODULE " %s", options);
+	return system(command);
+}
+
 int hardware_load(void)
 {
-	return system("insmod " MODULE);
+	return hardware_load_with("");
 }
 
 int hardware_unload(void)
