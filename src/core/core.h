@@ -536,10 +536,10 @@ int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
 void ivshmem_nodes_notify(struct ivshmem_device *idev, enum ivshmem_event event);
 
 /* section.c */
-void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
-			 bool write);
-void ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,
-		       bool write);
+int ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
+			bool write);
+int ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,
+		      bool write);
 
 /* Does the kernel refer to its memory by struct pages? */
 static inline bool ivshmem_section_has_pages(const struct ivshmem_section *section)

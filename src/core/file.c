@@ -295,9 +295,9 @@ static int move_chunk(const struct kiocb *iocb, void *buffer, size_t n, bool wri
 					     ivshmem_access_file(iocb->ki_filp, &idx);
 	if (ret)
 		return ret;
-	ivshmem_node_copy(file->node, iocb->ki_pos, buffer, n, write);
+	ret = ivshmem_node_copy(file->node, iocb->ki_pos, buffer, n, write);
 	ivshmem_access_end(idev, idx);
-	return 0;
+	return ret;
 }
 
 /*

@@ -304,19 +304,17 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 {
 	const struct ivshmem_node *node = vma_chardev(vma)->node;
 	loff_t pos = PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start) - node->part.offset;
-	int idx;
+	int idx, ret = -EIO;
 
 	len = min_t(unsigned long, len, vma->vm_end - addr);
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EACCES;
 	if (ivshmem_chardev_try(vma_chardev(vma), &idx))
 		return -EIO;
-	if (ivshmem_buffer_revoked(vma))
-		len = -EIO;
-	else
-		ivshmem_node_copy(node, pos, buf, len, write);
+	if (!ivshmem_buffer_revoked(vma))
+		ret = ivshmem_node_copy(node, pos, buf, len, write);
 	ivshmem_access_end(node->idev, idx);
-	return len;
+	return ret ? ret : len;
 }
 
 /* Nothing to undo; only a tracepoint. */

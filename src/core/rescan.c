@@ -49,8 +49,10 @@ static int read_label(struct ivshmem_device *idev, struct ivshmem_scan *scan)
 
 	if (ret)
 		return ret;
-	ivshmem_region_copy(idev, 0, scan->copy, length, false);
+	ret = ivshmem_region_copy(idev, 0, scan->copy, length, false);
 	ivshmem_access_end(idev, idx);
+	if (ret)
+		return ret;
 	scan->reason = ivshmem_label_parse(scan->copy, length, idev->memory.size, &scan->label);
 	return 0;
 }

@@ -105,6 +105,17 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
+/* Has the kernel found a page of shmem broken? A copy might stop the machine. */
+static bool range_is_broken(const struct ivshmem_section *memory, loff_t pos, size_t n)
+{
+	unsigned long i;
+
+	for (i = PHYS_PFN(pos); memory->pages && i < PFN_UP(pos + n); i++)
+		if (PageHWPoison(memory->pages[i]))
+			return true;
+	return false;
+}
+
 /**
  * ivshmem_region_copy() - copy between the region and a buffer
  * @idev: the device; the caller is between ivshmem_access_try() and
@@ -116,19 +127,24 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
  *
  * Memory that is not write-back needs the accessors for device memory: arm64 faults on
  * unaligned access to it.
+ *
+ * Return: 0, or -EIO if memory is broken
  */
-void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
-			 bool write)
+int ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
+			bool write)
 {
 	void *mem = idev->memory.mem + pos;
 	void __iomem *io = (void __iomem __force *)mem;
 
+	if (range_is_broken(&idev->memory, pos, n))
+		return -EIO;
 	if (idev->memory.cache == IVSHMEM_CACHE_WB)
 		memcpy(write ? mem : buffer, write ? buffer : mem, n);
 	else if (write)
 		memcpy_toio(io, buffer, n);
 	else
 		memcpy_fromio(buffer, io, n);
+	return 0;
 }
 
 /**
@@ -139,10 +155,12 @@ void ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, 
  * @buffer: memory of the kernel
  * @n: bytes; the node has all of them
  * @write: copy to the node, else from it
+ *
+ * Return: as above
  */
-void ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,
-		       bool write)
+int ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,
+		      bool write)
 {
 	pos = array_index_nospec((size_t)pos, node->part.size);
-	ivshmem_region_copy(node->idev, node->part.offset + pos, buffer, n, write);
+	return ivshmem_region_copy(node->idev, node->part.offset + pos, buffer, n, write);
 }

@@ -225,9 +225,9 @@ static ssize_t region_move(struct kobject *kobj, char *buf, loff_t pos, size_t n
 	}
 	if (ret)
 		return ret;
-	ivshmem_node_copy(chardev->node, pos, buf, n, write);
+	ret = ivshmem_node_copy(chardev->node, pos, buf, n, write);
 	ivshmem_access_end(chardev->idev, idx);
-	return n;
+	return ret ? ret : n;
 }
 
 /* kernfs cuts reads and writes at the size of the file, and at a page. */
