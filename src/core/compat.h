@@ -194,6 +194,19 @@ static inline unsigned long pgmap_vmemmap_nr(const struct dev_pagemap *pgmap)
 #endif
 
 /*
+ * 6.5, and stable 6.1: a function tells whether the kernel keeps one copy of the struct pages of a
+ * huge page that are the same. Elsewhere than on x86 modules may be unable to call it.
+ */
+static inline bool ivshmem_pagemap_is_small(struct dev_pagemap *pgmap)
+{
+#if defined(HAVE_VMEMMAP_CAN_OPTIMIZE) && defined(CONFIG_X86_64)
+	return vmemmap_can_optimize(NULL, pgmap);
+#else
+	return false;
+#endif
+}
+
+/*
  * The kernel frees struct pages together with all others that are in the same page of its
  * vmemmap. Bytes of memory, a power of two, whose struct pages are freed together; no less than
  * what struct pages can be made for.

@@ -321,11 +321,22 @@ static const char *pages_obstacle(phys_addr_t phys, size_t size, unsigned int ca
 	return NULL;
 }
 
+/* Pages of memory that the struct pages of a region take. */
+static unsigned long pages_need(size_t size)
+{
+	struct dev_pagemap pgmap = { };
+
+	ivshmem_pagemap_set_order(&pgmap, pagemap_order());
+	/* Two for each huge page: the first, and one for all others. */
+	if (ivshmem_pagemap_is_small(&pgmap))
+		return 2 * (size / ALIGNMENT);
+	return PHYS_PFN((u64)(size >> PAGE_SHIFT) * sizeof(struct page));
+}
+
 static const char *pages_make(struct ivshmem_device *idev, phys_addr_t phys, size_t size,
 			      bool automatic)
 {
 	struct ivshmem_pagemap *map = pagemap_adopt(phys, size);
-	long need = PHYS_PFN((u64)(size >> PAGE_SHIFT) * sizeof(struct page));
 
 	if (!map) {
 		if (pages_exist(phys, phys + size))
@@ -335,7 +346,7 @@ static const char *pages_make(struct ivshmem_device *idev, phys_addr_t phys, siz
 		if (automatic && pages_total() + size > PFN_PHYS((u64)totalram_pages()) / 4)
 			return "it is too large: pages=auto uses a quarter of the RAM at most";
 		/* The kernel warns with a backtrace if it runs out of memory on the way. */
-		if (need > si_mem_available() / 2)
+		if ((long)pages_need(size) > si_mem_available() / 2)
 			return "there is not enough free memory for them";
 		map = pagemap_new(phys, size,
 				  idev->parent ? dev_to_node(idev->parent) : NUMA_NO_NODE);

@@ -79,6 +79,9 @@ static inline bool dev_has_pages(int fd)
 /* Can it have some? If not, @what is skipped: some kernels have none for devices. */
 bool dev_pages(int fd, const char *what);
 
+/* Is this in the kernel's log, from before the test as well? */
+bool kernel_said(const char *what);
+
 /* Is the kernel of this release or a later one? */
 bool kernel_since(int major, int minor);
 

@@ -148,8 +148,7 @@ const char *dev_window_address(void)
 	return address;
 }
 
-/* Is this in the kernel's log, from before the test as well? */
-static bool kernel_said(const char *what)
+bool kernel_said(const char *what)
 {
 	static char log[1 << 20];
 	int length = klogctl(3, log, sizeof(log) - 1);
