@@ -5,6 +5,7 @@
  * The parameter kvmfr= turns them on. By default a node has no ioctls with the numbers of
  * another driver.
  */
+#include <linux/err.h>
 #include <linux/ioctl.h>
 #include <linux/limits.h>
 #include <linux/uaccess.h>
@@ -54,7 +55,8 @@ long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg)
 		return -ENOTTY;
 	switch (cmd) {
 	case KVMFR_SIZE:
-		return size > INT_MAX ? -EOVERFLOW : size;
+		/* An unsigned int for programs, unless the C library takes it for an error. */
+		return size > U32_MAX - MAX_ERRNO ? -EOVERFLOW : size;
 	case KVMFR_CREATE:
 		return kvmfr_create(filp, arg);
 	default:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The two ioctls of kvmfr, as Looking Glass calls them: the size, and a dma-buf of a range.
- * The second device of PCI is larger than an int can say.
+ * PCI has two more devices: one of a size that takes an unsigned int, and one that is larger.
  */
-/* rig: devices=plain,plain size=16M,4G over=pci,memory mem=256 modargs=kvmfr=1 */
+/* rig: devices=plain,plain,plain size=16M,2G,4G over=pci,memory mem=256 modargs=kvmfr=1 */
 #include "dev.h"
 #include "pattern.h"
 
-#define LARGE "/dev/ivshmem1"
+#define UNSIGNED "/dev/ivshmem1"
+#define LARGE "/dev/ivshmem2"
 #define PART (4UL << 20)
 
 struct create {
@@ -38,7 +39,7 @@ static int create(int fd, uint8_t flags, uint64_t offset, uint64_t size)
 
 static void test_buffer(int fd)
 {
-	int buffer = create(fd, 1, PART, PART);
+	int buffer = create(fd, 1, PART, PART), ro = dev_open_at(RIG_DEVICE, O_RDONLY);
 	char *map = dev_map(fd, 2 * PART), *p = dev_map(buffer, PART);
 
 	tap_eq(fcntl(buffer, F_GETFD), FD_CLOEXEC, "flag 1: exec() closes it");
@@ -52,20 +53,40 @@ static void test_buffer(int fd)
 	close(buffer);
 	tap_eq(create(fd, 0, 1, PART), -EINVAL, "an offset in a page");
 	tap_eq(create(fd, 0, 16 << 20, PART), -EINVAL, "beyond the end");
+	tap_eq(create(fd, 0, PART, 0), -EINVAL, "no bytes");
+	tap_eq(create(fd, 0, PART, -(uint64_t)PART), -EINVAL, "an end that wraps to 0");
+	tap_eq(create(ro, 0, 0, PART), -EACCES, "a read-only file");
 	refused(ioctl(fd, KVMFR_CREATE, 8), EFAULT, "a bad address");
+	close(ro);
+}
+
+/* The client has the size of what it maps from the ioctl, in an unsigned int. */
+static void test_client(const char *path)
+{
+	int fd = dev_open_at(path, O_RDWR);
+	unsigned int size = ioctl(fd, KVMFR_SIZE);
+	char *p = dev_map(fd, size), last = 0;
+
+	tap_ok(size == dev_size(fd), "%s: the size as an unsigned int", path);
+	p[size - 1] = 'x';
+	tap_ok(pread(fd, &last, 1, size - 1) == 1 && last == 'x', "%s: a mapping of it", path);
+	munmap(p, size);
+	close(fd);
 }
 
 int main(void)
 {
 	int fd = dev_open(), large = open(LARGE, O_RDWR);
 
-	tap_eq(result(ioctl(fd, KVMFR_SIZE)), 16 << 20, "the size");
+	test_client(RIG_DEVICE);
+	if (large >= 0)
+		test_client(UNSIGNED);
 	if (dev_info(fd).features & IVSHMEM_FEATURE_DMABUF)
 		test_buffer(fd);
 	else
 		tap_eq(create(fd, 0, 0, PART), -EOPNOTSUPP, "no dma-buf of this device");
 	if (large >= 0)
-		refused(ioctl(large, KVMFR_SIZE), EOVERFLOW, "a size over 2 GiB");
+		refused(ioctl(large, KVMFR_SIZE), EOVERFLOW, "a size that no int can say");
 	refused(ioctl(fd, _IOW('u', 0x42, struct packed_create), 8), ENOTTY,
 		"another size of structure");
 	refused(ioctl(fd, _IO('u', 0x45)), ENOTTY, "no ioctl of kvmfr");
