@@ -597,6 +597,23 @@ static void test_unbind(void)
 
 static char name[80];	/* of the device, as the parameter knows it */
 
+/*
+ * Nothing is resident before its first access: the kernel finds no page cache behind the node. In
+ * mappings without struct pages it does not look for entries either.
+ */
+static void test_mincore(const char *about, bool resident)
+{
+	char *p = dev_map(fd, HUGE);
+	unsigned char before, after;
+
+	must(mincore(p, PAGE, &before));
+	touch(p, false);
+	must(mincore(p, PAGE, &after));
+	tap_eq(before & 1, 0, "%s: mincore finds nothing before the first access", about);
+	tap_eq(after & 1, resident, "%s: %s after it", about, resident ? "a page" : "nor");
+	munmap(p, HUGE);
+}
+
 /* Bind the device again, with another choice of pages=. */
 static void choose(const char *format)
 {
@@ -631,6 +648,7 @@ static void test_without(void)
 		close(ends[1]);
 	}
 	tap_ok(same_view(), "no: the mapping and the file are the same");
+	test_mincore("no", false);
 }
 
 /* What cannot have struct pages works without, and the log tells why. */
@@ -694,6 +712,7 @@ int main(void)
 	test_huge();
 	test_soft_dirty();
 	test_views();
+	test_mincore("auto", true);
 	test_unbind();
 	if (!rig_over("memory"))
 		test_choice();
