@@ -253,6 +253,25 @@ static bool disk_mount(void)
 	return false;
 }
 
+static char *map_at(char *at, size_t length, int prot, int flags, int file, off_t offset)
+{
+	char *p = mmap(at, length, prot, flags, file, offset);
+
+	if (p == MAP_FAILED)
+		tap_bail("mmap: %s", strerror(errno));
+	return p;
+}
+
+/* Two mappings side by side, the second of what comes earlier; neither begins with a huge page. */
+static char *map_two(void)
+{
+	char *p = map_at(NULL, 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	map_at(p, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, HUGE + 3 * PAGE);
+	map_at(p + HUGE, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, PAGE);
+	return p;
+}
+
 static void test_direct(size_t length)
 {
 	int file = dev_open_at("/tmp/disk/file", O_RDWR | O_CREAT | O_TRUNC | O_DIRECT);
@@ -267,6 +286,26 @@ static void test_direct(size_t length)
 	memset(map, 0, length);
 	tap_eq(result(pread(file, map, length, 0)), length, "O_DIRECT: read them from ext4");
 	tap_ok(!memcmp(bytes, map, length), "O_DIRECT: the region has them");
+	close(file);
+	close(plain);
+}
+
+/* One transfer from two mappings, at odd sectors. */
+static void test_direct_odd(void)
+{
+	int file = dev_open_at("/tmp/disk/file", O_RDWR | O_CREAT | O_TRUNC | O_DIRECT);
+	int plain = dev_open_at("/tmp/disk/file", O_RDONLY);
+	char *p = map_two();
+	const struct iovec parts[] = { { p + HUGE - 1536, 4096 }, { map + 512, HUGE } };
+	const ssize_t length = 4096 + HUGE;
+
+	pattern_write(map, SIZE, 8);
+	tap_eq(result(pwritev(file, parts, 2, 512)), length,
+	       "O_DIRECT: write from two mappings, at odd sectors");
+	tap_ok(pread(plain, bytes, length, 512) == length &&
+	       !memcmp(bytes, parts[0].iov_base, 4096) &&
+	       !memcmp(bytes + 4096, parts[1].iov_base, HUGE), "O_DIRECT: the file has them");
+	munmap(p, 2 * HUGE);
 	close(file);
 	close(plain);
 }
@@ -313,6 +352,39 @@ static void test_uring(void)
 	uring_close(&ring);
 	close(file);
 	unlink("/tmp/file");
+}
+
+/* A fixed buffer over two mappings, and requests that begin and end inside pages. */
+static void test_uring_odd(void)
+{
+	const size_t length = 2 * HUGE - 456;
+	char *p = map_two();
+	const struct iovec all = { p, 2 * HUGE };
+	int file = dev_open_at("/tmp/file", O_RDWR | O_CREAT | O_TRUNC), ret;
+	struct uring ring;
+
+	if (uring_open(&ring, 0, 0))
+		goto out;
+	ret = uring_register(&ring, &all);
+	if (uring_lacks_buffers(ret))
+		goto out_ring;
+	tap_eq(ret, 0, "io_uring: register two mappings as one buffer");
+	pattern_write(p, 2 * HUGE, 6);
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_WRITE_FIXED, file, p + 123, length, 0)),
+	       length, "io_uring: write from the midst of them");
+	tap_ok(pread(file, bytes, length, 0) == (ssize_t)length && !memcmp(bytes, p + 123, length),
+	       "io_uring: the file has it");
+	memset(p, 0, 2 * HUGE);
+	tap_eq(uring_do(&ring, uring_request(IORING_OP_READ_FIXED, file, p + 123, length, 0)),
+	       length, "io_uring: read to the midst of them");
+	tap_ok(!memcmp(bytes, p + 123, length) && !p[122] && !p[length + 123],
+	       "io_uring: the mappings have it, and no more");
+out_ring:
+	uring_close(&ring);
+out:
+	close(file);
+	unlink("/tmp/file");
+	munmap(p, 2 * HUGE);
 }
 
 /* Network cards transfer to and from such memory for as long as the socket is open. */
@@ -702,10 +774,12 @@ int main(void)
 	if (disk_mount()) {
 		test_direct(64 << 10);
 		test_direct(LARGE);
+		test_direct_odd();
 		umount("/tmp/disk");
 	}
 	test_vmsplice();
 	test_uring();
+	test_uring_odd();
 	test_xdp();
 	test_mlock();
 	test_refusals();
