@@ -190,6 +190,16 @@ static void *scribble_all(void *argument)
 	return argument;
 }
 
+/* What is written meanwhile may be what the channel is recognised by. */
+static void begin_anew(void)
+{
+	victim = must_create(a, &options);
+	while (ivshmem_channel_attach(b, &options, 0, &other)) {
+		ivshmem_channel_close(victim);
+		victim = must_create(a, &options);
+	}
+}
+
 static void test_scribbler(void)
 {
 	int errors[200] = { 0 }, count, error, other_error;
@@ -197,8 +207,7 @@ static void test_scribbler(void)
 	uint64_t state = 1;
 	pthread_t thread;
 
-	victim = must_create(a, &options);
-	other = must_attach(b, &options);
+	begin_anew();
 	pthread_create(&thread, NULL, scribble_all, NULL);
 	for (count = 0; count < CALLS; count++) {
 		if (count % 8 == 0)
@@ -212,8 +221,7 @@ static void test_scribbler(void)
 		if (error == -EPROTO || error == -ESTALE ||
 		    other_error == -EPROTO || other_error == -ESTALE) {
 			finish();
-			victim = must_create(a, &options);
-			other = must_attach(b, &options);
+			begin_anew();
 		}
 	}
 	enough = true;
