@@ -166,7 +166,7 @@ static int memory_charge(struct memory *memory, struct soft_spec *spec)
 
 	mutex_lock(&removed_lock);
 	if (removed_reap())
-		pinned = ", with pages of removed ones that are still pinned";
+		pinned = " and pinned pages of removed ones";
 	mutex_unlock(&removed_lock);
 	spin_lock(&used_lock);
 	before = used;
@@ -177,9 +177,9 @@ static int memory_charge(struct memory *memory, struct soft_spec *spec)
 	spin_unlock(&used_lock);
 	if (!fits)
 		return soft_refuse(spec, -ENOMEM,
-				   "size of %llu KiB does not fit: software devices use %lu of %lu KiB, half of this machine's memory%s; remove one or choose a smaller size",
-				   spec->size >> 10, before << (PAGE_SHIFT - 10),
-				   limit << (PAGE_SHIFT - 10), pinned);
+				   "size of %llu KiB does not fit: software devices%s use %lu of %lu KiB, half of this machine's memory; remove one or choose a smaller size",
+				   spec->size >> 10, pinned, before << (PAGE_SHIFT - 10),
+				   limit << (PAGE_SHIFT - 10));
 	memory->charged = wanted;
 	memory->missing = wanted;
 	memory->nr = wanted;

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 #include "transport.h"
 
-#define SOFT_REASON_SIZE	256
+#define SOFT_REASON_SIZE	200
 
 /**
  * struct soft_spec - description of a device
