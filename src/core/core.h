@@ -22,7 +22,7 @@
  *		state LIVE means to set the state and wait for all such tasks.
  *   vec->lock	Protects the listeners of a vector. Taken in the interrupt
  *		handler, so interrupts are off around it elsewhere, and it is
- *		held for a few wake-ups at most.
+ *		held for a few wake-ups at most (but see eventfd.c).
  *   idev->nodes_lock	Partitions come and go under it alone. Who enters or leaves the
  *		state LIVE holds it, so that no node comes between the parts of that.
  *		The beat of slot.c, for which its holders wait, only tries to get it. So work
@@ -190,7 +190,7 @@ struct ivshmem_listener_ops {
  * @notified: vec->count at the last notification; older for a direct listener
  * @refs: references, if @ops has put
  * @direct: the interrupt handler notifies it
- * @retired: removed as soon as it is notified
+ * @retired: its work item removes it, and then notifies it
  * @lasting: it was added for as long as its file is open; released after that, to be acquired
  *
  * All but @ops, @queue, @refs and @lasting is protected by vec->lock.
@@ -279,7 +279,7 @@ struct ivshmem_peer {
 /**
  * struct ivshmem_counter - interrupts of a vector, of all peers together
  * @count: times it was signalled; only grows
- * @irq: the interrupt, or 0 (constant while the device is registered)
+ * @irq: the interrupt, or 0 (constant while the device is registered, up to shutdown)
  * @twin: of a partition: the same vector of its peer, signalled next; or NULL
  */
 struct ivshmem_counter {
@@ -536,6 +536,7 @@ int ivshmem_device_ring(struct ivshmem_device *idev, u32 peer, u32 vector);
 void ivshmem_nodes_notify(struct ivshmem_device *idev, enum ivshmem_event event);
 
 /* section.c */
+bool ivshmem_node_broken(const struct ivshmem_node *node, loff_t pos, size_t n);
 int ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, size_t n,
 			bool write);
 int ivshmem_node_copy(const struct ivshmem_node *node, loff_t pos, void *buffer, size_t n,

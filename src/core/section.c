@@ -105,15 +105,29 @@ void ivshmem_device_unmap(struct ivshmem_device *idev)
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_unmap);
 
-/* Has the kernel found a page of shmem broken? A copy might stop the machine. */
-static bool range_is_broken(const struct ivshmem_section *memory, loff_t pos, size_t n)
+/* Has the kernel found a page of shmem broken? To access it might stop the machine. */
+static bool region_broken(const struct ivshmem_device *idev, loff_t pos, size_t n)
 {
+	const struct ivshmem_section *memory = &idev->memory;
 	unsigned long i;
 
 	for (i = PHYS_PFN(pos); memory->pages && i < PFN_UP(pos + n); i++)
 		if (PageHWPoison(memory->pages[i]))
 			return true;
 	return false;
+}
+
+/**
+ * ivshmem_node_broken() - does a range have a page that the kernel has found broken?
+ * @node: the node; the caller is inside the device
+ * @pos: offset in the node
+ * @n: bytes; the node has all of them
+ *
+ * Return: true for pages of shmem with a hardware error
+ */
+bool ivshmem_node_broken(const struct ivshmem_node *node, loff_t pos, size_t n)
+{
+	return region_broken(node->idev, node->part.offset + pos, n);
 }
 
 /**
@@ -136,7 +150,7 @@ int ivshmem_region_copy(struct ivshmem_device *idev, loff_t pos, void *buffer, s
 	void *mem = idev->memory.mem + pos;
 	void __iomem *io = (void __iomem __force *)mem;
 
-	if (range_is_broken(&idev->memory, pos, n))
+	if (region_broken(idev, pos, n))
 		return -EIO;
 	if (idev->memory.cache == IVSHMEM_CACHE_WB)
 		memcpy(write ? mem : buffer, write ? buffer : mem, n);

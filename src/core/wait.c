@@ -170,13 +170,17 @@ static bool has_news(const struct ivshmem_waiter *wr)
 	return wr->told && wr->told != ivshmem_presence_generation(wr->file->idev);
 }
 
-/* Does the word differ from the expected value? Called inside the device. */
-static bool word_changed(const struct ivshmem_waiter *wr)
+/* Does the word differ from the expected value? Called inside the device. Or -EIO. */
+static int word_changed(const struct ivshmem_waiter *wr)
 {
-	const u32 *word = ivshmem_node_memory(wr->file->node) + wr->w->offset;
+	const struct ivshmem_node *node = wr->file->node;
+	const u32 *word = ivshmem_node_memory(node) + wr->w->offset;
 
-	return wr->w->flags & IVSHMEM_WAIT_WORD &&
-	       READ_ONCE(*word) != wr->w->expected;
+	if (!(wr->w->flags & IVSHMEM_WAIT_WORD))
+		return 0;
+	if (ivshmem_node_broken(node, wr->w->offset, sizeof(*word)))
+		return -EIO;
+	return READ_ONCE(*word) != wr->w->expected;
 }
 
 /*
@@ -194,7 +198,7 @@ static noinline int wait_look_at_word(const struct ivshmem_waiter *wr)
 	return ret;
 }
 
-/* Look once. Returns 1 if the call is over, 0 if nothing happened yet, or -ENODEV. */
+/* Look once. Returns 1 if the call is over, 0 if nothing happened yet, -ENODEV or -EIO. */
 static int wait_look(const struct ivshmem_waiter *wr)
 {
 	if (ivshmem_chardev_gone(wr->file->chardev))
@@ -215,7 +219,7 @@ static int wait_look_often(const struct ivshmem_waiter *wr)
 	ivshmem_bells_look(idev, true);
 	for (i = 0; i < SPIN_ROUNDS && !ret; i++) {
 		cpu_relax();
-		ret = any_signalled(wr) || has_news(wr) || word_changed(wr);
+		ret = any_signalled(wr) || has_news(wr) ? 1 : word_changed(wr);
 	}
 	ivshmem_access_end(idev, idx);
 	return ret;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kernel finds a page of a device in software broken (memory_failure): mappings end in
- * SIGBUS there, and all other access in EIO. The other pages and the next device are
- * well. Pages of other devices cannot be broken so, and stay as they are.
+ * SIGBUS there, and what the kernel accesses for a program in EIO. The other pages and the next
+ * device are well. Pages of other devices cannot be broken so, and stay as they are.
  */
-/* rig: devices=plain size=4M over=pci,window,memory modargs=pages=yes */
+/* rig: devices=doorbell size=4M over=pci,window,memory modargs=pages=yes */
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,8 +45,10 @@ static int read_at(int fd, size_t at, size_t n)
 static void test_broken(int fd)
 {
 	int region = dev_open_at(REGION, O_RDWR);
+	struct ivshmem_wait word = { .flags = IVSHMEM_WAIT_WORD, .offset = BROKEN };
 	char *p = dev_map(fd, SIZE);
 
+	memcpy(&word.expected, bytes + BROKEN, sizeof(word.expected));
 	tap_eq(touch(p + BROKEN, false), SIGBUS, "the page: a new mapping");
 	tap_eq(read_at(fd, BROKEN, PAGE), -EIO, "the page: pread");
 	tap_eq(read_at(fd, BROKEN + PAGE - 1, 2), -EIO, "its last byte and one more: pread");
@@ -54,6 +56,9 @@ static void test_broken(int fd)
 	refused(pwrite(fd, bytes, PAGE, BROKEN), EIO, "the page: pwrite");
 	tap_eq(read_at(region, BROKEN, 8), -EIO, "the page: the file in sysfs");
 	refused(pwrite(region, bytes, 8, BROKEN), EIO, "the page: a write to that");
+	tap_eq(dev_wait(fd, &word), -EIO, "a word of the page: WAIT");
+	word.spin_ns = 1000000;
+	tap_eq(dev_wait(fd, &word), -EIO, "a word of the page: WAIT that spins");
 	tap_eq(read_at(fd, 0, BROKEN), BROKEN, "all before it: pread");
 	tap_eq(read_at(fd, BROKEN + PAGE, 64), 64, "behind it: pread");
 	tap_ok(!touch(p + BROKEN - 1, true) && !touch(p + BROKEN + PAGE, true),

@@ -215,8 +215,8 @@ struct ivshmem_ring {
 /* Ring @ring_vector of @ring_peer first, for a request and its response. */
 #define IVSHMEM_WAIT_RING	0x8
 /*
- * Return also when others than the last PEERS of this open file has told are present. One
- * must have succeeded.
+ * Return also when others than the last PEERS of this open file has told are present. There
+ * must have been a PEERS that succeeded.
  */
 #define IVSHMEM_WAIT_NEWS	0x10
 
@@ -289,11 +289,13 @@ struct ivshmem_ring {
  *             reset. With O_NONBLOCK at once, else when the time is over or a
  *             signal comes
  * EINTR       a signal came
+ * EIO         with IVSHMEM_WAIT_WORD: the machine has found the memory of a software device
+ *             broken there
  * EINVAL      a field is out of range as written above, or the set is empty or has a
  *             vector that the device does not have; IVSHMEM_WAIT_NEWS before PEERS
  * ENOMEM      no memory for a set
- * EOPNOTSUPP  the device has no vectors, or no doorbell to ring; IVSHMEM_WAIT_NEWS before
- *             PEERS, which the device does not have
+ * EOPNOTSUPP  the device has no vectors, or no doorbell to ring, or no peers for
+ *             IVSHMEM_WAIT_NEWS to tell of
  * ETIMEDOUT   nothing happened in time (also for a timeout of 0)
  * EUSERS      the user has too many tasks asleep in WAIT and PEERS on this device, which are
  *             counted together. With IVSHMEM_WAIT_RING the doorbell has been rung
