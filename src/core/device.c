@@ -229,7 +229,7 @@ void ivshmem_device_shutdown(struct ivshmem_node *node)
 	synchronize_srcu(&idev->srcu);
 	ivshmem_bells_stop(idev);
 	ivshmem_irqs_update(idev);
-	/* The kernel masks a disabled interrupt only when it comes: the next kernel gets it. */
+	/* A disabled vector is masked when it fires: that could be in the kernel kexec boots. */
 	ivshmem_device_free_irqs(idev);
 	ivshmem_zap_shutdown(node);
 }

@@ -35,19 +35,21 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_request_irq);
 
 /**
  * ivshmem_device_free_irqs() - free all interrupts that were requested
- * @idev: never registered, or unregistered
- *
- * It is called again for those of a device that was shut down.
+ * @idev: never registered, unregistered, or shut down. Of the last two, one can come beside the
+ *	other, and then finds none left
  */
 void ivshmem_device_free_irqs(struct ivshmem_device *idev)
 {
+	static DEFINE_MUTEX(lock);
 	unsigned int i;
 
+	mutex_lock(&lock);
 	for (i = 0; i < idev->nr_vectors; i++) {
 		if (idev->counters[i].irq)
 			free_irq(idev->counters[i].irq, &idev->peer->vectors[i]);
 		idev->counters[i].irq = 0;
 	}
+	mutex_unlock(&lock);
 }
 EXPORT_SYMBOL_IVSHMEM(ivshmem_device_free_irqs);
 
