@@ -109,6 +109,18 @@ static void memory_put_pages(struct memory *memory)
 	memory_set_charged(memory, charged);
 }
 
+/* The array is for a whole device, and has a few pages left. It stays if there is no memory. */
+static void memory_shrink(struct memory *memory)
+{
+	struct page **pages = kvmalloc_array(memory->nr, sizeof(*pages), GFP_KERNEL);
+
+	if (!pages)
+		return;
+	memcpy(pages, memory->pages, memory->nr * sizeof(*pages));
+	kvfree(memory->pages);
+	memory->pages = pages;
+}
+
 static void removed_free(struct memory *memory)
 {
 	list_del(&memory->node);
@@ -205,6 +217,9 @@ static void memory_free(struct memory *memory)
 		shmem_truncate_range(file_inode(memory->file), 0, -1);
 		fput(memory->file);
 	}
+	memory_put_pages(memory);
+	if (memory->nr)
+		memory_shrink(memory);
 	mutex_lock(&removed_lock);
 	list_add(&memory->node, &removed);
 	removed_reap();
