@@ -86,7 +86,8 @@ ALL = (
         {
             (
                 "core/wait.c",
-                "		if (word)\n			set->wanted[i] = word;",
+                "		if (word)\n			set->wanted[array_index_nospec(i, "
+                "ARRAY_SIZE(set->wanted))] = word;",
             ): "		set->wanted[i] = word;",
         },
         r"UBSAN: array-index-out-of-bounds",
