@@ -194,8 +194,8 @@ static inline unsigned long pgmap_vmemmap_nr(const struct dev_pagemap *pgmap)
 #endif
 
 /*
- * 6.5, and stable 6.1: a function tells whether the kernel keeps one copy of the struct pages of a
- * huge page that are the same. Elsewhere than on x86 modules may be unable to call it.
+ * 6.6, and stable 6.1: a macro tells whether the kernel keeps one copy of the struct pages of a
+ * huge page that are the same. Elsewhere than on x86 modules may be unable to call what it does.
  */
 static inline bool ivshmem_pagemap_is_small(struct dev_pagemap *pgmap)
 {

@@ -133,7 +133,7 @@ static void put_table(struct sg_table *table)
 	sg_free_table(table);
 }
 
-/* The longest segment for a device. A device that cannot reach all memory bounces short ones. */
+/* The longest segment for a device: what is copied for one that cannot reach it must be short. */
 static unsigned int longest_segment(struct device *dev)
 {
 	return min_t(size_t, dma_get_max_seg_size(dev), dma_max_mapping_size(dev));

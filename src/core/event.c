@@ -329,8 +329,8 @@ static void peer_work_fn(struct work_struct *work)
 }
 
 /*
- * Remove a listener, unless it is of a task that does so itself. One that is due stays until
- * its work item has notified it: that may take long, and users decide how long.
+ * Remove a listener, unless it is of a task that does so itself. One that is due is left to its
+ * work item, which notifies it as well: that may take long, and users decide how long.
  */
 static void retire_one(struct ivshmem_vector *vec, struct ivshmem_listener *l)
 {

@@ -55,7 +55,7 @@ long ivshmem_kvmfr(struct file *filp, unsigned int cmd, void __user *arg)
 		return -ENOTTY;
 	switch (cmd) {
 	case KVMFR_SIZE:
-		/* An unsigned int for programs, unless the C library takes it for an error. */
+		/* Clients read it as unsigned. The C library takes the largest for errors. */
 		return size > U32_MAX - MAX_ERRNO ? -EOVERFLOW : size;
 	case KVMFR_CREATE:
 		return kvmfr_create(filp, arg);

@@ -72,8 +72,8 @@ REPORTS = re.compile("|".join(FAULTS))
 # those who wrote it; ours have a function of the driver among the callers, up to
 # where an interrupt came upon somebody. Who sleeps and who wakes is called by us, and
 # yet what these two race about is on the sleeper's own stack. An eventfd's poll() reads its
-# counter without the lock, and says why. SRCU reads the clock by a latch, and once more if that
-# has changed.
+# counter without the lock, and says why. SRCU reads the clock while it
+# may change, and reads it again then.
 RACE = re.compile(r"BUG: KCSAN")
 KERNELS_RACE = re.compile(
     r"hrtimer_wakeup / schedule_hrtimeout_range|poll_schedule_timeout\S* / pollwake|"
