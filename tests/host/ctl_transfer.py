@@ -530,6 +530,7 @@ def test_hostile_words(device: Place, region: Region, directory: pathlib.Path) -
         if side == "sender":
             # It must not put its word right again.
             pair.receiver.signal(signal.SIGSTOP)
+            os.waitpid(pair.receiver.process.pid, os.WUNTRACED)
         region.put(offset, value)
         victim = getattr(pair, side)
         for _ in range(20):
