@@ -15,14 +15,33 @@
 #include "session.h"
 #include "set.h"
 
-/* Any number but 0 that nobody has drawn before. */
-static int draw_life(uint64_t *hello)
+/* Does either end know this life? */
+static bool is_known(const struct ivshmem_channel *channel, uint64_t hello)
+{
+	uint64_t life = hello >> SESSION_BITS;
+
+	for (int n = 0; n < 2; n++) {
+		const struct direction *direction = &channel->directions[n];
+
+		if (life == atomic_load(&direction->mine->hello) >> SESSION_BITS ||
+		    life == atomic_load(&direction->mine->closed) >> SESSION_BITS ||
+		    life == atomic_load(&direction->other->echo) >> SESSION_BITS)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Any number but 0 that nobody has drawn before. A machine that is set back to a snapshot draws
+ * the same numbers once more.
+ */
+static int draw_life(const struct ivshmem_channel *channel, uint64_t *hello)
 {
 	do {
 		if (getrandom(hello, sizeof(*hello), 0) != sizeof(*hello))
 			return -errno;
 		*hello &= ~UINT64_C(0) << SESSION_BITS;
-	} while (!*hello);
+	} while (!*hello || is_known(channel, *hello));
 	return 0;
 }
 
@@ -70,7 +89,7 @@ int ivshmem_session_begin(struct ivshmem_channel *channel)
 	channel->directions[IN].losses = channel->handle->losses;
 	error = ivshmem_get_properties(channel->handle, &properties);
 	if (!error)
-		error = draw_life(&hello);
+		error = draw_life(channel, &hello);
 	if (error)
 		return error;
 	ivshmem_direction_take(&channel->directions[OUT], hello, properties.id);

@@ -5,9 +5,12 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../lib/ring_buffer.h"
 #include "common/channel.h"
 
 static const struct ivshmem_channel_options options = {
@@ -105,6 +108,42 @@ static void test_left(struct ends *ends)
 	ends->y = must_attach(ends->b, &options);
 	handshake(ends->x, ends->y);
 	finish(ends);
+}
+
+/* What is drawn next, if it is not random. */
+static uint64_t drawn;
+
+ssize_t getrandom(void *buffer, size_t size, unsigned int flags)
+{
+	if (!drawn)
+		return syscall(SYS_getrandom, buffer, size, flags);
+	memcpy(buffer, &drawn, size);
+	drawn += UINT64_C(1) << 32;
+	return size;
+}
+
+/* As by a machine that is set back to a snapshot. */
+static void test_drawn_again(struct ends *ends)
+{
+	struct channel_area *area;
+	_Atomic uint64_t *hello;
+	uint64_t former;
+	void *memory;
+
+	ivshmem_map(ends->a, 0, 0, &memory);
+	area = (void *)((char *)memory + options.offset);
+	hello = &area->halves[0][BUFFER_PRODUCER].hello;
+	drawn = UINT64_C(1) << 40;
+	ends->x = must_create(ends->a, &options);
+	former = *hello;
+	tap_eq(former >> 40, 1, "an end takes the number that was drawn");
+	ivshmem_channel_close(ends->x);
+	drawn = UINT64_C(1) << 40;
+	ends->x = must_create(ends->a, &options);
+	tap_ok(*hello && *hello != former, "one that draws it again takes another");
+	drawn = 0;
+	ivshmem_channel_close(ends->x);
+	ivshmem_unmap(ends->a, memory, 4 << 20);
 }
 
 static void test_taken(struct ends *ends)
@@ -388,6 +427,7 @@ int main(void)
 	test_close(&ends);
 	test_quick_return(&ends);
 	test_left(&ends);
+	test_drawn_again(&ends);
 	test_taken(&ends);
 	test_new_geometry(&ends);
 	for (death = 0; death < DEATHS; death++) {
