@@ -35,8 +35,8 @@ EXPORT_SYMBOL_IVSHMEM(ivshmem_device_request_irq);
 
 /**
  * ivshmem_device_free_irqs() - free all interrupts that were requested
- * @idev: never registered, unregistered, or shut down. Of the last two, one can come beside the
- *	other, and then finds none left
+ * @idev: never registered, unregistered, or shut down. Removal can come beside shutdown; the
+ *	second of them finds none left
  */
 void ivshmem_device_free_irqs(struct ivshmem_device *idev)
 {
